@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: MPL-2.0
+
+//! Length-Remaining: what a PushStart body still owes its Content-Length, MS-WMHTTP 3.1.1.
+
+use super::packet::{END_OF_STREAM_SIZE, FRAMING_HEADER_SIZE, MAX_PAYLOAD, REASON_SIZE};
+
+/// The Content-Length of a PushStart whose end is not known: the largest 32-bit signed integer (3.1.4.2.1).
+pub const UNKNOWN_CONTENT_LENGTH: u64 = 2_147_483_647;
+
+/// 3.1.1 Abstract Data Model: Length-Remaining
+///
+/// It is always 0 or at least the four bytes of an empty `$F`, so that a body can be filled to the byte.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LengthRemaining(u64);
+
+impl LengthRemaining {
+    /// At the start of a body of `content_length` bytes.
+    pub fn new(content_length: u64) -> Self {
+        Self(content_length)
+    }
+
+    /// Bytes still owed.
+    pub fn get(self) -> u64 {
+        self.0
+    }
+
+    /// Whether the body is complete and the response due.
+    pub fn is_zero(self) -> bool {
+        self.0 == 0
+    }
+
+    /// Takes a packet of `size` bytes out, if what remains can still be filled (3.1.4.3, 3.1.4.5).
+    #[must_use]
+    pub fn debit(&mut self, size: usize) -> bool {
+        self.debit_leaving(size, FRAMING_HEADER_SIZE)
+    }
+
+    /// Takes an `$E` out whose Reason is S_FALSE.
+    ///
+    /// One that empties the body is never answered by Windows Media Services, and one to three bytes cannot be
+    /// filled: it needs twelve (decisions D-9 and D-10 of the module).
+    #[must_use]
+    pub fn debit_end_of_entry(&mut self) -> bool {
+        self.debit(END_OF_STREAM_SIZE)
+    }
+
+    /// Takes a final `$E` out (3.1.4.4): the connection closes after it, so nothing has to remain.
+    #[must_use]
+    pub fn debit_end_of_stream(&mut self) -> bool {
+        self.debit_leaving(END_OF_STREAM_SIZE, 0)
+    }
+
+    fn debit_leaving(&mut self, size: usize, least: usize) -> bool {
+        match self.0.checked_sub(size as u64) {
+            Some(rest) if rest >= least as u64 => {
+                self.0 = rest;
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Takes all that remains out: the payload sizes of the `$F` packets that fill the body (3.1.4.3).
+    pub fn fill(&mut self) -> impl Iterator<Item = usize> + use<> {
+        const LARGEST: u64 = (FRAMING_HEADER_SIZE + MAX_PAYLOAD) as u64;
+        const SMALLEST: u64 = FRAMING_HEADER_SIZE as u64;
+        let mut remaining = std::mem::take(&mut self.0);
+        std::iter::from_fn(move || {
+            if remaining < SMALLEST {
+                return None;
+            }
+            let mut size = remaining.min(LARGEST);
+            // What stays behind must be nothing or a packet of its own (D-12).
+            if (1..SMALLEST).contains(&(remaining - size)) {
+                size -= SMALLEST;
+            }
+            remaining -= size;
+            Some((size - SMALLEST) as usize)
+        })
+    }
+}
+
+/// The least Content-Length a PushStart may have (3.1.4.2.1): three of the largest `$D`, or the `$H` or `$C` plus four,
+/// whichever is more.
+pub fn least_content_length(packet_size: usize, header_size: usize) -> u64 {
+    let data = 3 * (FRAMING_HEADER_SIZE + packet_size);
+    let stream_change = FRAMING_HEADER_SIZE + REASON_SIZE + header_size;
+    data.max(stream_change + FRAMING_HEADER_SIZE) as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn filled(mut remaining: LengthRemaining) -> Vec<usize> {
+        let sizes = remaining.fill().collect();
+        assert!(remaining.is_zero());
+        sizes
+    }
+
+    #[test]
+    fn a_packet_goes_only_where_a_filler_still_fits_behind() {
+        for (remaining, fits) in [
+            (1404 + 4, true),
+            (1404 + 3, false),
+            (1404, false),
+            (0, false),
+        ] {
+            let mut length = LengthRemaining::new(remaining);
+            assert_eq!(length.debit(1404), fits, "{remaining}");
+            assert_eq!(
+                length.get(),
+                if fits { remaining - 1404 } else { remaining }
+            );
+        }
+    }
+
+    #[test]
+    fn the_end_of_an_entry_never_empties_the_body() {
+        for (remaining, fits) in [(12, true), (11, false), (8, false)] {
+            assert_eq!(
+                LengthRemaining::new(remaining).debit_end_of_entry(),
+                fits,
+                "{remaining}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_end_of_the_stream_may_empty_the_body() {
+        for (remaining, fits) in [(9, true), (8, true), (7, false), (4, false)] {
+            assert_eq!(
+                LengthRemaining::new(remaining).debit_end_of_stream(),
+                fits,
+                "{remaining}"
+            );
+        }
+    }
+
+    #[test]
+    fn filling_takes_every_byte() {
+        assert_eq!(filled(LengthRemaining::new(0)), []);
+        assert_eq!(filled(LengthRemaining::new(4)), [0]);
+        assert_eq!(filled(LengthRemaining::new(65_535)), [65_531]);
+        assert_eq!(filled(LengthRemaining::new(65_536)), [65_527, 1]);
+        for total in (4..200).chain(65_500..65_600).chain(131_000..131_100) {
+            let sizes = filled(LengthRemaining::new(total));
+            let sum: usize = sizes
+                .iter()
+                .map(|payload| payload + FRAMING_HEADER_SIZE)
+                .sum();
+            assert_eq!(sum as u64, total);
+            assert!(sizes.iter().all(|payload| *payload <= MAX_PAYLOAD));
+        }
+    }
+
+    #[test]
+    fn the_least_content_length_holds_three_packets_and_any_header() {
+        assert_eq!(least_content_length(1400, 500), 3 * 1404);
+        assert_eq!(least_content_length(100, 65_527), 65_535 + 4);
+    }
+}

@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: MPL-2.0
+
+use std::fmt;
+
+use http::StatusCode;
+
+/// What the other side of a push did that ends it, or was refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Error {
+    /// The server refused the request with an HTTP status.
+    Refused {
+        /// The status code.
+        status: StatusCode,
+        /// The reason phrase as the server wrote it.
+        reason: String,
+    },
+    /// The server answered with success but is no Windows Media server (3.1.5.1).
+    IncompatibleServer {
+        /// Its Server field; empty when there is none.
+        server: String,
+    },
+    /// The server answered PushSetup as it answers a player: it does not take the client for an encoder (note <8>).
+    NotAnEncoder,
+    /// The server answered a PushStart with success although its body was not complete.
+    EndedEarly,
+    /// The bytes are no packet of 2.2.3.
+    Framing(&'static str),
+    /// A packet that may not come here (figure 7).
+    UnexpectedPacket(&'static str),
+    /// The body of a PushSetup request does not follow 2.2.2.1.
+    SetupBody(&'static str),
+    /// A push-id that is empty, too long or not visible ASCII.
+    PushId,
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Refused { status, reason } if reason.is_empty() => {
+                write!(f, "the server refused with {}", status.as_u16())
+            }
+            Self::Refused { status, reason } => {
+                write!(f, "the server refused with {} {reason}", status.as_u16())
+            }
+            Self::IncompatibleServer { server } if server.is_empty() => {
+                f.write_str("the server does not say that it is a Windows Media server")
+            }
+            Self::IncompatibleServer { server } => {
+                write!(f, "the server is {server:?}, no Windows Media server")
+            }
+            Self::NotAnEncoder => f.write_str("the server takes the client for a player"),
+            Self::EndedEarly => f.write_str("the server ended the stream before the client did"),
+            Self::Framing(what) => write!(f, "not a packet: {what}"),
+            Self::UnexpectedPacket(what) => write!(f, "unexpected packet: {what}"),
+            Self::SetupBody(what) => write!(f, "bad PushSetup body: {what}"),
+            Self::PushId => f.write_str("bad push-id"),
+        }
+    }
+}
+
+impl std::error::Error for Error {}

@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: MPL-2.0
+
+//! MS-WMHTTP, the Windows Media HTTP Push Distribution Protocol, as plain state.
+//!
+//! Nothing here knows a socket, a clock or a source of randomness. HTTP messages are the [`http`] crate's; bodies are
+//! sequences of [`Packet`]s.
+//!
+//! # Where the specification is silent or contradicts itself
+//!
+//! | | |
+//! |---|---|
+//! | D-1 | A body may be `… $E (S_FALSE) $F`, and a later one may begin with `$C`: the prose and figure 9 count, not the grammar of 2.2.2.2. |
+//! | D-2 | Requests carry no Pragma: none is defined for them. |
+//! | D-3 | Requests carry `Cache-Control: no-cache`, as every capture does. |
+//! | D-5 | Responses without Set-Cookie, Pragma or Cache-Control are accepted; only a foreign Server on success is not. |
+//! | D-6 | Server is matched by its first token alone, `Cougar/` or `Rex/`. |
+//! | D-7 | User-Agent stays inside the grammar of 2.2.1.8; the receiving half accepts any `WMEncoder/`. |
+//! | D-8 | Where fewer than eight bytes remain, `$F` has the payload that fills them, not four. |
+//! | D-9, D-10 | `$E` (S_FALSE) needs twelve bytes: one that empties the body is never answered by Windows Media Services, and one to three bytes cannot be filled. |
+//! | D-11 | `$D` that leaves exactly four bytes is sent. |
+//! | D-12 | Several `$F` are cut so that no one to three bytes remain. |
+//! | D-15 | Template-URL stands in PushSetup only when the caller gave one. |
+//! | D-16 | Between PushSetup and PushStart the receiving half runs the Inactivity-Timeout. |
+//! | D-18 | `$D` holds at most 65,531 bytes, as `$H` and `$F` do. |
+
+mod budget;
+mod error;
+mod header;
+mod hresult;
+mod packet;
+mod setup;
+
+pub use budget::{LengthRemaining, UNKNOWN_CONTENT_LENGTH, least_content_length};
+pub use error::Error;
+pub use header::{
+    Cookies, PUSH_SETUP, PUSH_START, PushId, is_encoder_user_agent, requested_push_id,
+};
+pub use hresult::HResult;
+pub use packet::{MAX_PAYLOAD, MAX_STREAM_CHANGE_PAYLOAD, Packet, PacketId};
+pub use setup::SetupBody;

@@ -1,0 +1,270 @@
+// SPDX-License-Identifier: MPL-2.0
+
+//! The packets of a PushStart body, MS-WMHTTP 2.2.3.
+
+use bytes::{Buf, BufMut, Bytes, BytesMut};
+
+use super::{Error, HResult};
+
+/// Bytes of a framing header without the Reason field.
+pub const FRAMING_HEADER_SIZE: usize = 1 /* B, Frame */ + 1 /* PacketID */ + 2 /* PacketLength */;
+
+/// Bytes of the Reason field, which only `$C` and `$E` have.
+pub(super) const REASON_SIZE: usize = 4;
+
+/// Bytes of a whole `$E`.
+pub const END_OF_STREAM_SIZE: usize = FRAMING_HEADER_SIZE + REASON_SIZE;
+
+/// The largest `$H`, `$D` or `$F` payload: with its framing header it still fits 65,535 bytes.
+pub const MAX_PAYLOAD: usize = 65_531;
+
+/// The largest ASF file header that `$C` can carry (2.2.3.2).
+pub const MAX_STREAM_CHANGE_PAYLOAD: usize = MAX_PAYLOAD - REASON_SIZE;
+
+/// The B bit and the Frame field: B is always 0, Frame always '$'.
+const FRAME: u8 = b'$';
+
+/// 2.2.3 Packet Types
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Packet {
+    /// 2.2.3.2 $C (Stream Change Notification): the file header of the next playlist entry.
+    StreamChange(Bytes),
+    /// 2.2.3.3 $D (Data): exactly one ASF data packet.
+    Data(Bytes),
+    /// 2.2.3.4 $E (End-of-Stream Notification) and its Reason.
+    EndOfStream(HResult),
+    /// 2.2.3.5 $F (Filler): bytes without a meaning.
+    Filler(Bytes),
+    /// 2.2.3.6 $H (Header): the ASF file header.
+    Header(Bytes),
+}
+
+impl Packet {
+    /// Takes the first packet off `input`; `None` when it is not complete yet.
+    ///
+    /// At most 65,539 bytes are ever needed for one packet.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Framing`] when the bytes cannot be the beginning of a packet. They stay in `input`.
+    pub fn decode(input: &mut BytesMut) -> Result<Option<Self>, Error> {
+        let Some((head, rest)) = input.split_first_chunk::<FRAMING_HEADER_SIZE>() else {
+            return Ok(None);
+        };
+        let head = FramingHeader::decode(head)?;
+        if rest.len() < usize::from(head.packet_length) {
+            return Ok(None);
+        }
+        input.advance(FRAMING_HEADER_SIZE);
+        let body = input.split_to(usize::from(head.packet_length)).freeze();
+        Self::from_parts(head.packet_id, body).map(Some)
+    }
+
+    fn from_parts(id: PacketId, mut body: Bytes) -> Result<Self, Error> {
+        Ok(match id {
+            PacketId::Data => Self::Data(body),
+            PacketId::Filler => Self::Filler(body),
+            PacketId::Header => Self::Header(body),
+            PacketId::StreamChange => match body.try_get_u32_le() {
+                Ok(0) => Self::StreamChange(body),
+                Ok(_) => return Err(Error::Framing("$C with a Reason other than 0")),
+                Err(_) => return Err(Error::Framing("$C without a Reason")),
+            },
+            PacketId::EndOfStream => match body.try_get_u32_le() {
+                Ok(reason) if body.is_empty() => Self::EndOfStream(HResult(reason)),
+                Ok(_) => return Err(Error::Framing("$E with a payload")),
+                Err(_) => return Err(Error::Framing("$E without a Reason")),
+            },
+        })
+    }
+
+    /// What the packet is.
+    pub fn id(&self) -> PacketId {
+        match self {
+            Self::StreamChange(_) => PacketId::StreamChange,
+            Self::Data(_) => PacketId::Data,
+            Self::EndOfStream(_) => PacketId::EndOfStream,
+            Self::Filler(_) => PacketId::Filler,
+            Self::Header(_) => PacketId::Header,
+        }
+    }
+
+    /// Bytes of the whole packet, as Length-Remaining counts them.
+    pub fn size(&self) -> usize {
+        match self {
+            Self::Data(payload) | Self::Filler(payload) | Self::Header(payload) => {
+                FRAMING_HEADER_SIZE + payload.len()
+            }
+            Self::StreamChange(payload) => FRAMING_HEADER_SIZE + REASON_SIZE + payload.len(),
+            Self::EndOfStream(_) => END_OF_STREAM_SIZE,
+        }
+    }
+}
+
+/// 2.2.3.1.1 Framing Header: PacketID
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum PacketId {
+    /// `$C`
+    StreamChange = b'C',
+    /// `$D`
+    Data = b'D',
+    /// `$E`
+    EndOfStream = b'E',
+    /// `$F`
+    Filler = b'F',
+    /// `$H`
+    Header = b'H',
+}
+
+impl PacketId {
+    fn from_byte(byte: u8) -> Option<Self> {
+        Some(match byte {
+            b'C' => Self::StreamChange,
+            b'D' => Self::Data,
+            b'E' => Self::EndOfStream,
+            b'F' => Self::Filler,
+            b'H' => Self::Header,
+            _ => return None,
+        })
+    }
+}
+
+/// 2.2.3.1.1 Framing Header
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct FramingHeader {
+    packet_id: PacketId,
+    /// Bytes that follow this field: the Reason, where there is one, and the payload.
+    packet_length: u16,
+}
+
+impl FramingHeader {
+    fn decode(&[frame, id, low, high]: &[u8; FRAMING_HEADER_SIZE]) -> Result<Self, Error> {
+        if frame != FRAME {
+            return Err(Error::Framing(
+                "the first byte of a packet is not '$' with B = 0",
+            ));
+        }
+        let packet_id = PacketId::from_byte(id).ok_or(Error::Framing("unknown PacketID"))?;
+        Ok(Self {
+            packet_id,
+            packet_length: u16::from_le_bytes([low, high]),
+        })
+    }
+}
+
+/// Writes the framing header of a packet whose payload, of `payload` bytes, follows from elsewhere.
+///
+/// # Panics
+///
+/// Never: a payload over [`MAX_PAYLOAD`] is a mistake of the caller and is cut in the field alone, which debug builds
+/// refuse. File headers and packet sizes are checked where they enter, in [`asf`](crate::asf).
+pub(super) fn put_framing_header(
+    out: &mut BytesMut,
+    id: PacketId,
+    reason: Option<HResult>,
+    payload: usize,
+) {
+    let length = payload + reason.map_or(0, |_| REASON_SIZE);
+    debug_assert!(length <= MAX_PAYLOAD, "payload of {payload} bytes");
+    out.put_u8(FRAME);
+    out.put_u8(id as u8);
+    out.put_u16_le(length as u16);
+    if let Some(HResult(reason)) = reason {
+        out.put_u32_le(reason);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn framed(id: PacketId, reason: Option<HResult>, payload: &[u8]) -> BytesMut {
+        let mut out = BytesMut::new();
+        put_framing_header(&mut out, id, reason, payload.len());
+        out.put_slice(payload);
+        out
+    }
+
+    #[test]
+    fn framing_headers_are_little_endian_and_count_what_follows() {
+        assert_eq!(
+            &framed(PacketId::Header, None, &[7; 1044])[..4],
+            [0x24, 0x48, 0x14, 0x04]
+        );
+        assert_eq!(
+            &framed(PacketId::Data, None, &[7; 1400])[..4],
+            [0x24, 0x44, 0x78, 0x05]
+        );
+        assert_eq!(&framed(PacketId::Filler, None, &[])[..], [0x24, 0x46, 0, 0]);
+        assert_eq!(
+            &framed(PacketId::Filler, None, &[0; MAX_PAYLOAD])[..4],
+            [0x24, 0x46, 0xfb, 0xff]
+        );
+        assert_eq!(
+            &framed(PacketId::StreamChange, Some(HResult::S_OK), &[7; 1044])[..8],
+            [0x24, 0x43, 0x18, 0x04, 0, 0, 0, 0]
+        );
+        assert_eq!(
+            &framed(PacketId::EndOfStream, Some(HResult::E_ABORT), &[])[..],
+            [0x24, 0x45, 4, 0, 0x04, 0x40, 0, 0x80]
+        );
+    }
+
+    #[test]
+    fn every_packet_survives_the_wire() {
+        let payload = Bytes::from_static(b"payload");
+        let packets = [
+            (
+                framed(PacketId::Header, None, &payload),
+                Packet::Header(payload.clone()),
+            ),
+            (
+                framed(PacketId::Data, None, &payload),
+                Packet::Data(payload.clone()),
+            ),
+            (
+                framed(PacketId::Filler, None, &payload),
+                Packet::Filler(payload.clone()),
+            ),
+            (
+                framed(PacketId::StreamChange, Some(HResult::S_OK), &payload),
+                Packet::StreamChange(payload.clone()),
+            ),
+            (
+                framed(PacketId::EndOfStream, Some(HResult::S_FALSE), &[]),
+                Packet::EndOfStream(HResult::S_FALSE),
+            ),
+        ];
+        for (wire, packet) in packets {
+            assert_eq!(wire.len(), packet.size());
+            let mut input = BytesMut::new();
+            for byte in &wire[..wire.len() - 1] {
+                input.put_u8(*byte);
+                assert_eq!(Packet::decode(&mut input), Ok(None));
+            }
+            input.put_u8(wire[wire.len() - 1]);
+            assert_eq!(Packet::decode(&mut input), Ok(Some(packet)));
+            assert!(input.is_empty());
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_a_packet_is_an_error() {
+        for wire in [
+            &[0xa4, b'D', 0, 0][..],
+            b"%D\0\0",
+            b"$M\0\0",
+            b"$E\0\0",
+            b"$E\x05\0\0\0\0\0\0",
+            b"$C\x03\0\0\0\0",
+            b"$C\x04\0\x01\0\0\0",
+        ] {
+            let decoded = Packet::decode(&mut BytesMut::from(wire));
+            assert!(
+                matches!(decoded, Err(Error::Framing(_))),
+                "{wire:x?}: {decoded:?}"
+            );
+        }
+    }
+}
