@@ -2,7 +2,10 @@
 
 //! ASF, as much of it as a sender of data packets needs.
 //!
-//! A packet is taken apart by [`DataPacket`], which also leaves its padding out ([`DataPacket::without_padding`]).
+//! * a header is taken apart by [`FileHeader`], which also makes the header of a live stream of it
+//!   ([`FileHeader::to_live`]), one that fits a limit ([`FileHeader::shed_to`]) and that of a recorded file
+//!   ([`FileHeader::for_recording`]);
+//! * a packet is taken apart by [`DataPacket`], which also leaves its padding out ([`DataPacket::without_padding`]).
 //!
 //! Section numbers are those of the *Advanced Systems Format (ASF) Specification*, revision 01.20.
 
@@ -21,9 +24,31 @@
 
 mod data_packet;
 mod defect;
+mod error;
+mod file_header;
+mod guid;
+mod header_tree;
+mod live_header;
+mod object;
 mod padding;
 mod payload;
+mod shed;
+#[cfg(test)]
+mod testing;
 
 pub use data_packet::DataPacket;
 pub use defect::Defect;
+pub use error::Error;
+pub use file_header::FileHeader;
+pub use guid::Guid;
 pub use padding::{PacketHead, Unpadded};
+pub use shed::ShedObject;
+
+/// Largest ASF file header in bytes that a `$H` packet can carry
+pub const MAX_HEADER_IN_H: usize = 65_531;
+/// Largest ASF file header in bytes that a `$C` packet can carry
+pub const MAX_HEADER_IN_C: usize = 65_527;
+/// Largest ASF data packet in bytes that a `$D` packet can carry
+pub const MAX_PACKET_SIZE: usize = 65_531;
+/// Smallest ASF data packet in bytes: room for its payload parsing information, and for a payload
+pub const MIN_PACKET_SIZE: usize = 24;
