@@ -135,6 +135,21 @@ impl FileHeader {
     pub(crate) fn header_object_size(&self) -> usize {
         self.header_object
     }
+
+    /// Bytes of the Data Object behind the last whole packet: nothing good can be in there.
+    pub(crate) fn data_remainder(&self) -> u64 {
+        let size = self
+            .bytes
+            .get(self.header_object..)
+            .and_then(|data| u64_at(data, data_object::SIZE));
+        match (self.data_packets, size) {
+            (Some(_), Some(size)) => size
+                .saturating_sub(DATA_HEAD as u64)
+                .checked_rem(self.packet_size as u64)
+                .unwrap_or(0),
+            _ => 0,
+        }
+    }
 }
 
 impl fmt::Debug for FileHeader {
@@ -277,6 +292,7 @@ mod tests {
             assert_eq!(header(1500, size, &[]).data_packets(), None, "{size}");
         }
         assert_eq!(header(1500, 51, &[]).data_packets(), Some(0));
+        assert_eq!(header(1500, 50 + 3001, &[]).data_remainder(), 1);
     }
 
     #[test]

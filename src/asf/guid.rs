@@ -54,6 +54,16 @@ impl Guid {
     /// ASF 6.4 Timecode Index Object
     pub const TIMECODE_INDEX: Guid = Guid::new(0x3CB73FD0, 0x0C4A, 0x4803, 0x953DEDF7B6228F0C);
 
+    /// The objects that stand beside a Header Object. No legal data packet starts like one of them.
+    pub(crate) const TOP_LEVEL: [Guid; 6] = [
+        Guid::HEADER,
+        Guid::DATA,
+        Guid::SIMPLE_INDEX,
+        Guid::INDEX,
+        Guid::MEDIA_OBJECT_INDEX,
+        Guid::TIMECODE_INDEX,
+    ];
+
     /// From the four groups of the written form; the fourth is its last two groups together.
     pub const fn new(a: u32, b: u16, c: u16, d: u64) -> Guid {
         let ([a0, a1, a2, a3], [b0, b1], [c0, c1]) =
@@ -165,5 +175,20 @@ mod tests {
             Guid::HEADER.mismatch(&[0x30, 0x26, 0xb2, 0x74, 0, 0]),
             Some((3, 0x74))
         );
+    }
+
+    /// Seen as a data packet, each of them is damaged, so a boundary test for them never takes a packet for an object
+    #[test]
+    fn no_top_level_guid_starts_a_legal_data_packet() {
+        for guid in Guid::TOP_LEVEL {
+            let [first, second, ..] = *guid.as_bytes();
+            let bad_error_correction = first & 0x80 != 0 && first & 0x60 != 0;
+            let property = if first & 0x80 == 0 {
+                second
+            } else {
+                guid.as_bytes()[2 + usize::from(first & 0x0f)]
+            };
+            assert!(bad_error_correction || property >> 6 != 1, "{guid}");
+        }
     }
 }
