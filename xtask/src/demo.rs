@@ -107,7 +107,7 @@ fn prove(workspace: &Workspace, paths: &Paths) -> Result {
     let recording = &paths.recording;
     println!("==> checking {}", workspace.short(recording));
     proof::same_packets(workspace, &paths.pushed, recording)?;
-    proof::decoded_by_ffmpeg(workspace, recording)?;
+    proof::decoded_by_ffmpeg(workspace, &paths.pushed, recording)?;
     proof::decoded_by_gstreamer(workspace, recording, &paths.registry)?;
     proof::picture(workspace, recording, &paths.picture)
 }

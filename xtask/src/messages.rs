@@ -17,6 +17,13 @@ pub fn condensed(line: &str) -> Option<String> {
     None
 }
 
+/// Whether a line is one of the many that say nothing about a failure.
+pub fn is_chatter(line: &str) -> bool {
+    [" (state-changed): ", " (tag): ", " (stream-status): "]
+        .iter()
+        .any(|kind| line.starts_with("Got message ") && line.contains(kind))
+}
+
 /// A progress message: `progress  connect continue  Resolving`.
 fn progress(line: &str) -> String {
     let part = |name| field(line, name).unwrap_or_default();

@@ -95,10 +95,12 @@ fn follow(command: &mut Command, log: &Path, tail: &mut VecDeque<String>) -> Res
         if let Some(text) = messages::condensed(&line) {
             println!("[gst-launch] {text}");
         }
-        if tail.len() == TAIL {
+        if !messages::is_chatter(&line) {
+            tail.push_back(line);
+        }
+        if tail.len() > TAIL {
             tail.pop_front();
         }
-        tail.push_back(line);
     }
     process.finish(deadline)
 }

@@ -47,24 +47,14 @@ fn read(workspace: &Workspace, path: &Path) -> Result<Summary> {
 }
 
 /// Requires that FFmpeg decodes picture and tone.
-pub fn decoded_by_ffmpeg(workspace: &Workspace, recording: &Path) -> Result {
-    let mut command = workspace.command("ffprobe");
-    command
-        .args(["-v", "error", "-count_frames", "-show_entries"])
-        .args([
-            "stream=codec_type,codec_name,nb_read_frames",
-            "-of",
-            "compact=p=0",
-        ])
-        .arg(workspace.short(recording));
-    let lines = run::bounded(&mut command, LIMIT)?;
-    let streams: Vec<Stream> = lines.iter().filter_map(|line| stream(line)).collect();
-    for line in lines.iter().filter(|line| stream(line).is_none()) {
-        println!("    ffprobe remarks: {line}");
-    }
+pub fn decoded_by_ffmpeg(workspace: &Workspace, pushed: &Path, recording: &Path) -> Result {
+    let (streams, remarks) = probe(workspace, recording)?;
     for (kind, least) in [("video", VIDEO_FRAMES), ("audio", AUDIO_FRAMES)] {
         let Some(found) = streams.iter().find(|stream| stream.kind == kind) else {
-            return Err(format!("ffprobe finds no {kind} stream in the recording"));
+            return Err(format!(
+                "ffprobe finds no {kind} stream in the recording: expected {least} frames or more\n{}",
+                remarks.join("\n")
+            ));
         };
         println!(
             "    ffprobe decoded {} {kind} frames ({})",
@@ -72,11 +62,49 @@ pub fn decoded_by_ffmpeg(workspace: &Workspace, recording: &Path) -> Result {
         );
         if found.frames < least {
             return Err(format!(
-                "too few {kind} frames in the recording: expected {least} or more, found {}",
-                found.frames
+                "too few {kind} frames in the recording: expected {least} or more, found {}\n{}",
+                found.frames,
+                remarks.join("\n")
             ));
         }
     }
+    show_remarks(workspace, pushed, &remarks)
+}
+
+/// Counts frames with ffprobe: the streams, and the other lines that it printed.
+fn probe(workspace: &Workspace, file: &Path) -> Result<(Vec<Stream>, Vec<String>)> {
+    let mut command = workspace.command("ffprobe");
+    command
+        .args(["-v", "error", "-count_frames", "-of", "compact=p=0"])
+        .args([
+            "-show_entries",
+            "stream=codec_type,codec_name,nb_read_frames",
+        ])
+        .arg(workspace.short(file));
+    let lines = run::bounded(&mut command, LIMIT)?;
+    let streams = lines.iter().filter_map(|line| stream(line)).collect();
+    let remarks = lines
+        .into_iter()
+        .filter(|line| stream(line).is_none())
+        .collect();
+    Ok((streams, remarks))
+}
+
+/// Shows what ffprobe remarked on the recording, and whether what asfmux wrote was any better.
+fn show_remarks(workspace: &Workspace, pushed: &Path, remarks: &[String]) -> Result {
+    if remarks.is_empty() {
+        return Ok(());
+    }
+    for remark in remarks {
+        println!("    ffprobe remarks: {remark}");
+    }
+    let (_, of_pushed) = probe(workspace, pushed)?;
+    println!(
+        "    that is {} remarks; on {}, as asfmux wrote it, there are {}",
+        remarks.len(),
+        workspace.short(pushed),
+        of_pushed.len()
+    );
     Ok(())
 }
 
