@@ -28,6 +28,7 @@ mod error;
 mod header;
 mod hresult;
 mod packet;
+pub mod server;
 mod setup;
 
 pub use budget::{LengthRemaining, UNKNOWN_CONTENT_LENGTH, least_content_length};
