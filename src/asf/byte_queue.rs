@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: MPL-2.0
+
+use std::collections::VecDeque;
+use std::fmt;
+
+use bytes::{Buf, Bytes, BytesMut};
+
+/// Bytes that came in pieces, taken out in other pieces
+///
+/// A piece that lies inside of one that came is a slice of it. Any other is put together once, as its bytes come.
+#[derive(Default)]
+pub(super) struct ByteQueue {
+    /// The start of a piece that [`ByteQueue::take`] puts together; older than everything in `chunks`
+    begun: BytesMut,
+    /// Never has an empty one
+    chunks: VecDeque<Bytes>,
+}
+
+/// Most bytes to set aside for a piece before they have come
+const MAX_RESERVED: usize = super::MAX_PACKET_SIZE;
+
+impl ByteQueue {
+    pub fn push(&mut self, data: Bytes) {
+        if !data.is_empty() {
+            self.chunks.push_back(data);
+        }
+    }
+
+    /// Copies the next bytes, up to `into.len()`, without taking them; returns those that are there.
+    pub fn peek<'a>(&self, into: &'a mut [u8]) -> &'a [u8] {
+        let mut len = 0usize;
+        let next = self.begun.iter().chain(self.chunks.iter().flatten());
+        for (place, &byte) in into.iter_mut().zip(next) {
+            *place = byte;
+            len = len.saturating_add(1);
+        }
+        into.get(..len).unwrap_or_default()
+    }
+
+    /// The next `len` bytes, once they are all there. Until then, asks for the same `len` again.
+    pub fn take(&mut self, len: usize) -> Option<Bytes> {
+        if self.begun.is_empty()
+            && let Some(front) = self.chunks.front_mut()
+            && front.len() >= len
+        {
+            let taken = front.split_to(len);
+            self.drop_empty_front();
+            return Some(taken);
+        }
+        while let Some(missing) = len
+            .checked_sub(self.begun.len())
+            .filter(|&missing| missing > 0)
+        {
+            if self.begun.is_empty() {
+                self.begun.reserve(len.min(MAX_RESERVED));
+            }
+            let front = self.chunks.front_mut()?;
+            let part = front.split_to(missing.min(front.len()));
+            self.begun.extend_from_slice(&part);
+            self.drop_empty_front();
+        }
+        Some(std::mem::take(&mut self.begun).freeze())
+    }
+
+    /// Drops up to `len` bytes; returns how many.
+    pub fn skip(&mut self, len: u64) -> u64 {
+        let mut left = len;
+        let wanted =
+            |left: u64, there: usize| usize::try_from(left).unwrap_or(usize::MAX).min(there);
+        let begun = wanted(left, self.begun.len());
+        self.begun.advance(begun);
+        left = left.saturating_sub(begun as u64);
+        while left > 0
+            && let Some(front) = self.chunks.front_mut()
+        {
+            let part = wanted(left, front.len());
+            front.advance(part);
+            left = left.saturating_sub(part as u64);
+            self.drop_empty_front();
+        }
+        len.saturating_sub(left)
+    }
+
+    /// Drops everything; returns how many bytes that was.
+    pub fn clear(&mut self) -> u64 {
+        let len = self.len();
+        *self = ByteQueue::default();
+        len
+    }
+
+    pub fn len(&self) -> u64 {
+        let chunks = self.chunks.iter().map(|chunk| chunk.len() as u64);
+        chunks.fold(self.begun.len() as u64, u64::saturating_add)
+    }
+
+    fn drop_empty_front(&mut self) {
+        if self.chunks.front().is_some_and(Bytes::is_empty) {
+            self.chunks.pop_front();
+        }
+    }
+}
+
+impl fmt::Debug for ByteQueue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ByteQueue({} bytes)", self.len())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn queue(chunks: &[&'static [u8]]) -> ByteQueue {
+        let mut queue = ByteQueue::default();
+        chunks
+            .iter()
+            .for_each(|chunk| queue.push(Bytes::from_static(chunk)));
+        queue
+    }
+
+    #[test]
+    fn a_piece_inside_a_chunk_is_a_slice_of_it() {
+        let chunk = Bytes::from_static(b"abcdef");
+        let mut queue = ByteQueue::default();
+        queue.push(chunk.clone());
+        assert_eq!(queue.take(2).unwrap().as_ptr(), chunk.as_ptr());
+        assert_eq!(queue.take(4).unwrap().as_ptr(), chunk.slice(2..).as_ptr());
+        assert_eq!(queue.len(), 0);
+    }
+
+    #[test]
+    fn a_piece_over_chunks_is_put_together() {
+        let mut queue = queue(&[b"ab", b"", b"c"]);
+        assert_eq!(queue.take(5), None);
+        queue.push(Bytes::from_static(b"defg"));
+        assert_eq!(queue.take(5).unwrap(), "abcde");
+        assert_eq!(queue.take(2).unwrap(), "fg");
+    }
+
+    #[test]
+    fn a_piece_that_was_begun_is_still_there_to_look_at_and_to_drop() {
+        let mut queue = queue(&[b"ab", b"c"]);
+        assert_eq!(queue.take(5), None);
+        queue.push(Bytes::from_static(b"de"));
+        assert_eq!(queue.peek(&mut [0; 4]), b"abcd");
+        assert_eq!(queue.len(), 5);
+        assert_eq!(queue.skip(4), 4);
+        assert_eq!(queue.skip(4), 1);
+        assert_eq!(queue.clear(), 0);
+    }
+
+    #[test]
+    fn many_small_chunks_are_not_kept_one_by_one() {
+        let mut queue = ByteQueue::default();
+        for _ in 0..1000 {
+            queue.push(Bytes::from_static(b"x"));
+            assert_eq!(queue.take(1001), None);
+            assert!(queue.chunks.is_empty());
+        }
+    }
+}

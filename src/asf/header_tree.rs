@@ -1,0 +1,214 @@
+// SPDX-License-Identifier: MPL-2.0
+
+use bytes::Bytes;
+
+use super::file_header::{DATA_HEAD, FileHeader, HEADER_HEAD};
+use super::guid::Guid;
+use super::object::{Object, put, u32_at, walk};
+use super::shed::ShedObject;
+
+/// Size of the Header Extension's head in bytes
+const EXTENSION_HEAD: usize = 24 /* object head */ + 16 /* reserved */ + 2 /* reserved */ + 4 /* data size */;
+/// Where its Header Extension Data Size stands
+const EXTENSION_DATA_SIZE: usize = 42;
+/// Where every object has its size
+const OBJECT_SIZE: usize = 16;
+/// Where the Header Object has its Number of Header Objects
+const CHILD_COUNT: usize = 24;
+
+/// A [`FileHeader`] taken apart, to be changed and put together again
+///
+/// Written back without a change it gives the same bytes, but for a child count that was wrong.
+pub(super) struct HeaderTree {
+    head: Bytes,
+    children: Vec<Node>,
+    data_head: Bytes,
+}
+
+/// One object of the header
+struct Node {
+    guid: Guid,
+    /// The whole object; for a Header Extension that was opened only its head
+    bytes: Bytes,
+    /// What is in an opened Header Extension
+    children: Option<Vec<Node>>,
+}
+
+impl HeaderTree {
+    /// Takes `header` apart. The children stay slices of it.
+    pub fn of(header: &FileHeader) -> HeaderTree {
+        let bytes = header.as_bytes();
+        let end = header.header_object_size();
+        HeaderTree {
+            head: bytes.slice(..HEADER_HEAD),
+            children: walk(bytes.slice(HEADER_HEAD..end), HEADER_HEAD)
+                .map_while(Result::ok)
+                .map(Node::of)
+                .collect(),
+            data_head: bytes.slice(end..),
+        }
+    }
+
+    /// Size of the file header in bytes, if it were written now.
+    pub fn len(&self) -> usize {
+        let children = self.children.iter().map(Node::len);
+        children.fold(HEADER_HEAD.saturating_add(DATA_HEAD), usize::saturating_add)
+    }
+
+    /// The bytes of the first direct child with this GUID.
+    pub fn get(&self, guid: Guid) -> Option<&Bytes> {
+        self.children
+            .iter()
+            .find(|node| node.guid == guid)
+            .map(|node| &node.bytes)
+    }
+
+    /// Changes the bytes of the first direct child with this GUID. They must keep their length.
+    pub fn edit(&mut self, guid: Guid, change: impl FnOnce(&mut [u8])) {
+        if let Some(node) = self.children.iter_mut().find(|node| node.guid == guid) {
+            let mut bytes = node.bytes.to_vec();
+            change(&mut bytes);
+            node.bytes = bytes.into();
+        }
+    }
+
+    /// The Data Object's head.
+    pub fn data_head(&self) -> &[u8] {
+        &self.data_head
+    }
+
+    /// Changes the Data Object's head.
+    pub fn edit_data_head(&mut self, change: impl FnOnce(&mut [u8])) {
+        let mut bytes = self.data_head.to_vec();
+        change(&mut bytes);
+        self.data_head = bytes.into();
+    }
+
+    /// Replaces the bytes of the first direct child with this GUID, by what `change` makes of them.
+    pub fn replace(&mut self, guid: Guid, change: impl FnOnce(&Bytes) -> Option<Bytes>) {
+        if let Some(node) = self.children.iter_mut().find(|node| node.guid == guid)
+            && let Some(bytes) = change(&node.bytes)
+        {
+            node.bytes = bytes;
+        }
+    }
+
+    /// Takes out all objects with this GUID, in the Header Object and in its Header Extension.
+    pub fn remove(&mut self, guid: Guid) -> Vec<ShedObject> {
+        let mut shed = Vec::new();
+        remove_from(&mut self.children, guid, &mut shed);
+        for children in self
+            .children
+            .iter_mut()
+            .filter_map(|node| node.children.as_mut())
+        {
+            remove_from(children, guid, &mut shed);
+        }
+        shed
+    }
+
+    /// Writes the file header, with true sizes and a true child count.
+    pub fn write(&self) -> Bytes {
+        let len = self.len();
+        let mut bytes = Vec::with_capacity(len);
+        bytes.extend_from_slice(&self.head);
+        put(
+            &mut bytes,
+            OBJECT_SIZE,
+            &(len.saturating_sub(DATA_HEAD) as u64).to_le_bytes(),
+        );
+        put(
+            &mut bytes,
+            CHILD_COUNT,
+            &u32::try_from(self.children.len())
+                .unwrap_or(u32::MAX)
+                .to_le_bytes(),
+        );
+        self.children
+            .iter()
+            .for_each(|child| child.write(&mut bytes));
+        bytes.extend_from_slice(&self.data_head);
+        bytes.into()
+    }
+
+    /// The header that [`HeaderTree::write`] gives, in place of `original`.
+    pub fn finish(&self, original: &FileHeader) -> FileHeader {
+        let bytes = self.write();
+        if bytes == original.as_bytes() {
+            return original.clone();
+        }
+        // INVARIANT: edits keep what makes a header valid, so this never falls back.
+        let header = FileHeader::parse(bytes);
+        debug_assert!(header.is_ok(), "{header:?}");
+        header.unwrap_or_else(|_| original.clone())
+    }
+}
+
+impl Node {
+    fn of(object: Object) -> Node {
+        let Object {
+            guid,
+            offset,
+            bytes,
+        } = object;
+        match extension_children(guid, offset, &bytes) {
+            Some(children) => Node {
+                guid,
+                bytes: bytes.slice(..EXTENSION_HEAD),
+                children: Some(children),
+            },
+            None => Node {
+                guid,
+                bytes,
+                children: None,
+            },
+        }
+    }
+
+    fn len(&self) -> usize {
+        let children = self.children.iter().flatten().map(Node::len);
+        children.fold(self.bytes.len(), usize::saturating_add)
+    }
+
+    fn write(&self, out: &mut Vec<u8>) {
+        let Some(children) = &self.children else {
+            return out.extend_from_slice(&self.bytes);
+        };
+        let mut head = self.bytes.to_vec();
+        let len = self.len();
+        put(&mut head, OBJECT_SIZE, &(len as u64).to_le_bytes());
+        let data_size = u32::try_from(len.saturating_sub(EXTENSION_HEAD)).unwrap_or(u32::MAX);
+        put(&mut head, EXTENSION_DATA_SIZE, &data_size.to_le_bytes());
+        out.append(&mut head);
+        children.iter().for_each(|child| child.write(out));
+    }
+}
+
+/// ASF 3.4 Header Extension Object: what is in it, when it is one and its two sizes and its objects agree
+fn extension_children(guid: Guid, offset: usize, bytes: &Bytes) -> Option<Vec<Node>> {
+    let room = bytes.len().checked_sub(EXTENSION_HEAD)?;
+    if guid != Guid::HEADER_EXTENSION
+        || u32_at(bytes, EXTENSION_DATA_SIZE) != u32::try_from(room).ok()
+    {
+        return None;
+    }
+    let objects = walk(
+        bytes.slice(EXTENSION_HEAD..),
+        offset.saturating_add(EXTENSION_HEAD),
+    );
+    let node = |object: Object| Node {
+        guid: object.guid,
+        bytes: object.bytes,
+        children: None,
+    };
+    objects.map(|object| object.ok().map(node)).collect()
+}
+
+fn remove_from(nodes: &mut Vec<Node>, guid: Guid, shed: &mut Vec<ShedObject>) {
+    for node in nodes.extract_if(.., |node| node.guid == guid) {
+        shed.push(ShedObject {
+            name: guid.name().unwrap_or("object"),
+            bytes: node.len(),
+        });
+    }
+}

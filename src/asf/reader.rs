@@ -1,0 +1,452 @@
+// SPDX-License-Identifier: MPL-2.0
+
+use std::collections::VecDeque;
+
+use bytes::Bytes;
+
+use super::byte_queue::ByteQueue;
+use super::data_packet::DataPacket;
+use super::error::Error;
+use super::file_header::{DATA_HEAD, FileHeader, file_header_size};
+use super::guid::Guid;
+use super::item::{Item, SkipReason, Skipped};
+use super::object::ObjectHead;
+
+/// Finds ASF file headers and data packets in bytes that come in any split.
+///
+/// Feed it with [`push`](Reader::push) and, as they happen, [`stream_header`](Reader::stream_header),
+/// [`restart`](Reader::restart) and [`rewind`](Reader::rewind): all of them are kept in their order. Call
+/// [`next_item`](Reader::next_item) until it gives `None`; at the end of the input,
+/// [`finish`](Reader::finish) after that.
+///
+/// ```text
+///            ┌──────────── Header Object's GUID ◄────────────┐
+///            ▼                                               │
+///  Boundary ──► Header ──► Boundary ──► Packet ──► … ──► Boundary ──► Object ──► Boundary
+///     │                                                      │
+///     └─ first bytes are no header: error                    └─ no object: Discard, until restart
+/// ```
+///
+/// A header is recognised at packet boundaries only, where no legal packet can be taken for one. The first one is
+/// an item at once; a later one becomes an item just before its first packet, and is dropped when none follows. A
+/// header equal to the last one is no item.
+#[derive(Debug, Default)]
+pub struct Reader {
+    input: VecDeque<Input>,
+    queue: ByteQueue,
+    output: VecDeque<Item>,
+    state: State,
+    expect: Expect,
+    current: Option<FileHeader>,
+    pending: Option<Pending>,
+}
+
+/// What happened to the reader, and is not dealt with yet
+#[derive(Debug)]
+enum Input {
+    Data(Bytes),
+    StreamHeader(FileHeader),
+    Restart,
+    Rewind(u64),
+}
+
+/// A header that waits for its first packet
+#[derive(Debug)]
+struct Pending {
+    header: FileHeader,
+    /// From caps, which outlive a flush
+    from_caps: bool,
+}
+
+/// What the next bytes belong to
+#[derive(Debug, Default)]
+enum State {
+    /// Not decided: they start something
+    #[default]
+    Boundary,
+    /// An ASF file header of this size
+    Header(usize),
+    /// A data packet of this size
+    Packet(usize),
+    /// Something that is counted down
+    Skip {
+        reason: SkipReason,
+        seen: u64,
+        left: u64,
+    },
+    /// Nothing, until the next start
+    Discard { seen: u64, reason: SkipReason },
+    /// An error was found
+    Failed(Error),
+}
+
+/// What may stand at the next boundary, beside a header
+#[derive(Debug, Clone, Copy, Default)]
+enum Expect {
+    /// Nothing: there was no header yet
+    #[default]
+    Start,
+    /// As many packets as there are, or objects
+    PacketsOrObjects,
+    /// This many packets more, and then this many bytes of the Data Object that are none
+    Packets { left: u64, remainder: u64 },
+    /// Bytes of the Data Object that are no packet
+    Remainder(u64),
+    /// Objects behind the Data Object
+    Objects,
+}
+
+/// What a step came to
+enum Step {
+    /// Something changed: look again
+    Go,
+    /// There are too few bytes
+    NeedMore,
+}
+
+impl Reader {
+    /// A reader at the start of a stream.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Takes the next bytes. Packets that lie whole in `data` stay slices of it.
+    pub fn push(&mut self, data: Bytes) {
+        self.input.push_back(Input::Data(data));
+    }
+
+    /// Takes a header that came beside the stream, as `streamheader` caps do: the bytes of all its buffers.
+    ///
+    /// The same header in the stream afterwards is no change. A header other than the last one starts over: what the
+    /// stream has left of a packet is dropped, and packets are the new header's.
+    ///
+    /// # Errors
+    ///
+    /// When the bytes are not an ASF file header. The reader then goes on as if it had not been called.
+    pub fn stream_header(&mut self, header: Bytes) -> Result<(), Error> {
+        self.input
+            .push_back(Input::StreamHeader(FileHeader::parse(header)?));
+        Ok(())
+    }
+
+    /// A stream starts over: STREAM_START, or the end of a flush.
+    ///
+    /// What is left of a packet is dropped. Packets without a header in front are taken for the last header's.
+    pub fn restart(&mut self) {
+        self.input.push_back(Input::Restart);
+    }
+
+    /// The stream goes on at byte `to`, which it was past already, without a new start.
+    ///
+    /// At 0 it is written again from its header on. Anywhere else, fields are corrected in what was there already,
+    /// which is too late: all input is dropped until the next start.
+    pub fn rewind(&mut self, to: u64) {
+        self.input.push_back(Input::Rewind(to));
+    }
+
+    /// The next item; `None` when it takes more bytes.
+    ///
+    /// # Errors
+    ///
+    /// When a header is malformed or its packets cannot be sent, or when the stream does not start with one. From then
+    /// on the same error is returned, and all input dropped.
+    pub fn next_item(&mut self) -> Result<Option<Item>, Error> {
+        loop {
+            if let Some(item) = self.output.pop_front() {
+                return Ok(Some(item));
+            }
+            match self.step() {
+                Ok(Step::Go) => {}
+                Ok(Step::NeedMore) => match self.input.pop_front() {
+                    Some(input) => self.handle(input),
+                    None => return Ok(None),
+                },
+                Err(error) => {
+                    self.queue.clear();
+                    self.input.clear();
+                    self.state = State::Failed(error.clone());
+                    return Err(error);
+                }
+            }
+        }
+    }
+
+    /// The input has ended. Returns what it left over, if anything; further calls, if there is more of it.
+    ///
+    /// # Errors
+    ///
+    /// When there never was a whole ASF file header, or [`next_item`](Reader::next_item) had failed.
+    pub fn finish(&mut self) -> Result<Option<Skipped>, Error> {
+        if let State::Failed(error) = &self.state {
+            return Err(error.clone());
+        }
+        if self.current.is_none() {
+            return Err(Error::Incomplete {
+                bytes: self.queue.len(),
+            });
+        }
+        self.drop_tail();
+        self.drop_pending();
+        Ok(self
+            .output
+            .iter()
+            .position(|item| matches!(item, Item::Skipped(_)))
+            .and_then(|at| match self.output.remove(at) {
+                Some(Item::Skipped(skipped)) => Some(skipped),
+                _ => None,
+            }))
+    }
+
+    /// The last header that was an item.
+    pub fn header(&self) -> Option<&FileHeader> {
+        self.current.as_ref()
+    }
+
+    /// The header that the next packets belong to.
+    fn active(&self) -> Option<&FileHeader> {
+        self.pending
+            .as_ref()
+            .map(|pending| &pending.header)
+            .or(self.current.as_ref())
+    }
+
+    fn handle(&mut self, input: Input) {
+        match input {
+            Input::Data(data) => self.queue.push(data),
+            Input::StreamHeader(header) => {
+                if self.active() != Some(&header) {
+                    self.drop_tail();
+                    self.adopt(header, true);
+                }
+            }
+            Input::Restart | Input::Rewind(0) => {
+                self.drop_tail();
+                if self
+                    .pending
+                    .as_ref()
+                    .is_some_and(|pending| !pending.from_caps)
+                {
+                    self.drop_pending();
+                }
+                self.expect = if self.active().is_some() {
+                    Expect::PacketsOrObjects
+                } else {
+                    Expect::Start
+                };
+            }
+            Input::Rewind(_) => {
+                self.drop_tail();
+                self.state = State::Discard {
+                    seen: 0,
+                    reason: SkipReason::RewrittenHeader,
+                };
+            }
+        }
+    }
+
+    /// Takes up a whole header.
+    fn adopt(&mut self, header: FileHeader, from_caps: bool) {
+        self.expect = Expect::packets_of(&header);
+        if self.active() == Some(&header) {
+            return;
+        }
+        self.drop_pending();
+        if self.current.is_none() {
+            self.current = Some(header.clone());
+            self.output.push_back(Item::Header(header));
+        } else if self.current.as_ref() != Some(&header) {
+            self.pending = Some(Pending { header, from_caps });
+        }
+    }
+
+    fn step(&mut self) -> Result<Step, Error> {
+        match &mut self.state {
+            State::Boundary => return self.step_boundary(),
+            State::Header(size) => {
+                let Some(bytes) = self.queue.take(*size) else {
+                    return Ok(Step::NeedMore);
+                };
+                self.state = State::Boundary;
+                self.adopt(FileHeader::parse(bytes)?, false);
+            }
+            State::Packet(size) => {
+                let Some(bytes) = self.queue.take(*size) else {
+                    return Ok(Step::NeedMore);
+                };
+                self.state = State::Boundary;
+                self.yield_packet(bytes);
+            }
+            State::Skip { reason, seen, left } => {
+                let skipped = self.queue.skip(*left);
+                *seen = seen.saturating_add(skipped);
+                *left = left.saturating_sub(skipped);
+                if *left > 0 {
+                    return Ok(Step::NeedMore);
+                }
+                let skipped = Skipped {
+                    bytes: *seen,
+                    reason: *reason,
+                };
+                self.output.push_back(Item::Skipped(skipped));
+                self.state = State::Boundary;
+            }
+            State::Discard { seen, .. } => {
+                *seen = seen.saturating_add(self.queue.clear());
+                return Ok(Step::NeedMore);
+            }
+            State::Failed(error) => return Err(error.clone()),
+        }
+        Ok(Step::Go)
+    }
+
+    /// Decides what the next bytes start, by as few of them as it takes.
+    fn step_boundary(&mut self) -> Result<Step, Error> {
+        let mut head = [0; ObjectHead::LEN];
+        let head = self.queue.peek(&mut head);
+        if head.is_empty() {
+            return Ok(Step::NeedMore);
+        }
+        let guid = head.get(..16).unwrap_or(head);
+        let header_mismatch = Guid::HEADER.mismatch(guid);
+        if let (Expect::Start, Some((offset, found))) = (self.expect, header_mismatch) {
+            return Err(Error::NotAsf { offset, found });
+        }
+        let may_be_object = match self.expect {
+            Expect::Start | Expect::Packets { .. } => header_mismatch.is_none(),
+            Expect::PacketsOrObjects | Expect::Remainder(_) => Guid::TOP_LEVEL
+                .iter()
+                .any(|known| known.mismatch(guid).is_none()),
+            Expect::Objects => true,
+        };
+        if !may_be_object {
+            self.start_data();
+            return Ok(Step::Go);
+        }
+        let Some(object) = ObjectHead::parse(head) else {
+            return Ok(Step::NeedMore);
+        };
+        self.state = match object.guid {
+            Guid::HEADER => State::Header(file_header_size(object)?),
+            _ => self.skip_object(object),
+        };
+        Ok(Step::Go)
+    }
+
+    /// The next bytes start no object, so they are the Data Object's.
+    fn start_data(&mut self) {
+        self.state = match self.expect {
+            Expect::Remainder(left) => {
+                self.expect = Expect::Objects;
+                State::Skip {
+                    reason: SkipReason::PartialPacket,
+                    seen: 0,
+                    left,
+                }
+            }
+            _ => State::Packet(
+                self.active()
+                    .map_or(super::MIN_PACKET_SIZE, FileHeader::packet_size),
+            ),
+        };
+    }
+
+    fn skip_object(&mut self, object: ObjectHead) -> State {
+        /// Over this size, in bytes, what looks like an object is none
+        const MAX_OBJECT: u64 = 1 << 40;
+        // A Data Object of a live stream does not say its size; its head is skipped, and packets follow.
+        let size = if object.guid == Guid::DATA {
+            object.size.max(DATA_HEAD as u64)
+        } else {
+            object.size
+        };
+        if (ObjectHead::LEN as u64..=MAX_OBJECT).contains(&size) {
+            return State::Skip {
+                reason: SkipReason::TopLevelObject(object.guid),
+                seen: 0,
+                left: size,
+            };
+        }
+        let reason = SkipReason::TrailingData;
+        let seen = self.queue.skip(ObjectHead::LEN as u64);
+        self.output.push_back(Item::Skipped(Skipped {
+            bytes: seen,
+            reason,
+        }));
+        State::Discard { seen, reason }
+    }
+
+    fn yield_packet(&mut self, bytes: Bytes) {
+        if let Some(Pending { header, .. }) = self.pending.take() {
+            self.current = Some(header.clone());
+            self.output.push_back(Item::Header(header));
+        }
+        self.output
+            .push_back(Item::DataUnit(DataPacket::parse(bytes)));
+        if let Expect::Packets { left, remainder } = self.expect {
+            self.expect = Expect::after_packets(left.saturating_sub(1), remainder);
+        }
+    }
+
+    /// What was begun does not go on.
+    fn drop_tail(&mut self) {
+        let rest = self.queue.clear();
+        let (bytes, reason) = match std::mem::take(&mut self.state) {
+            State::Boundary => match self.expect {
+                Expect::Start => (rest, SkipReason::PartialHeader),
+                Expect::PacketsOrObjects | Expect::Packets { .. } | Expect::Remainder(_) => {
+                    (rest, SkipReason::PartialPacket)
+                }
+                Expect::Objects => (rest, SkipReason::TrailingData),
+            },
+            State::Header(_) => (rest, SkipReason::PartialHeader),
+            State::Packet(_) => (rest, SkipReason::PartialPacket),
+            State::Skip { reason, seen, .. } => (seen.saturating_add(rest), reason),
+            // Reported when it was found
+            State::Discard {
+                reason: SkipReason::TrailingData,
+                ..
+            } => return,
+            State::Discard { reason, seen } => (seen.saturating_add(rest), reason),
+            State::Failed(error) => {
+                self.state = State::Failed(error);
+                return;
+            }
+        };
+        if bytes > 0 {
+            self.output
+                .push_back(Item::Skipped(Skipped { bytes, reason }));
+        }
+    }
+
+    /// No packet follows the header that waits for one.
+    fn drop_pending(&mut self) {
+        if let Some(Pending { header, .. }) = self.pending.take() {
+            let bytes = header.as_bytes().len() as u64;
+            self.output.push_back(Item::Skipped(Skipped {
+                bytes,
+                reason: SkipReason::RewrittenHeader,
+            }));
+        }
+    }
+}
+
+impl Expect {
+    /// What stands behind `header`.
+    fn packets_of(header: &FileHeader) -> Expect {
+        match header.data_packets() {
+            Some(left) => Expect::after_packets(left, header.data_remainder()),
+            None => Expect::PacketsOrObjects,
+        }
+    }
+
+    fn after_packets(left: u64, remainder: u64) -> Expect {
+        match (left, remainder) {
+            (0, 0) => Expect::Objects,
+            (0, remainder) => Expect::Remainder(remainder),
+            (left, remainder) => Expect::Packets { left, remainder },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

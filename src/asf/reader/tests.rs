@@ -1,0 +1,405 @@
+// SPDX-License-Identifier: MPL-2.0
+
+use super::*;
+use crate::asf::testing::{header, object, stream_properties};
+
+const P: u32 = 100;
+
+fn live() -> FileHeader {
+    header(P, 50, &[])
+}
+
+fn packet(seed: u8) -> Vec<u8> {
+    let mut bytes = vec![0x00, 0x5D, seed, 0, 0, 0, 0, 0, 0x81, seed, 0, 0, 0, 0, 0];
+    bytes.resize(P as usize, seed);
+    bytes
+}
+
+fn unit(seed: u8) -> Item {
+    Item::DataUnit(DataPacket::parse(packet(seed).into()))
+}
+
+fn skipped(bytes: u64, reason: SkipReason) -> Item {
+    Item::Skipped(Skipped { bytes, reason })
+}
+
+fn push(reader: &mut Reader, parts: &[&[u8]]) {
+    parts
+        .iter()
+        .for_each(|part| reader.push(Bytes::copy_from_slice(part)));
+}
+
+fn items(reader: &mut Reader) -> Vec<Item> {
+    std::iter::from_fn(|| reader.next_item().unwrap()).collect()
+}
+
+/// A reader that has had this header and one packet
+fn started(header: &FileHeader) -> Reader {
+    let mut reader = Reader::new();
+    push(&mut reader, &[header.as_bytes(), &packet(1)]);
+    assert_eq!(items(&mut reader), [Item::Header(header.clone()), unit(1)]);
+    reader
+}
+
+#[test]
+fn the_first_header_is_an_item_at_once() {
+    let mut reader = Reader::new();
+    push(&mut reader, &[live().as_bytes()]);
+    assert_eq!(reader.header(), None);
+    assert_eq!(items(&mut reader), [Item::Header(live())]);
+    assert_eq!(reader.header(), Some(&live()));
+}
+
+#[test]
+fn a_packet_inside_a_buffer_is_a_slice_of_it() {
+    let bytes = Bytes::from([live().as_bytes(), &packet(1)[..], &packet(2)].concat());
+    let mut reader = Reader::new();
+    reader.push(bytes.clone());
+    let header_len = live().as_bytes().len();
+    let found: Vec<_> = items(&mut reader)
+        .iter()
+        .map(|item| match item {
+            Item::Header(header) => header.as_bytes().as_ptr(),
+            Item::DataUnit(packet) => packet.as_bytes().as_ptr(),
+            Item::Skipped(_) => std::ptr::null(),
+        })
+        .collect();
+    let at = |offset| bytes.slice(offset..).as_ptr();
+    assert_eq!(found, [at(0), at(header_len), at(header_len + P as usize)]);
+}
+
+#[test]
+fn a_later_header_waits_for_its_first_packet() {
+    let next = header(P, 50, &[stream_properties()]);
+    let mut reader = started(&live());
+    push(&mut reader, &[next.as_bytes(), &packet(2)[..99]]);
+    assert_eq!(items(&mut reader), []);
+    assert_eq!(reader.header(), Some(&live()));
+    push(&mut reader, &[&packet(2)[99..], &packet(3)]);
+    assert_eq!(
+        items(&mut reader),
+        [Item::Header(next.clone()), unit(2), unit(3)]
+    );
+    assert_eq!(reader.header(), Some(&next));
+}
+
+#[test]
+fn a_later_header_without_a_packet_is_dropped_at_the_end() {
+    let next = header(P, 50 + 100, &[]);
+    let mut reader = started(&live());
+    push(&mut reader, &[next.as_bytes()]);
+    assert_eq!(items(&mut reader), []);
+    let bytes = next.as_bytes().len() as u64;
+    assert_eq!(
+        reader.finish(),
+        Ok(Some(Skipped {
+            bytes,
+            reason: SkipReason::RewrittenHeader
+        }))
+    );
+    assert_eq!(reader.finish(), Ok(None));
+}
+
+#[test]
+fn an_equal_header_is_no_change() {
+    let mut reader = started(&live());
+    push(&mut reader, &[live().as_bytes(), &packet(2)]);
+    assert_eq!(items(&mut reader), [unit(2)]);
+    assert_eq!(reader.finish(), Ok(None));
+}
+
+#[test]
+fn objects_behind_a_known_number_of_packets_are_counted_down() {
+    let stored = header(P, 50 + 100, &[]);
+    let mut reader = started(&stored);
+    let unknown = Guid::new(1, 2, 3, 4);
+    let [index, other] = [object(Guid::SIMPLE_INDEX, &[0; 70]), object(unknown, &[])];
+    push(
+        &mut reader,
+        &[&index, &other, live().as_bytes(), &packet(2)],
+    );
+    let expected = [
+        skipped(94, SkipReason::TopLevelObject(Guid::SIMPLE_INDEX)),
+        skipped(24, SkipReason::TopLevelObject(unknown)),
+        Item::Header(live()),
+        unit(2),
+    ];
+    assert_eq!(items(&mut reader), expected);
+}
+
+#[test]
+fn a_large_object_is_not_kept() {
+    let mut reader = started(&live());
+    let mut index = object(Guid::INDEX, &[]);
+    index[16..24].copy_from_slice(&(1u64 << 40).to_le_bytes());
+    push(&mut reader, &[&index, &[0; 5000]]);
+    assert_eq!(items(&mut reader), []);
+    assert_eq!(reader.queue.len(), 0);
+    let reason = SkipReason::TopLevelObject(Guid::INDEX);
+    assert_eq!(
+        reader.finish(),
+        Ok(Some(Skipped {
+            bytes: 5024,
+            reason
+        }))
+    );
+}
+
+#[test]
+fn what_is_no_object_is_reported_once_and_ends_the_stream() {
+    let mut reader = started(&header(P, 50 + 100, &[]));
+    push(&mut reader, &[&[0; 300], live().as_bytes()]);
+    assert_eq!(items(&mut reader), [skipped(24, SkipReason::TrailingData)]);
+    assert_eq!(reader.finish(), Ok(None));
+    reader.restart();
+    push(&mut reader, &[&packet(2)]);
+    assert_eq!(items(&mut reader), [unit(2)]);
+}
+
+#[test]
+fn a_few_bytes_behind_the_data_object_are_trailing_data() {
+    let mut reader = started(&header(P, 50 + 100, &[]));
+    push(&mut reader, &[&[0; 12]]);
+    assert_eq!(items(&mut reader), []);
+    assert_eq!(
+        reader.finish(),
+        Ok(Some(Skipped {
+            bytes: 12,
+            reason: SkipReason::TrailingData
+        }))
+    );
+}
+
+#[test]
+fn the_rest_of_a_data_object_is_no_packet() {
+    let mut reader = started(&header(P, 50 + 130, &[]));
+    push(&mut reader, &[&packet(2)[..30], &object(Guid::INDEX, &[])]);
+    let index = skipped(24, SkipReason::TopLevelObject(Guid::INDEX));
+    assert_eq!(
+        items(&mut reader),
+        [skipped(30, SkipReason::PartialPacket), index]
+    );
+}
+
+#[test]
+fn packets_follow_an_object_in_a_stream_of_unknown_length() {
+    for guid in &Guid::TOP_LEVEL[2..] {
+        let mut reader = started(&live());
+        push(&mut reader, &[&object(*guid, &[9; 8]), &packet(2)]);
+        assert_eq!(
+            items(&mut reader),
+            [skipped(32, SkipReason::TopLevelObject(*guid)), unit(2)]
+        );
+    }
+    let mut reader = started(&live());
+    let head = live().as_bytes().slice(live().as_bytes().len() - 50..);
+    push(&mut reader, &[&head, &packet(2)]);
+    let data = SkipReason::TopLevelObject(Guid::DATA);
+    assert!(data.is_loss());
+    assert_eq!(items(&mut reader), [skipped(50, data), unit(2)]);
+}
+
+#[test]
+fn a_packet_that_only_begins_like_an_object_is_a_packet() {
+    let mut bytes = packet(2);
+    bytes[..15].copy_from_slice(&Guid::INDEX.as_bytes()[..15]);
+    let mut reader = started(&live());
+    for byte in &bytes {
+        push(&mut reader, &[&[*byte]]);
+    }
+    assert_eq!(
+        items(&mut reader),
+        [Item::DataUnit(DataPacket::parse(bytes.into()))]
+    );
+}
+
+#[test]
+fn a_header_from_caps_is_the_first_item_and_not_again_in_the_stream() {
+    let mut reader = Reader::new();
+    reader.stream_header(live().as_bytes().clone()).unwrap();
+    push(&mut reader, &[live().as_bytes(), &packet(1)]);
+    assert_eq!(items(&mut reader), [Item::Header(live()), unit(1)]);
+}
+
+#[test]
+fn another_header_from_caps_drops_what_is_left_of_a_packet() {
+    let next = header(P, 50, &[stream_properties()]);
+    let mut reader = started(&live());
+    push(&mut reader, &[&packet(2)[..40]]);
+    reader.stream_header(live().as_bytes().clone()).unwrap();
+    push(&mut reader, &[&packet(2)[40..], &packet(3)[..1]]);
+    reader.stream_header(next.as_bytes().clone()).unwrap();
+    push(&mut reader, &[&packet(4)]);
+    let expected = [
+        unit(2),
+        skipped(1, SkipReason::PartialPacket),
+        Item::Header(next),
+        unit(4),
+    ];
+    assert_eq!(items(&mut reader), expected);
+}
+
+#[test]
+fn going_back_to_the_last_header_before_a_packet_is_no_change() {
+    let next = header(P, 50, &[stream_properties()]);
+    let mut reader = started(&live());
+    reader.stream_header(next.as_bytes().clone()).unwrap();
+    reader.stream_header(live().as_bytes().clone()).unwrap();
+    push(&mut reader, &[&packet(2)]);
+    let dropped = skipped(next.as_bytes().len() as u64, SkipReason::RewrittenHeader);
+    assert_eq!(items(&mut reader), [dropped, unit(2)]);
+}
+
+#[test]
+fn a_bad_header_from_caps_changes_nothing() {
+    let mut reader = started(&live());
+    assert!(reader.stream_header(Bytes::from_static(b"no")).is_err());
+    push(&mut reader, &[&packet(2)]);
+    assert_eq!(items(&mut reader), [unit(2)]);
+}
+
+#[test]
+fn a_restart_drops_what_is_left_and_keeps_the_header() {
+    let mut reader = started(&header(P, 50 + 200, &[]));
+    push(&mut reader, &[&packet(2)[..99]]);
+    reader.restart();
+    push(&mut reader, &[&packet(3), &packet(4), &packet(5)]);
+    assert_eq!(
+        items(&mut reader),
+        [
+            skipped(99, SkipReason::PartialPacket),
+            unit(3),
+            unit(4),
+            unit(5)
+        ]
+    );
+}
+
+#[test]
+fn a_restart_keeps_a_waiting_header_from_caps_only() {
+    let next = header(P, 50, &[stream_properties()]);
+    let mut reader = started(&live());
+    reader.stream_header(next.as_bytes().clone()).unwrap();
+    reader.restart();
+    push(&mut reader, &[&packet(2)]);
+    assert_eq!(items(&mut reader), [Item::Header(next.clone()), unit(2)]);
+    let mut reader = started(&live());
+    push(&mut reader, &[next.as_bytes()]);
+    reader.restart();
+    push(&mut reader, &[&packet(2)]);
+    let dropped = skipped(next.as_bytes().len() as u64, SkipReason::RewrittenHeader);
+    assert_eq!(items(&mut reader), [dropped, unit(2)]);
+}
+
+#[test]
+fn a_restart_before_any_header_starts_over() {
+    let mut reader = Reader::new();
+    push(&mut reader, &[&live().as_bytes()[..200]]);
+    reader.restart();
+    push(&mut reader, &[live().as_bytes()]);
+    assert_eq!(
+        items(&mut reader),
+        [
+            skipped(200, SkipReason::PartialHeader),
+            Item::Header(live())
+        ]
+    );
+}
+
+#[test]
+fn going_back_to_the_middle_drops_all_until_the_next_start() {
+    let mut reader = started(&live());
+    push(&mut reader, &[&packet(2)[..10]]);
+    reader.rewind(70);
+    push(&mut reader, &[&packet(3), &packet(4)]);
+    reader.rewind(300);
+    push(&mut reader, &[live().as_bytes()]);
+    assert_eq!(
+        items(&mut reader),
+        [
+            skipped(10, SkipReason::PartialPacket),
+            skipped(200, SkipReason::RewrittenHeader)
+        ]
+    );
+    reader.restart();
+    push(&mut reader, &[&packet(5)]);
+    let bytes = live().as_bytes().len() as u64;
+    assert_eq!(
+        items(&mut reader),
+        [skipped(bytes, SkipReason::RewrittenHeader), unit(5)]
+    );
+}
+
+#[test]
+fn going_back_to_the_start_is_a_new_entry_only_with_packets() {
+    let next = header(P, 50 + 100, &[]);
+    let mut reader = started(&live());
+    reader.rewind(0);
+    push(&mut reader, &[next.as_bytes()]);
+    assert_eq!(items(&mut reader), []);
+    push(&mut reader, &[&packet(2)]);
+    assert_eq!(items(&mut reader), [Item::Header(next), unit(2)]);
+}
+
+#[test]
+fn an_end_before_a_whole_header_is_the_wrong_type() {
+    let mut reader = Reader::new();
+    assert_eq!(reader.finish(), Err(Error::Incomplete { bytes: 0 }));
+    push(&mut reader, &[&live().as_bytes()[..200]]);
+    assert_eq!(items(&mut reader), []);
+    assert_eq!(reader.finish(), Err(Error::Incomplete { bytes: 200 }));
+}
+
+#[test]
+fn a_failed_reader_keeps_its_error_and_no_bytes() {
+    let mut reader = Reader::new();
+    push(&mut reader, &[b"0&no"]);
+    let error = Error::NotAsf {
+        offset: 2,
+        found: b'n',
+    };
+    assert_eq!(reader.next_item(), Err(error.clone()));
+    push(&mut reader, &[live().as_bytes()]);
+    reader.restart();
+    reader.rewind(7);
+    assert_eq!(reader.next_item(), Err(error.clone()));
+    assert_eq!(reader.next_item(), Err(error.clone()));
+    assert_eq!(reader.finish(), Err(error));
+    assert!(reader.input.is_empty());
+}
+
+#[test]
+fn a_hostile_header_size_is_refused_before_its_bytes_come() {
+    let mut bytes = live().as_bytes()[..24].to_vec();
+    bytes[16..24].copy_from_slice(&(1u64 << 40).to_le_bytes());
+    let mut reader = Reader::new();
+    push(&mut reader, &[&bytes]);
+    assert!(matches!(
+        reader.next_item(),
+        Err(Error::HeaderTooLarge { .. })
+    ));
+}
+
+#[test]
+fn half_a_packet_and_half_a_header_are_reported_at_the_end() {
+    let mut reader = started(&live());
+    push(&mut reader, &[&packet(2)[..50]]);
+    assert_eq!(items(&mut reader), []);
+    assert_eq!(
+        reader.finish(),
+        Ok(Some(Skipped {
+            bytes: 50,
+            reason: SkipReason::PartialPacket
+        }))
+    );
+    let mut reader = started(&live());
+    push(&mut reader, &[&header(P, 51, &[]).as_bytes()[..50]]);
+    assert_eq!(items(&mut reader), []);
+    assert_eq!(
+        reader.finish(),
+        Ok(Some(Skipped {
+            bytes: 50,
+            reason: SkipReason::PartialHeader
+        }))
+    );
+}

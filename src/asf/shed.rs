@@ -1,0 +1,337 @@
+// SPDX-License-Identifier: MPL-2.0
+
+//! What a file header that is too large can do without.
+
+use bytes::Bytes;
+
+use super::error::Error;
+use super::file_header::{FileHeader, file_properties};
+use super::guid::Guid;
+use super::header_tree::HeaderTree;
+use super::object::{put, u16_at, u64_at};
+
+/// Something that was left out of a file header because the header was too large
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ShedObject {
+    /// The object's name in the ASF specification
+    pub name: &'static str,
+    /// Its size in bytes
+    pub bytes: usize,
+}
+
+/// One step of shedding
+enum Shed {
+    /// All objects with this GUID, at both levels
+    Objects(Guid),
+    /// The large attributes (pictures) of the Extended Content Description
+    LargeAttributes,
+}
+
+/// What goes, in this order: filling first, then what no player needs, then what players show. All that tells how to
+/// decode, and all that other objects refer to, stays.
+const ORDER: [Shed; 12] = [
+    Shed::Objects(Guid::PADDING),
+    Shed::Objects(Guid::METADATA_LIBRARY),
+    Shed::LargeAttributes,
+    Shed::Objects(Guid::EXTENDED_CONTENT_DESCRIPTION),
+    Shed::Objects(Guid::CONTENT_BRANDING),
+    Shed::Objects(Guid::MARKER),
+    Shed::Objects(Guid::SCRIPT_COMMAND),
+    Shed::Objects(Guid::INDEX_PARAMETERS),
+    Shed::Objects(Guid::INDEX_PARAMETERS_PLACEHOLDER),
+    Shed::Objects(Guid::CONTENT_DESCRIPTION),
+    Shed::Objects(Guid::CODEC_LIST),
+    Shed::Objects(Guid::METADATA),
+];
+
+/// Values from this size on, in bytes, make an attribute a large one: longer than a title, shorter than a picture
+const LARGE_VALUE: usize = 1024;
+
+impl FileHeader {
+    /// The header with as many optional objects left out as it takes to come down to `limit` bytes, and what they
+    /// were, in the order in which they went.
+    ///
+    /// Sizes, child count and a File Size that was given follow. The Digital Signature goes with the first change.
+    /// A header that fits comes back as it is, with nothing shed.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::HeaderTooLarge`] when it does not fit even so. Nothing is ever cut off.
+    pub fn shed_to(&self, limit: usize) -> Result<(FileHeader, Vec<ShedObject>), Error> {
+        let mut shed = Vec::new();
+        if self.as_bytes().len() <= limit {
+            return Ok((self.clone(), shed));
+        }
+        let mut tree = HeaderTree::of(self);
+        for step in &ORDER {
+            let unchanged = shed.is_empty();
+            shed.extend(step.take_from(&mut tree));
+            if unchanged && !shed.is_empty() {
+                shed.extend(tree.remove(Guid::DIGITAL_SIGNATURE));
+            }
+            if tree.len() <= limit {
+                break;
+            }
+        }
+        if tree.len() > limit {
+            return Err(Error::HeaderTooLarge {
+                size: tree.len() as u64,
+                limit: limit as u64,
+            });
+        }
+        let removed = self.as_bytes().len().saturating_sub(tree.len()) as u64;
+        tree.edit(Guid::FILE_PROPERTIES, |bytes| {
+            let size = u64_at(bytes, file_properties::FILE_SIZE)
+                .unwrap_or(0)
+                .saturating_sub(removed);
+            put(bytes, file_properties::FILE_SIZE, &size.to_le_bytes());
+        });
+        Ok((tree.finish(self), shed))
+    }
+}
+
+impl Shed {
+    fn take_from(&self, tree: &mut HeaderTree) -> Vec<ShedObject> {
+        match *self {
+            Shed::Objects(guid) => tree.remove(guid),
+            Shed::LargeAttributes => {
+                let mut shed = Vec::new();
+                tree.replace(Guid::EXTENDED_CONTENT_DESCRIPTION, |bytes| {
+                    without_large_attributes(bytes, &mut shed)
+                });
+                shed
+            }
+        }
+    }
+}
+
+/// ASF 3.11 Extended Content Description Object without its large attributes; `None` when it has none, or is damaged
+fn without_large_attributes(object: &Bytes, shed: &mut Vec<ShedObject>) -> Option<Bytes> {
+    const COUNT: usize = 24;
+    const HEAD: usize = COUNT + 2;
+    let mut kept = object.get(..HEAD)?.to_vec();
+    let mut rest = object.get(HEAD..)?;
+    let mut count: u16 = 0;
+    let mut gone = Vec::new();
+    for _ in 0..u16_at(object, COUNT)? {
+        let (attribute, value) = attribute_size(rest)?;
+        let (bytes, behind) = rest.split_at_checked(attribute)?;
+        rest = behind;
+        if value >= LARGE_VALUE {
+            gone.push(ShedObject {
+                name: "Extended Content Description attribute",
+                bytes: attribute,
+            });
+        } else {
+            kept.extend_from_slice(bytes);
+            count = count.saturating_add(1);
+        }
+    }
+    if gone.is_empty() {
+        return None;
+    }
+    shed.append(&mut gone);
+    put(&mut kept, COUNT, &count.to_le_bytes());
+    let size = kept.len() as u64;
+    put(&mut kept, 16, &size.to_le_bytes());
+    Some(kept.into())
+}
+
+/// Size in bytes of the attribute that `bytes` start with, and of the value in it.
+fn attribute_size(bytes: &[u8]) -> Option<(usize, usize)> {
+    let name = 2usize.checked_add(usize::from(u16_at(bytes, 0)?))?;
+    let value_length = name.checked_add(2 /* type */)?;
+    let value = usize::from(u16_at(bytes, value_length)?);
+    Some((value_length.checked_add(2)?.checked_add(value)?, value))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{guids, header, header_extension, object};
+    use super::*;
+
+    /// An attribute with a name of two characters and a value of `len` bytes
+    fn attribute(len: u16) -> Vec<u8> {
+        [
+            &6u16.to_le_bytes()[..],
+            b"A\0B\0\0\0",
+            &1u16.to_le_bytes(),
+            &len.to_le_bytes(),
+            &vec![0x41; len.into()],
+        ]
+        .concat()
+    }
+
+    fn attributes(lens: &[u16]) -> Vec<u8> {
+        let count = (lens.len() as u16).to_le_bytes().to_vec();
+        let all: Vec<_> = lens.iter().flat_map(|&len| attribute(len)).collect();
+        object(Guid::EXTENDED_CONTENT_DESCRIPTION, &[count, all].concat())
+    }
+
+    /// Everything that may go, 124 bytes each where nothing else is said
+    fn full() -> FileHeader {
+        let of = |guid| object(guid, &[0x77; 100]);
+        let inner = [
+            Guid::PADDING,
+            Guid::METADATA_LIBRARY,
+            Guid::INDEX_PARAMETERS,
+            Guid::INDEX_PARAMETERS_PLACEHOLDER,
+            Guid::METADATA,
+        ];
+        let languages = object(
+            Guid::new(0x7C4346A9, 0xEFE0, 0x4BFC, 0xB229393EDE415C85),
+            &[1; 10],
+        );
+        let inner = [inner.map(of).as_slice(), &[languages]].concat();
+        let outer = [
+            Guid::PADDING,
+            Guid::DIGITAL_SIGNATURE,
+            Guid::CODEC_LIST,
+            Guid::CONTENT_DESCRIPTION,
+            Guid::SCRIPT_COMMAND,
+            Guid::MARKER,
+            Guid::CONTENT_BRANDING,
+        ];
+        let outer = [
+            outer.map(of).as_slice(),
+            &[attributes(&[10, 2000, 20]), header_extension(&inner)],
+        ]
+        .concat();
+        header(1500, 50, &outer)
+    }
+
+    #[test]
+    fn a_header_that_fits_is_left_alone_and_shared() {
+        let header = full();
+        let (same, shed) = header.shed_to(header.as_bytes().len()).unwrap();
+        assert_eq!(shed, []);
+        assert_eq!(same.as_bytes().as_ptr(), header.as_bytes().as_ptr());
+    }
+
+    #[test]
+    fn padding_goes_first_and_takes_the_signature_with_it() {
+        let header = full();
+        let (less, shed) = header.shed_to(header.as_bytes().len() - 1).unwrap();
+        let names: Vec<_> = shed
+            .iter()
+            .map(|object| (object.name, object.bytes))
+            .collect();
+        assert_eq!(
+            names,
+            [
+                ("Padding", 124),
+                ("Padding", 124),
+                ("Digital Signature", 124)
+            ]
+        );
+        assert_eq!(less.as_bytes().len(), header.as_bytes().len() - 3 * 124);
+        let (outer, inner) = guids(&less);
+        assert!(!outer.contains(&Guid::PADDING) && !inner.contains(&Guid::PADDING));
+        assert_eq!(less.as_bytes()[24..28], (outer.len() as u32).to_le_bytes());
+    }
+
+    #[test]
+    fn the_rest_goes_in_order_until_it_fits() {
+        let header = full();
+        let order = [
+            "Padding",
+            "Padding",
+            "Digital Signature",
+            "Metadata Library",
+            "Extended Content Description attribute",
+            "Extended Content Description",
+            "Content Branding",
+            "Marker",
+            "Script Command",
+            "Index Parameters",
+            "Index Parameters Placeholder",
+            "Content Description",
+            "Codec List",
+            "Metadata",
+        ];
+        let mut seen = 0;
+        for limit in (0..header.as_bytes().len()).rev() {
+            let Ok((less, shed)) = header.shed_to(limit) else {
+                break;
+            };
+            assert!(less.as_bytes().len() <= limit);
+            let bytes: usize = shed.iter().map(|object| object.bytes).sum();
+            assert_eq!(less.as_bytes().len() + bytes, header.as_bytes().len());
+            let names: Vec<_> = shed.iter().map(|object| object.name).collect();
+            assert_eq!(names, order[..names.len()]);
+            guids(&less);
+            seen = seen.max(names.len());
+        }
+        assert_eq!(seen, order.len());
+    }
+
+    #[test]
+    fn what_decoding_needs_stays_and_a_limit_below_it_is_an_error() {
+        let header = full();
+        let smallest = 30 + 104 + 78 + 46 + 34 + 50;
+        let (less, _) = header.shed_to(smallest).unwrap();
+        assert_eq!(
+            guids(&less).0,
+            [
+                Guid::FILE_PROPERTIES,
+                Guid::STREAM_PROPERTIES,
+                Guid::HEADER_EXTENSION
+            ]
+        );
+        assert_eq!(guids(&less).1.len(), 1);
+        let error = Error::HeaderTooLarge {
+            size: smallest as u64,
+            limit: smallest as u64 - 1,
+        };
+        assert_eq!(header.shed_to(smallest - 1), Err(error));
+    }
+
+    #[test]
+    fn small_attributes_survive_a_picture() {
+        let header = header(1500, 50, &[attributes(&[10, 60_000, 20, 30_000])]);
+        let (less, shed) = header.shed_to(super::super::MAX_HEADER_IN_H).unwrap();
+        assert_eq!(shed.len(), 2);
+        let kept = HeaderTree::of(&less)
+            .get(Guid::EXTENDED_CONTENT_DESCRIPTION)
+            .cloned();
+        assert_eq!(kept.as_deref(), Some(&attributes(&[10, 20])[..]));
+    }
+
+    #[test]
+    fn a_damaged_attribute_list_goes_as_a_whole() {
+        let mut list = attributes(&[10, 2000]);
+        list[24] = 9;
+        let header = header(1500, 50, &[list]);
+        let (_, shed) = header.shed_to(header.as_bytes().len() - 1).unwrap();
+        assert_eq!(
+            shed.iter().map(|object| object.name).collect::<Vec<_>>(),
+            ["Extended Content Description"]
+        );
+    }
+
+    #[test]
+    fn a_header_extension_that_does_not_add_up_is_not_opened() {
+        let mut extension = header_extension(&[object(Guid::PADDING, &[0; 100])]);
+        extension[42] ^= 1;
+        let header = header(1500, 50, &[extension]);
+        let size = header.as_bytes().len() as u64;
+        assert_eq!(
+            header.shed_to(100),
+            Err(Error::HeaderTooLarge { size, limit: 100 })
+        );
+    }
+
+    #[test]
+    fn a_file_size_that_was_given_follows() {
+        let (less, shed) = full().shed_to(2000).unwrap();
+        let bytes: usize = shed.iter().map(|object| object.bytes).sum();
+        let properties = HeaderTree::of(&less)
+            .get(Guid::FILE_PROPERTIES)
+            .cloned()
+            .unwrap();
+        assert_eq!(
+            u64_at(&properties, file_properties::FILE_SIZE),
+            Some(100_000 - bytes as u64)
+        );
+    }
+}
