@@ -8,8 +8,14 @@ use bytes::{Bytes, BytesMut};
 use http::StatusCode;
 
 use super::{Reply, Timeouts, Violation};
+use crate::asf::{DataPacket, FileHeader};
 use crate::wmhttp::packet::{FRAMING_HEADER_SIZE, MAX_PAYLOAD};
-use crate::wmhttp::{Error, HResult, MAX_STREAM_CHANGE_PAYLOAD, Packet, PushId};
+use crate::wmhttp::{
+    Error, HResult, MAX_STREAM_CHANGE_PAYLOAD, Packet, PushId, least_content_length,
+};
+
+/// Most violations that wait to be looked at.
+const MAX_VIOLATIONS: usize = 64;
 
 /// Tells sessions apart without their push-id, which nobody may see.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -69,6 +75,10 @@ pub struct ReceivingSession {
     header_may_repeat: bool,
     content_length: u64,
     remaining: u64,
+    /// Size of the data packets, by the last file header; 0 when it is not known.
+    packet_size: usize,
+    /// Padding is noted once: it is in every packet or in none.
+    padding_noted: bool,
     violations: VecDeque<Violation>,
 }
 
@@ -91,6 +101,8 @@ impl ReceivingSession {
             header_may_repeat: false,
             content_length: 0,
             remaining: 0,
+            packet_size: 0,
+            padding_noted: false,
             violations: VecDeque::new(),
         }
     }
@@ -215,22 +227,58 @@ impl ReceivingSession {
         Ok(())
     }
 
+    /// What a packet shows of the client that the rest of the session does not suffer from.
     fn note_violations(&mut self, packet: &Packet) {
-        let found = match packet {
-            Packet::Filler(filler) if filler.iter().any(|byte| *byte != 0) => Some(
-                Violation::should("2.2.3.5", "$F has bytes other than 0x00".to_owned()),
-            ),
-            Packet::EndOfStream(HResult::S_FALSE) if self.is_complete() => {
-                Some(Violation::interoperability(
-                    "note <14>",
-                    "$E (S_FALSE) is the last packet of a body, which Windows Media Services \
-                     never answers"
-                        .to_owned(),
-                ))
+        match packet {
+            Packet::Header(header) => self.note_header(header, "2.2.3.6"),
+            Packet::StreamChange(header) => self.note_header(header, "2.2.3.2"),
+            Packet::Data(packet) => self.note_data(packet),
+            Packet::Filler(filler) if filler.iter().any(|byte| *byte != 0) => {
+                self.note(Violation::should("2.2.3.5", "$F has bytes other than 0x00"));
             }
-            _ => None,
-        };
-        self.violations.extend(found);
+            Packet::EndOfStream(HResult::S_FALSE) if self.is_complete() => {
+                let text = "$E (S_FALSE) ends a body, which Windows Media Services never answers";
+                self.note(Violation::interoperability("note <14>", text));
+            }
+            Packet::Filler(_) | Packet::EndOfStream(_) => {}
+        }
+    }
+
+    fn note_header(&mut self, header: &Bytes, section: &'static str) {
+        match FileHeader::parse(header.clone()) {
+            Ok(parsed) => {
+                self.packet_size = parsed.packet_size();
+                let least = least_content_length(self.packet_size, header.len());
+                if self.content_length < least {
+                    let text = format!("Content-Length is below {least}");
+                    self.note(Violation::must("3.1.4.2.1", text));
+                }
+            }
+            Err(error) => {
+                self.packet_size = 0;
+                let text = format!("the payload is no ASF file header: {error}");
+                self.note(Violation::must(section, text));
+            }
+        }
+    }
+
+    fn note_data(&mut self, packet: &Bytes) {
+        if self.packet_size != 0 && packet.len() > self.packet_size {
+            let text = "$D is larger than the packets of the ASF file header";
+            self.note(Violation::must("2.2.3.3", text));
+        } else if !self.padding_noted
+            && DataPacket::parse(packet.clone()).without_padding().removed != 0
+        {
+            self.padding_noted = true;
+            self.note(Violation::should("2.2.3.3", "$D still has its padding"));
+        }
+    }
+
+    /// Keeps a violation, unless nobody asks for them.
+    fn note(&mut self, violation: Violation) {
+        if self.violations.len() < MAX_VIOLATIONS {
+            self.violations.push_back(violation);
+        }
     }
 
     /// Whether all of the body has come and the response is due.
@@ -275,7 +323,7 @@ impl ReceivingSession {
         &self.point
     }
 
-    pub(super) fn success(&self) -> Reply {
+    pub(crate) fn success(&self) -> Reply {
         Reply::success(&self.push_id, self.timeouts.idle)
     }
 }

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: MPL-2.0
 
-use bytes::{Buf, BufMut, BytesMut};
+use bytes::{Buf, BufMut, Bytes, BytesMut};
 use proptest::prelude::*;
 
 use super::testing::request;
 use super::*;
+use crate::asf;
 use crate::wmhttp::packet::put_framing_header;
-use crate::wmhttp::{Error, HResult, PUSH_SETUP, PUSH_START, PacketId};
+use crate::wmhttp::{Error, HResult, PUSH_SETUP, PUSH_START, PacketId, least_content_length};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -93,6 +94,13 @@ impl Server {
 
 fn header() -> Vec<u8> {
     packet(PacketId::Header, None, b"header")
+}
+
+/// A header that is one, with data packets of 64 bytes.
+fn real_header() -> (Bytes, Vec<u8>) {
+    let header = asf::testing::header(64, 50, &[]).as_bytes().clone();
+    let wire = packet(PacketId::Header, None, &header);
+    (header, wire)
 }
 
 fn data() -> Vec<u8> {
@@ -225,8 +233,10 @@ fn a_point_is_made_from_a_template_and_goes_with_its_session() {
 fn a_playlist_is_received_packet_by_packet() {
     let mut server = Server::new();
     let mut session = server.started();
+    let (header, header_packet) = real_header();
+    let change = packet(PacketId::StreamChange, Some(HResult::S_OK), &header);
     let expected = [
-        (header(), Received::Header("header".into())),
+        (header_packet, Received::Header(header.clone())),
         (data(), Received::Data("data".into())),
         (filler(), Received::Filler(3)),
         (data(), Received::Data("data".into())),
@@ -239,7 +249,7 @@ fn a_playlist_is_received_packet_by_packet() {
             end(HResult::S_FALSE),
             Received::EndOfStream(HResult::S_FALSE),
         ),
-        (change(), Received::StreamChange("next".into())),
+        (change, Received::StreamChange(header.clone())),
         (data(), Received::Data("data".into())),
         (end(HResult::S_OK), Received::EndOfStream(HResult::S_OK)),
     ];
@@ -426,17 +436,48 @@ fn a_session_without_requests_is_deleted_after_the_inactivity_timeout() {
     assert_eq!(server.sessions.next_timeout(), None);
 }
 
-/// 2.2.3.5 and note <14>
+/// 3.1.4.2.1, 2.2.3.3, 2.2.3.5 and note <14>
 #[test]
 fn oddities_inside_a_body_are_noted() {
     let mut server = Server::new();
+    let (header, header_packet) = real_header();
+    let padded = [&[0x08, 0x5d, 40, 0, 0, 0, 0, 9, 0][..], &[0; 55]].concat();
+    let body = [
+        header_packet,
+        packet(PacketId::Data, None, &[0; 65]),
+        packet(PacketId::Data, None, &padded),
+        packet(PacketId::Data, None, &padded),
+        packet(PacketId::Filler, None, b"x"),
+        end(HResult::S_FALSE),
+    ];
     server.setup("0", "").unwrap();
-    let mut session = server.start("id1", 10 + 5 + 8).unwrap();
-    let odd = packet(PacketId::Filler, None, b"x");
-    let packets: [&[u8]; 3] = [&header(), &odd, &end(HResult::S_FALSE)];
-    server.send_all(&mut session, &packets).unwrap();
+    let size = body.concat().len() as u64;
+    assert!(size >= least_content_length(64, header.len()));
+    let mut session = server.start("id1", size).unwrap();
+    for packet in &body {
+        server.send(&mut session, packet).unwrap();
+    }
     let seen: Vec<_> = session.take_violations().map(|v| v.section).collect();
-    assert_eq!(seen, ["2.2.3.5", "note <14>"]);
+    assert_eq!(seen, ["2.2.3.3", "2.2.3.3", "2.2.3.5", "note <14>"]);
+    assert_eq!(session.take_violations().count(), 0);
+}
+
+/// 2.2.3.6, 3.1.4.2.1
+#[test]
+fn a_header_that_is_none_and_a_body_that_is_short_are_noted() {
+    let mut server = Server::new();
+    let mut session = server.started();
+    server.send(&mut session, &header()).unwrap();
+    let seen: Vec<_> = session.take_violations().map(|v| v.section).collect();
+    assert_eq!(seen, ["2.2.3.6"]);
+    server.sessions.end(session);
+    let (_, header_packet) = real_header();
+    server.setup("0", "").unwrap();
+    let size = header_packet.len() as u64;
+    let mut session = server.start("id2", size).unwrap();
+    server.send(&mut session, &header_packet).unwrap();
+    let seen: Vec<_> = session.take_violations().map(|v| v.section).collect();
+    assert_eq!(seen, ["3.1.4.2.1"]);
 }
 
 /// 5.1

@@ -35,27 +35,27 @@ pub struct Violation {
 }
 
 impl Violation {
-    fn must(section: &'static str, text: String) -> Self {
+    pub(super) fn must(section: &'static str, text: impl Into<String>) -> Self {
         Self {
             weight: Weight::Must,
             section,
-            text,
+            text: text.into(),
         }
     }
 
-    pub(super) fn should(section: &'static str, text: String) -> Self {
+    pub(super) fn should(section: &'static str, text: impl Into<String>) -> Self {
         Self {
             weight: Weight::Should,
             section,
-            text,
+            text: text.into(),
         }
     }
 
-    pub(super) fn interoperability(section: &'static str, text: String) -> Self {
+    pub(super) fn interoperability(section: &'static str, text: impl Into<String>) -> Self {
         Self {
             weight: Weight::Interoperability,
             section,
-            text,
+            text: text.into(),
         }
     }
 }
@@ -89,12 +89,12 @@ pub fn violations(request: &Request<()>) -> Vec<Violation> {
     found.extend(user_agent(headers));
     found.extend(cookies);
     if !headers.contains_key(X_ACCEPT_AUTHENTICATION) {
-        let text = "X-Accept-Authentication is missing".to_owned();
+        let text = "X-Accept-Authentication is missing";
         found.push(Violation::should(section, text));
     }
     found.extend(response_fields(headers, section));
     if !is_setup && offers_ntlm(headers) {
-        let text = "Authorization with NTLM in a PushStart request".to_owned();
+        let text = "Authorization with NTLM in a PushStart request";
         found.push(Violation::must("3.2.5.2", text));
     }
     found
@@ -104,7 +104,7 @@ pub fn violations(request: &Request<()>) -> Vec<Violation> {
 fn content_type_parameter(content_type: &str) -> Option<Violation> {
     let (_, parameter) = content_type.split_once(';')?;
     Some(if parameter.trim().eq_ignore_ascii_case("charset=utf-8") {
-        let text = "Content-Type with a charset, which many receivers refuse".to_owned();
+        let text = "Content-Type with a charset, which many receivers refuse";
         Violation::interoperability("2.2.1.1", text)
     } else {
         let text = format!("Content-Type with the parameter {:?}", parameter.trim());
@@ -122,16 +122,16 @@ fn user_agent(headers: &HeaderMap) -> Option<Violation> {
 /// 2.2.1.3. The value itself is never shown.
 fn cookie(
     headers: &HeaderMap,
-    weigh: fn(&'static str, String) -> Violation,
+    weigh: fn(&'static str, &'static str) -> Violation,
     section: &'static str,
 ) -> Option<Violation> {
     match requested_push_id(headers) {
         Ok(Some(_)) => None,
         Ok(None) if headers.contains_key(COOKIE) => {
-            let text = "Cookie without a push-id".to_owned();
+            let text = "Cookie without a push-id";
             Some(Violation::must("2.2.1.3", text))
         }
-        Ok(None) => Some(weigh(section, "Cookie is missing".to_owned())),
+        Ok(None) => Some(weigh(section, "Cookie is missing")),
         Err(error) => Some(Violation::must("2.2.1.3.1", error.to_string())),
     }
 }
