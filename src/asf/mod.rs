@@ -53,7 +53,7 @@ mod payload;
 mod reader;
 mod shed;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 
 pub use data_packet::DataPacket;
 pub use defect::Defect;

@@ -1,1 +1,220 @@
-fn main() {}
+// SPDX-License-Identifier: MPL-2.0
+
+//! A publishing point to push to: `publishing-point [--listen ADDR:PORT] [--record DIR]`.
+
+use std::collections::HashMap;
+use std::fmt::Display;
+use std::io::{self, Write};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use gstwmspush::publishing_point::{Event, Handle, PublishingPoint, Push, Settings};
+use gstwmspush::wmhttp::server::SessionKey;
+use tokio::signal::unix::{SignalKind, signal};
+
+const USAGE: &str = "\
+Usage: publishing-point [--listen ADDR:PORT] [--record DIR]
+
+Receives what an encoder pushes by the Windows Media HTTP Push Distribution Protocol (MS-WMHTTP).
+Every path is a publishing point: push to http://ADDR:PORT/live, for instance.
+
+Options:
+  --listen ADDR:PORT  where to listen; port 0 takes any [default: 127.0.0.1:8080]
+  --record DIR        record every push there: live.asf, live-2.asf, ...
+  --help              show this
+  --version           show the version
+";
+
+/// How often a push that streams is reported.
+const REPORT: Duration = Duration::from_secs(5);
+
+fn main() -> ExitCode {
+    let settings = match parse(std::env::args_os().skip(1)) {
+        Ok(Command::Serve(settings)) => settings,
+        Ok(Command::Show(text)) => {
+            say(text.trim_end());
+            return ExitCode::SUCCESS;
+        }
+        Err(error) => {
+            eprintln!("publishing-point: {error}\n\n{USAGE}");
+            return ExitCode::from(2);
+        }
+    };
+    match run(settings) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("publishing-point: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// What the arguments ask for.
+#[derive(Debug, PartialEq)]
+enum Command {
+    Serve(Settings),
+    Show(String),
+}
+
+fn parse(arguments: impl Iterator<Item = std::ffi::OsString>) -> Result<Command, String> {
+    let mut settings = Settings {
+        listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
+        ..Settings::default()
+    };
+    let mut arguments = arguments;
+    while let Some(argument) = arguments.next() {
+        let text = argument.to_string_lossy().into_owned();
+        let (name, inline) = match text.split_once('=') {
+            Some((name, value)) if name.starts_with("--") => (name, Some(value.into())),
+            _ => (text.as_str(), None),
+        };
+        let mut value = || {
+            let value = inline.clone().or_else(|| arguments.next());
+            value.ok_or_else(|| format!("{name} needs a value"))
+        };
+        match name {
+            "--help" | "-h" => return Ok(Command::Show(USAGE.to_owned())),
+            "--version" | "-V" => {
+                let version = env!("CARGO_PKG_VERSION");
+                return Ok(Command::Show(format!("publishing-point {version}")));
+            }
+            "--listen" => settings.listen = address(&value()?.to_string_lossy())?,
+            "--record" => settings.record = Some(directory(value()?.into())?),
+            _ => return Err(format!("unknown argument {text:?}")),
+        }
+    }
+    Ok(Command::Serve(settings))
+}
+
+fn address(text: &str) -> Result<SocketAddr, String> {
+    text.parse()
+        .map_err(|_| format!("{text:?} is no ADDR:PORT, such as 127.0.0.1:8080 or [::1]:8080"))
+}
+
+fn directory(path: PathBuf) -> Result<PathBuf, String> {
+    if path.is_dir() {
+        Ok(path)
+    } else {
+        Err(format!("{} is no directory", path.display()))
+    }
+}
+
+fn run(settings: Settings) -> Result<(), String> {
+    let listen = settings.listen;
+    let point = PublishingPoint::bind(settings)
+        .map_err(|error| format!("cannot listen on {listen}: {error}"))?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| format!("cannot start: {error}"))?;
+    runtime
+        .block_on(serve(point))
+        .map_err(|error| format!("cannot serve: {error}"))
+}
+
+async fn serve(point: PublishingPoint) -> io::Result<()> {
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let handle = point.handle();
+    say(format_args!("listening on http://{}/", point.local_addr()));
+    let mut server = std::pin::pin!(point.serve());
+    let mut rates = Rates::default();
+    let mut report = tokio::time::interval(REPORT);
+    loop {
+        tokio::select! {
+            served = &mut server => {
+                // What happened on the way out.
+                while let Some(event) = handle.wait_for(|_| true, Duration::ZERO) {
+                    say_event(&event);
+                }
+                return served;
+            }
+            event = handle.next_event() => say_event(&event),
+            _ = report.tick() => rates.report(&handle),
+            _ = interrupt.recv() => handle.stop(),
+            _ = terminate.recv() => handle.stop(),
+        }
+    }
+}
+
+fn say_event(event: &Event) {
+    if !matches!(event, Event::Data { .. }) {
+        say(event);
+    }
+}
+
+/// How far each push was at the last report.
+#[derive(Default)]
+struct Rates(HashMap<SessionKey, u64>);
+
+impl Rates {
+    fn report(&mut self, handle: &Handle) {
+        let pushes = handle.pushes();
+        self.0.retain(|session, _| {
+            let alive = |push: &Push| push.session == *session && !push.over;
+            pushes.iter().any(alive)
+        });
+        for push in pushes.iter().filter(|push| push.receiving) {
+            let before = self.0.insert(push.session, push.data_bytes);
+            let bits = (push.data_bytes - before.unwrap_or_default()) * 8;
+            let rate = bits / REPORT.as_secs() / 1000;
+            say(format_args!(
+                "{} (session {}): {} packets, {} bytes, {rate} kbit/s",
+                push.point, push.session, push.data_packets, push.data_bytes
+            ));
+        }
+    }
+}
+
+/// One line, at once. Nobody may be there to read it any more.
+fn say(line: impl Display) {
+    let mut out = io::stdout().lock();
+    let _ = writeln!(out, "{line}").and_then(|()| out.flush());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(arguments: &[&str]) -> Result<Command, String> {
+        parse(arguments.iter().map(|argument| (*argument).into()))
+    }
+
+    #[test]
+    fn the_default_is_the_loopback_interface() {
+        let Ok(Command::Serve(settings)) = parsed(&[]) else {
+            panic!();
+        };
+        assert_eq!(settings.listen.to_string(), "127.0.0.1:8080");
+        assert_eq!(settings.record, None);
+    }
+
+    #[test]
+    fn values_stand_behind_a_space_or_an_equals_sign() {
+        for arguments in [
+            &["--listen", "[::1]:0", "--record", "/"][..],
+            &["--listen=[::1]:0", "--record=/"],
+        ] {
+            let Ok(Command::Serve(settings)) = parsed(arguments) else {
+                panic!("{arguments:?}");
+            };
+            assert_eq!(settings.listen.to_string(), "[::1]:0");
+            assert_eq!(settings.record, Some("/".into()));
+        }
+    }
+
+    #[test]
+    fn unusable_arguments_are_errors() {
+        for arguments in [
+            &["--listen"][..],
+            &["--listen", "8080"],
+            &["--record", "/no/such/directory"],
+            &["--records"],
+            &["live"],
+        ] {
+            assert!(parsed(arguments).is_err(), "{arguments:?}");
+        }
+    }
+}

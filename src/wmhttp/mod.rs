@@ -45,6 +45,7 @@ mod header;
 mod hresult;
 mod message;
 mod packet;
+pub mod server;
 mod setup;
 
 pub use budget::{LengthRemaining, UNKNOWN_CONTENT_LENGTH, least_content_length};

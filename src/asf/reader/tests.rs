@@ -403,3 +403,11 @@ fn half_a_packet_and_half_a_header_are_reported_at_the_end() {
         }))
     );
 }
+
+#[test]
+fn a_header_may_come_before_the_last_announced_packet() {
+    let next = header(P, 50, &[stream_properties()]);
+    let mut reader = started(&header(P, 50 + 300, &[]));
+    push(&mut reader, &[next.as_bytes(), &packet(2)]);
+    assert_eq!(items(&mut reader), [Item::Header(next), unit(2)]);
+}

@@ -1,0 +1,230 @@
+// SPDX-License-Identifier: MPL-2.0
+
+//! An embedded publishing point: enough of a Windows Media server to push to, for the demo, the tests and the benches.
+//!
+//! [`PublishingPoint`] listens, speaks HTTP/1.x with [`wmhttp::server`](crate::wmhttp::server), records what comes as
+//! `.asf` files, and misbehaves when a script of [`Fault`]s says so. A [`Handle`] shows what happened, from async code
+//! and from plain threads alike:
+//!
+//! ```
+//! use std::time::Duration;
+//! use gstwmspush::publishing_point::{PublishingPoint, Settings};
+//!
+//! # fn main() -> std::io::Result<()> {
+//! let point = PublishingPoint::bind(Settings::default())?.spawn()?;
+//! assert!(point.url("live").ends_with("/live"));
+//! // … push to it …
+//! let event = point.wait_for(|_| true, Duration::ZERO);
+//! assert_eq!(event, None);
+//! point.shutdown();
+//! # Ok(())
+//! # }
+//! ```
+
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::ops::Deref;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use http::StatusCode;
+use tokio::task::JoinSet;
+
+use crate::wmhttp::server::{Points, Timeouts};
+
+mod connection;
+mod event;
+mod faults;
+mod handle;
+mod recorder;
+mod shared;
+mod wire;
+
+pub use event::{Closer, Event};
+pub use faults::{Fault, MidBody, Refuse, When};
+pub use handle::{Handle, Push, RequestSeen};
+
+use connection::Connection;
+use handle::lock;
+use shared::Shared;
+
+/// How long connections have to say goodbye when the publishing point stops.
+const FAREWELL: Duration = Duration::from_secs(2);
+
+/// What a [`PublishingPoint`] is to be like.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Settings {
+    /// Where to listen; by default on any free port of the loopback interface.
+    pub listen: SocketAddr,
+    /// Where to record, if at all. The directory must exist.
+    pub record: Option<PathBuf>,
+    /// Whether the [`Handle`] keeps everything that comes: for tests, since nothing limits it.
+    pub keep: bool,
+    /// 3.2.2 Timers
+    pub timeouts: Timeouts,
+    /// Which publishing points there are; by default every path is one.
+    pub points: Points,
+    /// Most connections at a time; others are closed at once.
+    pub max_connections: usize,
+    /// What is to go wrong.
+    pub faults: Vec<(When, Fault)>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            listen: (Ipv4Addr::LOCALHOST, 0).into(),
+            record: None,
+            keep: false,
+            timeouts: Timeouts::default(),
+            points: Points::default(),
+            max_connections: 64,
+            faults: Vec::new(),
+        }
+    }
+}
+
+/// What all connections are told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Control {
+    /// With which status whoever is streaming is disconnected.
+    status: StatusCode,
+    stopping: bool,
+}
+
+impl Default for Control {
+    fn default() -> Self {
+        Self {
+            status: StatusCode::SERVICE_UNAVAILABLE,
+            stopping: false,
+        }
+    }
+}
+
+/// A publishing point that listens. Connections wait until it is served by one of the two ways.
+#[derive(Debug)]
+pub struct PublishingPoint {
+    listener: TcpListener,
+    handle: Handle,
+}
+
+impl PublishingPoint {
+    /// Listens as `settings` say.
+    ///
+    /// # Errors
+    ///
+    /// Those of binding a socket.
+    pub fn bind(settings: Settings) -> io::Result<Self> {
+        let listener = TcpListener::bind(settings.listen)?;
+        listener.set_nonblocking(true)?;
+        let handle = Handle {
+            address: listener.local_addr()?,
+            shared: Arc::new(Shared::new(settings)),
+        };
+        Ok(Self { listener, handle })
+    }
+
+    /// Where it listens.
+    pub fn local_addr(&self) -> SocketAddr {
+        self.handle.local_addr()
+    }
+
+    /// What happens at it.
+    pub fn handle(&self) -> Handle {
+        self.handle.clone()
+    }
+
+    /// Serves on the runtime of the caller until [`Handle::stop`].
+    ///
+    /// # Errors
+    ///
+    /// When the socket cannot be used.
+    pub async fn serve(self) -> io::Result<()> {
+        let listener = tokio::net::TcpListener::from_std(self.listener)?;
+        let shared = self.handle.shared;
+        let mut control = shared.control.subscribe();
+        let mut connections = JoinSet::new();
+        while !control.borrow_and_update().stopping {
+            let deadline = lock(&shared.sessions).next_timeout();
+            tokio::select! {
+                accepted = listener.accept() => match accepted {
+                    Ok((stream, _)) if connections.len() < shared.settings.max_connections => {
+                        connections.spawn(Connection::new(stream, shared.clone()).run());
+                    }
+                    Ok(_) => {}
+                    // Out of descriptors, most likely.
+                    Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
+                },
+                () = sleep_until(deadline) => shared.handle_timeout(Instant::now()),
+                () = shared.sessions_changed.notified() => {}
+                Some(_) = connections.join_next() => {}
+                _ = control.changed() => {}
+            }
+        }
+        drop(listener);
+        let farewell = async { while connections.join_next().await.is_some() {} };
+        let _ = tokio::time::timeout(FAREWELL, farewell).await;
+        connections.shutdown().await;
+        shared.finish_recordings();
+        Ok(())
+    }
+
+    /// Serves on a thread of its own until [`Running`] is dropped.
+    ///
+    /// # Errors
+    ///
+    /// When there is no thread or runtime to be had.
+    pub fn spawn(self) -> io::Result<Running> {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?;
+        let handle = self.handle();
+        let thread = std::thread::Builder::new()
+            .name("publishing-point".to_owned())
+            .spawn(move || runtime.block_on(self.serve()))?;
+        Ok(Running {
+            handle,
+            thread: Some(thread),
+        })
+    }
+}
+
+/// A publishing point on a thread of its own, which stops when this is dropped.
+#[derive(Debug)]
+pub struct Running {
+    handle: Handle,
+    thread: Option<JoinHandle<io::Result<()>>>,
+}
+
+impl Running {
+    /// Stops it, and waits until recordings are finished.
+    pub fn shutdown(self) {
+        drop(self);
+    }
+}
+
+impl Deref for Running {
+    type Target = Handle;
+
+    fn deref(&self) -> &Handle {
+        &self.handle
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.handle.stop();
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+async fn sleep_until(deadline: Option<Instant>) {
+    match deadline {
+        Some(deadline) => tokio::time::sleep_until(deadline.into()).await,
+        None => std::future::pending().await,
+    }
+}

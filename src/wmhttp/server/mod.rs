@@ -1,0 +1,330 @@
+// SPDX-License-Identifier: MPL-2.0
+
+//! 3.2 Server Details: the receiving half.
+//!
+//! [`Sessions`] is the table of all sessions, between their requests. A PushStart borrows its [`ReceivingSession`] out
+//! of it for as long as the body comes:
+//!
+//! ```text
+//!              push_setup                    push_start
+//!  (nothing) ------------> waiting ------------------------> receiving
+//!                          |  ^  |                            |  |  |
+//!      Inactivity-Timeout  |  |  '-- Idle-Timeout (lost) --.  |  |  |
+//!        (handle_timeout)  |  |                            |  |  |  | final $E, Idle-Timeout,
+//!                          v  '-- complete, lost ----------)--'  |  | bad packet, disconnect: end
+//!                      (deleted) <-------------------------'-----'--'
+//! ```
+//!
+//! Time and new push-ids come in as arguments. No request is authenticated yet; [`Sessions`] has one place for it.
+
+use std::collections::{BTreeSet, HashMap};
+use std::time::{Duration, Instant};
+
+use super::{PushId, SetupBody};
+
+mod refusal;
+mod reply;
+mod request;
+mod session;
+mod violation;
+
+pub use refusal::Refusal;
+pub use reply::Reply;
+pub use request::{PushRequest, RequestKind};
+pub use session::{Received, ReceivingSession, SessionKey};
+pub use violation::{Violation, Weight, violations};
+
+/// 3.2.2 Timers
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Timeouts {
+    /// Idle-Timeout: without `$H`, `$D` or `$C` for so long, a PushStart is over. The specification wants at least ten
+    /// seconds; shorter ones are for tests.
+    pub idle: Duration,
+    /// Inactivity-Timeout: how long a session lives between two requests.
+    pub inactivity: Duration,
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Self {
+            idle: Duration::from_secs(60),
+            inactivity: Duration::from_secs(120),
+        }
+    }
+}
+
+/// Which publishing points there are.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Points {
+    /// Every path is one.
+    #[default]
+    Any,
+    /// These paths, and what is created from them by 2.2.2.1.1 Template-URL.
+    Listed(BTreeSet<String>),
+}
+
+impl Points {
+    fn contains(&self, path: &str) -> bool {
+        match self {
+            Self::Any => true,
+            Self::Listed(paths) => paths.contains(path),
+        }
+    }
+}
+
+/// A successful PushSetup.
+#[derive(Clone, Debug)]
+pub struct SetupAccepted {
+    /// The session, new or not.
+    pub key: SessionKey,
+    /// What to answer.
+    pub reply: Reply,
+}
+
+/// A session that is no more.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Deleted {
+    /// The session.
+    pub key: SessionKey,
+    /// Its publishing point.
+    pub point: String,
+    /// Whether the publishing point went with it (AutoDestroy).
+    pub point_removed: bool,
+}
+
+enum Slot {
+    Waiting(Box<ReceivingSession>),
+    /// Lent out to the connection whose PushStart is in progress.
+    Receiving {
+        point: String,
+    },
+}
+
+/// 3.2.1 Abstract Data Model, for any number of sessions.
+pub struct Sessions {
+    timeouts: Timeouts,
+    points: Points,
+    slots: HashMap<PushId, Slot>,
+    next_key: u64,
+}
+
+impl Sessions {
+    /// Most sessions at a time.
+    pub const MAX: usize = 1024;
+
+    /// No session yet.
+    pub fn new(timeouts: Timeouts, points: Points) -> Self {
+        Self {
+            timeouts,
+            points,
+            slots: HashMap::new(),
+            next_key: 1,
+        }
+    }
+
+    /// 3.2.5.1 Receiving a PushSetup Request
+    ///
+    /// `new_push_id` yields random push-ids (3.2.3).
+    ///
+    /// # Errors
+    ///
+    /// A body that does not parse, an unknown push-id, a publishing point that neither exists nor has a template, or
+    /// one that somebody pushes to, and too many sessions.
+    pub fn push_setup(
+        &mut self,
+        request: &PushRequest,
+        body: &[u8],
+        new_push_id: &mut dyn FnMut() -> PushId,
+        now: Instant,
+    ) -> Result<SetupAccepted, Refusal> {
+        self.authorise(request)?;
+        let body = SetupBody::parse(body).map_err(Refusal::Malformed)?;
+        let push_id = match request.push_id.clone().filter(|id| !id.is_new_session()) {
+            Some(push_id) if !self.slots.contains_key(&push_id) => {
+                return Err(Refusal::UnknownSession);
+            }
+            known => known,
+        };
+        self.check_free(&request.point)?;
+        if !self.create_point(&request.point, &body) {
+            return Err(Refusal::UnknownPoint);
+        }
+        let push_id = match push_id {
+            Some(push_id) => push_id,
+            None => self.create(&request.point, new_push_id, now)?,
+        };
+        let Some(Slot::Waiting(session)) = self.slots.get_mut(&push_id) else {
+            return Err(Refusal::Busy);
+        };
+        session.point.clone_from(&request.point);
+        session.auto_destroy = body.auto_destroy;
+        session.allow_repeated_header();
+        session.wait_for_request(now);
+        Ok(SetupAccepted {
+            key: session.key,
+            reply: session.success(),
+        })
+    }
+
+    /// 3.2.5.2 Receiving a PushStart Request
+    ///
+    /// To be called as soon as the head of the request is there. The session comes back by
+    /// [`complete`](Self::complete), [`lost`](Self::lost) or [`end`](Self::end).
+    ///
+    /// # Errors
+    ///
+    /// A missing or unknown push-id, another publishing point than the session's or one that is gone, a session or
+    /// publishing point that already receives. The answer does not wait for the body.
+    pub fn push_start(
+        &mut self,
+        request: &PushRequest,
+        now: Instant,
+    ) -> Result<ReceivingSession, Refusal> {
+        self.authorise(request)?;
+        let slot = request.push_id.as_ref().and_then(|id| self.slots.get(id));
+        let (Some(push_id), Some(slot)) = (&request.push_id, slot) else {
+            return Err(Refusal::UnknownSession);
+        };
+        let Slot::Waiting(session) = slot else {
+            return Err(Refusal::Busy);
+        };
+        if session.point != request.point || !self.points.contains(&request.point) {
+            return Err(Refusal::UnknownPoint);
+        }
+        self.check_free(&request.point)?;
+        let receiving = Slot::Receiving {
+            point: request.point.clone(),
+        };
+        match self.slots.insert(push_id.clone(), receiving) {
+            Some(Slot::Waiting(mut session)) => {
+                session.begin(request.content_length, now);
+                Ok(*session)
+            }
+            _ => Err(Refusal::Busy),
+        }
+    }
+
+    /// 3.2.5.2.1 Sending a PushStart Response, when the body is complete: the session waits for the next request.
+    pub fn complete(&mut self, mut session: ReceivingSession, now: Instant) -> Reply {
+        session.wait_for_request(now);
+        let reply = session.success();
+        self.put_back(session);
+        reply
+    }
+
+    /// 3.2.7.1 TCP Connection Is Disconnected, before the body was complete: until the Idle-Timeout expires the client
+    /// may go on with another PushStart.
+    pub fn lost(&mut self, mut session: ReceivingSession) {
+        session.allow_repeated_header();
+        self.put_back(session);
+    }
+
+    /// The final `$E` (3.2.5.5), the Idle-Timeout (3.2.6.1) or a disconnection by the server (3.2.4.1).
+    #[expect(clippy::needless_pass_by_value, reason = "the session is over")]
+    pub fn end(&mut self, session: ReceivingSession) -> Deleted {
+        self.slots.remove(&session.push_id);
+        self.delete(&session)
+    }
+
+    /// When [`handle_timeout`](Self::handle_timeout) has something to do.
+    pub fn next_timeout(&self) -> Option<Instant> {
+        self.waiting().map(|session| session.deadline).min()
+    }
+
+    /// 3.2.6.2 Inactivity-Timeout Timer Expires, and 3.2.6.1 for sessions whose connection is lost.
+    pub fn handle_timeout(&mut self, now: Instant) -> Vec<Deleted> {
+        let expired: Vec<_> = self
+            .slots
+            .extract_if(|_, slot| matches!(slot, Slot::Waiting(session) if session.deadline <= now))
+            .collect();
+        let delete = |(_, slot)| match slot {
+            Slot::Waiting(session) => Some(self.delete(&session)),
+            Slot::Receiving { .. } => None,
+        };
+        expired.into_iter().filter_map(delete).collect()
+    }
+
+    /// Whether the client may do what it asks. Everybody may: this is where a challenge would be made (3.2.5.1).
+    #[expect(
+        clippy::unused_self,
+        clippy::unnecessary_wraps,
+        reason = "no credentials are configured yet"
+    )]
+    fn authorise(&self, _: &PushRequest) -> Result<(), Refusal> {
+        Ok(())
+    }
+
+    fn waiting(&self) -> impl Iterator<Item = &ReceivingSession> {
+        self.slots.values().filter_map(|slot| match slot {
+            Slot::Waiting(session) => Some(&**session),
+            Slot::Receiving { .. } => None,
+        })
+    }
+
+    /// Nobody pushes to the point right now. The specification leaves a second source to the higher layer.
+    fn check_free(&self, path: &str) -> Result<(), Refusal> {
+        let taken = |slot: &Slot| matches!(slot, Slot::Receiving { point } if point == path);
+        if self.slots.values().any(taken) {
+            return Err(Refusal::Busy);
+        }
+        Ok(())
+    }
+
+    /// 2.2.2.1.1: a new point needs a template that exists; for one that exists it is ignored.
+    fn create_point(&mut self, path: &str, body: &SetupBody) -> bool {
+        if self.points.contains(path) {
+            return true;
+        }
+        let Points::Listed(paths) = &mut self.points else {
+            return true;
+        };
+        let template = body.template_url.as_ref();
+        template.is_some_and(|template| paths.contains(template)) && paths.insert(path.to_owned())
+    }
+
+    /// 3.2.3 Initialization
+    fn create(
+        &mut self,
+        point: &str,
+        new_push_id: &mut dyn FnMut() -> PushId,
+        now: Instant,
+    ) -> Result<PushId, Refusal> {
+        const ATTEMPTS: usize = 8;
+        if self.slots.len() >= Self::MAX {
+            return Err(Refusal::TooManySessions);
+        }
+        let push_id = std::iter::repeat_with(new_push_id)
+            .take(ATTEMPTS)
+            .find(|id| !id.is_new_session() && !self.slots.contains_key(id))
+            .ok_or(Refusal::TooManySessions)?;
+        let key = SessionKey(self.next_key);
+        self.next_key += 1;
+        let session =
+            ReceivingSession::new(key, push_id.clone(), point.to_owned(), self.timeouts, now);
+        self.slots
+            .insert(push_id.clone(), Slot::Waiting(Box::new(session)));
+        Ok(push_id)
+    }
+
+    fn put_back(&mut self, session: ReceivingSession) {
+        let push_id = session.push_id.clone();
+        self.slots.insert(push_id, Slot::Waiting(Box::new(session)));
+    }
+
+    fn delete(&mut self, session: &ReceivingSession) -> Deleted {
+        let point_removed = match &mut self.points {
+            Points::Listed(paths) => session.auto_destroy && paths.remove(&session.point),
+            Points::Any => false,
+        };
+        Deleted {
+            key: session.key,
+            point: session.point.clone(),
+            point_removed,
+        }
+    }
+}
+
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;

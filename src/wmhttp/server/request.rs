@@ -1,0 +1,218 @@
+// SPDX-License-Identifier: MPL-2.0
+
+//! What the head of a request asks for, and whether it may.
+
+use http::header::{
+    CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderMap, HeaderName, TRANSFER_ENCODING, USER_AGENT,
+};
+use http::{Method, Request, Version};
+
+use super::Refusal;
+use crate::wmhttp::{PUSH_SETUP, PUSH_START, PushId, requested_push_id};
+
+/// Which of the two requests of 2.2.2.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RequestKind {
+    /// 2.2.2.1 PushSetup Request
+    PushSetup,
+    /// 2.2.2.2 PushStart Request
+    PushStart,
+}
+
+/// The head of a request that [`Sessions`](super::Sessions) can work with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PushRequest {
+    pub(super) kind: RequestKind,
+    pub(super) point: String,
+    pub(super) push_id: Option<PushId>,
+    pub(super) content_length: u64,
+    pub(super) user_agent: String,
+}
+
+impl PushRequest {
+    /// Checks the request line and the header fields (3.2.5.1, 3.2.5.2).
+    ///
+    /// # Errors
+    ///
+    /// A request that cannot be taken. Of User-Agent only the beginning is asked for, not the whole grammar of
+    /// 2.2.1.8: real encoders exceed it (D-7).
+    pub fn new(request: &Request<()>) -> Result<Self, Refusal> {
+        let headers = request.headers();
+        if request.method() != Method::POST {
+            return Err(Refusal::Method);
+        }
+        let user_agent = text(headers, USER_AGENT).unwrap_or_default();
+        if !user_agent.starts_with("WMEncoder/") {
+            return Err(Refusal::NotAnEncoder);
+        }
+        if request.version() == Version::HTTP_11 && !headers.contains_key(HOST) {
+            return Err(Refusal::HostMissing);
+        }
+        let kind = kind(headers)?;
+        Ok(Self {
+            kind,
+            point: request.uri().path().to_owned(),
+            push_id: requested_push_id(headers).map_err(Refusal::Malformed)?,
+            content_length: content_length(headers)?,
+            user_agent: user_agent.to_owned(),
+        })
+    }
+
+    /// Which request it is.
+    pub fn kind(&self) -> RequestKind {
+        self.kind
+    }
+
+    /// The path of the Request-URI: the publishing point (2.2.2.1).
+    pub fn point(&self) -> &str {
+        &self.point
+    }
+
+    /// Bytes of the message body.
+    pub fn content_length(&self) -> u64 {
+        self.content_length
+    }
+
+    /// 2.2.1.8 User-Agent
+    pub fn user_agent(&self) -> &str {
+        &self.user_agent
+    }
+}
+
+/// By 2.2.1.1 Content-Type; its parameters do not matter here.
+fn kind(headers: &HeaderMap) -> Result<RequestKind, Refusal> {
+    let value = text(headers, CONTENT_TYPE).unwrap_or_default();
+    let media_type = value.split(';').next().unwrap_or_default().trim();
+    if media_type.eq_ignore_ascii_case(PUSH_SETUP) {
+        Ok(RequestKind::PushSetup)
+    } else if media_type.eq_ignore_ascii_case(PUSH_START) {
+        Ok(RequestKind::PushStart)
+    } else {
+        Err(Refusal::ContentType)
+    }
+}
+
+/// Content-Length, once and in digits; never a transfer coding (3.1.4.1.1, 3.1.4.2.1).
+fn content_length(headers: &HeaderMap) -> Result<u64, Refusal> {
+    if headers.contains_key(TRANSFER_ENCODING) {
+        return Err(Refusal::LengthRequired);
+    }
+    let mut values = headers.get_all(CONTENT_LENGTH).iter();
+    let value = values.next().ok_or(Refusal::LengthRequired)?;
+    let value = value.to_str().unwrap_or_default();
+    let digits = !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit());
+    match value.parse() {
+        Ok(length) if digits && values.next().is_none() => Ok(length),
+        _ => Err(Refusal::ContentLength),
+    }
+}
+
+pub(super) fn text(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
+    headers.get(name)?.to_str().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wmhttp::server::testing::request;
+
+    fn refused(change: impl FnOnce(&mut Request<()>)) -> http::StatusCode {
+        let mut request = request(PUSH_START, "4711", 100);
+        change(&mut request);
+        PushRequest::new(&request).unwrap_err().status()
+    }
+
+    /// 2.2.2.1, 2.2.2.2
+    #[test]
+    fn a_request_names_its_kind_point_session_and_length() {
+        let parsed = PushRequest::new(&request(PUSH_START, "4711", 100)).unwrap();
+        assert_eq!(parsed.kind(), RequestKind::PushStart);
+        assert_eq!(parsed.point(), "/live");
+        assert_eq!(parsed.push_id, Some(PushId::new("4711").unwrap()));
+        assert_eq!(parsed.content_length(), 100);
+        assert!(parsed.user_agent().starts_with("WMEncoder/12.0"));
+        let parsed = PushRequest::new(&request(PUSH_SETUP, "0", 0)).unwrap();
+        assert_eq!(parsed.kind(), RequestKind::PushSetup);
+    }
+
+    /// 1.4, 2.2.2
+    #[test]
+    fn anything_but_post_is_not_allowed() {
+        assert_eq!(refused(|request| *request.method_mut() = Method::GET), 405);
+    }
+
+    /// 2.2.1.1
+    #[test]
+    fn any_other_content_type_is_refused() {
+        for other in ["text/plain", "application/x-wms-push", ""] {
+            let status = refused(|request| {
+                let value = other.parse().unwrap();
+                request.headers_mut().insert(CONTENT_TYPE, value);
+            });
+            assert_eq!(status, 415, "{other}");
+        }
+    }
+
+    /// 2.2.1.1
+    #[test]
+    fn a_charset_does_not_hide_the_content_type() {
+        let mut request = request(PUSH_START, "1", 0);
+        let value = format!("{PUSH_START};charset=UTF-8").parse().unwrap();
+        request.headers_mut().insert(CONTENT_TYPE, value);
+        assert_eq!(
+            PushRequest::new(&request).unwrap().kind(),
+            RequestKind::PushStart
+        );
+    }
+
+    /// 3.1.4.1.1, 3.1.4.2.1
+    #[test]
+    fn a_body_has_one_content_length_and_no_coding() {
+        for (length, status) in [("-1", 400), ("+1", 400), ("", 400), ("1x", 400)] {
+            let refused = refused(|request| {
+                let value = length.parse().unwrap();
+                request.headers_mut().insert(CONTENT_LENGTH, value);
+            });
+            assert_eq!(refused, status, "{length}");
+        }
+        let twice = refused(|request| {
+            let value = "100".parse().unwrap();
+            request.headers_mut().append(CONTENT_LENGTH, value);
+        });
+        assert_eq!(twice, 400);
+        let none = refused(|request| {
+            request.headers_mut().remove(CONTENT_LENGTH);
+        });
+        assert_eq!(none, 411);
+        let chunked = refused(|request| {
+            let value = "chunked".parse().unwrap();
+            request.headers_mut().insert(TRANSFER_ENCODING, value);
+        });
+        assert_eq!(chunked, 411);
+    }
+
+    /// RFC 2616 section 14.23
+    #[test]
+    fn http_1_1_needs_a_host() {
+        let without = |version| {
+            let mut request = request(PUSH_START, "1", 0);
+            *request.version_mut() = version;
+            request.headers_mut().remove(HOST);
+            PushRequest::new(&request).is_ok()
+        };
+        assert!(!without(Version::HTTP_11));
+        assert!(without(Version::HTTP_10));
+    }
+
+    /// 3.2.5.1 and note <8>
+    #[test]
+    fn a_player_gets_a_playlist() {
+        let mut request = request(PUSH_SETUP, "0", 0);
+        let value = "NSPlayer/12.0".parse().unwrap();
+        request.headers_mut().insert(USER_AGENT, value);
+        let reply = PushRequest::new(&request).unwrap_err().reply(&request);
+        assert_eq!(reply.response.status(), 200);
+        let body = std::str::from_utf8(reply.response.body()).unwrap();
+        assert!(body.contains("http://media.example/live"), "{body}");
+    }
+}

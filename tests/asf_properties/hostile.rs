@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: MPL-2.0
+
+use bytes::Bytes;
+use gstwmspush::asf::{DataPacket, FileHeader, MAX_HEADER_IN_H, Reader};
+use proptest::prelude::*;
+use proptest::sample::Index;
+
+use crate::packets::{filled, sent};
+use crate::splits::file_header;
+
+/// File headers of fixtures
+const HEADERS: [(&[u8], usize); 3] = [
+    (
+        include_bytes!("../fixtures/av_asfmux_p1500_streamable.asf"),
+        645,
+    ),
+    (include_bytes!("../fixtures/av_index_ffmpeg_p3200.asf"), 809),
+    (
+        include_bytes!("../fixtures/audio_many_tags_ffmpeg_p3200.asf"),
+        38_524,
+    ),
+];
+
+fn read_all(bytes: &[u8]) {
+    let mut reader = Reader::new();
+    bytes
+        .chunks(97)
+        .for_each(|part| reader.push(Bytes::copy_from_slice(part)));
+    // Nothing that is an item has fewer than 24 bytes, but for the rest of a Data Object.
+    let most = 4 + bytes.len() / 12;
+    let mut seen = 0;
+    while let Ok(Some(_)) = reader.next_item() {
+        seen += 1;
+        assert!(seen <= most, "too many items");
+    }
+    let _ = reader.finish();
+}
+
+fn use_header(header: &FileHeader) {
+    let live = header.to_live();
+    assert_eq!(live.to_live(), live);
+    assert!(live.is_broadcast());
+    assert_eq!(
+        FileHeader::parse(live.as_bytes().clone()).as_ref(),
+        Ok(&live)
+    );
+    let recorded = header.for_recording(3, 1000);
+    assert_eq!(recorded.data_packets(), Some(3));
+    for limit in [0, 400, 1000, MAX_HEADER_IN_H] {
+        if let Ok((less, shed)) = header.shed_to(limit) {
+            assert!(less.as_bytes().len() <= limit);
+            assert_eq!(shed.is_empty(), less == *header);
+            assert_eq!(less.stream_count(), header.stream_count());
+            assert_eq!(FileHeader::parse(less.as_bytes().clone()), Ok(less));
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 1500, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_bytes_are_read_to_their_end(bytes in prop::collection::vec(any::<u8>(), 0..600), size in 24u32..80, known in 0u64..400) {
+        read_all(&bytes);
+        read_all(&[file_header(size, known, 1), bytes].concat());
+    }
+
+    #[test]
+    fn a_header_with_any_bytes_changed_is_read_or_refused(
+        which in any::<Index>(),
+        changes in prop::collection::vec((0usize..700, prop_oneof![any::<u8>(), Just(0), Just(0xFF)]), 1..6),
+    ) {
+        let (file, len) = which.get(&HEADERS);
+        let mut bytes = file[..*len].to_vec();
+        for (at, value) in changes {
+            let at = at % bytes.len();
+            bytes[at] = value;
+        }
+        read_all(&bytes);
+        if let Ok(header) = FileHeader::parse(bytes.into()) {
+            use_header(&header);
+        }
+    }
+
+    #[test]
+    fn any_bytes_as_a_packet_are_kept(
+        start in prop_oneof![Just(vec![]), Just(vec![0x82, 0, 0])],
+        types in any::<u8>(),
+        property in prop_oneof![3 => Just(0x5Du8), 1 => any::<u8>()],
+        rest in prop::collection::vec(prop_oneof![any::<u8>(), 0u8..12], 0..120),
+    ) {
+        let bytes = [start, vec![types, property], rest].concat();
+        let packet = DataPacket::parse(bytes.clone().into());
+        let unpadded = packet.without_padding();
+        let sent = sent(&unpadded);
+        prop_assert_eq!(sent.len() + unpadded.removed, bytes.len());
+        if packet.defect().is_some() {
+            prop_assert_eq!(&sent, &bytes);
+            prop_assert_eq!(packet.send_time(), None);
+        } else {
+            let again = DataPacket::parse(filled(&sent, bytes.len()).into());
+            prop_assert_eq!(again.defect(), None);
+            prop_assert_eq!(again.send_time(), packet.send_time());
+            prop_assert_eq!(again.has_key_frame(), packet.has_key_frame());
+        }
+    }
+}

@@ -1,0 +1,8 @@
+// SPDX-License-Identifier: MPL-2.0
+
+//! What holds for every input: splits do not matter, payloads outlive their padding, and nothing panics or hangs.
+
+mod hostile;
+mod layouts;
+mod packets;
+mod splits;

@@ -1,0 +1,226 @@
+// SPDX-License-Identifier: MPL-2.0
+
+use bytes::Bytes;
+use gstwmspush::asf::{Error, Item, Reader, Skipped};
+use proptest::prelude::*;
+use proptest::sample::Index;
+
+const HEADER: [u8; 16] = [
+    0x30, 0x26, 0xb2, 0x75, 0x8e, 0x66, 0xcf, 0x11, 0xa6, 0xd9, 0x00, 0xaa, 0x00, 0x62, 0xce, 0x6c,
+];
+const DATA: [u8; 16] = [
+    0x36, 0x26, 0xb2, 0x75, 0x8e, 0x66, 0xcf, 0x11, 0xa6, 0xd9, 0x00, 0xaa, 0x00, 0x62, 0xce, 0x6c,
+];
+const FILE: [u8; 16] = [
+    0xa1, 0xdc, 0xab, 0x8c, 0x47, 0xa9, 0xcf, 0x11, 0x8e, 0xe4, 0x00, 0xc0, 0x0c, 0x20, 0x53, 0x65,
+];
+const STREAM: [u8; 16] = [
+    0x91, 0x07, 0xdc, 0xb7, 0xb7, 0xa9, 0xcf, 0x11, 0x8e, 0xe6, 0x00, 0xc0, 0x0c, 0x20, 0x53, 0x65,
+];
+const INDEX: [u8; 16] = [
+    0x90, 0x08, 0x00, 0x33, 0xb1, 0xe5, 0xcf, 0x11, 0x89, 0xf4, 0x00, 0xa0, 0xc9, 0x03, 0x49, 0xcb,
+];
+
+fn object(guid: &[u8; 16], body: &[u8]) -> Vec<u8> {
+    [guid, &(24 + body.len() as u64).to_le_bytes()[..], body].concat()
+}
+
+/// The smallest file header there is.
+pub fn file_header(packet_size: u32, data_size: u64, tag: u8) -> Vec<u8> {
+    let mut file = object(&FILE, &[tag; 80]);
+    file[92..96].copy_from_slice(&packet_size.to_le_bytes());
+    file[96..100].copy_from_slice(&packet_size.to_le_bytes());
+    let children = [file, object(&STREAM, &[0; 54])].concat();
+    let header = object(&HEADER, &[&[2, 0, 0, 0, 1, 2][..], &children].concat());
+    [
+        &header,
+        &DATA[..],
+        &data_size.to_le_bytes(),
+        &[tag; 16],
+        &[0; 8],
+        &[1, 1],
+    ]
+    .concat()
+}
+
+/// A part of a stream
+#[derive(Debug, Clone)]
+enum Part {
+    /// A file header; with how many packets it says there are, if it says so
+    Header {
+        packet_size: u32,
+        packets: Option<u8>,
+        tag: u8,
+    },
+    /// This many packets of the size the last header said, of bytes from here on
+    Packets(u8, u8),
+    Index(u8),
+    /// Bytes that begin like an object
+    Lookalike(u8),
+    Junk(Vec<u8>),
+    Restart,
+    Rewind(u64),
+    StreamHeader(u32, u8),
+}
+
+fn parts() -> impl Strategy<Value = Vec<Part>> {
+    let size = || prop_oneof![Just(24u32), Just(40), Just(100)];
+    let header = (size(), prop::option::of(0u8..4), 0u8..3)
+        .prop_map(|(packet_size, packets, tag)| Part::Header {
+            packet_size,
+            packets,
+            tag,
+        })
+        .boxed();
+    let part = prop_oneof![
+        4 => header.clone(),
+        8 => (0u8..5, any::<u8>()).prop_map(|(count, seed)| Part::Packets(count, seed)),
+        2 => (0u8..50).prop_map(Part::Index),
+        1 => (1u8..16).prop_map(Part::Lookalike),
+        1 => prop::collection::vec(any::<u8>(), 0..60).prop_map(Part::Junk),
+        1 => Just(Part::Restart),
+        1 => prop_oneof![Just(0u64), Just(70)].prop_map(Part::Rewind),
+        1 => (size(), 0u8..3).prop_map(|(size, tag)| Part::StreamHeader(size, tag)),
+    ];
+    (header, prop::collection::vec(part, 0..12)).prop_map(|(first, mut rest)| {
+        rest.insert(0, first);
+        rest
+    })
+}
+
+/// What is done to a reader
+enum Step {
+    Bytes(Vec<u8>),
+    Restart,
+    Rewind(u64),
+    StreamHeader(Vec<u8>),
+}
+
+/// A stream, its neighbouring bytes in one step.
+fn steps(parts: &[Part]) -> Vec<Step> {
+    let mut size = 24;
+    let mut steps = Vec::new();
+    for part in parts {
+        let bytes = match part {
+            Part::Header {
+                packet_size,
+                packets,
+                tag,
+            } => {
+                size = *packet_size;
+                let data_size =
+                    50 + packets.map_or(0, |packets| u64::from(packets) * u64::from(size));
+                file_header(size, data_size, *tag)
+            }
+            Part::Packets(count, seed) => (0..usize::from(*count) * size as usize)
+                .map(|at| seed.wrapping_add(at as u8) & 0x7f)
+                .collect(),
+            Part::Index(len) => object(&INDEX, &vec![0; usize::from(*len)]),
+            Part::Lookalike(len) => INDEX[..usize::from(*len)].to_vec(),
+            Part::Junk(bytes) => bytes.clone(),
+            Part::Restart => {
+                steps.push(Step::Restart);
+                continue;
+            }
+            Part::Rewind(to) => {
+                steps.push(Step::Rewind(*to));
+                continue;
+            }
+            Part::StreamHeader(packet_size, tag) => {
+                size = *packet_size;
+                steps.push(Step::StreamHeader(file_header(size, 50, *tag)));
+                continue;
+            }
+        };
+        match steps.last_mut() {
+            Some(Step::Bytes(last)) => last.extend(bytes),
+            _ => steps.push(Step::Bytes(bytes)),
+        }
+    }
+    steps
+}
+
+type Outcome = (Vec<Item>, Result<Vec<Skipped>, Error>);
+
+/// Runs a reader; `drain` asks for items after each push, else only at the end.
+fn run(steps: &[Step], drain: bool, split: impl Fn(&[u8]) -> Vec<Bytes>) -> Outcome {
+    let mut reader = Reader::new();
+    let mut items = Vec::new();
+    let mut fetch = |reader: &mut Reader| -> Result<(), Error> {
+        while let Some(item) = reader.next_item()? {
+            items.push(item);
+        }
+        Ok(())
+    };
+    let mut feed = || -> Result<Vec<Skipped>, Error> {
+        for step in steps {
+            match step {
+                Step::Bytes(bytes) => {
+                    for part in split(bytes) {
+                        reader.push(part);
+                        if drain {
+                            fetch(&mut reader)?;
+                        }
+                    }
+                }
+                Step::Restart => reader.restart(),
+                Step::Rewind(to) => reader.rewind(*to),
+                Step::StreamHeader(header) => reader.stream_header(header.clone().into())?,
+            }
+        }
+        fetch(&mut reader)?;
+        std::iter::from_fn(|| reader.finish().transpose()).collect()
+    };
+    let rest = feed();
+    (items, rest)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 1500, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn items_do_not_depend_on_the_split(parts in parts(), cuts in prop::collection::vec(any::<Index>(), 0..20)) {
+        let steps = steps(&parts);
+        let whole = run(&steps, true, |bytes| vec![Bytes::copy_from_slice(bytes)]);
+        let single = run(&steps, true, |bytes| bytes.chunks(1).map(Bytes::copy_from_slice).collect());
+        prop_assert_eq!(&single, &whole);
+        let cut = |bytes: &[u8]| {
+            let mut at: Vec<_> = cuts.iter().map(|cut| cut.index(bytes.len() + 1)).collect();
+            at.extend([0, bytes.len()]);
+            at.sort();
+            at.windows(2).map(|pair| Bytes::copy_from_slice(&bytes[pair[0]..pair[1]])).collect()
+        };
+        prop_assert_eq!(&run(&steps, true, cut), &whole);
+        prop_assert_eq!(&run(&steps, false, cut), &whole);
+    }
+
+    /// Each byte is in an item, in what was skipped, or in a header that was no change
+    #[test]
+    fn packets_come_out_as_they_went_in(
+        entries in prop::collection::vec((24u32..200, any::<bool>(), 1u8..6, any::<u8>()), 1..5),
+        split in 1usize..300,
+    ) {
+        let mut stream = Vec::new();
+        let mut expected = Vec::new();
+        for (number, (size, known, count, seed)) in entries.iter().enumerate() {
+            let data = if *known { 50 + u64::from(*count) * u64::from(*size) } else { 50 };
+            let header = file_header(*size, data, number as u8);
+            expected.push(header.clone());
+            stream.extend(header);
+            for number in 0..*count {
+                let packet = vec![seed.wrapping_add(number) & 0x0f; *size as usize];
+                stream.extend(&packet);
+                expected.push(packet);
+            }
+        }
+        let steps = [Step::Bytes(stream)];
+        let (items, rest) = run(&steps, true, |bytes| bytes.chunks(split).map(Bytes::copy_from_slice).collect());
+        let found: Vec<_> = items.iter().map(|item| match item {
+            Item::Header(header) => header.as_bytes().to_vec(),
+            Item::DataUnit(packet) => packet.as_bytes().to_vec(),
+            Item::Skipped(skipped) => panic!("{skipped}"),
+        }).collect();
+        prop_assert_eq!(found, expected);
+        prop_assert_eq!(rest, Ok(vec![]));
+    }
+}
