@@ -247,7 +247,7 @@ mod tests {
             ),
             ("wmspush+http://user@media/live#x", "http://media/live"),
             (
-                "http://user:p@ss/word@media:99999/x",
+                "http://user:p@ss@media:99999/x",
                 "http://media:99999/x",
             ),
             ("user:secret@media", "media"),
