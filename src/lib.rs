@@ -1,8 +1,49 @@
 // SPDX-License-Identifier: MPL-2.0
 
 //! GStreamer sink that pushes an ASF stream to a publishing point of a Windows Media server.
+//!
+//! The element `wmspushsink` is the counterpart of the Windows Media Format SDK's writer push sink: it takes what
+//! `asfmux` delivers, or any other ASF bytes, and speaks MS-WMHTTP, the Windows Media HTTP Push Distribution Protocol.
+//! What it is for and how it is used stands in the README; this is how it is built.
+//!
+//! ```text
+//!   sink ────▶ push ────▶ wmhttp ────▶ asf
+//!   GStreamer  clock,     MS-WMHTTP    Advanced
+//!              sockets                 Systems Format
+//! ```
+//!
+//! An arrow never points up. [`asf`] and [`wmhttp`] are plain state: bytes in, bytes out, neither clock nor socket.
+//! [`push`] gives them both; it knows nothing of GStreamer and serves a Rust program without it. The element itself
+//! maps buffers to data units, paces them, and tells the bus.
+//!
+//! | Windows Media Format SDK | here |
+//! |---|---|
+//! | `WMCreateWriterPushSink` | `gst_element_factory_make ("wmspushsink", NULL)`, or nothing: [`push::Connection`] |
+//! | `IWMWriterPushSink` | [`push::Connection`] |
+//! | `IWMWriterSink` | [`push::WriterSink`] |
+//! | `IWMStatusCallback` | [`push::StatusCallback`]; messages on the bus |
 
 pub mod asf;
-#[cfg(feature = "publishing-point")]
-pub mod publishing_point;
+pub mod push;
+mod sink;
 pub mod wmhttp;
+
+pub use plugin::plugin_desc::plugin_register_static;
+pub use sink::{SessionState, WmsPushSink};
+
+#[allow(missing_docs, reason = "the macro documents nothing")]
+mod plugin {
+    use crate::sink::register;
+
+    gst::plugin_define!(
+        wmspush,
+        env!("CARGO_PKG_DESCRIPTION"),
+        register,
+        concat!(env!("CARGO_PKG_VERSION"), "-", env!("COMMIT_ID")),
+        "MPL-2.0",
+        env!("CARGO_PKG_NAME"),
+        env!("CARGO_PKG_NAME"),
+        env!("CARGO_PKG_REPOSITORY"),
+        env!("BUILD_REL_DATE")
+    );
+}

@@ -38,10 +38,13 @@ hresults! {
     NS_E_INVALID_DATA = 0xC00D_002F, "the data is not valid";
     NS_E_SERVER_NOT_FOUND = 0xC00D_0035, "the specified server could not be found";
     NS_E_INVALID_PORT = 0xC00D_0043, "the specified port is not valid";
-    ASF_E_PACKETCONTENTTOOLARGE = 0xC00D_07DE, "the data packets are too large";
+    ASF_E_PACKETCONTENTTOOLARGE = 0xC00D_07DE, "the data packets have a size that cannot be sent";
     ASF_E_UNKNOWNPACKETSIZE = 0xC00D_07E0, "the minimum and maximum data packet sizes differ";
     ASF_E_INVALIDHEADER = 0xC00D_07E2, "the ASF file header is not valid";
     ASF_E_NOHEADEROBJECT = 0xC00D_07F9, "there is no ASF Header Object";
+    ASF_E_NODATAOBJECT = 0xC00D_07FA, "there is no ASF Data Object";
+    ASF_E_NOSTREAMPROPS = 0xC00D_07FC, "there is no ASF Stream Properties Object";
+    ASF_E_NOFILEPROPS = 0xC00D_07FD, "there is no ASF File Properties Object";
     ASF_E_HEADERSIZE = 0xC00D_080E, "the ASF file header is too large";
     NS_E_INVALID_PUSH_TEMPLATE = 0xC00D_151A, "the specified push template is invalid";
     NS_E_INVALID_PUSH_PUBLISHING_POINT = 0xC00D_151B, "the specified push publishing point is invalid";
@@ -53,6 +56,7 @@ hresults! {
     NS_E_SERVER_UNAVAILABLE = 0xC00D_2EE6, "the server is overloaded or under maintenance";
     NS_E_REFUSED_BY_SERVER = 0xC00D_2EE7, "the server refuses to fulfil the request";
     NS_E_INVALID_REDIRECT = 0xC00D_2EEA, "the server redirected to an invalid location";
+    NS_E_SERVER_DNS_TIMEOUT = 0xC00D_2EEF, "the server could not be located in a timely manner";
     NS_E_PROXY_ACCESSDENIED = 0xC00D_2EF6, "the proxy denies access";
     NS_E_SERVER_ACCESSDENIED = 0xC00D_2EFB, "the server denies access; the user or password may be wrong";
     NS_E_RESOURCE_GONE = 0xC00D_2EFC, "the publishing point is no longer available";

@@ -2,8 +2,19 @@
 
 //! MS-WMHTTP, the Windows Media HTTP Push Distribution Protocol, as plain state.
 //!
-//! Nothing here knows a socket, a clock or a source of randomness. HTTP messages are the [`http`] crate's; bodies are
-//! sequences of [`Packet`]s.
+//! Nothing here knows a socket, a clock or a source of randomness: [`PushSession`] is the client of section 3.1,
+//! [`ReceivingSession`] the server of section 3.2, and both are driven by whoever owns the connection. HTTP messages are
+//! the [`http`] crate's; bodies are sequences of [`Packet`]s.
+//!
+//! ```text
+//!            configure_server            2xx, Cougar or Rex           start_streaming
+//!   Idle ──────────────────▶ PushSetupSent ───────────▶ PushSetupComplete ─────────┐
+//!                                  │ anything else               ▲                 ▼
+//!                                  ▼                             │ 2xx     PushStartInProgress ◀─┐
+//!                                 End ◀── $E (≠ S_FALSE) ────────┼───────────  │ $H $D $C $E    │ next PushStart,
+//!                                  ▲                             │             ▼ filled by $F   │ without $H
+//!                                  └──────── refusal, loss ──────┴─ AwaitingPushStartResponse ──┘
+//! ```
 //!
 //! # Where the specification is silent or contradicts itself
 //!
@@ -22,20 +33,28 @@
 //! | D-15 | Template-URL stands in PushSetup only when the caller gave one. |
 //! | D-16 | Between PushSetup and PushStart the receiving half runs the Inactivity-Timeout. |
 //! | D-18 | `$D` holds at most 65,531 bytes, as `$H` and `$F` do. |
+//! | D-20 | Padding is removed so that a receiver may fill up with zeros: see [`asf::DataPacket`](crate::asf::DataPacket). |
+//!
+//! No authentication, redirect or proxy yet: their answers end the session with [`Error::Refused`], in
+//! [`PushSession::handle_response`].
 
 mod budget;
+mod client;
 mod error;
 mod header;
 mod hresult;
+mod message;
 mod packet;
 pub mod server;
 mod setup;
 
 pub use budget::{LengthRemaining, UNKNOWN_CONTENT_LENGTH, least_content_length};
+pub use client::{Counters, Event, Offer, PushSession, SessionConfig, Stage, Transmit};
 pub use error::Error;
 pub use header::{
     Cookies, PUSH_SETUP, PUSH_START, PushId, is_encoder_user_agent, requested_push_id,
 };
 pub use hresult::HResult;
+pub use message::{Body, Request, Response};
 pub use packet::{MAX_PAYLOAD, MAX_STREAM_CHANGE_PAYLOAD, Packet, PacketId};
 pub use setup::SetupBody;

@@ -91,13 +91,12 @@ impl Packet {
 
     /// Bytes of the whole packet, as Length-Remaining counts them.
     pub fn size(&self) -> usize {
-        match self {
-            Self::Data(payload) | Self::Filler(payload) | Self::Header(payload) => {
-                FRAMING_HEADER_SIZE + payload.len()
-            }
-            Self::StreamChange(payload) => FRAMING_HEADER_SIZE + REASON_SIZE + payload.len(),
-            Self::EndOfStream(_) => END_OF_STREAM_SIZE,
-        }
+        let payload = match self {
+            Self::StreamChange(payload) | Self::Data(payload) => payload.len(),
+            Self::Filler(payload) | Self::Header(payload) => payload.len(),
+            Self::EndOfStream(_) => 0,
+        };
+        self.id().overhead() + payload
     }
 }
 
@@ -118,6 +117,14 @@ pub enum PacketId {
 }
 
 impl PacketId {
+    /// Bytes in front of the payload.
+    pub fn overhead(self) -> usize {
+        match self {
+            Self::StreamChange | Self::EndOfStream => FRAMING_HEADER_SIZE + REASON_SIZE,
+            Self::Data | Self::Filler | Self::Header => FRAMING_HEADER_SIZE,
+        }
+    }
+
     fn from_byte(byte: u8) -> Option<Self> {
         Some(match byte {
             b'C' => Self::StreamChange,

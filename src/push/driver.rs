@@ -1,0 +1,327 @@
+// SPDX-License-Identifier: MPL-2.0
+
+//! The task that runs one connection: it moves things between the queue, the session and the transport.
+
+use std::future::pending;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use tokio::sync::mpsc::{self, error::TrySendError};
+use tokio::time::{Instant, sleep_until};
+
+use super::connection::{Settings, Shared};
+use super::http::notify_when_written;
+use super::queue::Content;
+use super::transport::{Exchange, Progress, Transport};
+use super::{Error, Failure, Phase, SessionState, WmtStatus};
+use crate::wmhttp::{Body, Event, Offer, PushSession, Response, Transmit};
+
+/// Runs one push session to its end and reports how it went.
+pub(super) async fn drive(
+    settings: Settings,
+    shared: Arc<Shared>,
+    transport: impl Transport,
+    progress: mpsc::UnboundedReceiver<Progress>,
+) {
+    let mut driver = Driver::new(settings, shared.clone(), transport, progress);
+    let outcome = tokio::select! {
+        biased;
+        () = shared.disconnected() => None,
+        outcome = driver.run() => Some(outcome),
+    };
+    let phase = driver.phase;
+    // The connection closes here, before anybody is told that it is closed.
+    drop(driver);
+    match outcome {
+        None => tracing::info!("Disconnected"),
+        Some(Ok(())) => {
+            tracing::info!("Session ended");
+            shared
+                .reporter
+                .status(WmtStatus::Stopped, SessionState::Ended);
+            shared.reporter.close(Some(SessionState::Ended));
+        }
+        Some(Err(error)) => shared.fail(Failure { phase, error }),
+    }
+    shared.finish();
+}
+
+struct Driver<T> {
+    settings: Settings,
+    shared: Arc<Shared>,
+    transport: T,
+    progress: mpsc::UnboundedReceiver<Progress>,
+    phase: Phase,
+    session: PushSession,
+    /// The request on its way.
+    exchange: Option<Exchange>,
+    /// Content that the session has not taken yet.
+    held: Option<Content>,
+    /// A body chunk that the transport has not taken yet, and since when.
+    outgoing: Option<(Bytes, Instant)>,
+    /// When the response has to be there.
+    response_due: Option<Instant>,
+}
+
+impl<T: Transport> Driver<T> {
+    fn new(
+        settings: Settings,
+        shared: Arc<Shared>,
+        transport: T,
+        progress: mpsc::UnboundedReceiver<Progress>,
+    ) -> Self {
+        Self {
+            session: PushSession::new(settings.session.clone()),
+            settings,
+            shared,
+            transport,
+            progress,
+            phase: Phase::Resolve,
+            exchange: None,
+            held: None,
+            outgoing: None,
+            response_due: None,
+        }
+    }
+
+    /// Ends when `$E` is on the wire and the connection may be closed.
+    async fn run(&mut self) -> Result<(), Error> {
+        self.shared
+            .reporter
+            .status(WmtStatus::Locating, SessionState::Connecting);
+        self.enter(Phase::Resolve);
+        self.session.configure_server();
+        loop {
+            self.offer_held();
+            if let Some(last) = self.transmit() {
+                return self.close(last).await;
+            }
+            self.report_events();
+            self.turn().await?;
+        }
+    }
+
+    /// Waits for whatever comes next and takes it in.
+    async fn turn(&mut self) -> Result<(), Error> {
+        let due = self.due();
+        let takes_content =
+            self.session.is_ready() && self.outgoing.is_none() && self.held.is_none();
+        let body = self
+            .exchange
+            .as_ref()
+            .filter(|_| self.outgoing.is_some())
+            .and_then(|exchange| exchange.body.clone());
+        tokio::select! {
+            biased;
+            Some(progress) = self.progress.recv() => self.handle_progress(progress),
+            response = response(&mut self.exchange) => self.handle_response(&response?)?,
+            () = room(body) => {}
+            content = self.shared.queue.pop(), if takes_content => self.held = Some(content),
+            () = expiry(due) => return Err(self.expired()),
+        }
+        Ok(())
+    }
+
+    fn offer_held(&mut self) {
+        self.held = match self.held.take() {
+            Some(Content::Header(header)) => match self.session.start_streaming(header) {
+                Offer::Held(header) => Some(Content::Header(header)),
+                Offer::Taken => None,
+            },
+            Some(Content::DataUnit(packet)) => match self.session.data_unit(packet) {
+                Offer::Held(packet) => Some(Content::DataUnit(packet)),
+                Offer::Taken => {
+                    self.enter(Phase::Push);
+                    None
+                }
+            },
+            Some(Content::EndOfStream(reason)) => {
+                self.enter(Phase::End);
+                match self.session.end_of_stream(reason) {
+                    Offer::Held(reason) => Some(Content::EndOfStream(reason)),
+                    Offer::Taken => None,
+                }
+            }
+            None => None,
+        };
+    }
+
+    /// Hands over what the session wants sent, as far as the transport takes it; returns the last bytes when it is them.
+    fn transmit(&mut self) -> Option<Bytes> {
+        if let Some((chunk, since)) = self.outgoing.take() {
+            self.send_chunk(chunk, since);
+        }
+        while self.outgoing.is_none() {
+            match self.session.poll_transmit()? {
+                Transmit::Request(request) => {
+                    let streams = matches!(request.body, Body::PushStart { .. });
+                    self.response_due = (!streams).then(|| Instant::now() + self.settings.timeout);
+                    self.exchange = Some(self.transport.start(request));
+                }
+                Transmit::Body(chunk) => self.send_chunk(chunk, Instant::now()),
+                Transmit::Close(last) => return Some(last),
+            }
+        }
+        None
+    }
+
+    fn send_chunk(&mut self, chunk: Bytes, since: Instant) {
+        let Some(body) = self
+            .exchange
+            .as_mut()
+            .and_then(|exchange| exchange.body.as_mut())
+        else {
+            // The transport takes nothing any more; why, its response will tell.
+            self.outgoing = Some((chunk, since));
+            return;
+        };
+        let size = chunk.len();
+        match body.try_send(chunk) {
+            Ok(()) => self.shared.counters.sent(size),
+            Err(TrySendError::Full(chunk)) => self.outgoing = Some((chunk, since)),
+            Err(TrySendError::Closed(chunk)) => {
+                self.outgoing = Some((chunk, since));
+                if let Some(exchange) = &mut self.exchange {
+                    exchange.body = None;
+                }
+            }
+        }
+    }
+
+    /// Sends the last bytes; when they are on the wire, or there are none, the connection may go.
+    async fn close(&mut self, last: Bytes) -> Result<(), Error> {
+        let body = self
+            .exchange
+            .as_ref()
+            .and_then(|exchange| exchange.body.clone());
+        let Some(body) = body.filter(|_| !last.is_empty()) else {
+            return Ok(());
+        };
+        let size = last.len();
+        let (last, written) = notify_when_written(last);
+        let sent = async {
+            if body.send(last).await.is_err() {
+                pending::<()>().await;
+            }
+            written.await;
+        };
+        // When the connection is lost, the bytes are dropped unwritten: then the response tells, and is asked first.
+        tokio::select! {
+            biased;
+            response = response(&mut self.exchange) => match response? {
+                accepted if accepted.status.is_success() => Ok(()),
+                refusal => Err(refusal.refusal().into()),
+            },
+            () = sent => {
+                self.shared.counters.sent(size);
+                Ok(())
+            }
+        }
+    }
+
+    fn handle_progress(&mut self, progress: Progress) {
+        match (progress, self.phase) {
+            (Progress::Resolved, Phase::Resolve) => {
+                self.shared
+                    .reporter
+                    .status(WmtStatus::Connecting, SessionState::Connecting);
+                self.enter(Phase::Connect);
+            }
+            (Progress::Connected, _) => {
+                self.shared.counters.connected();
+                if matches!(self.phase, Phase::Resolve | Phase::Connect) {
+                    self.enter(Phase::Setup);
+                    self.response_due = Some(Instant::now() + self.settings.timeout);
+                }
+            }
+            (Progress::Resolved, _) => {}
+        }
+    }
+
+    fn handle_response(&mut self, response: &Response) -> Result<(), Error> {
+        tracing::debug!(status = response.status.as_u16(), reason = %response.reason, "Response");
+        self.response_due = None;
+        // Drops the body with it, which ends the request if it still flows.
+        self.exchange = None;
+        Ok(self.session.handle_response(response)?)
+    }
+
+    fn report_events(&mut self) {
+        self.shared.counters.update(self.session.counters());
+        while let Some(event) = self.session.poll_event() {
+            match event {
+                Event::ServerConfigured { server } => {
+                    tracing::info!(%server, "Publishing point is set up");
+                    self.shared.opened(server);
+                    self.enter(Phase::Start);
+                }
+                Event::PushStartSent if self.shared.reporter.state() == SessionState::Connected => {
+                    tracing::info!("Streaming");
+                    self.shared
+                        .reporter
+                        .status(WmtStatus::Started, SessionState::Streaming);
+                }
+                Event::PushStartSent | Event::PushStartCompleted => {
+                    tracing::debug!(?event, "PushStart")
+                }
+                Event::SessionEnded => {}
+            }
+        }
+    }
+
+    fn enter(&mut self, phase: Phase) {
+        if self.phase == phase && phase != Phase::Resolve {
+            return;
+        }
+        self.phase = phase;
+        match phase {
+            Phase::End => self
+                .shared
+                .reporter
+                .status(WmtStatus::EndOfStreaming, SessionState::Ending),
+            phase => self.shared.reporter.phase(phase),
+        }
+    }
+
+    /// When the current wait is over.
+    fn due(&mut self) -> Option<Instant> {
+        if let Some((_, since)) = &self.outgoing {
+            return Some(*since + self.settings.stall_timeout);
+        }
+        if self.session.awaits_response() && self.response_due.is_none() {
+            self.response_due = Some(Instant::now() + self.settings.timeout);
+        }
+        self.response_due
+    }
+
+    fn expired(&self) -> Error {
+        match self.phase {
+            Phase::Resolve | Phase::Connect => Error::ConnectTimeout(self.settings.timeout),
+            _ if self.outgoing.is_some() => Error::Stalled(self.settings.stall_timeout),
+            _ => Error::ResponseTimeout(self.settings.timeout),
+        }
+    }
+}
+
+/// The response of the request on its way; for ever when there is none.
+async fn response(exchange: &mut Option<Exchange>) -> Result<Response, Error> {
+    match exchange {
+        Some(exchange) => exchange.response.as_mut().await,
+        None => pending().await,
+    }
+}
+
+/// Until the body takes another chunk, or will never.
+async fn room(body: Option<mpsc::Sender<Bytes>>) {
+    match body {
+        Some(body) => drop(body.reserve().await),
+        None => pending().await,
+    }
+}
+
+async fn expiry(due: Option<Instant>) {
+    match due {
+        Some(due) => sleep_until(due).await,
+        None => pending().await,
+    }
+}

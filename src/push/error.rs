@@ -1,0 +1,230 @@
+// SPDX-License-Identifier: MPL-2.0
+
+use std::fmt;
+use std::io;
+use std::time::Duration;
+
+use http::StatusCode;
+
+use super::Phase;
+use crate::asf;
+use crate::wmhttp::{self, HResult};
+
+/// Why a push failed, and when.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// What was being done.
+    pub phase: Phase,
+    /// What went wrong.
+    pub error: Error,
+}
+
+/// What goes wrong between this client and the server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Error {
+    /// The server's name has no address.
+    Unresolvable(String),
+    /// No connection: refused, unreachable and so on.
+    CannotConnect {
+        /// What kind of failure the system reports.
+        kind: io::ErrorKind,
+        /// The system's words.
+        message: String,
+    },
+    /// Resolving or connecting took longer than `timeout`.
+    ConnectTimeout(Duration),
+    /// No response came within `timeout`.
+    ResponseTimeout(Duration),
+    /// The response is no HTTP, or too large.
+    BadResponse(String),
+    /// The server's answer ends the session.
+    Protocol(wmhttp::Error),
+    /// The server reset the connection.
+    Reset,
+    /// The server closed the connection.
+    Closed,
+    /// Any other loss of the connection.
+    Lost(String),
+    /// Nothing was taken by the peer for so long.
+    Stalled(Duration),
+    /// What was left to send did not go out in time at the end.
+    DrainTimeout(Duration),
+    /// The input cannot be pushed.
+    Input(asf::Error),
+}
+
+impl Failure {
+    /// What the SDK's callback would be given.
+    pub fn hresult(&self) -> HResult {
+        match &self.error {
+            Error::Unresolvable(_) => HResult::NS_E_SERVER_NOT_FOUND,
+            Error::CannotConnect { .. } => HResult::NS_E_PUSH_CANNOTCONNECT,
+            Error::ConnectTimeout(_) if self.phase == Phase::Resolve => {
+                HResult::NS_E_SERVER_DNS_TIMEOUT
+            }
+            Error::ConnectTimeout(_) => HResult::NS_E_CONNECT_TIMEOUT,
+            Error::ResponseTimeout(_) => HResult::NS_E_TIMEOUT,
+            Error::BadResponse(_) => HResult::NS_E_BAD_SYNTAX_IN_SERVER_RESPONSE,
+            Error::Protocol(wmhttp::Error::Refused { status, .. }) => HResult::from_status(*status),
+            Error::Protocol(
+                wmhttp::Error::IncompatibleServer { .. } | wmhttp::Error::NotAnEncoder,
+            ) => HResult::NS_E_INCOMPATIBLE_PUSH_SERVER,
+            Error::Protocol(_) | Error::Closed | Error::Lost(_) => HResult::NS_E_CONNECTION_FAILURE,
+            Error::Reset => HResult::NS_E_RESET_SOCKET_CONNECTION,
+            Error::Stalled(_) | Error::DrainTimeout(_) => HResult::NS_E_NET_WRITE,
+            Error::Input(error) => input_hresult(error),
+        }
+    }
+
+    /// A word that programs can look at; it never changes.
+    pub fn reason(&self) -> &'static str {
+        match &self.error {
+            Error::Unresolvable(_) => "unresolvable",
+            Error::CannotConnect {
+                kind: io::ErrorKind::ConnectionRefused,
+                ..
+            } => "connection-refused",
+            Error::CannotConnect { .. } => "unreachable",
+            Error::ConnectTimeout(_) => "connect-timeout",
+            Error::ResponseTimeout(_) => "response-timeout",
+            Error::BadResponse(_) => "bad-response",
+            Error::Protocol(wmhttp::Error::Refused { .. }) => "refused",
+            Error::Protocol(wmhttp::Error::IncompatibleServer { .. }) => "incompatible-server",
+            Error::Protocol(wmhttp::Error::NotAnEncoder) => "not-an-encoder",
+            Error::Protocol(_) => "ended-by-server",
+            Error::Reset => "connection-reset",
+            Error::Closed => "connection-closed",
+            Error::Lost(_) => "connection-lost",
+            Error::Stalled(_) => "stalled",
+            Error::DrainTimeout(_) => "drain-timeout",
+            Error::Input(error) if error.is_wrong_type() => "not-asf",
+            Error::Input(_) => "malformed-asf",
+        }
+    }
+
+    /// The HTTP status that ended it, if one did.
+    pub fn http_status(&self) -> Option<(StatusCode, &str)> {
+        match &self.error {
+            Error::Protocol(wmhttp::Error::Refused { status, reason }) => Some((*status, reason)),
+            _ => None,
+        }
+    }
+
+    /// What the user can do about it, in a sentence; empty when nothing comes to mind.
+    pub fn hint(&self) -> &'static str {
+        match &self.error {
+            Error::Unresolvable(_) => "Check the host name in the location, and the name service.",
+            Error::CannotConnect { .. } | Error::ConnectTimeout(_) => {
+                "Check host and port; on Windows Media Services the HTTP Server Control Protocol plug-in must be \
+                 enabled, often on port 8080."
+            }
+            Error::ResponseTimeout(_) => {
+                "Something accepts connections there but does not answer; check the port and whatever stands between."
+            }
+            Error::Protocol(wmhttp::Error::Refused { status, .. }) => status_hint(*status),
+            Error::BadResponse(_)
+            | Error::Protocol(
+                wmhttp::Error::IncompatibleServer { .. } | wmhttp::Error::NotAnEncoder,
+            ) => {
+                "Another web server may answer on this port; Windows Media Services often uses 8080 beside it."
+            }
+            Error::Protocol(_) | Error::Reset | Error::Closed | Error::Lost(_) => {
+                "See the server's log; another encoder may have taken the publishing point over."
+            }
+            Error::Stalled(_) | Error::DrainTimeout(_) => {
+                "The network or the server takes less than the stream's bit rate."
+            }
+            Error::Input(_) => {
+                "Push what asfmux, avmux_asf or a file in Advanced Systems Format delivers."
+            }
+        }
+    }
+}
+
+/// The SDK's codes for bad input.
+fn input_hresult(error: &asf::Error) -> HResult {
+    match error {
+        asf::Error::NotAsf { .. } | asf::Error::Incomplete { .. } => HResult::ASF_E_NOHEADEROBJECT,
+        asf::Error::HeaderTooLarge { .. } => HResult::ASF_E_HEADERSIZE,
+        asf::Error::NoFileProperties => HResult::ASF_E_NOFILEPROPS,
+        asf::Error::NoStreamProperties => HResult::ASF_E_NOSTREAMPROPS,
+        asf::Error::NotDataObject { .. } => HResult::ASF_E_NODATAOBJECT,
+        asf::Error::PacketSizesDiffer { .. } => HResult::ASF_E_UNKNOWNPACKETSIZE,
+        asf::Error::PacketSize { .. } => HResult::ASF_E_PACKETCONTENTTOOLARGE,
+        _ => HResult::ASF_E_INVALIDHEADER,
+    }
+}
+
+fn status_hint(status: StatusCode) -> &'static str {
+    match status.as_u16() {
+        401 | 403 => {
+            "On Windows Media Services the account needs write and create permission in the publishing points' ACL \
+             authorization plug-in."
+        }
+        404 | 410 => "Create the publishing point as a push point, or give template-url.",
+        407 => "The proxy wants credentials.",
+        408 => "The server got no data for too long.",
+        409 | 423 | 503 => {
+            "The publishing point may have another source, or the server is at its limit."
+        }
+        300..=399 => "Use the location that the server redirects to.",
+        _ => "",
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.error {
+            Error::ConnectTimeout(timeout) if self.phase == Phase::Resolve => {
+                write!(
+                    f,
+                    "resolving the server's name took longer than {} ms",
+                    timeout.as_millis()
+                )
+            }
+            _ => fmt::Display::fmt(&self.error, f),
+        }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unresolvable(message) => {
+                write!(f, "the server's name cannot be resolved: {message}")
+            }
+            Self::CannotConnect { message, .. } => write!(f, "cannot connect: {message}"),
+            Self::ConnectTimeout(timeout) => {
+                write!(f, "connecting took longer than {} ms", timeout.as_millis())
+            }
+            Self::ResponseTimeout(timeout) => {
+                write!(f, "no response within {} ms", timeout.as_millis())
+            }
+            Self::BadResponse(message) => write!(f, "the response was not understood: {message}"),
+            Self::Protocol(error) => fmt::Display::fmt(error, f),
+            Self::Reset => f.write_str("the server reset the connection"),
+            Self::Closed => f.write_str("the server closed the connection"),
+            Self::Lost(message) => write!(f, "the connection was lost: {message}"),
+            Self::Stalled(timeout) => {
+                write!(f, "the server took no data for {} ms", timeout.as_millis())
+            }
+            Self::Input(error) => write!(f, "the input cannot be pushed: {error}"),
+            Self::DrainTimeout(timeout) => {
+                write!(
+                    f,
+                    "what was left could not be sent within {} ms",
+                    timeout.as_millis()
+                )
+            }
+        }
+    }
+}
+
+impl std::error::Error for Error {}
+
+impl From<wmhttp::Error> for Error {
+    fn from(error: wmhttp::Error) -> Self {
+        Self::Protocol(error)
+    }
+}

@@ -1,0 +1,345 @@
+// SPDX-License-Identifier: MPL-2.0
+
+//! The transport on reqwest, the only file that knows it.
+//!
+//! reqwest carries MS-WMHTTP given three idioms:
+//!
+//! * A gate in front of the connector. hyper's pool races a new connection against the idle one, so that without it
+//!   PushStart would now and then leave the connection that PushSetup (and NTLM) went over.
+//! * The body ends on any response. hyper would go on sending it for ever.
+//! * The last bytes tell when they are on the wire, see [`notify_when_written`]; only then may the exchange be dropped.
+//!   Ending the body right after them would lose them.
+
+use std::error::Error as StdError;
+use std::fmt;
+use std::future::Future;
+use std::io;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use futures_core::Stream;
+use hyper::ext::ReasonPhrase;
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use reqwest::{Client, Version};
+use tokio::sync::{mpsc, oneshot};
+use url::Host;
+
+use super::Error;
+use super::gate::{Gate, GateClosed};
+use super::transport::{BODY_CHUNKS, Exchange, Progress, Transport};
+use crate::wmhttp::{Body, Request, Response};
+
+/// Most bytes of a response body that are looked at.
+const MAX_RESPONSE_BODY: usize = 16 * 1024;
+
+/// How long the body of a response may take: servers that announce none, and leave the connection open, send none.
+const RESPONSE_BODY_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// Sends requests with reqwest.
+pub(super) struct HttpTransport {
+    client: Client,
+    gate: Gate,
+    stall_timeout: Duration,
+    progress: mpsc::UnboundedSender<Progress>,
+}
+
+impl HttpTransport {
+    /// A transport that tells `progress` how connecting goes, and gives a connection up on which nothing was
+    /// acknowledged for `stall_timeout`.
+    ///
+    /// # Errors
+    ///
+    /// What reqwest says about its set-up.
+    pub(super) fn new(
+        stall_timeout: Duration,
+        progress: mpsc::UnboundedSender<Progress>,
+    ) -> Result<Self, Error> {
+        let gate = Gate::new(progress.clone());
+        let client = Client::builder()
+            .http1_only()
+            .http1_title_case_headers()
+            .no_proxy()
+            .redirect(reqwest::redirect::Policy::none())
+            .retry(reqwest::retry::never())
+            .referer(false)
+            .pool_max_idle_per_host(1)
+            .pool_idle_timeout(None)
+            .tcp_nodelay(true)
+            .tcp_user_timeout(stall_timeout)
+            .dns_resolver(Arc::new(SystemResolver {
+                progress: progress.clone(),
+            }))
+            .connector_layer(gate.clone())
+            .build()
+            .map_err(|error| Error::Lost(root_cause(&error).to_string()))?;
+        Ok(Self {
+            client,
+            gate,
+            stall_timeout,
+            progress,
+        })
+    }
+}
+
+impl Transport for HttpTransport {
+    fn start(&mut self, request: Request) -> Exchange {
+        if !self.gate.connection_stands() {
+            self.gate.permit();
+            if !matches!(request.url.host(), Some(Host::Domain(_))) {
+                let _ = self.progress.send(Progress::Resolved);
+            }
+        }
+        let (body, sender) = Source::new(&request.body);
+        let (client, gate, stall_timeout) =
+            (self.client.clone(), self.gate.clone(), self.stall_timeout);
+        let response = async move {
+            exchange(&client, &gate, &request, &body)
+                .await
+                .map_err(|error| classify(&error, stall_timeout))
+        };
+        Exchange {
+            response: Box::pin(response),
+            body: sender,
+        }
+    }
+}
+
+async fn exchange(
+    client: &Client,
+    gate: &Gate,
+    request: &Request,
+    body: &Source,
+) -> reqwest::Result<Response> {
+    let connection = gate.exchange();
+    let response = match send(client, request, body).await {
+        // The connection went while it was idle: a new one, once.
+        Err(error) if is_gate_closed(&error) => {
+            gate.permit();
+            send(client, request, body).await?
+        }
+        sent => sent?,
+    };
+    let reusable = keeps_alive(&response);
+    // A refusal that comes while the body flows has to stop it at once.
+    let wanted = response.status().is_success() || matches!(body, Source::Fixed(_));
+    let (response, complete) = read(response, wanted).await;
+    if reusable && complete {
+        connection.keep();
+    }
+    Ok(response)
+}
+
+async fn send(
+    client: &Client,
+    request: &Request,
+    body: &Source,
+) -> reqwest::Result<reqwest::Response> {
+    client
+        .request(Request::METHOD, request.url.clone())
+        .headers(request.headers.clone())
+        .body(body.to_body())
+        .send()
+        .await
+}
+
+/// The response with the beginning of its body, if that is wanted, and whether that was all.
+async fn read(mut response: reqwest::Response, wanted: bool) -> (Response, bool) {
+    let reason = match response.extensions().get::<ReasonPhrase>() {
+        Some(reason) => String::from_utf8_lossy(reason.as_bytes()).into_owned(),
+        None => response
+            .status()
+            .canonical_reason()
+            .unwrap_or_default()
+            .to_owned(),
+    };
+    let mut body = BytesMut::new();
+    let complete = wanted && {
+        let all = read_body(&mut response, &mut body);
+        tokio::time::timeout(RESPONSE_BODY_TIMEOUT, all)
+            .await
+            .unwrap_or(false)
+    };
+    let (status, headers) = (response.status(), response.headers().clone());
+    (
+        Response {
+            status,
+            reason,
+            headers,
+            body: body.freeze(),
+        },
+        complete,
+    )
+}
+
+/// Whether the body ended, and within [`MAX_RESPONSE_BODY`].
+async fn read_body(response: &mut reqwest::Response, body: &mut BytesMut) -> bool {
+    while let Ok(Some(chunk)) = response.chunk().await {
+        let room = MAX_RESPONSE_BODY.saturating_sub(body.len());
+        body.extend_from_slice(chunk.get(..room).unwrap_or(&chunk));
+        if chunk.len() > room {
+            return false;
+        }
+    }
+    true
+}
+
+/// RFC 2616 section 8.1.2, and RFC 2068 section 19.7.1 for HTTP/1.0.
+fn keeps_alive(response: &reqwest::Response) -> bool {
+    let says = |token: &str| {
+        let values = response
+            .headers()
+            .get_all(reqwest::header::CONNECTION)
+            .iter();
+        let tokens = values
+            .filter_map(|value| value.to_str().ok())
+            .flat_map(|value| value.split(','));
+        tokens
+            .into_iter()
+            .any(|value| value.trim().eq_ignore_ascii_case(token))
+    };
+    if response.version() == Version::HTTP_10 {
+        says("keep-alive")
+    } else {
+        !says("close")
+    }
+}
+
+/// Makes `last` the bytes whose end on the wire is told.
+///
+/// The future ends when the transport has handed them to the system, or has given up.
+pub(super) fn notify_when_written(last: Bytes) -> (Bytes, impl Future<Output = ()> + Send) {
+    struct Notifying(
+        Bytes,
+        #[expect(dead_code, reason = "its drop is the message")] oneshot::Sender<()>,
+    );
+
+    impl AsRef<[u8]> for Notifying {
+        fn as_ref(&self) -> &[u8] {
+            &self.0
+        }
+    }
+
+    let (sender, receiver) = oneshot::channel();
+    let written = async {
+        // Nothing is ever sent: the sender goes when the bytes go.
+        let _ = receiver.await;
+    };
+    (Bytes::from_owner(Notifying(last, sender)), written)
+}
+
+/// Where the body of a request comes from. It outlives an attempt that found no connection.
+enum Source {
+    Fixed(Bytes),
+    Packets(Arc<Mutex<mpsc::Receiver<Bytes>>>),
+}
+
+impl Source {
+    fn new(body: &Body) -> (Self, Option<mpsc::Sender<Bytes>>) {
+        match body {
+            Body::PushSetup(bytes) => (Self::Fixed(bytes.clone()), None),
+            Body::PushStart { .. } => {
+                let (sender, receiver) = mpsc::channel(BODY_CHUNKS);
+                (Self::Packets(Arc::new(Mutex::new(receiver))), Some(sender))
+            }
+        }
+    }
+
+    fn to_body(&self) -> reqwest::Body {
+        match self {
+            Self::Fixed(bytes) => bytes.clone().into(),
+            Self::Packets(receiver) => reqwest::Body::wrap_stream(Packets(receiver.clone())),
+        }
+    }
+}
+
+struct Packets(Arc<Mutex<mpsc::Receiver<Bytes>>>);
+
+impl Stream for Packets {
+    type Item = io::Result<Bytes>;
+
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let mut receiver = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        receiver.poll_recv(cx).map(|chunk| chunk.map(Ok))
+    }
+}
+
+/// The system's resolver, which says when it is done and can be told apart when it fails.
+struct SystemResolver {
+    progress: mpsc::UnboundedSender<Progress>,
+}
+
+impl Resolve for SystemResolver {
+    fn resolve(&self, name: Name) -> Resolving {
+        let progress = self.progress.clone();
+        Box::pin(async move {
+            let addresses = tokio::net::lookup_host((name.as_str(), 0))
+                .await
+                .map_err(Unresolvable)?;
+            let _ = progress.send(Progress::Resolved);
+            Ok(Box::new(addresses.collect::<Vec<_>>().into_iter()) as Addrs)
+        })
+    }
+}
+
+#[derive(Debug)]
+struct Unresolvable(io::Error);
+
+impl fmt::Display for Unresolvable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0, f)
+    }
+}
+
+impl StdError for Unresolvable {}
+
+/// What an error of reqwest's is about.
+fn classify(error: &reqwest::Error, stall_timeout: Duration) -> Error {
+    if let Some(unresolvable) = cause::<Unresolvable>(error) {
+        return Error::Unresolvable(unresolvable.to_string());
+    }
+    let system = cause::<io::Error>(error);
+    if error.is_connect() {
+        let kind = system.map_or(io::ErrorKind::Other, io::Error::kind);
+        return Error::CannotConnect {
+            kind,
+            message: root_cause(error).to_string(),
+        };
+    }
+    if let Some(http) = cause::<hyper::Error>(error) {
+        if http.is_parse() {
+            return Error::BadResponse(root_cause(error).to_string());
+        }
+        if http.is_incomplete_message() {
+            return Error::Closed;
+        }
+    }
+    match system.map(io::Error::kind) {
+        Some(io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionAborted) => Error::Reset,
+        Some(io::ErrorKind::BrokenPipe | io::ErrorKind::UnexpectedEof) => Error::Closed,
+        Some(io::ErrorKind::TimedOut) => Error::Stalled(stall_timeout),
+        _ => Error::Lost(root_cause(error).to_string()),
+    }
+}
+
+fn is_gate_closed(error: &reqwest::Error) -> bool {
+    cause::<GateClosed>(error).is_some()
+}
+
+/// The first error of type `E` in the chain.
+fn cause<'a, E: StdError + 'static>(error: &'a (dyn StdError + 'static)) -> Option<&'a E> {
+    chain(error).find_map(|error| error.downcast_ref())
+}
+
+/// The end of the chain: what reqwest and hyper put around it says less.
+fn root_cause<'a>(error: &'a (dyn StdError + 'static)) -> &'a (dyn StdError + 'static) {
+    chain(error).last().unwrap_or(error)
+}
+
+fn chain<'a>(
+    error: &'a (dyn StdError + 'static),
+) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
+    std::iter::successors(Some(error), |&error| error.source())
+}

@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: MPL-2.0
+
+//! Pushing: the Windows Media Format SDK's writer push sink in Rust.
+//!
+//! [`Connection`] is `IWMWriterPushSink`, [`WriterSink`] the `IWMWriterSink` in it, [`StatusCallback`] the
+//! `IWMStatusCallback` that it reports to. Behind them one task per connection drives a
+//! [`PushSession`](crate::wmhttp::PushSession), on one thread for the whole process:
+//!
+//! ```text
+//!  writer's thread            │ shared thread
+//!  WriterSink ──▶ queue ──────┼──▶ driver ──▶ PushSession ──▶ driver ──▶ transport ──▶ socket
+//!  (blocks here, bounded)     │      └──▶ StatusCallback
+//! ```
+//!
+//! A payload is never copied on this way: a packet is a slice of the buffer that it came in until it is written.
+
+mod connection;
+mod driver;
+mod error;
+mod gate;
+mod http;
+mod queue;
+mod runtime;
+mod stats;
+mod status;
+mod transport;
+mod writer_sink;
+
+pub use connection::{Connection, Settings};
+pub use error::{Error, Failure};
+pub use stats::Stats;
+pub use status::{Phase, SessionState, Status, StatusCallback, WmtStatus};
+pub use writer_sink::{WriteError, WriterSink};

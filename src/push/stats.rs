@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: MPL-2.0
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use super::SessionState;
+use crate::wmhttp;
+
+/// What a connection has sent and what waits.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Stats {
+    /// Where it stands.
+    pub state: SessionState,
+    /// The Server field of the server; empty as long as it is not known.
+    pub server: String,
+    /// Bytes of PushStart bodies handed to the system.
+    pub bytes_sent: u64,
+    /// `$D` packets.
+    pub packets_sent: u64,
+    /// Bytes of padding that stayed behind.
+    pub padding_removed: u64,
+    /// Bytes that wait.
+    pub queued_bytes: usize,
+    /// How much stream that is, by its Send Times.
+    pub queued_time: Duration,
+    /// TCP connections made.
+    pub connects: u32,
+    /// PushStart requests.
+    pub push_starts: u32,
+    /// Bits per second over the last ten seconds.
+    pub bitrate: u64,
+    /// How long the session has been open.
+    pub uptime: Duration,
+}
+
+/// The driver's side of [`Stats`].
+#[derive(Default)]
+pub(super) struct Counters {
+    bytes_sent: AtomicU64,
+    inner: Mutex<Inner>,
+}
+
+#[derive(Default)]
+struct Inner {
+    server: String,
+    session: wmhttp::Counters,
+    connects: u32,
+    opened: Option<Instant>,
+    closed: Option<Instant>,
+    rate: Rate,
+}
+
+impl Counters {
+    pub(super) fn sent(&self, bytes: usize) {
+        self.bytes_sent.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+
+    pub(super) fn update(&self, session: wmhttp::Counters) {
+        let bytes = self.bytes_sent.load(Ordering::Relaxed);
+        let mut inner = self.lock();
+        inner.session = session;
+        inner.rate.update(Instant::now(), bytes);
+    }
+
+    pub(super) fn connected(&self) {
+        self.lock().connects += 1;
+    }
+
+    pub(super) fn opened(&self, server: String) {
+        let mut inner = self.lock();
+        inner.server = server;
+        inner.opened = Some(Instant::now());
+    }
+
+    pub(super) fn closed(&self) {
+        self.lock().closed = Some(Instant::now());
+    }
+
+    /// All that is known here.
+    pub(super) fn stats(&self) -> Stats {
+        let now = Instant::now();
+        let bytes_sent = self.bytes_sent.load(Ordering::Relaxed);
+        let mut inner = self.lock();
+        let end = inner.closed.unwrap_or(now);
+        Stats {
+            server: inner.server.clone(),
+            bytes_sent,
+            packets_sent: inner.session.packets,
+            padding_removed: inner.session.padding_removed,
+            connects: inner.connects,
+            push_starts: inner.session.push_starts,
+            bitrate: inner.rate.update(now, bytes_sent),
+            uptime: inner.opened.map_or(Duration::ZERO, |opened| {
+                end.saturating_duration_since(opened)
+            }),
+            ..Stats::default()
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A rate over the last [`Rate::WINDOW`], from a byte count looked at now and then.
+#[derive(Default)]
+struct Rate {
+    /// When a second began, and what the count was then; the oldest first.
+    marks: std::collections::VecDeque<(Instant, u64)>,
+}
+
+impl Rate {
+    const WINDOW: Duration = Duration::from_secs(10);
+    const STEP: Duration = Duration::from_secs(1);
+
+    /// Bits per second up to `now`.
+    fn update(&mut self, now: Instant, bytes: u64) -> u64 {
+        let age = |(then, _): &(Instant, u64)| now.saturating_duration_since(*then);
+        if self.marks.back().is_none_or(|mark| age(mark) >= Self::STEP) {
+            self.marks.push_back((now, bytes));
+        }
+        while self.marks.len() > 1
+            && self
+                .marks
+                .front()
+                .is_some_and(|mark| age(mark) > Self::WINDOW)
+        {
+            self.marks.pop_front();
+        }
+        let Some(&(then, count)) = self.marks.front() else {
+            return 0;
+        };
+        let elapsed = now.saturating_duration_since(then).max(Self::STEP);
+        (u128::from(bytes.saturating_sub(count)) * 8 * 1000 / elapsed.as_millis()) as u64
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_rate_is_that_of_the_last_ten_seconds() {
+        let start = Instant::now();
+        let mut rate = Rate::default();
+        let mut bytes = 0;
+        for tenths in 0..=600 {
+            // 8,000 bytes a second for the first half minute, 1,000 after it.
+            bytes += if tenths < 300 { 800 } else { 100 };
+            let bits = rate.update(start + Duration::from_millis(tenths * 100), bytes);
+            match tenths {
+                290 => assert!((63_000..=65_000).contains(&bits), "{bits}"),
+                600 => assert!((7_900..=8_100).contains(&bits), "{bits}"),
+                _ => {}
+            }
+        }
+    }
+
+    #[test]
+    fn a_rate_that_nobody_looked_at_decays() {
+        let start = Instant::now();
+        let mut rate = Rate::default();
+        rate.update(start, 0);
+        rate.update(start + Duration::from_secs(5), 10_000);
+        assert_eq!(rate.update(start + Duration::from_secs(60), 10_000), 0);
+    }
+}

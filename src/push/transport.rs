@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: MPL-2.0
+
+//! What the driver needs from HTTP, and nothing about how it is done.
+
+use std::future::Future;
+use std::pin::Pin;
+
+use bytes::Bytes;
+use tokio::sync::mpsc;
+
+use super::Error;
+use crate::wmhttp::{Request, Response};
+
+/// Chunks of a PushStart body that may wait inside a transport: enough to keep the socket busy, few enough that the
+/// queue in front of the driver stays the place where things wait.
+pub(super) const BODY_CHUNKS: usize = 64;
+
+/// Sends requests, one after the other, over one connection for as long as it lasts.
+pub(super) trait Transport: Send {
+    /// Begins a request. The one before it must be over, or dropped.
+    fn start(&mut self, request: Request) -> Exchange;
+}
+
+/// A request on its way. Dropping it closes the connection unless the response was there and the body complete.
+pub(super) struct Exchange {
+    /// The response, which may come while the body still flows; or the loss of the connection.
+    pub(super) response: Pin<Box<dyn Future<Output = Result<Response, Error>> + Send>>,
+    /// Takes the body of a PushStart.
+    pub(super) body: Option<mpsc::Sender<Bytes>>,
+}
+
+/// What happens before a request can be sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Progress {
+    /// The server's addresses are known.
+    Resolved,
+    /// The connection stands.
+    Connected,
+}

@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: MPL-2.0
+
+//! The two requests of MS-WMHTTP 2.2.2 and their responses.
+
+use bytes::Bytes;
+use http::header::{
+    CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, HeaderMap, HeaderValue, USER_AGENT,
+};
+use http::{Method, StatusCode};
+use url::Url;
+
+use super::Error;
+use super::header::{Cookies, PUSH_SETUP, PUSH_START, X_ACCEPT_AUTHENTICATION};
+
+/// The schemes of 2.2.1.9 X-Accept-Authentication, the preferred one first (C-005).
+const AUTHENTICATION_SCHEMES: HeaderValue = HeaderValue::from_static("Negotiate, NTLM, Digest");
+
+/// 2.2.2 Request Types: always a POST. Host is the transport's to write.
+#[derive(Debug)]
+pub struct Request {
+    /// The publishing point.
+    pub url: Url,
+    /// All header fields but Host, in the order of example 4.8.
+    pub headers: HeaderMap,
+    /// What follows the header.
+    pub body: Body,
+}
+
+/// The body of a [`Request`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Body {
+    /// 2.2.2.1 PushSetup Request: a few bytes, or none.
+    PushSetup(Bytes),
+    /// 2.2.2.2 PushStart Request: so many bytes of packets that come one by one.
+    PushStart {
+        /// Content-Length, and Length-Remaining at its start.
+        content_length: u64,
+    },
+}
+
+impl Request {
+    /// The method of every request (C-019).
+    pub const METHOD: Method = Method::POST;
+
+    pub(super) fn new(url: &Url, user_agent: &str, cookies: &Cookies, body: Body) -> Self {
+        let (content_type, content_length) = match &body {
+            Body::PushSetup(bytes) => (PUSH_SETUP, bytes.len() as u64),
+            Body::PushStart { content_length } => (PUSH_START, *content_length),
+        };
+        let mut headers = HeaderMap::with_capacity(8);
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+        headers.insert(X_ACCEPT_AUTHENTICATION, AUTHENTICATION_SCHEMES);
+        if let Ok(user_agent) = HeaderValue::from_str(user_agent) {
+            headers.insert(USER_AGENT, user_agent);
+        }
+        headers.insert(CONTENT_LENGTH, HeaderValue::from(content_length));
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+        headers.insert(COOKIE, cookies.header());
+        Self {
+            url: url.clone(),
+            headers,
+            body,
+        }
+    }
+}
+
+/// What a server answers to a [`Request`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Response {
+    /// The status code.
+    pub status: StatusCode,
+    /// The reason phrase as the server wrote it.
+    pub reason: String,
+    /// All header fields.
+    pub headers: HeaderMap,
+    /// The beginning of the body, if there is one.
+    pub body: Bytes,
+}
+
+impl Response {
+    /// The error that this response is when it cannot be taken any other way.
+    pub(crate) fn refusal(&self) -> Error {
+        Error::Refused {
+            status: self.status,
+            reason: self.reason.clone(),
+        }
+    }
+}

@@ -1,0 +1,8 @@
+// SPDX-License-Identifier: MPL-2.0
+
+//! Both halves of MS-WMHTTP against each other, in memory: what the client hands out, the server must understand.
+
+mod harness;
+mod properties;
+mod responses;
+mod session;

@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: MPL-2.0
+
+//! The project's own commands, started as `cargo xtask <command>`.
+//!
+//! Each command does its own set-up first, so that any of them works alone on a fresh machine that has Rust. Only the
+//! standard library is used: this program has to build in seconds, and where GStreamer is not installed yet.
+//!
+//! | module | what it knows |
+//! |---|---|
+//! | `setup`, `packages` | what has to be installed, and how to install it |
+//! | `test` | the checks of a change, in order |
+//! | `demo`, `pipeline`, `messages`, `publishing_point` | ten seconds pushed through the plugin, shown as they go |
+//! | `proof`, `asf` | what the demo asks of the recording afterwards |
+//! | `run`, `workspace` | commands and their output; where things are |
+
+mod asf;
+mod demo;
+mod messages;
+mod packages;
+mod pipeline;
+mod proof;
+mod publishing_point;
+mod run;
+mod setup;
+mod test;
+mod workspace;
+
+use std::process::ExitCode;
+
+/// What `--help` prints.
+const USAGE: &str = "\
+Usage: cargo xtask <command>
+
+Commands:
+  test   format, lint, build, test and document everything, stopping at the first failure
+  demo   push ten seconds of live test picture and tone to the project's own publishing point, and check what it recorded
+  help   print this
+
+Each command first installs what it needs where there is apt-get, and otherwise says what is missing.
+";
+
+/// A command of this program.
+#[derive(Debug, PartialEq)]
+enum Task {
+    /// `cargo xtask test`
+    Test,
+    /// `cargo xtask demo`
+    Demo,
+    /// `cargo xtask help`
+    Help,
+}
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args_os()
+        .skip(1)
+        .map(|argument| argument.to_string_lossy().into_owned())
+        .collect();
+    let outcome = parse(&arguments).and_then(|task| match task {
+        Task::Test => test::run(),
+        Task::Demo => demo::run(),
+        Task::Help => {
+            print!("{USAGE}");
+            Ok(())
+        }
+    });
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(message) => {
+            eprintln!("xtask: {message}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The task that the command line asks for.
+fn parse(arguments: &[String]) -> run::Result<Task> {
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match arguments[..] {
+        ["test"] => Ok(Task::Test),
+        ["demo"] => Ok(Task::Demo),
+        ["help"] => Ok(Task::Help),
+        [] => Err(format!("a command is missing\n\n{USAGE}")),
+        _ if arguments
+            .iter()
+            .any(|&argument| argument == "--help" || argument == "-h") =>
+        {
+            Ok(Task::Help)
+        }
+        ["test" | "demo" | "help", extra, ..] => {
+            Err(format!("unknown argument \"{extra}\"\n\n{USAGE}"))
+        }
+        [unknown, ..] => Err(format!("unknown command \"{unknown}\"\n\n{USAGE}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Parses a command line written as one string.
+    fn parsed(line: &str) -> run::Result<Task> {
+        let arguments: Vec<String> = line.split_whitespace().map(String::from).collect();
+        parse(&arguments)
+    }
+
+    #[test]
+    fn commands_and_help_are_understood() {
+        assert_eq!(parsed("test"), Ok(Task::Test));
+        assert_eq!(parsed("demo"), Ok(Task::Demo));
+        for line in ["help", "--help", "-h", "demo --help"] {
+            assert_eq!(parsed(line), Ok(Task::Help), "{line}");
+        }
+    }
+
+    #[test]
+    fn anything_else_is_an_error_with_the_usage() {
+        for (line, named) in [
+            ("", "missing"),
+            ("tset", "\"tset\""),
+            ("demo --fast", "\"--fast\""),
+        ] {
+            let message = parsed(line).err().unwrap_or_default();
+            assert!(
+                message.contains(named) && message.contains("Usage"),
+                "{line}: {message}"
+            );
+        }
+    }
+}

@@ -1,0 +1,215 @@
+// SPDX-License-Identifier: MPL-2.0
+
+//! What has to be installed, and why.
+
+use std::collections::HashSet;
+
+/// How to see that something is there without asking a package manager.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Probe {
+    /// A program in `PATH`.
+    Program(&'static str),
+    /// A pkg-config module.
+    Module(&'static str),
+    /// A GStreamer element.
+    Element(&'static str),
+    /// A Python 3 statement that succeeds.
+    Python(&'static str),
+}
+
+/// One package of Debian and Ubuntu.
+#[derive(Debug)]
+pub struct Package {
+    /// Its name for apt-get.
+    pub name: &'static str,
+    /// What it is needed for.
+    pub reason: &'static str,
+    /// How to see that it, or what another system has for it, is there.
+    pub probe: Probe,
+    /// Whether only `cargo xtask test` needs it.
+    pub tests_only: bool,
+}
+
+/// Shortens the table below.
+const fn package(name: &'static str, reason: &'static str, probe: Probe) -> Package {
+    Package {
+        name,
+        reason,
+        probe,
+        tests_only: false,
+    }
+}
+
+/// A package that only the tests need.
+const fn for_tests(name: &'static str, reason: &'static str, probe: Probe) -> Package {
+    Package {
+        name,
+        reason,
+        probe,
+        tests_only: true,
+    }
+}
+
+/// Everything that the commands need beside Rust.
+pub const PACKAGES: &[Package] = &[
+    package(
+        "build-essential",
+        "the linker and the C library's development files",
+        Probe::Program("cc"),
+    ),
+    package(
+        "pkg-config",
+        "finds GStreamer when the plugin is built",
+        Probe::Program("pkg-config"),
+    ),
+    package(
+        "libgstreamer1.0-dev",
+        "GStreamer's core, which the plugin links",
+        Probe::Module("gstreamer-1.0"),
+    ),
+    package(
+        "libgstreamer-plugins-base1.0-dev",
+        "GStreamer's libraries beside the core, for the plugin and its tests",
+        Probe::Module("gstreamer-app-1.0"),
+    ),
+    package(
+        "gstreamer1.0-tools",
+        "gst-launch-1.0 and gst-inspect-1.0",
+        Probe::Program("gst-launch-1.0"),
+    ),
+    package(
+        "gstreamer1.0-plugins-base",
+        "test sources, converters and decodebin",
+        Probe::Element("videotestsrc"),
+    ),
+    package(
+        "gstreamer1.0-plugins-good",
+        "sources and parsers of usual pipelines",
+        Probe::Element("flvmux"),
+    ),
+    package(
+        "gstreamer1.0-plugins-bad",
+        "asfmux",
+        Probe::Element("asfmux"),
+    ),
+    package(
+        "gstreamer1.0-plugins-ugly",
+        "asfdemux",
+        Probe::Element("asfdemux"),
+    ),
+    package(
+        "gstreamer1.0-libav",
+        "Windows Media encoders and decoders",
+        Probe::Element("avenc_wmv2"),
+    ),
+    package(
+        "ffmpeg",
+        "ffmpeg and ffprobe, a second opinion on recordings",
+        Probe::Program("ffprobe"),
+    ),
+    for_tests(
+        "python3-gi",
+        "tests that use the element from Python",
+        Probe::Python("import gi"),
+    ),
+    for_tests(
+        "gir1.2-gstreamer-1.0",
+        "GStreamer's core for Python",
+        Probe::Python("import gi; gi.require_version('Gst', '1.0')"),
+    ),
+    for_tests(
+        "gir1.2-gst-plugins-base-1.0",
+        "GStreamer's libraries beside the core for Python",
+        Probe::Python("import gi; gi.require_version('GstApp', '1.0')"),
+    ),
+];
+
+/// The format for `dpkg-query -W` that [`missing`] reads.
+pub const DPKG_FORMAT: &str = "${Package}\t${db:Status-Status}\n";
+
+/// The packages a command needs.
+pub fn needed(tests: bool) -> impl Iterator<Item = &'static Package> {
+    PACKAGES
+        .iter()
+        .filter(move |package| tests || !package.tests_only)
+}
+
+/// Which of the packages are missing, given what `dpkg-query -W` printed.
+///
+/// A program that is there counts whoever installed it; libraries, plugins and typelibs have to be the system's, since
+/// they have to fit each other.
+pub fn missing<'a>(
+    packages: impl Iterator<Item = &'a Package>,
+    dpkg: &str,
+    program_found: impl Fn(&str) -> bool,
+) -> Vec<&'a Package> {
+    let installed: HashSet<&str> = dpkg
+        .lines()
+        .filter_map(|line| line.split_once('\t'))
+        .filter(|&(_, status)| status == "installed")
+        .map(|(name, _)| name)
+        .collect();
+    let there = |package: &Package| {
+        installed.contains(package.name)
+            || matches!(package.probe, Probe::Program(program) if program_found(program))
+    };
+    packages.filter(|package| !there(package)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The names of the packages that are missing.
+    fn names(tests: bool, dpkg: &str, program_found: impl Fn(&str) -> bool) -> Vec<&'static str> {
+        missing(needed(tests), dpkg, program_found)
+            .iter()
+            .map(|package| package.name)
+            .collect()
+    }
+
+    /// What dpkg-query prints when all packages have this status.
+    fn all(status: &str) -> String {
+        PACKAGES
+            .iter()
+            .map(|package| format!("{}\t{status}\n", package.name))
+            .collect()
+    }
+
+    #[test]
+    fn nothing_is_missing_when_everything_is_installed() {
+        assert_eq!(names(true, &all("installed"), |_| false), [""; 0]);
+    }
+
+    #[test]
+    fn everything_is_missing_on_an_empty_system() {
+        assert_eq!(names(true, "", |_| false).len(), PACKAGES.len());
+    }
+
+    #[test]
+    fn a_removed_package_with_its_configuration_left_is_missing() {
+        assert_eq!(
+            names(true, &all("config-files"), |_| false).len(),
+            PACKAGES.len()
+        );
+    }
+
+    #[test]
+    fn a_program_counts_whoever_installed_it() {
+        let found = names(true, "", |program| program == "cc" || program == "ffprobe");
+        assert!(!found.contains(&"build-essential") && !found.contains(&"ffmpeg"));
+        assert!(found.contains(&"pkg-config") && found.contains(&"libgstreamer1.0-dev"));
+    }
+
+    #[test]
+    fn one_missing_package_is_named_alone() {
+        let dpkg = all("installed").replace("gstreamer1.0-plugins-bad\tinstalled\n", "");
+        assert_eq!(names(false, &dpkg, |_| false), ["gstreamer1.0-plugins-bad"]);
+    }
+
+    #[test]
+    fn only_the_tests_need_python() {
+        assert!(names(true, "", |_| false).contains(&"python3-gi"));
+        assert!(!names(false, "", |_| false).contains(&"python3-gi"));
+    }
+}

@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: MPL-2.0
+
+//! Set-up: installs what is missing where there is apt-get, and otherwise says what is missing.
+
+use std::process::{Command, Stdio};
+
+use crate::packages::{self, Package, Probe};
+use crate::run::{self, Result};
+
+/// The oldest GStreamer that the plugin works with, for pkg-config.
+const OLDEST_GSTREAMER: &str = "gstreamer-1.0 >= 1.22";
+
+/// Makes sure that everything a command needs is there.
+pub fn ensure(tests: bool) -> Result {
+    if run::found("apt-get") && run::found("dpkg-query") {
+        install(&missing_on_debian(tests)?)?;
+    } else {
+        report(&missing_elsewhere(tests))?;
+    }
+    if !run::succeeds(Command::new("pkg-config").args(["--exists", OLDEST_GSTREAMER])) {
+        return Err(format!(
+            "pkg-config does not find {OLDEST_GSTREAMER}; install a newer GStreamer (Debian 12, Ubuntu 23.04 or later \
+             have it) or point PKG_CONFIG_PATH to one"
+        ));
+    }
+    if tests { rust_components() } else { Ok(()) }
+}
+
+/// The packages that dpkg does not have.
+fn missing_on_debian(tests: bool) -> Result<Vec<&'static Package>> {
+    let mut query = Command::new("dpkg-query");
+    query
+        .args(["-W", "-f", packages::DPKG_FORMAT])
+        .args(packages::needed(tests).map(|package| package.name))
+        .stderr(Stdio::null());
+    // It fails when it does not know one of the packages, and still prints the others.
+    let output = query
+        .output()
+        .map_err(|error| format!("cannot start dpkg-query: {error}"))?;
+    let printed = String::from_utf8_lossy(&output.stdout);
+    Ok(packages::missing(
+        packages::needed(tests),
+        &printed,
+        run::found,
+    ))
+}
+
+/// Installs packages with apt-get, showing what is done.
+fn install(missing: &[&Package]) -> Result {
+    if missing.is_empty() {
+        return Ok(());
+    }
+    println!("==> set-up: these packages are missing and will be installed");
+    for package in missing {
+        println!("      {:<34} {}", package.name, package.reason);
+    }
+    let names: Vec<&str> = missing.iter().map(|package| package.name).collect();
+    let install = ["install", "-y", "--no-install-recommends"];
+    let install = [&install[..], &names].concat();
+    if !is_root() && !run::found("sudo") {
+        return Err(format!(
+            "installing packages needs root and there is no sudo; as root, run: apt-get update && apt-get {}",
+            install.join(" ")
+        ));
+    }
+    if let Err(message) = apt_get(&["update"]) {
+        println!("==> set-up: {message}; trying with the package lists that are there");
+    }
+    apt_get(&install).map_err(|message| format!("set-up: {message}; see apt-get's messages above"))
+}
+
+/// Runs apt-get as root, without questions.
+fn apt_get(arguments: &[&str]) -> Result {
+    let mut command = if is_root() {
+        Command::new("env")
+    } else {
+        let mut sudo = Command::new("sudo");
+        sudo.arg("env");
+        sudo
+    };
+    command
+        .args([
+            "DEBIAN_FRONTEND=noninteractive",
+            "apt-get",
+            "-o",
+            "DPkg::Lock::Timeout=300",
+        ])
+        .args(arguments);
+    println!("==> set-up: {}", run::shown(&command));
+    run::through(&mut command)
+}
+
+/// Whether this process may install packages itself.
+fn is_root() -> bool {
+    run::output(Command::new("id").arg("-u")).is_ok_and(|id| id.trim() == "0")
+}
+
+/// What is missing on a system without apt-get, by trying what the packages bring.
+fn missing_elsewhere(tests: bool) -> Vec<&'static Package> {
+    packages::needed(tests)
+        .filter(|package| !is_there(package.probe))
+        .collect()
+}
+
+/// Tries one probe.
+fn is_there(probe: Probe) -> bool {
+    match probe {
+        Probe::Program(program) => run::found(program),
+        Probe::Module(module) => {
+            run::succeeds(Command::new("pkg-config").args(["--exists", module]))
+        }
+        Probe::Element(element) => {
+            run::succeeds(Command::new("gst-inspect-1.0").args(["--exists", element]))
+        }
+        Probe::Python(statement) => run::succeeds(Command::new("python3").args(["-c", statement])),
+    }
+}
+
+/// Fails with a list of what to install by hand, if anything is missing.
+fn report(missing: &[&Package]) -> Result {
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let list: String = missing
+        .iter()
+        .map(|package| format!("  {:<34} {}\n", package.name, package.reason))
+        .collect();
+    Err(format!(
+        "this system has no apt-get, and something that is needed is missing. By the names of Debian:\n{list}\
+         Elsewhere that is: GStreamer 1.22 or later with its tools, its development files and the base, good, bad, \
+         ugly and libav plugins; pkg-config and a C compiler; ffmpeg with ffprobe{}. Install it and run this again.",
+        if missing.iter().any(|package| package.tests_only) {
+            "; Python 3 with PyGObject and GStreamer's typelibs"
+        } else {
+            ""
+        }
+    ))
+}
+
+/// Adds rustfmt and clippy to the toolchain where they are missing.
+fn rust_components() -> Result {
+    for (component, subcommand) in [("rustfmt", "fmt"), ("clippy", "clippy")] {
+        if run::succeeds(run::cargo().args([subcommand, "--version"])) {
+            continue;
+        }
+        if !run::found("rustup") {
+            return Err(format!(
+                "`cargo {subcommand}` is missing; install {component} of the same release as rustc"
+            ));
+        }
+        let mut command = Command::new("rustup");
+        command.args(["component", "add", component]);
+        println!("==> set-up: {}", run::shown(&command));
+        run::through(&mut command)?;
+    }
+    Ok(())
+}
