@@ -4,7 +4,7 @@
 
 use std::io;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http::header::{CONNECTION, EXPECT, HeaderMap, HeaderValue};
@@ -17,7 +17,7 @@ use super::faults::{self, Fault, Instead, MidBody, Refuse};
 use super::handle::lock;
 use super::recorder::Recorder;
 use super::shared::{Shared, random_push_id};
-use super::{Closer, Control, Event, sleep_until, wire};
+use super::{Closer, Control, Event, wire};
 use crate::wmhttp::server::{
     PushRequest, ReceivingSession, Refusal, Reply, RequestKind, violations,
 };
@@ -106,7 +106,7 @@ impl Connection {
 
     /// `None` when the client is gone, or takes too long, or the publishing point stops.
     async fn read_head(&mut self, limit: Duration) -> io::Result<Option<(Request<()>, Bytes)>> {
-        let mut deadline = Instant::now() + limit;
+        let mut deadline = self.shared.now().saturating_add(limit);
         loop {
             match wire::take_head(&mut self.input) {
                 Ok(Some(head)) => return Ok(Some(head)),
@@ -122,13 +122,13 @@ impl Connection {
                 read = self.stream.read_buf(&mut self.input) => if read? == 0 {
                     return Ok(None);
                 },
-                () = sleep_until(Some(deadline)) => return Ok(None),
+                () = self.shared.sleep_until(Some(deadline)) => return Ok(None),
                 _ = self.control.changed() => if self.stopping() {
                     return Ok(None);
                 },
             }
             if !began {
-                deadline = Instant::now() + HEAD_TIMEOUT;
+                deadline = self.shared.now().saturating_add(HEAD_TIMEOUT);
             }
         }
     }
@@ -149,7 +149,7 @@ impl Connection {
             parsed,
             &body,
             &mut random_push_id,
-            Instant::now(),
+            self.shared.now(),
         );
         let mut reply = match set_up {
             Ok(accepted) => {
@@ -174,13 +174,13 @@ impl Connection {
             return Ok(None);
         }
         let length = length as usize;
-        let deadline = Instant::now() + HEAD_TIMEOUT;
+        let deadline = self.shared.now().saturating_add(HEAD_TIMEOUT);
         while self.input.len() < length {
             tokio::select! {
                 read = self.stream.read_buf(&mut self.input) => if read? == 0 {
                     return Err(io::ErrorKind::UnexpectedEof.into());
                 },
-                () = sleep_until(Some(deadline)) => return Ok(None),
+                () = self.shared.sleep_until(Some(deadline)) => return Ok(None),
             }
         }
         Ok(Some(self.input.split_to(length).freeze()))
@@ -192,7 +192,7 @@ impl Connection {
         parsed: &PushRequest,
         faults: &[Fault],
     ) -> io::Result<Next> {
-        let started = lock(&self.shared.sessions).push_start(parsed, Instant::now());
+        let started = lock(&self.shared.sessions).push_start(parsed, self.shared.now());
         let mut session = match started {
             Ok(session) => session,
             Err(refusal) => return self.refuse(request, &refusal).await,
@@ -241,7 +241,7 @@ impl Connection {
                 {
                     return Outcome::Fault(fault.clone());
                 }
-                match session.receive(&mut self.input, Instant::now()) {
+                match session.receive(&mut self.input, self.shared.now()) {
                     Ok(Some(received)) => {
                         packets += 1;
                         self.shared.received(session, recorder, &received);
@@ -271,8 +271,8 @@ impl Connection {
                 Ok(_) => None,
                 Err(_) => Some(Outcome::Closed(Closer::Reset)),
             },
-            () = sleep_until(Some(session.next_timeout())) => session
-                .handle_timeout(Instant::now())
+            () = self.shared.sleep_until(Some(session.next_timeout())) => session
+                .handle_timeout(self.shared.now())
                 .map(|reply| Outcome::Refuse(Closer::IdleTimeout, reply)),
             _ = self.control.changed() => {
                 let status = self.control.borrow_and_update().status;
@@ -295,7 +295,7 @@ impl Connection {
         faults: &[Fault],
     ) -> io::Result<Next> {
         let (key, point) = (session.key(), session.point().to_owned());
-        let mut reply = lock(&self.shared.sessions).complete(session, Instant::now());
+        let mut reply = lock(&self.shared.sessions).complete(session, self.shared.now());
         let session = key;
         let event = Event::BodyComplete { session, point };
         self.shared.push_stopped(session, event);
