@@ -4,7 +4,7 @@
 
 use std::io;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use bytes::{Bytes, BytesMut};
 use http::header::{CONNECTION, EXPECT, HeaderMap, HeaderValue};
@@ -151,20 +151,23 @@ impl Connection {
             &mut random_push_id,
             self.shared.now(),
         );
-        let mut reply = match set_up {
+        let reply = match set_up {
             Ok(accepted) => {
                 let (point, user_agent) = (parsed.point(), parsed.user_agent());
                 self.shared.setup_accepted(accepted.key, point, user_agent);
-                accepted.reply
+                let mut reply = accepted.reply;
+                faults::spoil(faults, &mut reply);
+                reply
             }
             Err(refusal) => {
                 self.shared.refused(parsed.point(), &refusal);
-                let mut reply = refusal.reply(request);
-                reply.close = false;
-                return self.respond(request, "", reply).await;
+                // The body was read: the connection can stay.
+                Reply {
+                    close: false,
+                    ..refusal.reply(request)
+                }
             }
         };
-        faults::spoil(faults, &mut reply);
         self.respond(request, "", reply).await
     }
 
@@ -296,9 +299,11 @@ impl Connection {
     ) -> io::Result<Next> {
         let (key, point) = (session.key(), session.point().to_owned());
         let mut reply = lock(&self.shared.sessions).complete(session, self.shared.now());
-        let session = key;
-        let event = Event::BodyComplete { session, point };
-        self.shared.push_stopped(session, event);
+        let complete = Event::BodyComplete {
+            session: key,
+            point,
+        };
+        self.shared.push_stopped(key, complete);
         faults::spoil(faults, &mut reply);
         self.respond(request, "", reply).await
     }
@@ -408,19 +413,21 @@ impl Connection {
         reason: &str,
         mut reply: Reply,
     ) -> io::Result<Next> {
-        let keep = connection_option(request.headers(), "keep-alive");
-        let (old, close) = (
-            request.version() == Version::HTTP_10,
-            connection_option(request.headers(), "close"),
-        );
-        let close = reply.close || close || (old && !keep);
+        let asked = |option| connection_option(request.headers(), option);
+        let old = request.version() == Version::HTTP_10;
+        let close = reply.close || asked("close") || (old && !asked("keep-alive"));
         let headers = reply.response.headers_mut();
         if close {
             headers.insert(CONNECTION, HeaderValue::from_static("close"));
         } else if old {
             headers.insert(CONNECTION, HeaderValue::from_static("keep-alive"));
         }
-        let bytes = wire::response_bytes(request.version(), reason, &reply.response);
+        let bytes = wire::response_bytes(
+            request.version(),
+            reason,
+            &reply.response,
+            SystemTime::now(),
+        );
         self.stream.write_all(&bytes).await?;
         if close {
             self.linger().await;

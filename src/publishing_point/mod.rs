@@ -35,6 +35,7 @@ use tokio::task::JoinSet;
 use crate::wmhttp::server::{Points, Timeouts};
 
 mod connection;
+mod date;
 mod event;
 mod faults;
 mod handle;

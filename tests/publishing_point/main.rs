@@ -5,6 +5,7 @@
 
 mod client;
 mod faults;
+mod program;
 mod recording;
 
 use std::collections::BTreeSet;
@@ -38,9 +39,11 @@ fn example_4_8() {
          S: HTTP/1.1 204 No Content
          S: Server: Cougar/9.6.7600.16564
          S: Content-Length: 0
+         S: Date: *
          S: Pragma: no-cache, timeout=60000
          S: Cache-Control: no-cache
          S: Set-Cookie: push-id={id}
+         S: Supported: com.microsoft.wm.srvppair, *
          C: POST /pubPoint HTTP/1.1
          C: Content-Type: application/x-wms-pushstart
          C: X-Accept-Authentication: Negotiate, NTLM, Digest
@@ -56,9 +59,11 @@ fn example_4_8() {
          S: HTTP/1.1 204 No Content
          S: Server: Cougar/9.6.7600.16564
          S: Content-Length: 0
+         S: Date: *
          S: Pragma: no-cache, timeout=60000
          S: Cache-Control: no-cache
-         S: Set-Cookie: push-id={id}",
+         S: Set-Cookie: push-id={id}
+         S: Supported: com.microsoft.wm.srvppair, *",
     );
     data_packets(&point, 1);
     let accepted = event(&point, |event| matches!(event, Event::SetupAccepted { .. }));
