@@ -17,6 +17,7 @@ use crate::wmhttp::{self, HResult};
 pub(super) struct Report<'a> {
     pub(super) state: SessionState,
     pub(super) previous_state: SessionState,
+    /// A WARNING has none.
     pub(super) status: Option<WmtStatus>,
     pub(super) hresult: Option<HResult>,
     pub(super) reason: &'a str,
@@ -63,15 +64,14 @@ impl<'a> Report<'a> {
     }
 
     fn structure(&self, name: &str, imp: &WmsPushSink) -> gst::structure::Builder {
-        let status = self.status.unwrap_or(WmtStatus::Error);
         let hresult = self.hresult.unwrap_or(HResult::S_OK);
         let (http_status, http_reason) = self.http_status.unwrap_or_default();
         let running_time = imp.obj().current_running_time();
         gst::Structure::builder(name)
             .field("state", nick(self.state))
             .field("previous-state", nick(self.previous_state))
-            .field("wmt-status", status as i32)
-            .field("wmt-status-name", status.name())
+            .field_if_some("wmt-status", self.status.map(|status| status as i32))
+            .field_if_some("wmt-status-name", self.status.map(WmtStatus::name))
             .field("hresult", hresult.0)
             .field("hresult-name", hresult.name())
             .field("location", imp.shown_location())

@@ -2,27 +2,21 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use bytes::Bytes;
 use gst::prelude::*;
 use gst::subclass::prelude::*;
-use gst_base::prelude::*;
 use gst_base::subclass::prelude::*;
 use once_cell::sync::Lazy;
 
 use super::SessionState;
 use super::bus::{self, Report};
 use super::log::{self, CAT};
-use super::pacing::Pacer;
-use super::settings::{
-    DEFAULT_EOS_TIMEOUT, DEFAULT_STALL_TIMEOUT, DEFAULT_TIMEOUT, Location, Settings, SettingsError,
-};
+use super::properties;
+use super::settings::{Location, Settings, SettingsError};
 use super::times::without_buffer_times;
-use crate::asf::{DataPacket, FileHeader, Item, Reader, Skipped};
-use crate::push::{
-    Connection, Error, Failure, Phase, Status, StatusCallback, WriteError, WriterSink,
-};
+use super::writer::Stream;
+use crate::push::{Connection, Error, Phase, Status, StatusCallback, WmtStatus};
 
 /// `wmspushsink`: a writer of ASF in front of a [`Connection`].
 #[derive(Default)]
@@ -34,17 +28,6 @@ pub struct WmsPushSink {
     connection: Mutex<Option<Arc<Connection>>>,
     /// PROGRESS `connect` was started and has not ended.
     connecting: AtomicBool,
-}
-
-/// What the input has come to.
-#[derive(Default)]
-struct Stream {
-    reader: Reader,
-    pacer: Pacer,
-    /// Upstream delivers in real time by itself; not asked yet: `None`.
-    live: Option<bool>,
-    /// Bytes since the stream started or was flushed.
-    position: u64,
 }
 
 #[glib::object_subclass]
@@ -61,138 +44,25 @@ impl ObjectSubclass for WmsPushSink {
 
 impl ObjectImpl for WmsPushSink {
     fn properties() -> &'static [glib::ParamSpec] {
-        static PROPERTIES: Lazy<Vec<glib::ParamSpec>> = Lazy::new(properties);
+        static PROPERTIES: Lazy<Vec<glib::ParamSpec>> = Lazy::new(properties::specs);
         PROPERTIES.as_ref()
     }
 
     fn set_property(&self, _id: usize, value: &glib::Value, pspec: &glib::ParamSpec) {
         let mut settings = self.settings();
-        // GObject has checked name, type and range.
-        match pspec.name() {
-            "location" => {
-                let location = value
-                    .get::<Option<&str>>()
-                    .ok()
-                    .flatten()
-                    .map(Location::new);
-                if let Some(error) = location.as_ref().and_then(Location::error) {
-                    gst::warning!(CAT, imp = self, "Will not start: {error}");
-                }
-                settings.location = location;
-            }
-            "template-url" => settings.template_url = value.get().unwrap_or_default(),
-            "auto-destroy" => settings.auto_destroy = value.get().unwrap_or_default(),
-            "user-agent" => {
-                let user_agent = value.get::<Option<String>>().ok().flatten();
-                settings.user_agent = user_agent.unwrap_or_else(|| Settings::default().user_agent);
-            }
-            "timeout" => settings.timeout = value.get().unwrap_or(DEFAULT_TIMEOUT),
-            "stall-timeout" => {
-                settings.stall_timeout = value.get().unwrap_or(DEFAULT_STALL_TIMEOUT)
-            }
-            "eos-timeout" => settings.eos_timeout = value.get().unwrap_or(DEFAULT_EOS_TIMEOUT),
-            "remove-padding" => settings.remove_padding = value.get().unwrap_or(true),
-            "live-header" => settings.live_header = value.get().unwrap_or(true),
-            name => gst::error!(CAT, imp = self, "There is no property {name} to set"),
+        properties::set(&mut settings, pspec.name(), value);
+        if let Some(error) = settings.location.as_ref().and_then(Location::error) {
+            gst::warning!(CAT, imp = self, "Will not start: {error}");
         }
     }
 
     fn property(&self, _id: usize, pspec: &glib::ParamSpec) -> glib::Value {
         match pspec.name() {
-            "stats" => return self.stats().to_value(),
-            "session-state" => return self.session_state().to_value(),
-            _ => {}
-        }
-        let settings = self.settings();
-        match pspec.name() {
-            "location" => settings.location.as_ref().map(Location::shown).to_value(),
-            "template-url" => settings.template_url.to_value(),
-            "auto-destroy" => settings.auto_destroy.to_value(),
-            "user-agent" => settings.user_agent.to_value(),
-            "timeout" => settings.timeout.to_value(),
-            "stall-timeout" => settings.stall_timeout.to_value(),
-            "eos-timeout" => settings.eos_timeout.to_value(),
-            "remove-padding" => settings.remove_padding.to_value(),
-            "live-header" => settings.live_header.to_value(),
-            _ => glib::Value::from_type(pspec.value_type()),
+            "stats" => self.stats().to_value(),
+            "session-state" => self.session_state().to_value(),
+            name => properties::get(&self.settings(), name),
         }
     }
-}
-
-/// A duration in milliseconds.
-fn milliseconds(name: &str, nick: &str, blurb: &str, default: u32) -> glib::ParamSpec {
-    glib::ParamSpecUInt::builder(name)
-        .nick(nick)
-        .blurb(blurb)
-        .default_value(default)
-        .mutable_ready()
-        .build()
-}
-
-fn properties() -> Vec<glib::ParamSpec> {
-    vec![
-        glib::ParamSpecString::builder("location")
-            .nick("Location")
-            .blurb("URL of the publishing point, such as http://server:8080/live; credentials in it are never shown")
-            .mutable_ready()
-            .build(),
-        glib::ParamSpecString::builder("template-url")
-            .nick("Template URL")
-            .blurb("URL or absolute path of an existing publishing point whose settings a new one gets")
-            .mutable_ready()
-            .build(),
-        glib::ParamSpecBoolean::builder("auto-destroy")
-            .nick("Auto destroy")
-            .blurb("Whether the server removes the publishing point when the session ends")
-            .mutable_ready()
-            .build(),
-        glib::ParamSpecString::builder("user-agent")
-            .nick("User agent")
-            .blurb("User-Agent of the requests; servers want a WMEncoder/ product first")
-            .default_value(Some(Settings::default().user_agent.as_str()))
-            .mutable_ready()
-            .build(),
-        milliseconds(
-            "timeout",
-            "Timeout (ms)",
-            "Longest wait for resolving and connecting, and for each response, in milliseconds",
-            DEFAULT_TIMEOUT,
-        ),
-        milliseconds(
-            "stall-timeout",
-            "Stall timeout (ms)",
-            "Longest time without any progress while data waits, in milliseconds",
-            DEFAULT_STALL_TIMEOUT,
-        ),
-        milliseconds(
-            "eos-timeout",
-            "EOS timeout (ms)",
-            "Longest wait at EOS until all data is on the wire, in milliseconds",
-            DEFAULT_EOS_TIMEOUT,
-        ),
-        glib::ParamSpecBoolean::builder("remove-padding")
-            .nick("Remove padding")
-            .blurb("Whether ASF Padding Data is left out, as the protocol recommends")
-            .default_value(true)
-            .mutable_ready()
-            .build(),
-        glib::ParamSpecBoolean::builder("live-header")
-            .nick("Live header")
-            .blurb("Whether the ASF file header is made to describe a live stream, as some servers need it")
-            .default_value(true)
-            .mutable_ready()
-            .build(),
-        glib::ParamSpecBoxed::builder::<gst::Structure>("stats")
-            .nick("Statistics")
-            .blurb("What was sent and what waits, readable in every state")
-            .read_only()
-            .build(),
-        glib::ParamSpecEnum::builder_with_default("session-state", SessionState::Disconnected)
-            .nick("Session state")
-            .blurb("Where the push session stands; its changes are notified")
-            .read_only()
-            .build(),
-    ]
 }
 
 impl GstObjectImpl for WmsPushSink {}
@@ -378,154 +248,6 @@ impl WmsPushSink {
         self.settings().shown_location().to_owned()
     }
 
-    /// Writes all that the reader has.
-    fn write(
-        &self,
-        connection: &Connection,
-        stream: &mut Stream,
-    ) -> Result<gst::FlowSuccess, gst::FlowError> {
-        loop {
-            match stream.reader.next_item() {
-                Ok(Some(Item::Header(header))) => self.write_header(connection, stream, &header)?,
-                Ok(Some(Item::DataUnit(packet))) => {
-                    self.write_data_unit(connection, stream, &packet)?
-                }
-                Ok(Some(Item::Skipped(skipped))) => self.report_skipped(skipped),
-                Ok(None) => return Ok(gst::FlowSuccess::Ok),
-                Err(error) => {
-                    connection.fail(Error::Input(error));
-                    return Err(gst::FlowError::Error);
-                }
-            }
-        }
-    }
-
-    fn write_header(
-        &self,
-        connection: &Connection,
-        stream: &mut Stream,
-        header: &FileHeader,
-    ) -> Result<(), gst::FlowError> {
-        gst::info!(CAT, imp = self, "File header: {header:?}");
-        let live = self.settings().live_header.then(|| header.to_live());
-        let shed = self.uninterrupted(|| connection.on_header(live.as_ref().unwrap_or(header)))?;
-        for object in shed {
-            let text = format!(
-                "The ASF file header is too large: its {} of {} bytes is left out.",
-                object.name, object.bytes
-            );
-            bus::post_input_warning(self, self.session_state(), &text);
-        }
-        stream.pacer.restart();
-        stream.live = None;
-        Ok(())
-    }
-
-    fn write_data_unit(
-        &self,
-        connection: &Connection,
-        stream: &mut Stream,
-        packet: &DataPacket,
-    ) -> Result<(), gst::FlowError> {
-        gst::log!(
-            CAT,
-            imp = self,
-            "Data unit of {} bytes, send time {:?}",
-            packet.len(),
-            packet.send_time()
-        );
-        if let Some(defect) = packet.defect() {
-            gst::warning!(
-                CAT,
-                imp = self,
-                "A damaged data packet goes out whole: {defect}"
-            );
-        }
-        let live = *stream.live.get_or_insert_with(|| self.upstream_is_live());
-        match packet.send_time() {
-            Some(send_time) if connection.is_real_time() && !live => {
-                self.wait_until(stream, send_time)?
-            }
-            _ => {}
-        }
-        self.uninterrupted(|| connection.on_data_unit(packet.clone()))
-    }
-
-    /// Waits until it is time, as far as `sync` and the clock say so.
-    fn wait_until(&self, stream: &mut Stream, send_time: u32) -> Result<(), gst::FlowError> {
-        let element = self.obj();
-        let Some(now) = element.current_running_time() else {
-            return Ok(());
-        };
-        let due = stream.pacer.schedule(send_time, now);
-        element.wait(due).0.map(|_| ())
-    }
-
-    /// EOS: sends what waits and `$E`, and returns when that is on the wire.
-    fn end(&self) -> Result<(), gst::FlowError> {
-        let connection = self.connection().ok_or(gst::FlowError::Flushing)?;
-        match self.stream().reader.finish() {
-            Ok(skipped) => skipped
-                .into_iter()
-                .for_each(|skipped| self.report_skipped(skipped)),
-            Err(error) => {
-                connection.fail(Error::Input(error));
-                return Err(gst::FlowError::Error);
-            }
-        }
-        let timeout = Duration::from_millis(self.settings().eos_timeout.into());
-        self.uninterrupted(|| match connection.on_end_writing(timeout) {
-            Err(WriteError::TimedOut) => self.give_up(&connection, timeout),
-            ended => ended,
-        })
-    }
-
-    /// What waits does not go out. When nothing ever did, that is a failure; otherwise the stream has ended all the
-    /// same, with a warning.
-    fn give_up(&self, connection: &Connection, timeout: Duration) -> Result<(), WriteError> {
-        let error = Error::DrainTimeout(timeout);
-        if connection.stats().push_starts == 0 {
-            return Err(connection.fail(error));
-        }
-        let failure = Failure {
-            phase: Phase::End,
-            error,
-        };
-        bus::post_not_drained(self, connection.state().into(), &failure);
-        connection.disconnect();
-        Ok(())
-    }
-
-    /// Does something that blocks, again after each pause.
-    fn uninterrupted<T>(
-        &self,
-        mut blocking: impl FnMut() -> Result<T, WriteError>,
-    ) -> Result<T, gst::FlowError> {
-        loop {
-            match blocking() {
-                Ok(done) => return Ok(done),
-                Err(WriteError::Interrupted) => {
-                    self.obj().wait_preroll()?;
-                }
-                Err(WriteError::Failed(_) | WriteError::TimedOut) => {
-                    return Err(gst::FlowError::Error);
-                }
-            }
-        }
-    }
-
-    fn report_skipped(&self, skipped: Skipped) {
-        if skipped.reason.is_loss() {
-            bus::post_input_warning(
-                self,
-                self.session_state(),
-                &format!("Input is not sent: {skipped}."),
-            );
-        } else {
-            gst::debug!(CAT, imp = self, "Input is not sent: {skipped}");
-        }
-    }
-
     /// A new stream, or the same after a flush: bytes before and after have nothing to do with each other.
     fn restart(&self) {
         let mut stream = self.stream();
@@ -551,17 +273,6 @@ impl WmsPushSink {
         }
     }
 
-    fn upstream_is_live(&self) -> bool {
-        let mut latency = gst::query::Latency::new();
-        let answered = self
-            .obj()
-            .static_pad("sink")
-            .is_some_and(|pad| pad.peer_query(&mut latency));
-        let (live, _, _) = latency.result();
-        gst::debug!(CAT, imp = self, "Upstream is live: {}", answered && live);
-        answered && live
-    }
-
     fn fail(&self, error: Error) {
         if let Some(connection) = self.connection() {
             connection.fail(error);
@@ -576,7 +287,7 @@ impl WmsPushSink {
         bus::stats(self, &stats)
     }
 
-    fn session_state(&self) -> SessionState {
+    pub(super) fn session_state(&self) -> SessionState {
         self.connection()
             .map_or(SessionState::Disconnected, |connection| {
                 connection.state().into()
@@ -590,7 +301,7 @@ impl WmsPushSink {
         }
     }
 
-    fn connection(&self) -> Option<Arc<Connection>> {
+    pub(super) fn connection(&self) -> Option<Arc<Connection>> {
         self.connection_slot().clone()
     }
 
@@ -600,11 +311,11 @@ impl WmsPushSink {
             .unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn settings(&self) -> MutexGuard<'_, Settings> {
+    pub(super) fn settings(&self) -> MutexGuard<'_, Settings> {
         self.settings.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn stream(&self) -> MutexGuard<'_, Stream> {
+    pub(super) fn stream(&self) -> MutexGuard<'_, Stream> {
         self.stream.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -657,7 +368,7 @@ impl StatusCallback for Callback {
                 bus::post_failure(imp, status, failure);
                 imp.end_progress(gst::ProgressType::Error, "Cannot connect");
             }
-            None if status.status == crate::push::WmtStatus::Opened => {
+            None if status.status == WmtStatus::Opened => {
                 imp.end_progress(gst::ProgressType::Complete, "Connected");
             }
             None => {}

@@ -8,8 +8,10 @@ mod bus;
 mod imp;
 mod log;
 mod pacing;
+mod properties;
 mod settings;
 mod times;
+mod writer;
 
 glib::wrapper! {
     /// The element as a Rust application sees it.

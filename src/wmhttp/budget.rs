@@ -139,7 +139,7 @@ mod tests {
 
     #[test]
     fn filling_takes_every_byte() {
-        assert!(filled(LengthRemaining::new(0)).is_empty());
+        assert_eq!(filled(LengthRemaining::new(0)), [0; 0]);
         assert_eq!(filled(LengthRemaining::new(4)), [0]);
         assert_eq!(filled(LengthRemaining::new(65_535)), [65_531]);
         assert_eq!(filled(LengthRemaining::new(65_536)), [65_527, 1]);

@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: MPL-2.0
+
+//! The properties: what they are, and how they get into [`Settings`] and out again.
+
+use gst::prelude::*;
+
+use super::SessionState;
+use super::settings::{
+    DEFAULT_EOS_TIMEOUT, DEFAULT_STALL_TIMEOUT, DEFAULT_TIMEOUT, Location, Settings,
+};
+
+/// Takes the value of a property that can be written; GObject has checked its name, type and range.
+pub(super) fn set(settings: &mut Settings, name: &str, value: &glib::Value) {
+    let flag = || value.get().unwrap_or_default();
+    let number = || value.get().unwrap_or_default();
+    let text = || value.get::<Option<String>>().unwrap_or_default();
+    match name {
+        "location" => settings.location = text().as_deref().map(Location::new),
+        "template-url" => settings.template_url = text(),
+        "auto-destroy" => settings.auto_destroy = flag(),
+        "user-agent" => {
+            settings.user_agent = text().unwrap_or_else(|| Settings::default().user_agent);
+        }
+        "timeout" => settings.timeout = number(),
+        "stall-timeout" => settings.stall_timeout = number(),
+        "eos-timeout" => settings.eos_timeout = number(),
+        "remove-padding" => settings.remove_padding = flag(),
+        "live-header" => settings.live_header = flag(),
+        _ => debug_assert!(false, "{name} cannot be written"),
+    }
+}
+
+/// The value of a property that is in the settings.
+pub(super) fn get(settings: &Settings, name: &str) -> glib::Value {
+    match name {
+        "location" => settings.location.as_ref().map(Location::shown).to_value(),
+        "template-url" => settings.template_url.to_value(),
+        "auto-destroy" => settings.auto_destroy.to_value(),
+        "user-agent" => settings.user_agent.to_value(),
+        "timeout" => settings.timeout.to_value(),
+        "stall-timeout" => settings.stall_timeout.to_value(),
+        "eos-timeout" => settings.eos_timeout.to_value(),
+        "remove-padding" => settings.remove_padding.to_value(),
+        "live-header" => settings.live_header.to_value(),
+        _ => {
+            debug_assert!(false, "{name} is not in the settings");
+            None::<&str>.to_value()
+        }
+    }
+}
+
+/// A duration in milliseconds.
+fn milliseconds(name: &str, nick: &str, blurb: &str, default: u32) -> glib::ParamSpec {
+    glib::ParamSpecUInt::builder(name)
+        .nick(nick)
+        .blurb(blurb)
+        .default_value(default)
+        .mutable_ready()
+        .build()
+}
+
+/// All properties, as `gst-inspect-1.0` shows them.
+pub(super) fn specs() -> Vec<glib::ParamSpec> {
+    vec![
+        glib::ParamSpecString::builder("location")
+            .nick("Location")
+            .blurb("URL of the publishing point, such as http://server:8080/live; credentials in it are never shown")
+            .mutable_ready()
+            .build(),
+        glib::ParamSpecString::builder("template-url")
+            .nick("Template URL")
+            .blurb("URL or absolute path of an existing publishing point whose settings a new one gets")
+            .mutable_ready()
+            .build(),
+        glib::ParamSpecBoolean::builder("auto-destroy")
+            .nick("Auto destroy")
+            .blurb("Whether the server removes the publishing point when the session ends")
+            .mutable_ready()
+            .build(),
+        glib::ParamSpecString::builder("user-agent")
+            .nick("User agent")
+            .blurb("User-Agent of the requests; servers want a WMEncoder/ product first")
+            .default_value(Some(Settings::default().user_agent.as_str()))
+            .mutable_ready()
+            .build(),
+        milliseconds(
+            "timeout",
+            "Timeout (ms)",
+            "Longest wait for resolving and connecting, and for each response, in milliseconds",
+            DEFAULT_TIMEOUT,
+        ),
+        milliseconds(
+            "stall-timeout",
+            "Stall timeout (ms)",
+            "Longest time without any progress while data waits, in milliseconds",
+            DEFAULT_STALL_TIMEOUT,
+        ),
+        milliseconds(
+            "eos-timeout",
+            "EOS timeout (ms)",
+            "Longest wait at EOS until all data is on the wire, in milliseconds",
+            DEFAULT_EOS_TIMEOUT,
+        ),
+        glib::ParamSpecBoolean::builder("remove-padding")
+            .nick("Remove padding")
+            .blurb("Whether ASF Padding Data is left out, as the protocol recommends")
+            .default_value(true)
+            .mutable_ready()
+            .build(),
+        glib::ParamSpecBoolean::builder("live-header")
+            .nick("Live header")
+            .blurb("Whether the ASF file header is made to describe a live stream, as some servers need it")
+            .default_value(true)
+            .mutable_ready()
+            .build(),
+        glib::ParamSpecBoxed::builder::<gst::Structure>("stats")
+            .nick("Statistics")
+            .blurb("What was sent and what waits, readable in every state")
+            .read_only()
+            .build(),
+        glib::ParamSpecEnum::builder_with_default("session-state", SessionState::Disconnected)
+            .nick("Session state")
+            .blurb("Where the push session stands; its changes are notified")
+            .read_only()
+            .build(),
+    ]
+}

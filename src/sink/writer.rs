@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: MPL-2.0
+
+//! The way of a buffer: from its bytes to header and data units, each at its time.
+
+use std::time::Duration;
+
+use gst::prelude::*;
+use gst::subclass::prelude::*;
+use gst_base::prelude::*;
+
+use super::bus;
+use super::imp::WmsPushSink;
+use super::log::CAT;
+use super::pacing::Pacer;
+use crate::asf::{DataPacket, FileHeader, Item, Reader, Skipped};
+use crate::push::{Connection, Error, Failure, Phase, WriteError, WriterSink};
+
+/// What the input has come to.
+#[derive(Default)]
+pub(super) struct Stream {
+    pub(super) reader: Reader,
+    pub(super) pacer: Pacer,
+    /// Upstream delivers in real time by itself; not asked yet: `None`.
+    live: Option<bool>,
+    /// Bytes since the stream started or was flushed.
+    pub(super) position: u64,
+}
+
+impl WmsPushSink {
+    /// Writes all that the reader has.
+    pub(super) fn write(
+        &self,
+        connection: &Connection,
+        stream: &mut Stream,
+    ) -> Result<gst::FlowSuccess, gst::FlowError> {
+        loop {
+            match stream.reader.next_item() {
+                Ok(Some(Item::Header(header))) => self.write_header(connection, stream, &header)?,
+                Ok(Some(Item::DataUnit(packet))) => {
+                    self.write_data_unit(connection, stream, &packet)?
+                }
+                Ok(Some(Item::Skipped(skipped))) => self.report_skipped(skipped),
+                Ok(None) => return Ok(gst::FlowSuccess::Ok),
+                Err(error) => {
+                    connection.fail(Error::Input(error));
+                    return Err(gst::FlowError::Error);
+                }
+            }
+        }
+    }
+
+    fn write_header(
+        &self,
+        connection: &Connection,
+        stream: &mut Stream,
+        header: &FileHeader,
+    ) -> Result<(), gst::FlowError> {
+        gst::info!(CAT, imp = self, "File header: {header:?}");
+        let live = self.settings().live_header.then(|| header.to_live());
+        let shed = self.uninterrupted(|| connection.on_header(live.as_ref().unwrap_or(header)))?;
+        for object in shed {
+            let text = format!(
+                "The ASF file header is too large: its {} of {} bytes is left out.",
+                object.name, object.bytes
+            );
+            bus::post_input_warning(self, self.session_state(), &text);
+        }
+        stream.pacer.restart();
+        stream.live = None;
+        Ok(())
+    }
+
+    fn write_data_unit(
+        &self,
+        connection: &Connection,
+        stream: &mut Stream,
+        packet: &DataPacket,
+    ) -> Result<(), gst::FlowError> {
+        gst::log!(
+            CAT,
+            imp = self,
+            "Data unit of {} bytes, send time {:?}",
+            packet.len(),
+            packet.send_time()
+        );
+        if let Some(defect) = packet.defect() {
+            gst::warning!(
+                CAT,
+                imp = self,
+                "A damaged data packet goes out whole: {defect}"
+            );
+        }
+        let live = *stream.live.get_or_insert_with(|| self.upstream_is_live());
+        match packet.send_time() {
+            Some(send_time) if connection.is_real_time() && !live => {
+                self.wait_until(stream, send_time)?
+            }
+            _ => {}
+        }
+        self.uninterrupted(|| connection.on_data_unit(packet.clone()))
+    }
+
+    /// Waits until it is time, as far as `sync` and the clock say so.
+    fn wait_until(&self, stream: &mut Stream, send_time: u32) -> Result<(), gst::FlowError> {
+        let element = self.obj();
+        let Some(now) = element.current_running_time() else {
+            return Ok(());
+        };
+        let due = stream.pacer.schedule(send_time, now);
+        element.wait(due).0.map(|_| ())
+    }
+
+    /// EOS: sends what waits and `$E`, and returns when that is on the wire.
+    pub(super) fn end(&self) -> Result<(), gst::FlowError> {
+        let connection = self.connection().ok_or(gst::FlowError::Flushing)?;
+        self.finish_reading(&connection)?;
+        let timeout = Duration::from_millis(self.settings().eos_timeout.into());
+        self.uninterrupted(|| match connection.on_end_writing(timeout) {
+            Err(WriteError::TimedOut) => self.give_up(&connection, timeout),
+            ended => ended,
+        })
+    }
+
+    /// What the reader still has at EOS is nothing that can be sent.
+    fn finish_reading(&self, connection: &Connection) -> Result<(), gst::FlowError> {
+        let mut stream = self.stream();
+        loop {
+            match stream.reader.finish() {
+                Ok(Some(skipped)) => self.report_skipped(skipped),
+                Ok(None) => return Ok(()),
+                Err(error) => {
+                    connection.fail(Error::Input(error));
+                    return Err(gst::FlowError::Error);
+                }
+            }
+        }
+    }
+
+    /// What waits does not go out. When nothing ever did, that is a failure; otherwise the stream has ended all the
+    /// same, with a warning.
+    fn give_up(&self, connection: &Connection, timeout: Duration) -> Result<(), WriteError> {
+        let error = Error::DrainTimeout(timeout);
+        if connection.stats().push_starts == 0 {
+            return Err(connection.fail(error));
+        }
+        let failure = Failure {
+            phase: Phase::End,
+            error,
+        };
+        bus::post_not_drained(self, connection.state().into(), &failure);
+        connection.disconnect();
+        Ok(())
+    }
+
+    /// Does something that blocks, again after each pause.
+    fn uninterrupted<T>(
+        &self,
+        mut blocking: impl FnMut() -> Result<T, WriteError>,
+    ) -> Result<T, gst::FlowError> {
+        loop {
+            match blocking() {
+                Ok(done) => return Ok(done),
+                Err(WriteError::Interrupted) => {
+                    self.obj().wait_preroll()?;
+                }
+                Err(WriteError::Failed(_) | WriteError::TimedOut) => {
+                    return Err(gst::FlowError::Error);
+                }
+            }
+        }
+    }
+
+    fn report_skipped(&self, skipped: Skipped) {
+        if skipped.reason.is_loss() {
+            bus::post_input_warning(
+                self,
+                self.session_state(),
+                &format!("Input is not sent: {skipped}."),
+            );
+        } else {
+            gst::debug!(CAT, imp = self, "Input is not sent: {skipped}");
+        }
+    }
+
+    fn upstream_is_live(&self) -> bool {
+        let mut latency = gst::query::Latency::new();
+        let answered = self
+            .obj()
+            .static_pad("sink")
+            .is_some_and(|pad| pad.peer_query(&mut latency));
+        let (live, _, _) = latency.result();
+        gst::debug!(CAT, imp = self, "Upstream is live: {}", answered && live);
+        answered && live
+    }
+}

@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: MPL-2.0
+
+//! The layers of the crate documentation: who may know whom.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// What no line of a folder may mention, comments and tests aside.
+const FORBIDDEN: &[(&str, &[&str])] = &[
+    (
+        "src/asf",
+        &[
+            "gst::",
+            "gst_base",
+            "glib",
+            "reqwest",
+            "tokio",
+            "std::net",
+            "std::time",
+            "crate::wmhttp",
+            "crate::push",
+            "crate::sink",
+        ],
+    ),
+    (
+        "src/wmhttp",
+        &[
+            "gst::",
+            "gst_base",
+            "glib",
+            "reqwest",
+            "tokio",
+            "std::net",
+            "Instant::now",
+            "crate::push",
+            "crate::sink",
+        ],
+    ),
+    ("src/push", &["gst::", "gst_base", "glib", "crate::sink"]),
+    ("src/sink", &["reqwest", "tokio", "std::net"]),
+    (
+        "src/publishing_point",
+        &[
+            "gst::",
+            "gst_base",
+            "glib",
+            "reqwest",
+            "crate::push",
+            "crate::sink",
+        ],
+    ),
+];
+
+fn rust_files(folder: &Path) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            files.extend(rust_files(&path));
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            files.push(path);
+        }
+    }
+    files
+}
+
+#[test]
+fn no_layer_knows_what_stands_above_it() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut found = Vec::new();
+    for (folder, words) in FORBIDDEN {
+        let files = rust_files(&root.join(folder));
+        assert!(!files.is_empty(), "{folder} is empty");
+        for file in files {
+            if file.ends_with("tests.rs") || file.ends_with("testing.rs") {
+                continue;
+            }
+            let text = fs::read_to_string(&file).unwrap();
+            let (code, _) = text.split_once("#[cfg(test)]").unwrap_or((&text, ""));
+            for (number, line) in code.lines().enumerate() {
+                let word = words.iter().find(|word| line.contains(**word));
+                if let Some(word) = word.filter(|_| !line.trim_start().starts_with("//")) {
+                    found.push(format!("{}:{}: {word}", file.display(), number + 1));
+                }
+            }
+        }
+    }
+    assert!(found.is_empty(), "{}", found.join("\n"));
+}
+
+/// `unsafe` stands only where GStreamer leaves no other way.
+#[test]
+fn unsafe_code_stands_where_it_is_known_to() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let with_unsafe: Vec<_> = rust_files(&root.join("src"))
+        .into_iter()
+        .filter(|file| fs::read_to_string(file).unwrap().contains("unsafe_code"))
+        .map(|file| file.strip_prefix(root).unwrap().to_owned())
+        .collect();
+    assert_eq!(with_unsafe, [Path::new("src/sink/times.rs")]);
+}
+
+/// reqwest is behind the transport.
+#[test]
+fn one_file_knows_reqwest() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let with_reqwest: Vec<_> = rust_files(&root.join("src"))
+        .into_iter()
+        .filter(|file| fs::read_to_string(file).unwrap().contains("reqwest::"))
+        .map(|file| file.strip_prefix(root).unwrap().to_owned())
+        .collect();
+    assert_eq!(with_reqwest, [Path::new("src/push/http.rs")]);
+}
