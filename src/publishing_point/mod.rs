@@ -37,6 +37,7 @@ use crate::wmhttp::server::{Points, Timeouts};
 mod connection;
 mod date;
 mod event;
+mod exchange;
 mod faults;
 mod handle;
 mod recorder;

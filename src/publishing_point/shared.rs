@@ -7,6 +7,7 @@ use std::sync::{Condvar, Mutex};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use http::StatusCode;
 use tokio::sync::{Notify, watch};
 
 use super::faults::Script;
@@ -14,9 +15,7 @@ use super::handle::{Events, Pushes, RequestSeen, lock};
 use super::recorder::Recorder;
 use super::{Control, Event, Settings};
 use crate::wmhttp::PushId;
-use crate::wmhttp::server::{
-    Deleted, Received, ReceivingSession, Refusal, SessionKey, Sessions, Violation,
-};
+use crate::wmhttp::server::{Deleted, Received, ReceivingSession, SessionKey, Sessions, Violation};
 
 pub(super) struct Shared {
     /// Where the time of the sessions begins.
@@ -82,11 +81,11 @@ impl Shared {
         }
     }
 
-    pub(super) fn refused(&self, point: &str, refusal: &Refusal) {
+    pub(super) fn refused(&self, point: &str, status: StatusCode, reason: impl ToString) {
         self.events.push(Event::Refused {
             point: point.to_owned(),
-            status: refusal.status().as_u16(),
-            reason: refusal.to_string(),
+            status: status.as_u16(),
+            reason: reason.to_string(),
         });
     }
 
