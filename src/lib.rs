@@ -24,6 +24,8 @@
 //! | `IWMStatusCallback` | [`push::StatusCallback`]; messages on the bus |
 
 pub mod asf;
+#[cfg(feature = "publishing-point")]
+pub mod publishing_point;
 pub mod push;
 mod sink;
 pub mod wmhttp;

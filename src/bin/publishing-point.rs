@@ -8,9 +8,9 @@ use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use gstwmspush::publishing_point::{Event, Handle, PublishingPoint, Push, Settings};
+use gstwmspush::publishing_point::{Event, Handle, PublishingPoint, Settings};
 use gstwmspush::wmhttp::server::SessionKey;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -131,7 +131,10 @@ async fn serve(point: PublishingPoint) -> io::Result<()> {
                 }
                 return served;
             }
-            event = handle.next_event() => say_event(&event),
+            event = handle.next_event() => {
+                rates.see(&event);
+                say_event(&event);
+            }
             _ = report.tick() => rates.report(&handle),
             _ = interrupt.recv() => handle.stop(),
             _ = terminate.recv() => handle.stop(),
@@ -145,23 +148,31 @@ fn say_event(event: &Event) {
     }
 }
 
-/// How far each push was at the last report.
+/// When each push was last reported, and how far it was then.
 #[derive(Default)]
-struct Rates(HashMap<SessionKey, u64>);
+struct Rates(HashMap<SessionKey, (Instant, u64)>);
 
 impl Rates {
+    fn see(&mut self, event: &Event) {
+        match event {
+            Event::PushStarted { session, .. } => {
+                self.0.entry(*session).or_insert((Instant::now(), 0));
+            }
+            Event::SessionDeleted { session, .. } => drop(self.0.remove(session)),
+            _ => {}
+        }
+    }
+
     fn report(&mut self, handle: &Handle) {
-        let pushes = handle.pushes();
-        self.0.retain(|session, _| {
-            let alive = |push: &Push| push.session == *session && !push.over;
-            pushes.iter().any(alive)
-        });
-        for push in pushes.iter().filter(|push| push.receiving) {
-            let before = self.0.insert(push.session, push.data_bytes);
-            let bits = (push.data_bytes - before.unwrap_or_default()) * 8;
-            let rate = bits / REPORT.as_secs() / 1000;
+        let now = Instant::now();
+        for push in handle.pushes().iter().filter(|push| push.receiving) {
+            let Some((since, bytes)) = self.0.insert(push.session, (now, push.data_bytes)) else {
+                continue;
+            };
+            let bits = (push.data_bytes - bytes) as f64 * 8.0;
+            let rate = bits / 1000.0 / now.duration_since(since).as_secs_f64().max(0.001);
             say(format_args!(
-                "{} (session {}): {} packets, {} bytes, {rate} kbit/s",
+                "{} (session {}): {} packets, {} bytes, {rate:.0} kbit/s",
                 push.point, push.session, push.data_packets, push.data_bytes
             ));
         }

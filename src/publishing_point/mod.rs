@@ -27,7 +27,7 @@ use std::ops::Deref;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use http::StatusCode;
 use tokio::task::JoinSet;
@@ -35,7 +35,9 @@ use tokio::task::JoinSet;
 use crate::wmhttp::server::{Points, Timeouts};
 
 mod connection;
+mod date;
 mod event;
+mod exchange;
 mod faults;
 mod handle;
 mod recorder;
@@ -157,7 +159,7 @@ impl PublishingPoint {
                     // Out of descriptors, most likely.
                     Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
                 },
-                () = sleep_until(deadline) => shared.handle_timeout(Instant::now()),
+                () = shared.sleep_until(deadline) => shared.handle_timeout(),
                 () = shared.sessions_changed.notified() => {}
                 Some(_) = connections.join_next() => {}
                 _ = control.changed() => {}
@@ -219,12 +221,5 @@ impl Drop for Running {
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
         }
-    }
-}
-
-async fn sleep_until(deadline: Option<Instant>) {
-    match deadline {
-        Some(deadline) => tokio::time::sleep_until(deadline.into()).await,
-        None => std::future::pending().await,
     }
 }

@@ -4,9 +4,10 @@
 
 use std::collections::HashMap;
 use std::sync::{Condvar, Mutex};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use http::StatusCode;
 use tokio::sync::{Notify, watch};
 
 use super::faults::Script;
@@ -14,11 +15,11 @@ use super::handle::{Events, Pushes, RequestSeen, lock};
 use super::recorder::Recorder;
 use super::{Control, Event, Settings};
 use crate::wmhttp::PushId;
-use crate::wmhttp::server::{
-    Deleted, Received, ReceivingSession, Refusal, SessionKey, Sessions, Violation,
-};
+use crate::wmhttp::server::{Deleted, Received, ReceivingSession, SessionKey, Sessions, Violation};
 
 pub(super) struct Shared {
+    /// Where the time of the sessions begins.
+    start: Instant,
     pub(super) settings: Settings,
     pub(super) sessions: Mutex<Sessions>,
     /// A session waits that did not before: its timer is not in anybody's sleep yet.
@@ -37,6 +38,7 @@ impl Shared {
         let script = Script::new(std::mem::take(&mut settings.faults));
         let sessions = Sessions::new(settings.timeouts, settings.points.clone());
         Self {
+            start: Instant::now(),
             settings,
             sessions: Mutex::new(sessions),
             sessions_changed: Notify::new(),
@@ -47,6 +49,19 @@ impl Shared {
             events: Events::default(),
             control: watch::Sender::new(Control::default()),
             recorders: Mutex::default(),
+        }
+    }
+
+    /// The time of the sessions.
+    pub(super) fn now(&self) -> Duration {
+        self.start.elapsed()
+    }
+
+    /// Sleeps until a time of the sessions; without one, forever.
+    pub(super) async fn sleep_until(&self, deadline: Option<Duration>) {
+        match deadline.and_then(|deadline| self.start.checked_add(deadline)) {
+            Some(deadline) => tokio::time::sleep_until(deadline.into()).await,
+            None => std::future::pending().await,
         }
     }
 
@@ -66,11 +81,11 @@ impl Shared {
         }
     }
 
-    pub(super) fn refused(&self, point: &str, refusal: &Refusal) {
+    pub(super) fn refused(&self, point: &str, status: StatusCode, reason: impl ToString) {
         self.events.push(Event::Refused {
             point: point.to_owned(),
-            status: refusal.status().as_u16(),
-            reason: refusal.to_string(),
+            status: status.as_u16(),
+            reason: reason.to_string(),
         });
     }
 
@@ -116,27 +131,29 @@ impl Shared {
         recorder: &mut Option<Recorder>,
         received: &Received,
     ) {
-        let (key, point) = (session.key(), session.point().to_owned());
-        self.record(key, &point, recorder, received);
+        let key = session.key();
+        self.record(key, session.point(), recorder, received);
         lock(&self.pushes)
             .entry(key)
             .note(received, self.settings.keep);
         self.pushes_changed.notify_all();
-        self.violations(&point, session.take_violations());
+        let violations = session.take_violations();
+        self.violations(session.point(), violations);
+        let point = || session.point().to_owned();
         self.events.push(match received {
             Received::Header(header) | Received::StreamChange(header) => Event::Header {
                 session: key,
-                point,
+                point: point(),
                 bytes: header.len(),
             },
             Received::Data(packet) if self.settings.keep => Event::Data {
                 session: key,
-                point,
+                point: point(),
                 bytes: packet.len(),
             },
             Received::EndOfStream(reason) => Event::EndOfStream {
                 session: key,
-                point,
+                point: point(),
                 reason: *reason,
             },
             Received::Data(_) | Received::Filler(_) => return,
@@ -240,8 +257,8 @@ impl Shared {
     }
 
     /// 3.2.6: sessions that have waited too long.
-    pub(super) fn handle_timeout(&self, now: Instant) {
-        let deleted = lock(&self.sessions).handle_timeout(now);
+    pub(super) fn handle_timeout(&self) {
+        let deleted = lock(&self.sessions).handle_timeout(self.now());
         for deleted in deleted {
             self.deleted(deleted);
         }

@@ -2,9 +2,13 @@
 
 //! HTTP/1.x messages to and from bytes.
 
+use std::time::SystemTime;
+
 use bytes::{BufMut, Bytes, BytesMut};
-use http::header::{HeaderName, HeaderValue};
+use http::header::{CONTENT_LENGTH, HeaderName, HeaderValue};
 use http::{Method, Request, Response, Uri, Version};
+
+use super::date::http_date;
 
 /// Largest head of a request.
 pub(super) const MAX_HEAD: usize = 16 * 1024;
@@ -46,11 +50,12 @@ fn request(parsed: &httparse::Request<'_, '_>) -> Option<Request<()>> {
     Some(request)
 }
 
-/// The response as it goes on the wire. Content-Length follows Server, as in example 4.8.
+/// The response as it goes on the wire; Date follows Content-Length, as in example 4.8.
 pub(super) fn response_bytes(
     version: Version,
     reason: &str,
     response: &Response<Bytes>,
+    time: SystemTime,
 ) -> BytesMut {
     let status = response.status();
     let reason = match reason {
@@ -65,6 +70,9 @@ pub(super) fn response_bytes(
         out.put_slice(b": ");
         out.put_slice(value.as_bytes());
         out.put_slice(b"\r\n");
+        if name == CONTENT_LENGTH {
+            out.put_slice(format!("Date: {}\r\n", http_date(time)).as_bytes());
+        }
     }
     out.put_slice(b"\r\n");
     out.put_slice(response.body());
@@ -136,11 +144,16 @@ mod tests {
         let mut response = Response::new(Bytes::from_static(b"body"));
         let headers = response.headers_mut();
         headers.insert("www-authenticate", HeaderValue::from_static("Digest"));
+        headers.insert("content-length", HeaderValue::from_static("4"));
         headers.insert("set-cookie", HeaderValue::from_static("push-id=1"));
-        let wire = response_bytes(Version::HTTP_10, "Fine", &response);
+        let wire = response_bytes(Version::HTTP_10, "Fine", &response, SystemTime::UNIX_EPOCH);
         assert_eq!(
             wire,
-            "HTTP/1.0 200 Fine\r\nWWW-Authenticate: Digest\r\nSet-Cookie: push-id=1\r\n\r\nbody"
+            "HTTP/1.0 200 Fine\r\n\
+             WWW-Authenticate: Digest\r\n\
+             Content-Length: 4\r\n\
+             Date: Thu, 01 Jan 1970 00:00:00 GMT\r\n\
+             Set-Cookie: push-id=1\r\n\r\nbody"
         );
     }
 }

@@ -3,7 +3,7 @@
 //! MS-WMHTTP, the Windows Media HTTP Push Distribution Protocol, as plain state.
 //!
 //! Nothing here knows a socket, a clock or a source of randomness: [`PushSession`] is the client of section 3.1,
-//! [`ReceivingSession`] the server of section 3.2, and both are driven by whoever owns the connection. HTTP messages are
+//! [`server::ReceivingSession`] the server of section 3.2, and both are driven by whoever owns the connection. HTTP messages are
 //! the [`http`] crate's; bodies are sequences of [`Packet`]s.
 //!
 //! ```text

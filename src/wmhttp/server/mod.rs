@@ -15,10 +15,10 @@
 //!                      (deleted) <-------------------------'-----'--'
 //! ```
 //!
-//! Time and new push-ids come in as arguments. No request is authenticated yet; [`Sessions`] has one place for it.
+//! Time comes in as what has passed since any start of the caller's choosing, new push-ids as what a closure yields. No request is authenticated yet; [`Sessions`] has one place for it.
 
 use std::collections::{BTreeSet, HashMap};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::{PushId, SetupBody};
 
@@ -135,7 +135,7 @@ impl Sessions {
         request: &PushRequest,
         body: &[u8],
         new_push_id: &mut dyn FnMut() -> PushId,
-        now: Instant,
+        now: Duration,
     ) -> Result<SetupAccepted, Refusal> {
         self.authorise(request)?;
         let body = SetupBody::parse(body).map_err(Refusal::Malformed)?;
@@ -178,7 +178,7 @@ impl Sessions {
     pub fn push_start(
         &mut self,
         request: &PushRequest,
-        now: Instant,
+        now: Duration,
     ) -> Result<ReceivingSession, Refusal> {
         self.authorise(request)?;
         let slot = request.push_id.as_ref().and_then(|id| self.slots.get(id));
@@ -205,7 +205,7 @@ impl Sessions {
     }
 
     /// 3.2.5.2.1 Sending a PushStart Response, when the body is complete: the session waits for the next request.
-    pub fn complete(&mut self, mut session: ReceivingSession, now: Instant) -> Reply {
+    pub fn complete(&mut self, mut session: ReceivingSession, now: Duration) -> Reply {
         session.wait_for_request(now);
         let reply = session.success();
         self.put_back(session);
@@ -227,12 +227,12 @@ impl Sessions {
     }
 
     /// When [`handle_timeout`](Self::handle_timeout) has something to do.
-    pub fn next_timeout(&self) -> Option<Instant> {
+    pub fn next_timeout(&self) -> Option<Duration> {
         self.waiting().map(|session| session.deadline).min()
     }
 
     /// 3.2.6.2 Inactivity-Timeout Timer Expires, and 3.2.6.1 for sessions whose connection is lost.
-    pub fn handle_timeout(&mut self, now: Instant) -> Vec<Deleted> {
+    pub fn handle_timeout(&mut self, now: Duration) -> Vec<Deleted> {
         let expired: Vec<_> = self
             .slots
             .extract_if(|_, slot| matches!(slot, Slot::Waiting(session) if session.deadline <= now))
@@ -287,7 +287,7 @@ impl Sessions {
         &mut self,
         point: &str,
         new_push_id: &mut dyn FnMut() -> PushId,
-        now: Instant,
+        now: Duration,
     ) -> Result<PushId, Refusal> {
         const ATTEMPTS: usize = 8;
         if self.slots.len() >= Self::MAX {

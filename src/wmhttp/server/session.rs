@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::fmt;
-use std::time::Instant;
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http::StatusCode;
@@ -68,7 +68,7 @@ pub struct ReceivingSession {
     pub(super) point: String,
     pub(super) auto_destroy: bool,
     /// When the Idle-Timeout or, between requests, the Inactivity-Timeout expires (3.2.2).
-    pub(super) deadline: Instant,
+    pub(super) deadline: Duration,
     timeouts: Timeouts,
     order: Order,
     /// Whether `$H` may come once more: after a loss the client cannot know that it had arrived.
@@ -88,14 +88,14 @@ impl ReceivingSession {
         push_id: PushId,
         point: String,
         timeouts: Timeouts,
-        now: Instant,
+        now: Duration,
     ) -> Self {
         Self {
             key,
             push_id,
             point,
             auto_destroy: false,
-            deadline: now + timeouts.inactivity,
+            deadline: now.saturating_add(timeouts.inactivity),
             timeouts,
             order: Order::Start,
             header_may_repeat: false,
@@ -108,10 +108,10 @@ impl ReceivingSession {
     }
 
     /// 3.2.5.2: a body begins.
-    pub(super) fn begin(&mut self, content_length: u64, now: Instant) {
+    pub(super) fn begin(&mut self, content_length: u64, now: Duration) {
         self.content_length = content_length;
         self.remaining = content_length;
-        self.deadline = now + self.timeouts.idle;
+        self.deadline = now.saturating_add(self.timeouts.idle);
     }
 
     /// What was sent of an unfinished body may not have arrived.
@@ -120,8 +120,8 @@ impl ReceivingSession {
     }
 
     /// 3.2.5.2.1: the Inactivity-Timeout runs between requests.
-    pub(super) fn wait_for_request(&mut self, now: Instant) {
-        self.deadline = now + self.timeouts.inactivity;
+    pub(super) fn wait_for_request(&mut self, now: Duration) {
+        self.deadline = now.saturating_add(self.timeouts.inactivity);
     }
 
     /// Takes the next packet off `input`; `None` when more bytes are needed, or none are left in the body.
@@ -134,7 +134,7 @@ impl ReceivingSession {
     pub fn receive(
         &mut self,
         input: &mut BytesMut,
-        now: Instant,
+        now: Duration,
     ) -> Result<Option<Received>, Error> {
         if self.is_complete() || self.has_ended() {
             return Ok(None);
@@ -150,7 +150,7 @@ impl ReceivingSession {
         self.header_may_repeat = false;
         self.note_violations(&packet);
         if !matches!(packet, Packet::Filler(_) | Packet::EndOfStream(_)) {
-            self.deadline = now + self.timeouts.idle;
+            self.deadline = now.saturating_add(self.timeouts.idle);
         }
         Ok(Some(match packet {
             Packet::Header(header) => Received::Header(header),
@@ -297,13 +297,13 @@ impl ReceivingSession {
     }
 
     /// When the Idle-Timeout expires.
-    pub fn next_timeout(&self) -> Instant {
+    pub fn next_timeout(&self) -> Duration {
         self.deadline
     }
 
     /// 3.2.6.1 Idle-Timeout Timer Expires: the answer, once the time has come.
     #[must_use]
-    pub fn handle_timeout(&self, now: Instant) -> Option<Reply> {
+    pub fn handle_timeout(&self, now: Duration) -> Option<Reply> {
         (now >= self.deadline).then(|| self.refuse(StatusCode::REQUEST_TIMEOUT))
     }
 

@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: MPL-2.0
+
+//! The program, as its user sees it.
+
+use std::io::{BufRead, BufReader, Read};
+use std::net::TcpListener;
+use std::process::{Child, ChildStdout, Command, Output, Stdio};
+
+use super::client::{Client, packet};
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_publishing-point");
+
+fn run(arguments: &[&str]) -> Output {
+    Command::new(PROGRAM).args(arguments).output().unwrap()
+}
+
+fn text(bytes: &[u8]) -> &str {
+    std::str::from_utf8(bytes).unwrap()
+}
+
+struct Program {
+    child: Child,
+    lines: BufReader<ChildStdout>,
+}
+
+impl Program {
+    fn start() -> (Self, String) {
+        let mut child = Command::new(PROGRAM)
+            .args(["--listen", "127.0.0.1:0"])
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let lines = BufReader::new(child.stdout.take().unwrap());
+        let mut program = Self { child, lines };
+        let line = program.line();
+        let url = line.strip_prefix("listening on ").unwrap();
+        (program, url.to_owned())
+    }
+
+    fn line(&mut self) -> String {
+        let mut line = String::new();
+        self.lines.read_line(&mut line).unwrap();
+        line.trim_end().to_owned()
+    }
+
+    fn signal(&self, name: &str) {
+        let kill = Command::new("kill")
+            .args(["-s", name, &self.child.id().to_string()])
+            .status();
+        assert!(kill.unwrap().success());
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[test]
+fn it_tells_where_it_listens_and_what_comes_and_ends_well() {
+    for signal in ["INT", "TERM"] {
+        let (mut program, url) = Program::start();
+        let address = url.strip_prefix("http://").unwrap().trim_end_matches('/');
+        let mut client = Client::to(address.parse().unwrap(), "0");
+        client.setup("/live");
+        client.start("/live", 1000);
+        client.send(packet(b'H', b"header"));
+        assert_eq!(
+            program.line(),
+            "/live (session 1): setup accepted from WMEncoder/12.0 GStreamer/1.22"
+        );
+        assert_eq!(program.line(), "/live (session 1): streaming");
+        while !program.line().contains("ASF file header of 6 bytes") {}
+        program.signal(signal);
+        assert_eq!(client.response().status(), 503);
+        let mut rest = String::new();
+        program.lines.read_to_string(&mut rest).unwrap();
+        assert!(rest.contains("closed: by the server"), "{rest}");
+        assert!(program.child.wait().unwrap().success());
+    }
+}
+
+#[test]
+fn an_address_in_use_is_a_failure() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let output = run(&["--listen", &address]);
+    assert_eq!(output.status.code(), Some(1));
+    let message = text(&output.stderr);
+    let expected = format!("publishing-point: cannot listen on {address}: ");
+    assert!(message.starts_with(&expected), "{message}");
+}
+
+#[test]
+fn unusable_arguments_are_a_mistake_of_the_user() {
+    let output = run(&["--record", "/no/such/directory"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(text(&output.stderr).contains("/no/such/directory is no directory"));
+    assert!(output.stdout.is_empty());
+}
+
+#[test]
+fn help_and_version_are_shown() {
+    let output = run(&["--version"]);
+    assert!(output.status.success());
+    let version = concat!("publishing-point ", env!("CARGO_PKG_VERSION"), "\n");
+    assert_eq!(text(&output.stdout), version);
+    let output = run(&["--help"]);
+    assert!(output.status.success());
+    assert!(text(&output.stdout).starts_with("Usage: publishing-point "));
+}

@@ -1,0 +1,204 @@
+// SPDX-License-Identifier: MPL-2.0
+
+//! What is pushed comes out as files that play.
+
+use std::path::{Path, PathBuf};
+
+use bytes::Bytes;
+use gstwmspush::asf::{DataPacket, FileHeader, Item, Reader};
+use gstwmspush::publishing_point::{Closer, Event, Running};
+
+use super::client::{Client, ENDLESS, data_packets, end, event, packet, serve, stream_change};
+use super::closed_by;
+
+/// An empty directory of the test's own.
+fn directory(test: &str) -> PathBuf {
+    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("recording_{test}"));
+    let _ = std::fs::remove_dir_all(&path);
+    std::fs::create_dir_all(&path).unwrap();
+    path
+}
+
+fn recording(directory: &Path) -> Running {
+    serve(|settings| settings.record = Some(directory.to_owned()))
+}
+
+fn read(path: impl AsRef<Path>) -> (FileHeader, Vec<DataPacket>) {
+    let mut reader = Reader::new();
+    reader.push(std::fs::read(path).unwrap().into());
+    let Some(Item::Header(header)) = reader.next_item().unwrap() else {
+        panic!("no header");
+    };
+    let mut packets = Vec::new();
+    while let Some(item) = reader.next_item().unwrap() {
+        match item {
+            Item::DataUnit(packet) => packets.push(packet),
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!(reader.finish(), Ok(None));
+    (header, packets)
+}
+
+/// The header of a live stream and its packets, with indexes left out.
+fn live(fixture: &str) -> (Bytes, Vec<DataPacket>) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures");
+    let mut reader = Reader::new();
+    reader.push(std::fs::read(path.join(fixture)).unwrap().into());
+    let (mut header, mut packets) = (None, Vec::new());
+    while let Some(item) = reader.next_item().unwrap() {
+        match item {
+            Item::Header(found) => header = Some(found.to_live().as_bytes().clone()),
+            Item::DataUnit(packet) => packets.push(packet),
+            Item::Skipped(_) => {}
+        }
+    }
+    (header.unwrap(), packets)
+}
+
+fn unpadded(packet: &DataPacket) -> Vec<u8> {
+    let unpadded = packet.without_padding();
+    [unpadded.head.as_slice(), &unpadded.body].concat()
+}
+
+/// PushSetup, PushStart and `$H`.
+fn streaming(point: &Running, header: &[u8]) -> Client {
+    let mut client = Client::connect(point);
+    client.setup("/live");
+    client.start("/live", ENDLESS);
+    client.send(packet(b'H', header));
+    client
+}
+
+fn recorded(point: &Running) -> (PathBuf, u64) {
+    match event(point, |event| matches!(event, Event::Recorded { .. })) {
+        Event::Recorded { path, packets, .. } => (path, packets),
+        other => panic!("{other}"),
+    }
+}
+
+#[test]
+fn a_push_becomes_a_file_with_the_same_packets() {
+    for fixture in [
+        "audio_ffmpeg_p3200.asf",
+        "av_asfmux_p1500_streamable.asf",
+        "av_index_ffmpeg_p3200.asf",
+    ] {
+        let directory = directory("same_packets");
+        let point = recording(&directory);
+        let (header, packets) = live(fixture);
+        let mut client = streaming(&point, &header);
+        for data in &packets {
+            client.send(packet(b'D', &unpadded(data)));
+        }
+        client.send(end(0));
+        assert!(client.rest().is_empty());
+        let count = packets.len() as u64;
+        assert_eq!(recorded(&point), (directory.join("live.asf"), count));
+        let (recorded_header, recorded) = read(directory.join("live.asf"));
+        assert_eq!(recorded_header.data_packets(), Some(count));
+        assert!(!recorded_header.is_broadcast());
+        assert_eq!(recorded_header.to_live().as_bytes(), &header);
+        for (sent, recorded) in packets.iter().zip(&recorded) {
+            assert_eq!(recorded.len(), recorded_header.packet_size());
+            assert!(recorded.as_bytes().starts_with(&unpadded(sent)));
+            assert_eq!(recorded.send_time(), sent.send_time());
+        }
+        let violation = point.wait_for(
+            |event| matches!(event, Event::Violation { .. }),
+            std::time::Duration::ZERO,
+        );
+        assert_eq!(violation, None, "{fixture}");
+    }
+}
+
+/// 3.2.7.1
+#[test]
+fn a_file_is_whole_after_a_loss_and_goes_on_after_it() {
+    let directory = directory("loss");
+    let point = recording(&directory);
+    let (header, packets) = live("audio_ffmpeg_p3200.asf");
+    let mut client = streaming(&point, &header);
+    client.send(packet(b'D', &unpadded(&packets[0])));
+    data_packets(&point, 1);
+    let push_id = client.push_id();
+    drop(client);
+    event(&point, closed_by(Closer::Client));
+    assert_eq!(read(directory.join("live.asf")).1.len(), 1);
+    let mut client = Client::resume(&point, &push_id);
+    client.start("/live", ENDLESS);
+    client.send(packet(b'H', &header));
+    client.send(packet(b'D', &unpadded(&packets[1])));
+    data_packets(&point, 2);
+    point.shutdown();
+    assert_eq!(client.response().status(), 503);
+    let (header, packets) = read(directory.join("live.asf"));
+    assert_eq!((header.data_packets(), packets.len()), (Some(2), 2));
+    assert!(!directory.join("live-2.asf").exists());
+}
+
+#[test]
+fn a_lost_push_is_finished_at_shutdown() {
+    let directory = directory("shutdown");
+    let point = recording(&directory);
+    let handle = (*point).clone();
+    let (header, packets) = live("audio_ffmpeg_p3200.asf");
+    let mut client = streaming(&point, &header);
+    client.send(packet(b'D', &unpadded(&packets[0])));
+    data_packets(&point, 1);
+    drop(client);
+    event(&point, closed_by(Closer::Client));
+    point.shutdown();
+    let recorded = |event: &Event| matches!(event, Event::Recorded { packets: 1, .. });
+    event(&handle, recorded);
+}
+
+/// 3.2.5.6
+#[test]
+fn every_playlist_entry_has_a_file_of_its_own() {
+    let directory = directory("playlist");
+    let point = recording(&directory);
+    let (first, first_packets) = live("audio_ffmpeg_p3200.asf");
+    let (second, second_packets) = live("av_asfmux_p1500_streamable.asf");
+    let mut client = streaming(&point, &first);
+    client.send(packet(b'D', &unpadded(&first_packets[0])));
+    client.send([end(1), stream_change(&second)].concat());
+    client.send(packet(b'D', &unpadded(&second_packets[0])));
+    client.send([packet(b'D', &unpadded(&second_packets[1])), end(0)].concat());
+    assert!(client.rest().is_empty());
+    assert_eq!(recorded(&point), (directory.join("live.asf"), 1));
+    assert_eq!(recorded(&point), (directory.join("live-2.asf"), 2));
+    assert_eq!(read(directory.join("live-2.asf")).0.packet_size(), 1500);
+}
+
+#[test]
+fn files_of_earlier_runs_are_left_alone() {
+    let directory = directory("earlier");
+    std::fs::write(directory.join("live.asf"), "earlier").unwrap();
+    let point = recording(&directory);
+    let (header, _) = live("audio_ffmpeg_p3200.asf");
+    let mut client = streaming(&point, &header);
+    client.send(end(0));
+    assert_eq!(recorded(&point), (directory.join("live-2.asf"), 0));
+    assert_eq!(
+        std::fs::read(directory.join("live.asf")).unwrap(),
+        b"earlier"
+    );
+}
+
+#[test]
+fn a_push_goes_on_when_it_cannot_be_recorded() {
+    let missing = directory("missing");
+    let point = recording(&missing);
+    std::fs::remove_dir(&missing).unwrap();
+    let (header, packets) = live("audio_ffmpeg_p3200.asf");
+    for header in [&header[..], b"no header"] {
+        let mut client = streaming(&point, header);
+        client.send(packet(b'D', &unpadded(&packets[0])));
+        client.send(end(0));
+        assert!(client.rest().is_empty());
+        let failed = |event: &Event| matches!(event, Event::RecordingFailed { .. });
+        event(&point, failed);
+    }
+    assert!(point.pushes().iter().all(|push| push.data_packets == 1));
+}
