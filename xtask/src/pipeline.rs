@@ -51,7 +51,8 @@ pub struct Files<'a> {
 /// Makes sure that GStreamer loads the element, so that a broken plugin is told apart from a failed push.
 pub fn require_element(workspace: &Workspace, registry: &Path) -> Result {
     let mut command = gstreamer(workspace, "gst-inspect-1.0", registry);
-    command.args(["--exists", "wmspushsink"]);
+    // Without a version, it wants the plugin to be as new as GStreamer itself.
+    command.args(["--exists", "--atleast-version=0.0", "wmspushsink"]);
     if run::succeeds(&mut command) {
         return Ok(());
     }
