@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: MPL-2.0
+
+//! The element against the embedded publishing point and against servers that misbehave: what goes over the wire, what
+//! comes on the bus, and how long it takes.
+#![cfg(feature = "publishing-point")]
+
+mod failures;
+mod input;
+mod messages;
+mod properties;
+mod rig;
+mod states;
+mod timing;

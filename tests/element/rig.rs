@@ -1,0 +1,221 @@
+// SPDX-License-Identifier: MPL-2.0
+
+//! A pipeline with the element at its end, its messages as lines, and a publishing point to push to.
+
+use std::sync::Once;
+use std::time::{Duration, Instant};
+
+use gst::prelude::*;
+use gstwmspush::publishing_point::{Handle, PublishingPoint, Push, Running, Settings};
+
+/// Nothing takes longer, whatever else the machine does.
+pub const LONG: Duration = Duration::from_secs(30);
+
+pub fn init() {
+    static INIT: Once = Once::new();
+    INIT.call_once(|| {
+        gst::init().unwrap();
+        gstwmspush::plugin_register_static().unwrap();
+    });
+}
+
+pub fn fixture(name: &str) -> String {
+    format!("{}/tests/fixtures/{name}", env!("CARGO_MANIFEST_DIR"))
+}
+
+pub fn fixture_bytes(name: &str) -> Vec<u8> {
+    std::fs::read(fixture(name)).unwrap()
+}
+
+/// A publishing point of the test's own.
+pub struct Point {
+    pub handle: Handle,
+    running: Option<Running>,
+}
+
+impl Point {
+    pub fn new() -> Self {
+        Self::with(Settings::default())
+    }
+
+    pub fn with(settings: Settings) -> Self {
+        let point = PublishingPoint::bind(Settings {
+            keep: true,
+            ..settings
+        })
+        .unwrap();
+        let handle = point.handle();
+        Self {
+            handle,
+            running: Some(point.spawn().unwrap()),
+        }
+    }
+
+    pub fn location(&self) -> String {
+        self.handle.url("live")
+    }
+
+    /// The push, when its session is over.
+    pub fn ended(&self) -> Push {
+        let over = |pushes: &[&Push]| pushes.len() == 1 && pushes[0].over;
+        let mut pushes = self
+            .handle
+            .wait_for_pushes(over, LONG)
+            .expect("one push that ends");
+        pushes.remove(0)
+    }
+}
+
+impl Drop for Point {
+    fn drop(&mut self) {
+        if let Some(running) = self.running.take() {
+            running.shutdown();
+        }
+    }
+}
+
+/// A pipeline whose sink is called `sink`.
+pub struct Pipeline {
+    pub pipeline: gst::Pipeline,
+    pub sink: gst::Element,
+}
+
+impl Pipeline {
+    pub fn new(description: &str) -> Self {
+        init();
+        let pipeline = gst::parse::launch(description).unwrap();
+        let pipeline = pipeline.downcast::<gst::Pipeline>().unwrap();
+        let sink = pipeline.by_name("sink").unwrap();
+        Self { pipeline, sink }
+    }
+
+    /// `filesrc` to `wmspushsink`, as fast as it goes.
+    pub fn file(name: &str, location: &str, properties: &str) -> Self {
+        let path = fixture(name);
+        Self::new(&format!(
+            "filesrc location={path} ! wmspushsink name=sink sync=false location={location} {properties}"
+        ))
+    }
+
+    pub fn play(&self) {
+        // What becomes of it is told by messages.
+        let _ = self.pipeline.set_state(gst::State::Playing);
+    }
+
+    /// The messages of the sink, and the pipeline's EOS, up to and with the first that begins with `last`.
+    pub fn messages_until(&self, last: &str) -> Vec<String> {
+        let bus = self.pipeline.bus().unwrap();
+        let deadline = Instant::now() + LONG;
+        let mut lines = Vec::new();
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            assert!(!left.is_zero(), "no {last:?} after {lines:#?}");
+            let left = gst::ClockTime::try_from(left).unwrap();
+            let Some(message) = bus.timed_pop(left) else {
+                continue;
+            };
+            let Some(line) = self.line(&message) else {
+                continue;
+            };
+            lines.push(line);
+            if lines.last().is_some_and(|line| line.starts_with(last)) {
+                return lines;
+            }
+        }
+    }
+
+    /// What else there is, without waiting.
+    pub fn messages_left(&self) -> Vec<String> {
+        let bus = self.pipeline.bus().unwrap();
+        std::iter::from_fn(|| bus.pop())
+            .filter_map(|message| self.line(&message))
+            .collect()
+    }
+
+    pub fn run(&self) -> Vec<String> {
+        self.play();
+        self.messages_until("EOS")
+    }
+
+    /// Plays until the ERROR, whose details come back.
+    pub fn fail(&self) -> (gst::Structure, Vec<String>) {
+        self.play();
+        let bus = self.pipeline.bus().unwrap();
+        let deadline = Instant::now() + LONG;
+        let mut lines = Vec::new();
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            assert!(!left.is_zero(), "no ERROR after {lines:#?}");
+            let Some(message) = bus.timed_pop(gst::ClockTime::try_from(left).unwrap()) else {
+                continue;
+            };
+            let Some(line) = self.line(&message) else {
+                continue;
+            };
+            lines.push(line);
+            if let gst::MessageView::Error(error) = message.view() {
+                return (
+                    error.details().expect("an ERROR has details").to_owned(),
+                    lines,
+                );
+            }
+        }
+    }
+
+    fn line(&self, message: &gst::Message) -> Option<String> {
+        let from_sink = message.src() == Some(self.sink.upcast_ref());
+        match message.view() {
+            gst::MessageView::Eos(_) => Some("EOS".to_owned()),
+            gst::MessageView::Element(element) if from_sink => element.structure().map(status_line),
+            gst::MessageView::Progress(progress) if from_sink => {
+                let (type_, code, _) = progress.get();
+                Some(format!("PROGRESS {code} {type_:?}"))
+            }
+            gst::MessageView::Error(error) if from_sink => {
+                Some(error_line("ERROR", &error.error(), error.details()))
+            }
+            gst::MessageView::Warning(warning) if from_sink => {
+                Some(error_line("WARNING", &warning.error(), warning.details()))
+            }
+            _ => None,
+        }
+    }
+}
+
+impl Drop for Pipeline {
+    fn drop(&mut self) {
+        let _ = self.pipeline.set_state(gst::State::Null);
+    }
+}
+
+pub fn text<'a>(structure: &'a gst::StructureRef, field: &str) -> &'a str {
+    structure.get::<&str>(field).unwrap()
+}
+
+fn status_line(status: &gst::StructureRef) -> String {
+    assert_eq!(status.name(), "wmspushsink-status");
+    format!(
+        "{} {}→{} {}",
+        text(status, "wmt-status-name"),
+        text(status, "previous-state"),
+        text(status, "state"),
+        text(status, "hresult-name")
+    )
+}
+
+fn error_line(kind: &str, error: &glib::Error, details: Option<&gst::StructureRef>) -> String {
+    let details = details.expect("details");
+    let code = if let Some(code) = error.kind::<gst::ResourceError>() {
+        format!("RESOURCE/{code:?}")
+    } else if let Some(code) = error.kind::<gst::StreamError>() {
+        format!("STREAM/{code:?}")
+    } else {
+        format!("{error:?}")
+    };
+    format!(
+        "{kind} {code} {} {} {}",
+        text(details, "phase"),
+        text(details, "reason"),
+        text(details, "hresult-name")
+    )
+}
