@@ -129,6 +129,9 @@ impl Failure {
             ) => {
                 "Another web server may answer on this port; Windows Media Services often uses 8080 beside it."
             }
+            Error::Reset | Error::Closed | Error::Lost(_) if self.phase == Phase::Setup => {
+                "Something accepts connections there but does not take the request; check the port."
+            }
             Error::Protocol(_) | Error::Reset | Error::Closed | Error::Lost(_) => {
                 "See the server's log; another encoder may have taken the publishing point over."
             }

@@ -36,7 +36,7 @@ use crate::wmhttp::{Body, Request, Response};
 const MAX_RESPONSE_BODY: usize = 16 * 1024;
 
 /// How long the body of a response may take: servers that announce none, and leave the connection open, send none.
-const RESPONSE_BODY_TIMEOUT: Duration = Duration::from_secs(1);
+const RESPONSE_BODY_TIMEOUT: Duration = Duration::from_millis(300);
 
 /// Sends requests with reqwest.
 pub(super) struct HttpTransport {

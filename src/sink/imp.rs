@@ -99,49 +99,18 @@ impl ElementImpl for WmsPushSink {
         transition: gst::StateChange,
     ) -> Result<gst::StateChangeSuccess, gst::StateChangeError> {
         if transition == gst::StateChange::ReadyToPaused {
-            let checked = self.settings().connection();
-            if let Err(error) = checked {
-                bus::post_settings_error(self, &error);
-                return Err(gst::StateChangeError);
-            }
-            self.connecting.store(true, Ordering::Release);
-            bus::post_progress(self, gst::ProgressType::Start, "Connecting");
+            self.connect()?;
         }
         let changed = self.parent_change_state(transition);
         let failed = transition == gst::StateChange::ReadyToPaused && changed.is_err();
         if failed || transition == gst::StateChange::PausedToReady {
-            self.end_progress(gst::ProgressType::Canceled, "Disconnected");
+            self.disconnect();
         }
         changed
     }
 }
 
 impl BaseSinkImpl for WmsPushSink {
-    /// Begins connecting; nothing waits for it here.
-    fn start(&self) -> Result<(), gst::ErrorMessage> {
-        let settings = self.settings().connection();
-        let settings =
-            settings.map_err(|error| gst::error_msg!(gst::ResourceError::Settings, ("{error}")))?;
-        *self.stream() = Stream::default();
-        let callback = Callback(self.obj().downgrade());
-        let connection = tracing::dispatcher::with_default(&log::dispatch(&self.obj()), || {
-            Connection::connect(settings, callback)
-        });
-        let connection = connection.map_err(|error| {
-            gst::error_msg!(gst::ResourceError::Failed, ("Cannot start: {error}"))
-        })?;
-        *self.connection_slot() = Some(Arc::new(connection));
-        Ok(())
-    }
-
-    fn stop(&self) -> Result<(), gst::ErrorMessage> {
-        if let Some(connection) = self.connection() {
-            connection.disconnect();
-        }
-        *self.stream() = Stream::default();
-        Ok(())
-    }
-
     fn unlock(&self) -> Result<(), gst::ErrorMessage> {
         if let Some(connection) = self.connection() {
             connection.interrupt(true);
@@ -246,6 +215,38 @@ impl WmsPushSink {
     /// The location without its credentials.
     pub(super) fn shown_location(&self) -> String {
         self.settings().shown_location().to_owned()
+    }
+
+    /// `Connect`: begins it, and waits for nothing.
+    fn connect(&self) -> Result<(), gst::StateChangeError> {
+        let settings = self.settings().connection();
+        let settings = settings.map_err(|error| {
+            bus::post_settings_error(self, &error);
+            gst::StateChangeError
+        })?;
+        *self.stream() = Stream::default();
+        self.connecting.store(true, Ordering::Release);
+        bus::post_progress(self, gst::ProgressType::Start, "Connecting");
+        let callback = Callback(self.obj().downgrade());
+        let connection = tracing::dispatcher::with_default(&log::dispatch(&self.obj()), || {
+            Connection::connect(settings, callback)
+        });
+        let connection = connection.map_err(|error| {
+            gst::element_imp_error!(self, gst::ResourceError::Failed, ("Cannot push: {error}."));
+            self.end_progress(gst::ProgressType::Error, "Cannot connect");
+            gst::StateChangeError
+        })?;
+        *self.connection_slot() = Some(Arc::new(connection));
+        Ok(())
+    }
+
+    /// `Disconnect`: the connection closes without `$E`, if it still stands.
+    fn disconnect(&self) {
+        self.end_progress(gst::ProgressType::Canceled, "Disconnected");
+        if let Some(connection) = self.connection() {
+            connection.disconnect();
+        }
+        *self.stream() = Stream::default();
     }
 
     /// A new stream, or the same after a flush: bytes before and after have nothing to do with each other.

@@ -246,10 +246,7 @@ mod tests {
                 "http://media:8080/live",
             ),
             ("wmspush+http://user@media/live#x", "http://media/live"),
-            (
-                "http://user:p@ss/word@media:99999/x",
-                "http://media:99999/x",
-            ),
+            ("http://user:p@ss@media:99999/x", "http://media:99999/x"),
             ("user:secret@media", "media"),
             ("ftp://user:secret@media/x", "ftp://media/x"),
         ] {

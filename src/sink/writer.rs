@@ -13,7 +13,7 @@ use super::imp::WmsPushSink;
 use super::log::CAT;
 use super::pacing::Pacer;
 use crate::asf::{DataPacket, FileHeader, Item, Reader, Skipped};
-use crate::push::{Connection, Error, Failure, Phase, WriteError, WriterSink};
+use crate::push::{self, Connection, Error, Failure, Phase, WriteError, WriterSink};
 
 /// What the input has come to.
 #[derive(Default)]
@@ -113,6 +113,9 @@ impl WmsPushSink {
     /// EOS: sends what waits and `$E`, and returns when that is on the wire.
     pub(super) fn end(&self) -> Result<(), gst::FlowError> {
         let connection = self.connection().ok_or(gst::FlowError::Flushing)?;
+        if connection.state() == push::SessionState::Failed {
+            return Err(gst::FlowError::Error);
+        }
         self.finish_reading(&connection)?;
         let timeout = Duration::from_millis(self.settings().eos_timeout.into());
         self.uninterrupted(|| match connection.on_end_writing(timeout) {
