@@ -12,7 +12,6 @@ use std::time::{Duration, Instant};
 
 use gstwmspush::publishing_point::{Event, Handle, PublishingPoint, Settings};
 use gstwmspush::wmhttp::server::SessionKey;
-use tokio::signal::unix::{SignalKind, signal};
 
 const USAGE: &str = "\
 Usage: publishing-point [--listen ADDR:PORT] [--record DIR]
@@ -115,8 +114,7 @@ fn run(settings: Settings) -> Result<(), String> {
 }
 
 async fn serve(point: PublishingPoint) -> io::Result<()> {
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut terminate = signal(SignalKind::terminate())?;
+    let mut signals = Signals::new()?;
     let handle = point.handle();
     say(format_args!("listening on http://{}/", point.local_addr()));
     let mut server = std::pin::pin!(point.serve());
@@ -136,9 +134,48 @@ async fn serve(point: PublishingPoint) -> io::Result<()> {
                 say_event(&event);
             }
             _ = report.tick() => rates.report(&handle),
-            _ = interrupt.recv() => handle.stop(),
-            _ = terminate.recv() => handle.stop(),
+            () = signals.recv() => handle.stop(),
         }
+    }
+}
+
+/// What asks the program to stop. It is caught as soon as this exists.
+#[cfg(unix)]
+struct Signals {
+    interrupt: tokio::signal::unix::Signal,
+    terminate: tokio::signal::unix::Signal,
+}
+
+#[cfg(unix)]
+impl Signals {
+    fn new() -> io::Result<Self> {
+        use tokio::signal::unix::{SignalKind, signal};
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+        })
+    }
+
+    async fn recv(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
+}
+
+/// What asks the program to stop.
+#[cfg(not(unix))]
+struct Signals;
+
+#[cfg(not(unix))]
+impl Signals {
+    fn new() -> io::Result<Self> {
+        Ok(Self)
+    }
+
+    async fn recv(&mut self) {
+        let _ = tokio::signal::ctrl_c().await;
     }
 }
 

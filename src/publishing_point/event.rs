@@ -178,6 +178,7 @@ impl fmt::Display for Event {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.session() {
             Some(session) => write!(f, "{} (session {session}): ", self.point())?,
+            None if self.point().is_empty() => f.write_str("a stranger: ")?,
             None => write!(f, "{}: ", self.point())?,
         }
         match self {

@@ -63,7 +63,7 @@ impl Handle {
         mut wanted: impl FnMut(&[&Push]) -> bool,
         timeout: Duration,
     ) -> Option<Vec<Push>> {
-        let deadline = Instant::now() + timeout;
+        let deadline = Instant::now().checked_add(timeout);
         let pushes = &self.shared.pushes;
         let mut guard = lock(pushes);
         loop {
@@ -71,7 +71,7 @@ impl Handle {
             if wanted(&all) {
                 return Some(all.into_iter().cloned().collect());
             }
-            let left = deadline.checked_duration_since(Instant::now())?;
+            let left = time_left(deadline)?;
             let waited = self.shared.pushes_changed.wait_timeout(guard, left);
             guard = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
@@ -256,13 +256,13 @@ impl Events {
     }
 
     fn wait_for(&self, mut wanted: impl FnMut(&Event) -> bool, timeout: Duration) -> Option<Event> {
-        let deadline = Instant::now() + timeout;
+        let deadline = Instant::now().checked_add(timeout);
         let mut queue = lock(&self.queue);
         loop {
             if let Some(place) = queue.iter().position(&mut wanted) {
                 return queue.remove(place);
             }
-            let left = deadline.checked_duration_since(Instant::now())?;
+            let left = time_left(deadline)?;
             let waited = self.arrived.wait_timeout(queue, left);
             queue = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
@@ -277,6 +277,14 @@ impl Events {
             }
             arrived.await;
         }
+    }
+}
+
+/// `None` when there is none left; without a deadline an hour, to look again after it.
+fn time_left(deadline: Option<Instant>) -> Option<Duration> {
+    match deadline {
+        Some(deadline) => deadline.checked_duration_since(Instant::now()),
+        None => Some(Duration::from_secs(3600)),
     }
 }
 

@@ -138,7 +138,8 @@ impl PublishingPoint {
         self.handle.clone()
     }
 
-    /// Serves on the runtime of the caller until [`Handle::stop`].
+    /// Serves on the runtime of the caller until [`Handle::stop`]. Whoever drops the future before loses the ends of
+    /// recordings.
     ///
     /// # Errors
     ///

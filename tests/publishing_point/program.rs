@@ -58,6 +58,7 @@ impl Drop for Program {
     }
 }
 
+#[cfg(unix)]
 #[test]
 fn it_tells_where_it_listens_and_what_comes_and_ends_well() {
     for signal in ["INT", "TERM"] {

@@ -11,12 +11,28 @@ use gstwmspush::publishing_point::{Closer, Event, Running};
 use super::client::{Client, ENDLESS, data_packets, end, event, packet, serve, stream_change};
 use super::closed_by;
 
-/// An empty directory of the test's own.
-fn directory(test: &str) -> PathBuf {
-    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("recording_{test}"));
-    let _ = std::fs::remove_dir_all(&path);
+/// An empty directory of the test's own, gone after it.
+struct Directory(PathBuf);
+
+impl std::ops::Deref for Directory {
+    type Target = Path;
+
+    fn deref(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for Directory {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+fn directory(test: &str) -> Directory {
+    let name = format!("recording_{test}_{}", std::process::id());
+    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
     std::fs::create_dir_all(&path).unwrap();
-    path
+    Directory(path)
 }
 
 fn recording(directory: &Path) -> Running {
@@ -190,7 +206,7 @@ fn files_of_earlier_runs_are_left_alone() {
 fn a_push_goes_on_when_it_cannot_be_recorded() {
     let missing = directory("missing");
     let point = recording(&missing);
-    std::fs::remove_dir(&missing).unwrap();
+    std::fs::remove_dir(&*missing).unwrap();
     let (header, packets) = live("audio_ffmpeg_p3200.asf");
     for header in [&header[..], b"no header"] {
         let mut client = streaming(&point, header);

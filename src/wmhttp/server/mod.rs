@@ -6,16 +6,29 @@
 //! of it for as long as the body comes:
 //!
 //! ```text
-//!              push_setup                    push_start
-//!  (nothing) ------------> waiting ------------------------> receiving
-//!                          |  ^  |                            |  |  |
-//!      Inactivity-Timeout  |  |  '-- Idle-Timeout (lost) --.  |  |  |
-//!        (handle_timeout)  |  |                            |  |  |  | final $E, Idle-Timeout,
-//!                          v  '-- complete, lost ----------)--'  |  | bad packet, disconnect: end
-//!                      (deleted) <-------------------------'-----'--'
+//! (nothing) --push_setup--> waiting
+//! waiting   --push_setup--> waiting
+//! waiting   --push_start--> receiving
+//! waiting   --handle_timeout: Inactivity-Timeout; Idle-Timeout after a loss--> deleted
+//! receiving --complete: the body is, and is answered--> waiting
+//! receiving --lost: the connection is, the body is not complete--> waiting
+//! receiving --end: final $E, Idle-Timeout, bad packet, disconnection--> deleted
 //! ```
 //!
-//! Time comes in as what has passed since any start of the caller's choosing, new push-ids as what a closure yields. No request is authenticated yet; [`Sessions`] has one place for it.
+//! Time comes in as what has passed since any start of the caller's choosing, new push-ids as what a closure yields.
+//! No request is authenticated yet; [`Sessions`] has one place for it.
+//!
+//! # What the specification leaves to the server
+//!
+//! | | |
+//! |---|---|
+//! | 3.2.2 | The least Idle-Timeout of ten seconds is not enforced: tests want shorter ones. |
+//! | 3.2.5.1 | User-Agent has to begin with `WMEncoder/`. Whoever has another one gets 200 and a playlist, as note <8> says. |
+//! | 3.2.5.1 | A publishing point has one source: while it receives, PushSetup and PushStart of other sessions get 409. |
+//! | 3.2.5.2 | An unknown push-id gets 400, and never a new session as in note <13>. |
+//! | 3.2.5.2 | `$H` may come a second time as the first packet after a loss or another PushSetup, and nowhere else. |
+//! | 3.2.5.3 | A body that is no sequence of packets in the order of figure 7 gets 400, and the session is over. |
+//! | 3.2.5.5 | A body that `$E` (S_FALSE) completes is answered, unlike in note <14>. |
 
 use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
