@@ -1,1 +1,460 @@
+// SPDX-License-Identifier: MPL-2.0
 
+//! What comes in in many ways goes out in one.
+
+use bytes::Bytes;
+use gst::prelude::*;
+use gstwmspush::asf::{DataPacket, FileHeader, Item, Reader};
+use gstwmspush::publishing_point::Push;
+use gstwmspush::wmhttp::HResult;
+use gstwmspush::wmhttp::server::Received;
+
+use crate::rig::{LONG, Pipeline, Point, fixture_bytes, init};
+
+const VALID: [&str; 9] = [
+    "audio_ffmpeg_p3200.asf",
+    "audio_many_tags_ffmpeg_p3200.asf",
+    "av_asfmux_p1500_streamable.asf",
+    "av_header_rewrite_avmux_p3200.bin",
+    "av_index_asfmux_p4800.asf",
+    "av_index_ffmpeg_p3200.asf",
+    "av_index_trailing_ffmpeg_p3200_pipe.asf",
+    "video_1000h_asfmux_p1500_streamable.asf",
+    "video_asfmux_p3200_streamable.asf",
+];
+
+/// What a server should get of a file: `$H` made live, then each packet without its padding, then `$E`.
+fn expected(name: &str) -> Vec<Received> {
+    let mut reader = Reader::new();
+    reader.push(fixture_bytes(name).into());
+    let mut expected = Vec::new();
+    while let Some(item) = reader.next_item().unwrap() {
+        match item {
+            Item::Header(header) if expected.is_empty() => {
+                expected.push(Received::Header(header.to_live().as_bytes().clone()));
+            }
+            Item::Header(header) => {
+                expected.push(Received::EndOfStream(HResult::S_FALSE));
+                expected.push(Received::StreamChange(header.to_live().as_bytes().clone()));
+            }
+            Item::DataUnit(packet) => expected.push(Received::Data(unpadded(&packet))),
+            Item::Skipped(_) => {}
+        }
+    }
+    expected.push(Received::EndOfStream(HResult::S_OK));
+    expected
+}
+
+fn unpadded(packet: &DataPacket) -> Bytes {
+    let unpadded = packet.without_padding();
+    [unpadded.head.as_slice(), &unpadded.body].concat().into()
+}
+
+/// Pushes buffers, through the pad and not through a source, and ends.
+struct Harness {
+    harness: gst_check::Harness,
+    point: Point,
+}
+
+impl Harness {
+    fn new() -> Self {
+        init();
+        let point = Point::new();
+        let sink = gst::ElementFactory::make("wmspushsink");
+        let sink = sink
+            .property("location", point.location())
+            .property("sync", false)
+            .build()
+            .unwrap();
+        let mut harness = gst_check::Harness::with_element(&sink, Some("sink"), None);
+        harness.play();
+        Self { harness, point }
+    }
+
+    fn event(&mut self, event: gst::Event) {
+        assert!(self.harness.push_event(event));
+    }
+
+    fn start(&mut self, format: gst::Format) {
+        self.event(gst::event::StreamStart::new("test"));
+        let mut segment = gst::Segment::new();
+        segment.reset_with_format(format);
+        self.event(gst::event::Segment::new(&segment));
+    }
+
+    fn segment_at(&mut self, start: u64) {
+        let mut segment = gst::FormattedSegment::<gst::format::Bytes>::new();
+        segment.set_start(gst::format::Bytes::from_u64(start));
+        self.event(gst::event::Segment::new(&segment));
+    }
+
+    fn push(&mut self, bytes: &[u8], size: usize) {
+        for chunk in bytes.chunks(size) {
+            self.harness
+                .push(gst::Buffer::from_slice(chunk.to_vec()))
+                .unwrap();
+        }
+    }
+
+    fn caps(&mut self, header: Option<&[u8]>) {
+        let mut caps = gst::Caps::builder("video/x-ms-asf").field("parsed", true);
+        if let Some(header) = header {
+            caps = caps.field(
+                "streamheader",
+                gst::Array::new([gst::Buffer::from_slice(header.to_vec())]),
+            );
+        }
+        self.event(gst::event::Caps::new(&caps.build()));
+    }
+
+    fn end(mut self) -> Push {
+        self.event(gst::event::Eos::new());
+        self.point.ended()
+    }
+}
+
+#[test]
+fn every_valid_file_arrives() {
+    for name in VALID {
+        let point = Point::new();
+        let pipeline = Pipeline::file(name, &point.location(), "");
+        assert!(
+            !pipeline.run().iter().any(|line| line.starts_with("ERROR")),
+            "{name}"
+        );
+        assert_eq!(point.ended().received, expected(name), "{name}");
+    }
+}
+
+/// Buffers are just bytes: where they end does not matter, and neither whether there are caps.
+#[test]
+fn any_split_gives_the_same_bytes_on_the_wire() {
+    let name = "av_index_asfmux_p4800.asf";
+    for size in [1, 7, 4096, usize::MAX] {
+        for caps in [false, true] {
+            let mut harness = Harness::new();
+            harness.event(gst::event::StreamStart::new("test"));
+            if caps {
+                harness.caps(None);
+            }
+            harness.segment_at(0);
+            harness.push(&fixture_bytes(name), size);
+            assert_eq!(harness.end().received, expected(name), "{size}");
+        }
+    }
+}
+
+/// asfmux puts the header into the caps and sends it as a buffer as well; a late joiner at a tee gets it in the caps
+/// alone.
+#[test]
+fn the_header_in_the_caps_is_sent_once() {
+    let name = "av_asfmux_p1500_streamable.asf";
+    let bytes = fixture_bytes(name);
+    let mut reader = Reader::new();
+    reader.push(bytes.clone().into());
+    let Ok(Some(Item::Header(header))) = reader.next_item() else {
+        panic!("no header")
+    };
+    let size = header.as_bytes().len();
+    for first in [0, size] {
+        let mut harness = Harness::new();
+        harness.event(gst::event::StreamStart::new("test"));
+        harness.caps(Some(&bytes[..size]));
+        harness.start(gst::Format::Time);
+        harness.push(&bytes[first..], 1500);
+        assert_eq!(harness.end().received, expected(name), "{first}");
+    }
+}
+
+/// `concat` delivers one file after the other, each with a segment that goes on where the last one ended.
+#[test]
+fn a_second_file_is_the_next_playlist_entry() {
+    let point = Point::new();
+    let [first, second] = [
+        "av_index_ffmpeg_p3200.asf",
+        "av_asfmux_p1500_streamable.asf",
+    ];
+    let pipeline = Pipeline::new(&format!(
+        "filesrc location={} ! c. filesrc location={} ! c. concat name=c ! wmspushsink name=sink sync=false location={}",
+        crate::rig::fixture(first),
+        crate::rig::fixture(second),
+        point.location()
+    ));
+    pipeline.run();
+    let mut all = expected(first);
+    all.pop();
+    let mut entry = expected(second);
+    let Received::Header(header) = entry.remove(0) else {
+        panic!("no header")
+    };
+    all.extend([
+        Received::EndOfStream(HResult::S_FALSE),
+        Received::StreamChange(header),
+    ]);
+    all.extend(entry);
+    assert_eq!(point.ended().received, all);
+}
+
+/// Two files in one stream of bytes, as `cat` would make it.
+#[test]
+fn a_header_within_the_bytes_is_the_next_playlist_entry() {
+    let name = "concat_asfmux_p1000_ffmpeg_p3200.bin";
+    let point = Point::new();
+    Pipeline::file(name, &point.location(), "").run();
+    let received = point.ended().received;
+    assert!(
+        received
+            .iter()
+            .any(|packet| matches!(packet, Received::StreamChange(_)))
+    );
+    assert_eq!(received, expected(name));
+}
+
+/// avmux_asf goes back to the beginning at the end of its file, to write the header again.
+#[test]
+fn a_rewritten_header_is_not_sent() {
+    let name = "audio_ffmpeg_p3200.asf";
+    let bytes = fixture_bytes(name);
+    let mut harness = Harness::new();
+    harness.event(gst::event::StreamStart::new("test"));
+    harness.segment_at(0);
+    harness.push(&bytes, 3200);
+    harness.segment_at(0);
+    harness.push(&bytes[..494], 494);
+    assert_eq!(harness.end().received, expected(name));
+
+    // asfmux rewrites parts of its header only.
+    let mut harness = Harness::new();
+    harness.event(gst::event::StreamStart::new("test"));
+    harness.segment_at(0);
+    harness.push(&bytes, 3200);
+    harness.segment_at(70);
+    harness.push(&[0xff; 64], 64);
+    harness.segment_at(16);
+    harness.push(&[0xff; 32], 32);
+    assert_eq!(harness.end().received, expected(name));
+}
+
+/// After a flush the stream goes on at a packet boundary, without another header.
+#[test]
+fn a_flush_drops_half_a_packet_and_nothing_else() {
+    let name = "av_asfmux_p1500_streamable.asf";
+    let bytes = fixture_bytes(name);
+    let header = bytes.len() % 1500;
+    let mut harness = Harness::new();
+    harness.start(gst::Format::Time);
+    harness.push(&bytes[..header + 1500 * 10 + 700], usize::MAX);
+    harness.event(gst::event::FlushStart::new());
+    harness.event(gst::event::FlushStop::new(true));
+    harness.start(gst::Format::Time);
+    harness.push(&bytes[header + 1500 * 20..], 1500);
+    let mut wanted = expected(name);
+    wanted.drain(1 + 10..1 + 20);
+    assert_eq!(harness.end().received, wanted);
+}
+
+/// 2.2.3.3: what the server fills up with zeros has every payload, and the recording's decoder finds it.
+#[test]
+fn padding_stays_behind_unless_told_otherwise() {
+    let name = "video_asfmux_p3200_streamable.asf";
+    let point = Point::new();
+    let pipeline = Pipeline::file(name, &point.location(), "remove-padding=false");
+    pipeline.run();
+    let push = point.ended();
+    assert!(push.data().all(|packet| packet.len() == 3200));
+    let removed = |pipeline: &Pipeline| {
+        pipeline
+            .sink
+            .property::<gst::Structure>("stats")
+            .get::<u64>("padding-removed")
+            .unwrap()
+    };
+    assert_eq!(removed(&pipeline), 0);
+
+    let point = Point::new();
+    let pipeline = Pipeline::file(name, &point.location(), "");
+    pipeline.run();
+    let sent: u64 = point.ended().data().map(|packet| packet.len() as u64).sum();
+    assert!(removed(&pipeline) > 0);
+    assert_eq!(sent + removed(&pipeline), push.data_bytes);
+}
+
+#[test]
+fn a_header_can_be_left_as_it_is() {
+    let name = "audio_ffmpeg_p3200.asf";
+    let point = Point::new();
+    Pipeline::file(name, &point.location(), "live-header=false").run();
+    let push = point.ended();
+    let header = push.headers().next().unwrap();
+    assert_eq!(header, &fixture_bytes(name)[..header.len()]);
+
+    let point = Point::new();
+    Pipeline::file(name, &point.location(), "").run();
+    let live = FileHeader::parse(point.ended().headers().next().unwrap().clone()).unwrap();
+    assert!(live.is_broadcast());
+    assert_eq!(live.data_packets(), None);
+}
+
+/// Not one packet goes out, the error says what the input is, and nothing crashes.
+#[test]
+fn malformed_input_is_one_error() {
+    for (name, error) in [
+        (
+            "malformed_header_truncated_ffmpeg.asf",
+            "STREAM/WrongType start not-asf ASF_E_NOHEADEROBJECT",
+        ),
+        (
+            "malformed_header_size_2e40_ffmpeg.asf",
+            "STREAM/Format start malformed-asf ASF_E_HEADERSIZE",
+        ),
+        (
+            "malformed_header_size_20_ffmpeg.asf",
+            "STREAM/Format start malformed-asf ASF_E_INVALIDHEADER",
+        ),
+        (
+            "malformed_wrong_header_guid_ffmpeg.asf",
+            "STREAM/WrongType start not-asf ASF_E_NOHEADEROBJECT",
+        ),
+        (
+            "malformed_no_file_properties_ffmpeg.asf",
+            "STREAM/Format start malformed-asf ASF_E_NOFILEPROPS",
+        ),
+        (
+            "malformed_min_ne_max_packet_ffmpeg.asf",
+            "STREAM/Format start malformed-asf ASF_E_UNKNOWNPACKETSIZE",
+        ),
+        (
+            "malformed_packet_size_0_ffmpeg.asf",
+            "STREAM/Format start malformed-asf ASF_E_PACKETCONTENTTOOLARGE",
+        ),
+        (
+            "malformed_packet_size_max_ffmpeg.asf",
+            "STREAM/Format start malformed-asf ASF_E_PACKETCONTENTTOOLARGE",
+        ),
+        (
+            "malformed_wrong_data_guid_ffmpeg.asf",
+            "STREAM/Format start malformed-asf ASF_E_NODATAOBJECT",
+        ),
+        (
+            "malformed_random_64k.bin",
+            "STREAM/WrongType start not-asf ASF_E_NOHEADEROBJECT",
+        ),
+    ] {
+        let point = Point::new();
+        let pipeline = Pipeline::file(name, &point.location(), "");
+        // The session is set up before the input is looked at, so that the phase is always the same.
+        let _ = pipeline.pipeline.set_state(gst::State::Paused);
+        pipeline.messages_until("WMT_OPENED");
+        let (details, messages) = pipeline.fail();
+        assert_eq!(
+            messages.last().unwrap(),
+            &format!("ERROR {error}"),
+            "{name}"
+        );
+        assert_eq!(details.get::<&str>("state"), Ok("failed"));
+        assert_eq!(
+            pipeline
+                .messages_left()
+                .iter()
+                .filter(|line| line.starts_with("ERROR"))
+                .count(),
+            0
+        );
+        assert!(
+            point
+                .handle
+                .pushes()
+                .iter()
+                .all(|push| push.received.is_empty()),
+            "{name}"
+        );
+    }
+}
+
+#[test]
+fn no_input_at_all_is_an_error() {
+    let point = Point::new();
+    let pipeline = Pipeline::new(&format!(
+        "filesrc location=/dev/null ! wmspushsink name=sink location={}",
+        point.location()
+    ));
+    let (_, messages) = pipeline.fail();
+    assert!(
+        messages
+            .last()
+            .unwrap()
+            .starts_with("ERROR STREAM/WrongType"),
+        "{messages:#?}"
+    );
+}
+
+/// A damaged packet goes out as it is, and half of one is told of.
+#[test]
+fn damage_after_good_packets_does_not_end_the_push() {
+    for (name, packets, warns) in [
+        ("malformed_packet2_prop_flags_00_ffmpeg.asf", 7, false),
+        ("malformed_packet2_padding_gt_packet_ffmpeg.asf", 7, false),
+        ("malformed_last_packet_truncated_ffmpeg.asf", 3, true),
+    ] {
+        let point = Point::new();
+        let pipeline = Pipeline::file(name, &point.location(), "");
+        let messages = pipeline.run();
+        let warnings: Vec<_> = messages
+            .iter()
+            .filter(|line| line.starts_with("WARNING"))
+            .collect();
+        assert_eq!(warnings.len(), usize::from(warns), "{messages:#?}");
+        let push = point.ended();
+        assert_eq!(push.received, expected(name));
+        assert_eq!(push.data_packets, packets, "{name}");
+    }
+}
+
+/// A picture among the metadata makes a header that fits no `$H`.
+#[test]
+fn an_overlong_header_loses_what_it_can_do_without() {
+    let bytes = fixture_bytes("audio_ffmpeg_p3200.asf");
+    let mut reader = Reader::new();
+    reader.push(bytes.clone().into());
+    let Ok(Some(Item::Header(header))) = reader.next_item() else {
+        panic!("no header")
+    };
+    let header_object = header.as_bytes().len() - 50;
+    // A Padding Object of 70,000 bytes as the last child of the Header Object.
+    let mut long = bytes[..header_object].to_vec();
+    let padding_guid = [
+        0x74, 0xd4, 0x06, 0x18, 0xdf, 0xca, 0x09, 0x45, 0xa4, 0xba, 0x9a, 0xab, 0xcb, 0x96, 0xaa,
+        0xe8,
+    ];
+    long.extend_from_slice(&padding_guid);
+    long.extend_from_slice(&70_000u64.to_le_bytes());
+    long.resize(header_object + 70_000, 0);
+    let size = long.len() as u64;
+    long[16..24].copy_from_slice(&size.to_le_bytes());
+    long.extend_from_slice(&bytes[header_object..]);
+
+    let mut harness = Harness::new();
+    let bus = gst::Bus::new();
+    harness.harness.element().unwrap().set_bus(Some(&bus));
+    harness.event(gst::event::StreamStart::new("test"));
+    harness.segment_at(0);
+    harness.push(&long, 4096);
+    let timeout = gst::ClockTime::try_from(LONG).unwrap();
+    let warning = bus
+        .timed_pop_filtered(timeout, &[gst::MessageType::Warning])
+        .unwrap();
+    let gst::MessageView::Warning(warning) = warning.view() else {
+        panic!("no WARNING")
+    };
+    assert!(
+        warning.error().message().contains("adding"),
+        "{}",
+        warning.error().message()
+    );
+    let push = harness.end();
+    assert_eq!(
+        push.headers().next().unwrap().len(),
+        header.as_bytes().len()
+    );
+    assert_eq!(push.received[1..], expected("audio_ffmpeg_p3200.asf")[1..]);
+}
