@@ -90,6 +90,7 @@ impl Connection {
             self.shared
                 .push(Content::EndOfStream(HResult::S_OK), timeout)?;
             self.end_announced.store(true, Ordering::Relaxed);
+            self.shared.reporter.ending();
         }
         self.shared.wait_for_end(Instant::now() + timeout)
     }

@@ -274,12 +274,9 @@ impl<T: Transport> Driver<T> {
             return;
         }
         self.phase = phase;
-        match phase {
-            Phase::End => self
-                .shared
-                .reporter
-                .status(WmtStatus::EndOfStreaming, SessionState::Ending),
-            phase => self.shared.reporter.phase(phase),
+        self.shared.reporter.phase(phase);
+        if phase == Phase::End {
+            self.shared.reporter.ending();
         }
     }
 

@@ -168,6 +168,13 @@ impl Reporter {
         self.change(status, state, HResult::S_OK, None, false);
     }
 
+    /// The writer has ended. It is told once, and not before there is a stream to end.
+    pub(super) fn ending(&self) {
+        if self.state() == SessionState::Streaming {
+            self.status(WmtStatus::EndOfStreaming, SessionState::Ending);
+        }
+    }
+
     pub(super) fn failure(&self, status: WmtStatus, failure: Arc<Failure>) {
         self.change(
             status,

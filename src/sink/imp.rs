@@ -6,11 +6,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use bytes::Bytes;
 use gst::prelude::*;
 use gst::subclass::prelude::*;
+use gst_base::prelude::*;
 use gst_base::subclass::prelude::*;
 use once_cell::sync::Lazy;
 
 use super::SessionState;
 use super::bus::{self, Report};
+use super::clock_wait::ClockWait;
 use super::log::{self, CAT};
 use super::properties;
 use super::settings::{Location, Settings, SettingsError};
@@ -26,6 +28,7 @@ pub struct WmsPushSink {
     stream: Mutex<Stream>,
     /// The current connection, or the last one.
     connection: Mutex<Option<Arc<Connection>>>,
+    pub(super) clock_wait: ClockWait,
     /// PROGRESS `connect` was started and has not ended.
     connecting: AtomicBool,
 }
@@ -43,6 +46,12 @@ impl ObjectSubclass for WmsPushSink {
 }
 
 impl ObjectImpl for WmsPushSink {
+    fn constructed(&self) {
+        self.parent_constructed();
+        // A packet is handed over in no time; a live pipeline needs no latency for it.
+        self.obj().set_processing_deadline(gst::ClockTime::ZERO);
+    }
+
     fn properties() -> &'static [glib::ParamSpec] {
         static PROPERTIES: Lazy<Vec<glib::ParamSpec>> = Lazy::new(properties::specs);
         PROPERTIES.as_ref()
@@ -112,16 +121,12 @@ impl ElementImpl for WmsPushSink {
 
 impl BaseSinkImpl for WmsPushSink {
     fn unlock(&self) -> Result<(), gst::ErrorMessage> {
-        if let Some(connection) = self.connection() {
-            connection.interrupt(true);
-        }
+        self.interrupt(true);
         Ok(())
     }
 
     fn unlock_stop(&self) -> Result<(), gst::ErrorMessage> {
-        if let Some(connection) = self.connection() {
-            connection.interrupt(false);
-        }
+        self.interrupt(false);
         Ok(())
     }
 
@@ -247,6 +252,14 @@ impl WmsPushSink {
             connection.disconnect();
         }
         *self.stream() = Stream::default();
+    }
+
+    /// Lets the streaming thread return from whatever it waits for.
+    fn interrupt(&self, interrupted: bool) {
+        self.clock_wait.interrupt(interrupted);
+        if let Some(connection) = self.connection() {
+            connection.interrupt(interrupted);
+        }
     }
 
     /// A new stream, or the same after a flush: bytes before and after have nothing to do with each other.

@@ -5,6 +5,7 @@
 use glib::prelude::*;
 
 mod bus;
+mod clock_wait;
 mod imp;
 mod log;
 mod pacing;

@@ -9,6 +9,7 @@ use gst::subclass::prelude::*;
 use gst_base::prelude::*;
 
 use super::bus;
+use super::clock_wait::Woken;
 use super::imp::WmsPushSink;
 use super::log::CAT;
 use super::pacing::Pacer;
@@ -107,7 +108,24 @@ impl WmsPushSink {
             return Ok(());
         };
         let due = stream.pacer.schedule(send_time, now);
-        element.wait(due).0.map(|_| ())
+        while element.is_sync() {
+            let (Some(clock), Some(base_time)) = (element.clock(), element.base_time()) else {
+                break;
+            };
+            let latency = element.latency().saturating_sub(element.render_delay());
+            let time = (base_time + due + latency)
+                .nseconds()
+                .saturating_add_signed(element.ts_offset());
+            match self
+                .clock_wait
+                .until(&clock, gst::ClockTime::from_nseconds(time))
+            {
+                Woken::Due => break,
+                // The base time is another one after a pause.
+                Woken::Interrupted => element.wait_preroll().map(drop)?,
+            }
+        }
+        Ok(())
     }
 
     /// EOS: sends what waits and `$E`, and returns when that is on the wire.

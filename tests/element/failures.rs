@@ -280,14 +280,14 @@ fn unusable_settings() {
     }
 }
 
-struct FullBacklog {
-    address: std::net::SocketAddr,
+pub struct FullBacklog {
+    pub address: std::net::SocketAddr,
     _listener: TcpListener,
     _waiting: Vec<std::net::TcpStream>,
 }
 
 /// Connects until the system takes no more.
-fn socket_with_full_backlog() -> FullBacklog {
+pub fn socket_with_full_backlog() -> FullBacklog {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     let mut waiting = Vec::new();

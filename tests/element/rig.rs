@@ -204,7 +204,7 @@ fn status_line(status: &gst::StructureRef) -> String {
 }
 
 fn error_line(kind: &str, error: &glib::Error, details: Option<&gst::StructureRef>) -> String {
-    let details = details.expect("details");
+    let details = details.unwrap_or_else(|| panic!("no details: {error:?}"));
     let code = if let Some(code) = error.kind::<gst::ResourceError>() {
         format!("RESOURCE/{code:?}")
     } else if let Some(code) = error.kind::<gst::StreamError>() {
@@ -218,4 +218,24 @@ fn error_line(kind: &str, error: &glib::Error, details: Option<&gst::StructureRe
         text(details, "reason"),
         text(details, "hresult-name")
     )
+}
+
+/// A file of at least `size` bytes: the packets of a streamable fixture, again and again.
+pub fn long_file(size: usize) -> String {
+    let fixture = fixture_bytes("av_asfmux_p1500_streamable.asf");
+    let packets = &fixture[fixture.len() % 1500..];
+    let path = format!(
+        "{}/long_{size}_{}.asf",
+        env!("CARGO_TARGET_TMPDIR"),
+        std::process::id()
+    );
+    let mut bytes = fixture.clone();
+    while bytes.len() < size {
+        bytes.extend_from_slice(packets);
+    }
+    // Tests run in parallel: whoever comes last writes the same bytes.
+    let unique = format!("{path}.{:?}", std::thread::current().id());
+    std::fs::write(&unique, bytes).unwrap();
+    std::fs::rename(unique, &path).unwrap();
+    path
 }

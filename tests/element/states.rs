@@ -1,1 +1,309 @@
+// SPDX-License-Identifier: MPL-2.0
 
+use std::time::{Duration, Instant};
+
+use gst::prelude::*;
+use gstwmspush::publishing_point::{Closer, Event, Fault, MidBody, Settings, When};
+use gstwmspush::wmhttp::server::Received;
+
+use crate::failures::socket_with_full_backlog;
+use crate::rig::{LONG, Pipeline, Point, fixture, long_file};
+
+const AUDIO_VIDEO: &str = "av_asfmux_p1500_streamable.asf";
+
+fn stalling() -> Point {
+    let faults = vec![(When::EveryPushStart, Fault::AfterPackets(3, MidBody::Stall))];
+    Point::with(Settings {
+        faults,
+        ..Settings::default()
+    })
+}
+
+/// No state change waits for the network.
+fn assert_stops_at_once(pipeline: &Pipeline, phase: &str) {
+    let begun = Instant::now();
+    pipeline.pipeline.set_state(gst::State::Null).unwrap();
+    let took = begun.elapsed();
+    assert!(took < Duration::from_millis(100), "{phase}: {took:?}");
+}
+
+#[test]
+fn null_comes_at_once_while_connecting() {
+    let socket = socket_with_full_backlog();
+    let pipeline = Pipeline::file(AUDIO_VIDEO, &format!("http://{}/live", socket.address), "");
+    pipeline.play();
+    pipeline.messages_until("WMT_CONNECTING");
+    assert_stops_at_once(&pipeline, "connecting");
+}
+
+#[test]
+fn null_comes_at_once_while_the_server_is_silent() {
+    let faults = vec![(When::EveryPushSetup, Fault::Silent)];
+    let point = Point::with(Settings {
+        faults,
+        ..Settings::default()
+    });
+    let pipeline = Pipeline::file(AUDIO_VIDEO, &point.location(), "");
+    pipeline.play();
+    pipeline.messages_until("WMT_CONNECTING");
+    assert_stops_at_once(&pipeline, "setup");
+}
+
+#[test]
+fn null_comes_at_once_before_the_first_data() {
+    let point = Point::new();
+    let pipeline = Pipeline::new(&format!(
+        "appsrc ! wmspushsink name=sink location={}",
+        point.location()
+    ));
+    pipeline.play();
+    pipeline.messages_until("WMT_OPENED");
+    assert_stops_at_once(&pipeline, "connected");
+}
+
+#[test]
+fn null_comes_at_once_between_two_packets() {
+    let point = Point::new();
+    let pipeline = Pipeline::new(&format!(
+        "filesrc location={} ! wmspushsink name=sink location={}",
+        fixture(AUDIO_VIDEO),
+        point.location()
+    ));
+    pipeline.play();
+    pipeline.messages_until("WMT_STARTED");
+    assert_stops_at_once(&pipeline, "streaming");
+    let closed = point
+        .handle
+        .wait_for(|event| matches!(event, Event::Closed { .. }), LONG);
+    assert!(
+        matches!(
+            closed,
+            Some(Event::Closed {
+                by: Closer::Client,
+                ..
+            })
+        ),
+        "no $E: {closed:?}"
+    );
+    let pushes = point.handle.pushes();
+    assert!(
+        !pushes[0]
+            .received
+            .iter()
+            .any(|packet| matches!(packet, Received::EndOfStream(_)))
+    );
+}
+
+#[test]
+fn null_comes_at_once_while_the_server_takes_nothing() {
+    let point = stalling();
+    let path = long_file(40_000_000);
+    let pipeline = Pipeline::new(&format!(
+        "filesrc location={path} blocksize=65536 ! wmspushsink name=sink sync=false location={}",
+        point.location()
+    ));
+    pipeline.play();
+    wait_until_full(&pipeline);
+    assert_stops_at_once(&pipeline, "stalled");
+}
+
+#[test]
+fn null_comes_at_once_while_the_end_is_awaited() {
+    let point = stalling();
+    let path = long_file(12_000_000);
+    let pipeline = Pipeline::new(&format!(
+        "filesrc location={path} blocksize=65536 ! wmspushsink name=sink sync=false eos-timeout=60000 location={}",
+        point.location()
+    ));
+    pipeline.play();
+    let queued = || stats(&pipeline).get::<u32>("queued-bytes").unwrap();
+    wait_for("the end of the file", || {
+        pipeline
+            .pipeline
+            .query_position::<gst::format::Bytes>()
+            .is_some()
+            && queued() > 0
+    });
+    assert_stops_at_once(&pipeline, "ending");
+}
+
+fn stats(pipeline: &Pipeline) -> gst::Structure {
+    pipeline.sink.property("stats")
+}
+
+/// Until the queue in the element is full, which is when the streaming thread is blocked in it.
+fn wait_until_full(pipeline: &Pipeline) {
+    let queued = || stats(pipeline).get::<u32>("queued-bytes").unwrap();
+    wait_for("a full queue", || queued() > 8 * 1024 * 1024 - 10_000);
+}
+
+/// The element tells a level only when it is asked.
+fn wait_for(what: &str, mut condition: impl FnMut() -> bool) {
+    let begun = Instant::now();
+    while !condition() {
+        assert!(begun.elapsed() < LONG, "no {what}");
+        std::thread::yield_now();
+    }
+}
+
+/// A full queue is no reason to keep an application waiting that sends EOS.
+#[test]
+fn eos_can_be_sent_while_the_server_takes_nothing() {
+    let point = stalling();
+    let path = long_file(40_000_000);
+    let pipeline = Pipeline::new(&format!(
+        "filesrc location={path} blocksize=65536 ! wmspushsink name=sink sync=false stall-timeout=2000 location={}",
+        point.location()
+    ));
+    pipeline.play();
+    wait_until_full(&pipeline);
+    let begun = Instant::now();
+    assert!(pipeline.pipeline.send_event(gst::event::Eos::new()));
+    assert!(
+        begun.elapsed() < Duration::from_millis(200),
+        "{:?}",
+        begun.elapsed()
+    );
+    let messages = pipeline.messages_until("ERROR");
+    assert_eq!(
+        messages.last().unwrap(),
+        "ERROR RESOURCE/Write push stalled NS_E_NET_WRITE"
+    );
+    assert!(
+        begun.elapsed() < Duration::from_secs(5),
+        "{:?}",
+        begun.elapsed()
+    );
+}
+
+/// A flush from an application or a source reaches a blocked element.
+#[test]
+fn a_flush_unblocks() {
+    let point = stalling();
+    let path = long_file(40_000_000);
+    let pipeline = Pipeline::new(&format!(
+        "filesrc location={path} blocksize=65536 ! wmspushsink name=sink sync=false location={}",
+        point.location()
+    ));
+    pipeline.play();
+    wait_until_full(&pipeline);
+    let pad = pipeline.sink.static_pad("sink").unwrap();
+    let begun = Instant::now();
+    assert!(pad.send_event(gst::event::FlushStart::new()));
+    assert!(pad.send_event(gst::event::FlushStop::new(true)));
+    assert!(
+        begun.elapsed() < Duration::from_millis(100),
+        "{:?}",
+        begun.elapsed()
+    );
+}
+
+/// Pausing takes no packet, neither from one that waits for its time nor from one that waits for space.
+#[test]
+fn pausing_loses_nothing() {
+    let point = Point::new();
+    let pipeline = Pipeline::new(&format!(
+        "filesrc location={} ! wmspushsink name=sink location={}",
+        fixture(AUDIO_VIDEO),
+        point.location()
+    ));
+    pipeline.play();
+    for _ in 0..4 {
+        let data = |event: &Event| matches!(event, Event::Data { .. });
+        point.handle.wait_for(data, LONG).expect("data");
+        pipeline.pipeline.set_state(gst::State::Paused).unwrap();
+        let (paused, ..) = pipeline.pipeline.state(gst::ClockTime::from_seconds(30));
+        paused.unwrap();
+        pipeline.play();
+    }
+    pipeline.messages_until("EOS");
+    assert_eq!(point.ended().data_packets, 27);
+}
+
+/// Nothing goes out in PAUSED, and what goes out after it is not a burst: time has stood still.
+#[test]
+fn the_schedule_stands_still_in_paused() {
+    let point = Point::new();
+    let pipeline = Pipeline::new(&format!(
+        "filesrc location={} ! wmspushsink name=sink location={}",
+        fixture(AUDIO_VIDEO),
+        point.location()
+    ));
+    let begun = Instant::now();
+    pipeline.play();
+    let data = |event: &Event| matches!(event, Event::Data { .. });
+    for _ in 0..4 {
+        point.handle.wait_for(data, LONG).expect("data");
+    }
+    pipeline.pipeline.set_state(gst::State::Paused).unwrap();
+    let pause = Duration::from_millis(1500);
+    // What was on its way when the state changed may still come; after that, nothing does.
+    while point
+        .handle
+        .wait_for(data, Duration::from_millis(300))
+        .is_some()
+    {}
+    assert_eq!(point.handle.wait_for(data, pause), None);
+    pipeline.play();
+    pipeline.messages_until("EOS");
+    let took = begun.elapsed();
+    assert!(took > Duration::from_millis(2600) + pause, "{took:?}");
+    assert_eq!(point.ended().data_packets, 27);
+}
+
+/// READY→PLAYING again is another session with all of the stream.
+#[test]
+fn an_element_can_be_used_again() {
+    let point = Point::new();
+    let pipeline = Pipeline::file(AUDIO_VIDEO, &point.location(), "");
+    for _ in 0..3 {
+        pipeline.run();
+        pipeline.pipeline.set_state(gst::State::Ready).unwrap();
+        assert_eq!(stats(&pipeline).get::<u64>("packets-sent"), Ok(27));
+    }
+    let all = |pushes: &[&_]| {
+        pushes.len() == 3
+            && pushes
+                .iter()
+                .all(|push: &&gstwmspush::publishing_point::Push| push.over)
+    };
+    let pushes = point
+        .handle
+        .wait_for_pushes(all, LONG)
+        .expect("three pushes");
+    assert!(
+        pushes
+            .windows(2)
+            .all(|pair| pair[0].received == pair[1].received)
+    );
+}
+
+/// asfmux asks; "yes" would make it rewrite its header at the end.
+#[test]
+fn the_element_cannot_be_seeked() {
+    let pipeline = Pipeline::new("appsrc ! wmspushsink name=sink location=http://127.0.0.1:9/");
+    let pad = pipeline.sink.static_pad("sink").unwrap();
+    for format in [gst::Format::Bytes, gst::Format::Time] {
+        let mut query = gst::query::Seeking::new(format);
+        assert!(pad.query(&mut query));
+        assert!(!query.result().0);
+    }
+}
+
+/// Everything that fails later than it could is still only told once.
+#[test]
+fn a_failed_element_can_be_used_again() {
+    let faults = vec![(When::PushSetup(0), Fault::Silent)];
+    let point = Point::with(Settings {
+        faults,
+        ..Settings::default()
+    });
+    let pipeline = Pipeline::file(AUDIO_VIDEO, &point.location(), "timeout=200");
+    pipeline.fail();
+    pipeline.pipeline.set_state(gst::State::Null).unwrap();
+    let messages = pipeline.run();
+    assert!(
+        !messages.iter().any(|line| line.starts_with("ERROR")),
+        "{messages:#?}"
+    );
+}

@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: MPL-2.0
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use gst::prelude::*;
+
+/// A wait on a clock that can be interrupted.
+///
+/// `gst_base_sink_wait` lets go of the preroll lock while it waits, and pausing then waits for a preroll that nobody
+/// completes. This one keeps it, as waiting for space does: `unlock` interrupts, and the caller goes into preroll.
+#[derive(Default)]
+pub(super) struct ClockWait(Mutex<Waiting>);
+
+#[derive(Default)]
+struct Waiting {
+    id: Option<gst::SingleShotClockId>,
+    interrupted: bool,
+}
+
+/// What ended a wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Woken {
+    /// It is time.
+    Due,
+    /// Somebody interrupted it.
+    Interrupted,
+}
+
+impl ClockWait {
+    /// Waits until `clock` shows `time`; not at all if it does.
+    pub(super) fn until(&self, clock: &gst::Clock, time: gst::ClockTime) -> Woken {
+        let id = clock.new_single_shot_id(time);
+        {
+            let mut waiting = self.lock();
+            if waiting.interrupted {
+                return Woken::Interrupted;
+            }
+            waiting.id = Some(id.clone());
+        }
+        let (waited, _) = id.wait();
+        self.lock().id = None;
+        match waited {
+            Err(gst::ClockError::Unscheduled) => Woken::Interrupted,
+            _ => Woken::Due,
+        }
+    }
+
+    /// Ends a wait, and every later one until it is called with `false`.
+    pub(super) fn interrupt(&self, interrupted: bool) {
+        let mut waiting = self.lock();
+        waiting.interrupted = interrupted;
+        if let Some(id) = waiting.id.as_ref().filter(|_| interrupted) {
+            id.unschedule();
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::thread;
+
+    use super::*;
+
+    #[test]
+    fn a_wait_ends_when_it_is_time_or_interrupted() {
+        gst::init().unwrap();
+        let clock = gst::SystemClock::obtain();
+        let wait = Arc::new(ClockWait::default());
+        assert_eq!(wait.until(&clock, clock.time()), Woken::Due);
+        let waiter = thread::spawn({
+            let (wait, clock) = (wait.clone(), clock.clone());
+            move || wait.until(&clock, clock.time() + gst::ClockTime::from_seconds(60))
+        });
+        wait.interrupt(true);
+        assert_eq!(waiter.join().unwrap(), Woken::Interrupted);
+        assert_eq!(
+            wait.until(&clock, clock.time()),
+            Woken::Interrupted,
+            "until it is reset"
+        );
+        wait.interrupt(false);
+        assert_eq!(wait.until(&clock, clock.time()), Woken::Due);
+    }
+}
