@@ -154,6 +154,7 @@ impl<T: Transport> Driver<T> {
         while self.outgoing.is_none() {
             match self.session.poll_transmit()? {
                 Transmit::Request(request) => {
+                    tracing::debug!(url = %request.url, body = ?request.body, "Request");
                     let streams = matches!(request.body, Body::PushStart { .. });
                     self.response_due = (!streams).then(|| Instant::now() + self.settings.timeout);
                     self.exchange = Some(self.transport.start(request));

@@ -146,36 +146,6 @@ fn wait_for(what: &str, mut condition: impl FnMut() -> bool) {
     }
 }
 
-/// A full queue is no reason to keep an application waiting that sends EOS.
-#[test]
-fn eos_can_be_sent_while_the_server_takes_nothing() {
-    let point = stalling();
-    let path = long_file(40_000_000);
-    let pipeline = Pipeline::new(&format!(
-        "filesrc location={path} blocksize=65536 ! wmspushsink name=sink sync=false stall-timeout=2000 location={}",
-        point.location()
-    ));
-    pipeline.play();
-    wait_until_full(&pipeline);
-    let begun = Instant::now();
-    assert!(pipeline.pipeline.send_event(gst::event::Eos::new()));
-    assert!(
-        begun.elapsed() < Duration::from_millis(200),
-        "{:?}",
-        begun.elapsed()
-    );
-    let messages = pipeline.messages_until("ERROR");
-    assert_eq!(
-        messages.last().unwrap(),
-        "ERROR RESOURCE/Write push stalled NS_E_NET_WRITE"
-    );
-    assert!(
-        begun.elapsed() < Duration::from_secs(5),
-        "{:?}",
-        begun.elapsed()
-    );
-}
-
 /// A flush from an application or a source reaches a blocked element.
 #[test]
 fn a_flush_unblocks() {
@@ -306,4 +276,34 @@ fn a_failed_element_can_be_used_again() {
         !messages.iter().any(|line| line.starts_with("ERROR")),
         "{messages:#?}"
     );
+}
+
+/// However many elements there are.
+#[cfg(target_os = "linux")]
+#[test]
+fn connections_have_no_threads_of_their_own() {
+    let point = Point::new();
+    let pipelines: Vec<_> = (0..8)
+        .map(|number| {
+            let location = point.handle.url(&format!("live{number}"));
+            let pipeline = Pipeline::new(&format!(
+                "appsrc ! wmspushsink name=sink location={location}"
+            ));
+            pipeline.play();
+            pipeline
+        })
+        .collect();
+    for pipeline in &pipelines {
+        pipeline.messages_until("WMT_OPENED");
+    }
+    let name = |task: std::fs::DirEntry| {
+        std::fs::read_to_string(task.path().join("comm")).unwrap_or_default()
+    };
+    let tasks = std::fs::read_dir("/proc/self/task").unwrap();
+    let threads = tasks
+        .map(|task| name(task.unwrap()))
+        .filter(|name| name.trim() == "wmhttp")
+        .count();
+    // The resolver's, for other tests that run now, have the same name.
+    assert!((1..4).contains(&threads), "{threads}");
 }

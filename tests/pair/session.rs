@@ -2,7 +2,9 @@
 
 use gstwmspush::asf::DataPacket;
 use gstwmspush::wmhttp::server::Received;
-use gstwmspush::wmhttp::{Event, HResult, SessionConfig, SetupBody, UNKNOWN_CONTENT_LENGTH};
+use gstwmspush::wmhttp::{
+    Event, HResult, Offer, SessionConfig, SetupBody, Transmit, UNKNOWN_CONTENT_LENGTH,
+};
 
 use super::harness::{Content, Pair, config, fixture};
 
@@ -194,4 +196,31 @@ fn what_is_asked_of_the_publishing_point_stands_in_push_setup() {
     let pair = Pair::run(SessionConfig { setup, ..config() }, fixture(AUDIO));
     assert_eq!(pair.letters(), "HD0");
     assert_eq!(pair.violations, [""; 0]);
+}
+
+/// A payload goes out of the very bytes that it came in.
+#[test]
+fn payloads_are_not_copied() {
+    let mut pair = Pair::new(config());
+    pair.push(fixture(AUDIO).into_iter().take(1));
+    let Some(Content::Data(packet)) = fixture(AUDIO).into_iter().nth(1) else {
+        panic!("no data")
+    };
+    let source = packet.as_bytes().as_ptr_range();
+    assert_eq!(pair.client.data_unit(packet.clone()), Offer::Taken);
+    let chunks: Vec<_> = std::iter::from_fn(|| match pair.client.poll_transmit() {
+        Some(Transmit::Body(chunk)) => Some(chunk),
+        _ => None,
+    })
+    .collect();
+    let [head, payload] = &chunks[..] else {
+        panic!("{chunks:?}")
+    };
+    assert!(head.len() < 40, "{}", head.len());
+    assert!(source.contains(&payload.as_ptr()));
+    assert_eq!(
+        payload.as_ptr_range().end,
+        source.end,
+        "this packet has no padding"
+    );
 }
