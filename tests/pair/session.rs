@@ -218,9 +218,5 @@ fn payloads_are_not_copied() {
     };
     assert!(head.len() < 40, "{}", head.len());
     assert!(source.contains(&payload.as_ptr()));
-    assert_eq!(
-        payload.as_ptr_range().end,
-        source.end,
-        "this packet has no padding"
-    );
+    assert!(payload.as_ptr_range().end <= source.end);
 }
