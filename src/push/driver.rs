@@ -9,11 +9,11 @@ use bytes::Bytes;
 use tokio::sync::mpsc::{self, error::TrySendError};
 use tokio::time::{Instant, sleep_until};
 
-use super::connection::{Settings, Shared};
 use super::http::notify_when_written;
 use super::queue::Content;
+use super::shared::Shared;
 use super::transport::{Exchange, Progress, Transport};
-use super::{Error, Failure, Phase, SessionState, WmtStatus};
+use super::{Error, Failure, Phase, SessionState, Settings, WmtStatus};
 use crate::wmhttp::{Body, Event, Offer, PushSession, Response, Transmit};
 
 /// Runs one push session to its end and reports how it went.

@@ -21,13 +21,16 @@ mod gate;
 mod http;
 mod queue;
 mod runtime;
+mod settings;
+mod shared;
 mod stats;
 mod status;
 mod transport;
 mod writer_sink;
 
-pub use connection::{Connection, Settings};
+pub use connection::Connection;
 pub use error::{Error, Failure};
+pub use settings::Settings;
 pub use stats::Stats;
 pub use status::{Phase, SessionState, Status, StatusCallback, WmtStatus};
 pub use writer_sink::{WriteError, WriterSink};
