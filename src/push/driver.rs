@@ -4,17 +4,23 @@
 
 use std::future::pending;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
+use http::StatusCode;
 use tokio::sync::mpsc::{self, error::TrySendError};
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep_until, timeout};
 
 use super::http::notify_when_written;
 use super::queue::Content;
 use super::shared::Shared;
 use super::transport::{Exchange, Progress, Transport};
 use super::{Error, Failure, Phase, SessionState, Settings, WmtStatus};
-use crate::wmhttp::{Body, Event, Offer, PushSession, Response, Transmit};
+use crate::wmhttp::{self, Body, Event, Offer, PushSession, Response, Transmit};
+
+/// How long a server may take to refuse what it has got before the end: a short stream is over before its answer is
+/// there.
+const FAREWELL: Duration = Duration::from_millis(250);
 
 /// Runs one push session to its end and reports how it went.
 pub(super) async fn drive(
@@ -29,6 +35,7 @@ pub(super) async fn drive(
         () = shared.disconnected() => None,
         outcome = driver.run() => Some(outcome),
     };
+    driver.take_progress();
     let phase = driver.phase;
     // The connection closes here, before anybody is told that it is closed.
     drop(driver);
@@ -209,14 +216,22 @@ impl<T: Transport> Driver<T> {
         // When the connection is lost, the bytes are dropped unwritten: then the response tells, and is asked first.
         tokio::select! {
             biased;
-            response = response(&mut self.exchange) => match response? {
-                accepted if accepted.status.is_success() => Ok(()),
-                refusal => Err(refusal.refusal().into()),
-            },
-            () = sent => {
-                self.shared.counters.sent(size);
-                Ok(())
-            }
+            response = response(&mut self.exchange) => return Err(early(&response?)),
+            () = sent => self.shared.counters.sent(size),
+        }
+        match timeout(FAREWELL, response(&mut self.exchange)).await {
+            // Servers are silent, or close.
+            Err(_) | Ok(Err(Error::Closed)) => Ok(()),
+            Ok(Err(error)) => Err(error),
+            Ok(Ok(response)) if is_farewell(&response) => Ok(()),
+            Ok(Ok(response)) => Err(response.refusal().into()),
+        }
+    }
+
+    /// What happened to the connection while nobody asked.
+    fn take_progress(&mut self) {
+        while let Ok(progress) = self.progress.try_recv() {
+            self.handle_progress(progress);
         }
     }
 
@@ -299,6 +314,20 @@ impl<T: Transport> Driver<T> {
             _ => Error::ResponseTimeout(self.settings.timeout),
         }
     }
+}
+
+/// What a response means that comes before the last byte is on the wire.
+fn early(response: &Response) -> Error {
+    if response.status.is_success() {
+        wmhttp::Error::EndedEarly.into()
+    } else {
+        response.refusal().into()
+    }
+}
+
+/// Whether a response is one to the end itself, as some receivers send it; any other is a refusal that has crossed it.
+fn is_farewell(response: &Response) -> bool {
+    response.status.is_success() || response.status == StatusCode::UNPROCESSABLE_ENTITY
 }
 
 /// The response of the request on its way; for ever when there is none.

@@ -31,6 +31,13 @@ pub(super) fn dispatch(element: &WmsPushSink) -> Dispatch {
     })
 }
 
+/// Whose events are passed on: this crate's, and those that tell which addresses are tried. What else hyper says may
+/// show header fields.
+const TARGETS: [&str; 2] = [
+    env!("CARGO_CRATE_NAME"),
+    "hyper_util::client::legacy::connect::http",
+];
+
 struct Log {
     element: glib::WeakRef<WmsPushSink>,
     spans: AtomicU64,
@@ -43,6 +50,12 @@ impl Subscriber for Log {
     }
 
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        if !TARGETS
+            .iter()
+            .any(|target| metadata.target().starts_with(target))
+        {
+            return false;
+        }
         gst::DebugLogger::above_threshold(&*CAT, debug_level(*metadata.level()))
     }
 
