@@ -6,15 +6,18 @@ use std::error::Error as StdError;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use http::Extensions;
+use hyper_util::client::legacy::connect::{Connected, Connection, HttpInfo};
 use tokio::sync::mpsc;
 use tower_layer::Layer;
 use tower_service::Service;
 
+use super::socket::Socket;
 use super::transport::Progress;
 
 type BoxError = Box<dyn StdError + Send + Sync>;
@@ -34,6 +37,8 @@ struct GateState {
     permitted: AtomicBool,
     /// A connection was made and, as far as is known, not closed.
     stands: AtomicBool,
+    /// Its socket, where it can be found.
+    socket: Mutex<Option<Socket>>,
 }
 
 impl Gate {
@@ -54,18 +59,36 @@ impl Gate {
         Exchanging(self)
     }
 
+    /// Whether the last connection can still be used, as far as is known.
+    pub(super) fn connection_stands(&self) -> bool {
+        let closed = |socket: &Option<Socket>| socket.as_ref().is_some_and(Socket::is_closed);
+        self.shared.stands.load(Ordering::Acquire) && !closed(&self.socket())
+    }
+
+    /// The socket of the connection, for the last look before it is gone.
+    pub(super) fn take_socket(&self) -> Option<Socket> {
+        self.socket().take()
+    }
+
     fn take_permit(&self) -> bool {
         self.shared.permitted.swap(false, Ordering::AcqRel)
     }
 
-    fn connected(&self) {
+    fn connected(&self, connection: &Connected) {
+        let mut extensions = Extensions::new();
+        connection.get_extras(&mut extensions);
+        let ends = extensions.get::<HttpInfo>();
+        let socket = ends.and_then(|ends| Socket::find(ends.local_addr(), ends.remote_addr()));
+        *self.socket() = socket;
         self.shared.stands.store(true, Ordering::Release);
         let _ = self.progress.send(Progress::Connected);
     }
 
-    /// Whether the last connection can still be used, as far as is known.
-    pub(super) fn connection_stands(&self) -> bool {
-        self.shared.stands.load(Ordering::Acquire)
+    fn socket(&self) -> MutexGuard<'_, Option<Socket>> {
+        self.shared
+            .socket
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -82,6 +105,7 @@ impl Exchanging<'_> {
 impl Drop for Exchanging<'_> {
     fn drop(&mut self) {
         self.0.shared.stands.store(false, Ordering::Release);
+        self.0.take_socket();
     }
 }
 
@@ -106,7 +130,7 @@ impl<S, R> Service<R> for GatedConnector<S>
 where
     S: Service<R, Error = BoxError> + Clone + Send + 'static,
     S::Future: Send + 'static,
-    S::Response: Send,
+    S::Response: Connection + Send,
     R: Send + 'static,
 {
     type Response = S::Response;
@@ -128,7 +152,7 @@ where
         let connecting = self.connector.call(request);
         Box::pin(async move {
             let connection = connecting.await?;
-            gate.connected();
+            gate.connected(&connection.connected());
             Ok(connection)
         })
     }

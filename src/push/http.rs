@@ -23,6 +23,7 @@ use bytes::{Bytes, BytesMut};
 use futures_core::Stream;
 use hyper::ext::ReasonPhrase;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use reqwest::header::{HeaderName, HeaderValue};
 use reqwest::{Client, Version};
 use tokio::sync::{mpsc, oneshot};
 use url::Host;
@@ -34,6 +35,9 @@ use crate::wmhttp::{Body, Request, Response};
 
 /// Most bytes of a response body that are looked at.
 const MAX_RESPONSE_BODY: usize = 16 * 1024;
+
+/// Most bytes of a response head that is found on a connection that is gone.
+const MAX_RESPONSE_HEAD: usize = 16 * 1024;
 
 /// How long the body of a response may take: servers that announce none, and leave the connection open, send none.
 const RESPONSE_BODY_TIMEOUT: Duration = Duration::from_millis(300);
@@ -58,48 +62,36 @@ impl HttpTransport {
         progress: mpsc::UnboundedSender<Progress>,
     ) -> Result<Self, Error> {
         let gate = Gate::new(progress.clone());
-        let client = Client::builder()
-            .http1_only()
-            .http1_title_case_headers()
-            .no_proxy()
-            .redirect(reqwest::redirect::Policy::none())
-            .retry(reqwest::retry::never())
-            .referer(false)
-            .pool_max_idle_per_host(1)
-            .pool_idle_timeout(None)
-            .tcp_nodelay(true)
-            .tcp_user_timeout(stall_timeout)
-            .dns_resolver(Arc::new(SystemResolver {
-                progress: progress.clone(),
-            }))
-            .connector_layer(gate.clone())
-            .build()
-            .map_err(|error| Error::Lost(root_cause(&error).to_string()))?;
         Ok(Self {
-            client,
+            client: client(&gate, stall_timeout, &progress)?,
             gate,
             stall_timeout,
             progress,
         })
+    }
+
+    /// Makes way for a new connection. The old one may still be in the pool, though it is closed: the pool goes.
+    fn reconnect(&mut self, request: &Request) {
+        if let Ok(client) = client(&self.gate, self.stall_timeout, &self.progress) {
+            self.client = client;
+        }
+        self.gate.permit();
+        if !matches!(request.url.host(), Some(Host::Domain(_))) {
+            let _ = self.progress.send(Progress::Resolved);
+        }
     }
 }
 
 impl Transport for HttpTransport {
     fn start(&mut self, request: Request) -> Exchange {
         if !self.gate.connection_stands() {
-            self.gate.permit();
-            if !matches!(request.url.host(), Some(Host::Domain(_))) {
-                let _ = self.progress.send(Progress::Resolved);
-            }
+            self.reconnect(&request);
         }
         let (body, sender) = Source::new(&request.body);
         let (client, gate, stall_timeout) =
             (self.client.clone(), self.gate.clone(), self.stall_timeout);
-        let response = async move {
-            exchange(&client, &gate, &request, &body)
-                .await
-                .map_err(|error| classify(&error, stall_timeout))
-        };
+        let response =
+            async move { exchange(&client, &gate, &request, &body, stall_timeout).await };
         Exchange {
             response: Box::pin(response),
             body: sender,
@@ -107,20 +99,50 @@ impl Transport for HttpTransport {
     }
 }
 
+fn client(
+    gate: &Gate,
+    stall_timeout: Duration,
+    progress: &mpsc::UnboundedSender<Progress>,
+) -> Result<Client, Error> {
+    let resolver = SystemResolver {
+        progress: progress.clone(),
+    };
+    Client::builder()
+        .http1_only()
+        .http1_title_case_headers()
+        .no_proxy()
+        .redirect(reqwest::redirect::Policy::none())
+        .retry(reqwest::retry::never())
+        .referer(false)
+        .pool_max_idle_per_host(1)
+        .pool_idle_timeout(None)
+        .tcp_nodelay(true)
+        .tcp_user_timeout(stall_timeout)
+        .dns_resolver(Arc::new(resolver))
+        .connector_layer(gate.clone())
+        .build()
+        .map_err(|error| Error::Lost(root_cause(&error).to_string()))
+}
+
 async fn exchange(
     client: &Client,
     gate: &Gate,
     request: &Request,
     body: &Source,
-) -> reqwest::Result<Response> {
+    stall_timeout: Duration,
+) -> Result<Response, Error> {
     let connection = gate.exchange();
     let response = match send(client, request, body).await {
         // The connection went while it was idle: a new one, once.
         Err(error) if is_gate_closed(&error) => {
             gate.permit();
-            send(client, request, body).await?
+            send(client, request, body).await
         }
-        sent => sent?,
+        sent => sent,
+    };
+    let response = match response {
+        Ok(response) => response,
+        Err(error) => return unread_response(gate).ok_or_else(|| classify(&error, stall_timeout)),
     };
     let reusable = keeps_alive(&response);
     // A refusal that comes while the body flows has to stop it at once.
@@ -130,6 +152,47 @@ async fn exchange(
         connection.keep();
     }
     Ok(response)
+}
+
+/// What the server answered before it closed the connection with part of the body unread.
+///
+/// The reset makes writing fail first, and hyper gives up then, though the response has come in.
+fn unread_response(gate: &Gate) -> Option<Response> {
+    let bytes = gate.take_socket()?.unread(MAX_RESPONSE_HEAD);
+    let mut rest = bytes.as_slice();
+    loop {
+        let (response, size) = parse_response(rest)?;
+        if !response.status.is_informational() {
+            tracing::debug!(
+                status = response.status.as_u16(),
+                "Response of a connection that is gone"
+            );
+            return Some(response);
+        }
+        rest = rest.get(size..)?;
+    }
+}
+
+/// The first response head in `bytes`, and its size.
+fn parse_response(bytes: &[u8]) -> Option<(Response, usize)> {
+    let mut fields = [httparse::EMPTY_HEADER; 64];
+    let mut head = httparse::Response::new(&mut fields);
+    let httparse::Status::Complete(size) = head.parse(bytes).ok()? else {
+        return None;
+    };
+    let status = reqwest::StatusCode::from_u16(head.code?).ok()?;
+    let reason = head.reason.unwrap_or_default().to_owned();
+    let headers = head.headers.iter().filter_map(|field| {
+        let name = HeaderName::from_bytes(field.name.as_bytes()).ok()?;
+        Some((name, HeaderValue::from_bytes(field.value).ok()?))
+    });
+    let response = Response {
+        status,
+        reason,
+        headers: headers.collect(),
+        body: Bytes::new(),
+    };
+    Some((response, size))
 }
 
 async fn send(

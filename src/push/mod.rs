@@ -23,6 +23,7 @@ mod queue;
 mod runtime;
 mod settings;
 mod shared;
+mod socket;
 mod stats;
 mod status;
 mod transport;

@@ -29,6 +29,8 @@ pub struct WmsPushSink {
     /// The current connection, or the last one.
     connection: Mutex<Option<Arc<Connection>>>,
     pub(super) clock_wait: ClockWait,
+    /// The session state as it was last told: whoever is notified reads the state that the notification is about.
+    session_state: Mutex<SessionState>,
     /// PROGRESS `connect` was started and has not ended.
     connecting: AtomicBool,
 }
@@ -302,10 +304,23 @@ impl WmsPushSink {
     }
 
     pub(super) fn session_state(&self) -> SessionState {
-        self.connection()
-            .map_or(SessionState::Disconnected, |connection| {
-                connection.state().into()
-            })
+        *self
+            .session_state
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn set_session_state(&self, state: SessionState) {
+        let mut current = self
+            .session_state
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let changed = *current != state;
+        *current = state;
+        drop(current);
+        if changed {
+            self.obj().notify("session-state");
+        }
     }
 
     /// Ends PROGRESS `connect`, once.
@@ -373,9 +388,7 @@ impl StatusCallback for Callback {
             return;
         };
         let imp = element.imp();
-        if status.state != status.previous_state {
-            element.notify("session-state");
-        }
+        imp.set_session_state(status.state.into());
         bus::post_status(imp, &Report::of_status(status));
         match &status.failure {
             Some(failure) => {
