@@ -24,6 +24,7 @@
 //! | `IWMStatusCallback` | [`push::StatusCallback`]; messages on the bus |
 
 pub mod asf;
+pub mod auth;
 #[cfg(feature = "publishing-point")]
 pub mod publishing_point;
 pub mod push;

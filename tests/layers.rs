@@ -23,6 +23,23 @@ const FORBIDDEN: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "src/auth",
+        &[
+            "gst::",
+            "gst_base",
+            "glib",
+            "reqwest",
+            "tokio",
+            "std::net",
+            "Instant::now",
+            "SystemTime::now",
+            "crate::asf",
+            "crate::wmhttp",
+            "crate::push",
+            "crate::sink",
+        ],
+    ),
+    (
         "src/wmhttp",
         &[
             "gst::",
