@@ -86,6 +86,7 @@ fn no_status_is_lost_in_a_thousand_refusals() {
                 user_agent: "WMEncoder/12.0".to_owned(),
                 content_length: None,
                 remove_padding: true,
+                access: AccessConfig::default(),
             },
             timeout: Duration::from_secs(10),
             stall_timeout: Duration::from_secs(10),

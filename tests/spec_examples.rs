@@ -103,6 +103,7 @@ impl Conversation {
             user_agent: "WMEncoder/11.0.5721.5145".to_owned(),
             content_length,
             remove_padding: true,
+            access: AccessConfig::default(),
         });
         Self {
             client,

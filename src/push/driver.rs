@@ -9,14 +9,18 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::StatusCode;
 use tokio::sync::mpsc::{self, error::TrySendError};
+use tokio::task::{JoinHandle, spawn_blocking};
 use tokio::time::{Instant, sleep_until, timeout};
 
+use super::entropy::SystemEntropy;
 use super::http::notify_when_written;
 use super::queue::Content;
+use super::repeats::Repeats;
 use super::shared::Shared;
 use super::transport::{Exchange, Progress, Transport};
 use super::{Error, Failure, Phase, SessionState, Settings, WmtStatus};
-use crate::wmhttp::{self, Body, Event, Offer, PushSession, Response, Transmit};
+use crate::auth::{Credentials, Role, StepResult};
+use crate::wmhttp::{self, Body, CredentialsWanted, Event, Offer, PushSession, Response, Transmit};
 
 /// How long a server may take to refuse what it has got before the end: a short stream is over before its answer is
 /// there.
@@ -36,7 +40,7 @@ pub(super) async fn drive(
         outcome = driver.run() => Some(outcome),
     };
     driver.take_progress();
-    let phase = driver.phase;
+    let phase = driver.failing_phase();
     // The connection closes here, before anybody is told that it is closed.
     drop(driver);
     match outcome {
@@ -62,12 +66,21 @@ struct Driver<T> {
     session: PushSession,
     /// The request on its way.
     exchange: Option<Exchange>,
+    /// Something that takes its time on a thread that may block.
+    asked: Option<JoinHandle<Asked>>,
     /// Content that the session has not taken yet.
     held: Option<Content>,
+    repeats: Repeats,
     /// A body chunk that the transport has not taken yet, and since when.
     outgoing: Option<(Bytes, Instant)>,
     /// When the response has to be there.
     response_due: Option<Instant>,
+}
+
+/// What comes back from a thread that may block.
+enum Asked {
+    Credentials(Role, Option<Credentials>),
+    Computed(Role, StepResult),
 }
 
 impl<T: Transport> Driver<T> {
@@ -78,14 +91,16 @@ impl<T: Transport> Driver<T> {
         progress: mpsc::UnboundedReceiver<Progress>,
     ) -> Self {
         Self {
-            session: PushSession::new(settings.session.clone()),
+            session: PushSession::new(settings.session.clone(), SystemEntropy),
             settings,
             shared,
             transport,
             progress,
             phase: Phase::Resolve,
             exchange: None,
+            asked: None,
             held: None,
+            repeats: Repeats::default(),
             outgoing: None,
             response_due: None,
         }
@@ -100,10 +115,10 @@ impl<T: Transport> Driver<T> {
         self.session.configure_server();
         loop {
             self.offer_held();
+            self.report_events()?;
             if let Some(last) = self.transmit() {
                 return self.close(last).await;
             }
-            self.report_events();
             self.turn().await?;
         }
     }
@@ -111,8 +126,12 @@ impl<T: Transport> Driver<T> {
     /// Waits for whatever comes next and takes it in.
     async fn turn(&mut self) -> Result<(), Error> {
         let due = self.due();
-        let takes_content =
-            self.session.is_ready() && self.outgoing.is_none() && self.held.is_none();
+        let idle = self.outgoing.is_none() && self.asked.is_none() && self.held.is_none();
+        let takes_content = idle && self.session.is_ready();
+        if takes_content && let Some(content) = self.repeats.next() {
+            self.held = Some(content);
+            return Ok(());
+        }
         let body = self
             .exchange
             .as_ref()
@@ -121,36 +140,40 @@ impl<T: Transport> Driver<T> {
         tokio::select! {
             biased;
             Some(progress) = self.progress.recv() => self.handle_progress(progress),
-            response = response(&mut self.exchange) => self.handle_response(&response?)?,
+            response = response(&mut self.exchange) => return self.handle_outcome(response),
+            asked = answer(&mut self.asked) => return self.handle_asked(asked),
             () = room(body) => {}
             content = self.shared.queue.pop(), if takes_content => self.held = Some(content),
-            () = expiry(due) => return Err(self.expired()),
+            () = expiry(due) => return self.handle_expiry(),
         }
         Ok(())
     }
 
     fn offer_held(&mut self) {
-        self.held = match self.held.take() {
-            Some(Content::Header(header)) => match self.session.start_streaming(header) {
-                Offer::Held(header) => Some(Content::Header(header)),
-                Offer::Taken => None,
-            },
-            Some(Content::DataUnit(packet)) => match self.session.data_unit(packet) {
-                Offer::Held(packet) => Some(Content::DataUnit(packet)),
-                Offer::Taken => {
-                    self.enter(Phase::Push);
-                    None
-                }
-            },
-            Some(Content::EndOfStream(reason)) => {
-                self.enter(Phase::End);
-                match self.session.end_of_stream(reason) {
-                    Offer::Held(reason) => Some(Content::EndOfStream(reason)),
-                    Offer::Taken => None,
-                }
-            }
-            None => None,
+        let Some(content) = self.held.take() else {
+            return;
         };
+        let kept = content.clone();
+        let held = match content {
+            Content::Header(header) => {
+                held(self.session.start_streaming(header)).map(Content::Header)
+            }
+            Content::DataUnit(packet) => {
+                held(self.session.data_unit(packet)).map(Content::DataUnit)
+            }
+            Content::EndOfStream(reason) => {
+                self.enter(Phase::End);
+                held(self.session.end_of_stream(reason)).map(Content::EndOfStream)
+            }
+        };
+        if held.is_some() {
+            self.held = held;
+            return;
+        }
+        if matches!(kept, Content::DataUnit(_)) {
+            self.enter(Phase::Push);
+        }
+        self.repeats.keep(kept);
     }
 
     /// Hands over what the session wants sent, as far as the transport takes it; returns the last bytes when it is them.
@@ -158,16 +181,22 @@ impl<T: Transport> Driver<T> {
         if let Some((chunk, since)) = self.outgoing.take() {
             self.send_chunk(chunk, since);
         }
-        while self.outgoing.is_none() {
+        while self.outgoing.is_none() && self.asked.is_none() {
+            if self.session.owes_request() && !self.transport.connection_stands() {
+                self.session.connection_lost();
+            }
             match self.session.poll_transmit()? {
                 Transmit::Request(request) => {
                     tracing::debug!(url = %request.url, body = ?request.body, "Request");
                     let streams = matches!(request.body, Body::PushStart { .. });
                     self.response_due = (!streams).then(|| Instant::now() + self.settings.timeout);
-                    self.exchange = Some(self.transport.start(request));
+                    self.exchange = Some(self.transport.start(*request));
                 }
                 Transmit::Body(chunk) => self.send_chunk(chunk, Instant::now()),
                 Transmit::Close(last) => return Some(last),
+                Transmit::Compute(role, step) => {
+                    self.asked = Some(spawn_blocking(move || Asked::Computed(role, step.run())));
+                }
             }
         }
         None
@@ -254,15 +283,46 @@ impl<T: Transport> Driver<T> {
         }
     }
 
-    fn handle_response(&mut self, response: &Response) -> Result<(), Error> {
-        tracing::debug!(status = response.status.as_u16(), reason = %response.reason, "Response");
+    /// The response, or the loss of the connection.
+    fn handle_outcome(&mut self, outcome: Result<Response, Error>) -> Result<(), Error> {
         self.response_due = None;
         // Drops the body with it, which ends the request if it still flows.
         self.exchange = None;
-        Ok(self.session.handle_response(response)?)
+        let response = match outcome {
+            Ok(response) => response,
+            Err(_) if self.session.handle_silence() => return Ok(()),
+            Err(error) => return Err(error),
+        };
+        tracing::debug!(status = response.status.as_u16(), reason = %response.reason, "Response");
+        let handled = self.session.handle_response(&response);
+        if handled.is_err() && response.status == StatusCode::PROXY_AUTHENTICATION_REQUIRED {
+            self.phase = Phase::Proxy;
+        }
+        Ok(handled?)
     }
 
-    fn report_events(&mut self) {
+    fn handle_asked(&mut self, asked: Option<Asked>) -> Result<(), Error> {
+        self.asked = None;
+        match asked {
+            Some(Asked::Credentials(role, credentials)) => {
+                self.session.provide(role, credentials)?
+            }
+            Some(Asked::Computed(role, result)) => self.session.resume(role, result),
+            None => return Err(Error::Lost("asking for credentials has failed".to_owned())),
+        }
+        Ok(())
+    }
+
+    fn handle_expiry(&mut self) -> Result<(), Error> {
+        if self.outgoing.is_none() && self.session.handle_silence() {
+            self.response_due = None;
+            self.exchange = None;
+            return Ok(());
+        }
+        Err(self.expired())
+    }
+
+    fn report_events(&mut self) -> Result<(), Error> {
         self.shared.counters.update(self.session.counters());
         while let Some(event) = self.session.poll_event() {
             match event {
@@ -271,17 +331,38 @@ impl<T: Transport> Driver<T> {
                     self.shared.opened(server);
                     self.enter(Phase::Start);
                 }
-                Event::PushStartSent if self.shared.reporter.state() == SessionState::Connected => {
-                    tracing::info!("Streaming");
-                    self.shared
-                        .reporter
-                        .status(WmtStatus::Started, SessionState::Streaming);
+                Event::PushStartSent => {
+                    self.repeats.clear();
+                    self.shared.started();
                 }
-                Event::PushStartSent | Event::PushStartCompleted => {
-                    tracing::debug!(?event, "PushStart")
+                Event::PushStartRepeated => {
+                    tracing::debug!("PushStart goes again");
+                    self.outgoing = None;
+                    self.repeats.repeat(self.held.take())?;
                 }
-                Event::SessionEnded => {}
+                Event::Authenticating => self.enter(Phase::Authenticate),
+                Event::CredentialsWanted(wanted) => self.ask(wanted),
+                Event::PushStartCompleted | Event::SessionEnded => tracing::debug!(?event, "Event"),
             }
+        }
+        Ok(())
+    }
+
+    /// Asks the application, for as long as it takes.
+    fn ask(&mut self, wanted: CredentialsWanted) {
+        let shared = self.shared.clone();
+        self.asked = Some(spawn_blocking(move || {
+            let credentials = shared.reporter.acquire_credentials(&wanted);
+            Asked::Credentials(wanted.role, credentials)
+        }));
+    }
+
+    /// The phase that a failure has now: where there is a proxy, it is the proxy that is connected to.
+    fn failing_phase(&self) -> Phase {
+        let proxied = self.settings.session.access.proxy.is_some();
+        match self.phase {
+            Phase::Resolve | Phase::Connect if proxied => Phase::Proxy,
+            phase => phase,
         }
     }
 
@@ -338,6 +419,14 @@ async fn response(exchange: &mut Option<Exchange>) -> Result<Response, Error> {
     }
 }
 
+/// What was asked on another thread; for ever when nothing was. `None`: that thread has failed.
+async fn answer(asked: &mut Option<JoinHandle<Asked>>) -> Option<Asked> {
+    match asked {
+        Some(asked) => asked.await.ok(),
+        None => pending().await,
+    }
+}
+
 /// Until the body takes another chunk, or will never.
 async fn room(body: Option<mpsc::Sender<Bytes>>) {
     match body {
@@ -350,5 +439,12 @@ async fn expiry(due: Option<Instant>) {
     match due {
         Some(due) => sleep_until(due).await,
         None => pending().await,
+    }
+}
+
+fn held<C>(offer: Offer<C>) -> Option<C> {
+    match offer {
+        Offer::Held(content) => Some(content),
+        Offer::Taken => None,
     }
 }

@@ -8,6 +8,7 @@ use http::StatusCode;
 
 use super::Phase;
 use crate::asf;
+use crate::auth::Denied;
 use crate::wmhttp::{self, HResult};
 
 /// Why a push failed, and when.
@@ -58,15 +59,26 @@ impl Failure {
     /// What the SDK's callback would be given.
     pub fn hresult(&self) -> HResult {
         match &self.error {
+            Error::Unresolvable(_) if self.phase == Phase::Proxy => HResult::NS_E_PROXY_NOT_FOUND,
             Error::Unresolvable(_) => HResult::NS_E_SERVER_NOT_FOUND,
+            Error::CannotConnect { .. } if self.phase == Phase::Proxy => {
+                HResult::NS_E_CANNOT_CONNECT_TO_PROXY
+            }
             Error::CannotConnect { .. } => HResult::NS_E_PUSH_CANNOTCONNECT,
+            Error::ConnectTimeout(_) if self.phase == Phase::Proxy => {
+                HResult::NS_E_PROXY_CONNECT_TIMEOUT
+            }
             Error::ConnectTimeout(_) if self.phase == Phase::Resolve => {
                 HResult::NS_E_SERVER_DNS_TIMEOUT
             }
             Error::ConnectTimeout(_) => HResult::NS_E_CONNECT_TIMEOUT,
             Error::ResponseTimeout(_) => HResult::NS_E_TIMEOUT,
             Error::BadResponse(_) => HResult::NS_E_BAD_SYNTAX_IN_SERVER_RESPONSE,
-            Error::Protocol(wmhttp::Error::Refused { status, .. }) => HResult::from_status(*status),
+            Error::Protocol(
+                wmhttp::Error::Refused { status, .. } | wmhttp::Error::Denied { status, .. },
+            ) => HResult::from_status(*status),
+            Error::Protocol(wmhttp::Error::InvalidRedirect) => HResult::NS_E_INVALID_REDIRECT,
+            Error::Protocol(wmhttp::Error::TooManyHops) => HResult::NS_E_TOO_MANY_HOPS,
             Error::Protocol(
                 wmhttp::Error::IncompatibleServer { .. } | wmhttp::Error::NotAnEncoder,
             ) => HResult::NS_E_INCOMPATIBLE_PUSH_SERVER,
@@ -90,6 +102,10 @@ impl Failure {
             Error::ResponseTimeout(_) => "response-timeout",
             Error::BadResponse(_) => "bad-response",
             Error::Protocol(wmhttp::Error::Refused { .. }) => "refused",
+            Error::Protocol(wmhttp::Error::Denied { .. }) => "denied",
+            Error::Protocol(wmhttp::Error::InvalidRedirect | wmhttp::Error::TooManyHops) => {
+                "redirection"
+            }
             Error::Protocol(wmhttp::Error::IncompatibleServer { .. }) => "incompatible-server",
             Error::Protocol(wmhttp::Error::NotAnEncoder) => "not-an-encoder",
             Error::Protocol(_) => "ended-by-server",
@@ -106,7 +122,10 @@ impl Failure {
     /// The HTTP status that ended it, if one did.
     pub fn http_status(&self) -> Option<(StatusCode, &str)> {
         match &self.error {
-            Error::Protocol(wmhttp::Error::Refused { status, reason }) => Some((*status, reason)),
+            Error::Protocol(
+                wmhttp::Error::Refused { status, reason }
+                | wmhttp::Error::Denied { status, reason, .. },
+            ) => Some((*status, reason)),
             _ => None,
         }
     }
@@ -122,7 +141,11 @@ impl Failure {
             Error::ResponseTimeout(_) => {
                 "Something accepts connections there but does not answer; check the port and whatever stands between."
             }
+            Error::Protocol(wmhttp::Error::Denied { denied, .. }) => denial_hint(denied),
             Error::Protocol(wmhttp::Error::Refused { status, .. }) => status_hint(*status),
+            Error::Protocol(wmhttp::Error::InvalidRedirect | wmhttp::Error::TooManyHops) => {
+                "Use the location that the server redirects to."
+            }
             Error::BadResponse(_)
             | Error::Protocol(
                 wmhttp::Error::IncompatibleServer { .. } | wmhttp::Error::NotAnEncoder,
@@ -156,6 +179,18 @@ fn input_hresult(error: &asf::Error) -> HResult {
         asf::Error::PacketSizesDiffer { .. } => HResult::ASF_E_UNKNOWNPACKETSIZE,
         asf::Error::PacketSize { .. } => HResult::ASF_E_PACKETCONTENTTOOLARGE,
         _ => HResult::ASF_E_INVALIDHEADER,
+    }
+}
+
+fn denial_hint(denied: &Denied) -> &'static str {
+    match denied {
+        Denied::WrongCredentials => {
+            "Check user-id and user-pw (proxy-id and proxy-pw for a proxy), and whether the account may push."
+        }
+        Denied::NoCredentials => "Set user-id and user-pw (proxy-id and proxy-pw for a proxy).",
+        _ => {
+            "Allow a scheme that is offered: auth-methods, and for Basic in the clear allow-cleartext-auth."
+        }
     }
 }
 

@@ -15,8 +15,8 @@ use std::fmt;
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -26,7 +26,7 @@ use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::header::{HeaderName, HeaderValue};
 use reqwest::{Client, Version};
 use tokio::sync::{mpsc, oneshot};
-use url::Host;
+use url::{Host, Url};
 
 use super::Error;
 use super::gate::{Gate, GateClosed};
@@ -45,7 +45,14 @@ const RESPONSE_BODY_TIMEOUT: Duration = Duration::from_millis(300);
 /// Sends requests with reqwest.
 pub(super) struct HttpTransport {
     client: Client,
+    /// The proxy that `client` goes through.
+    proxy: Option<Url>,
     gate: Gate,
+    options: Options,
+}
+
+/// What every client is made with.
+struct Options {
     stall_timeout: Duration,
     progress: mpsc::UnboundedSender<Progress>,
 }
@@ -62,36 +69,50 @@ impl HttpTransport {
         progress: mpsc::UnboundedSender<Progress>,
     ) -> Result<Self, Error> {
         let gate = Gate::new(progress.clone());
-        Ok(Self {
-            client: client(&gate, stall_timeout, &progress)?,
-            gate,
+        let options = Options {
             stall_timeout,
             progress,
+        };
+        Ok(Self {
+            client: client(&gate, &options, None)?,
+            proxy: None,
+            gate,
+            options,
         })
     }
 
     /// Makes way for a new connection. The old one may still be in the pool, though it is closed: the pool goes.
-    fn reconnect(&mut self, request: &Request) {
-        if let Ok(client) = client(&self.gate, self.stall_timeout, &self.progress) {
-            self.client = client;
-        }
+    fn reconnect(&mut self, request: &Request) -> Result<(), Error> {
+        self.client = client(&self.gate, &self.options, request.proxy.as_ref())?;
+        self.proxy.clone_from(&request.proxy);
         self.gate.permit();
-        if !matches!(request.url.host(), Some(Host::Domain(_))) {
-            let _ = self.progress.send(Progress::Resolved);
+        let peer = request.proxy.as_ref().unwrap_or(&request.url);
+        if !matches!(peer.host(), Some(Host::Domain(_))) {
+            let _ = self.options.progress.send(Progress::Resolved);
         }
+        Ok(())
     }
 }
 
 impl Transport for HttpTransport {
+    fn connection_stands(&self) -> bool {
+        self.gate.connection_stands()
+    }
+
     fn start(&mut self, request: Request) -> Exchange {
-        if !self.gate.connection_stands() {
-            self.reconnect(&request);
-        }
+        let reusable = !request.fresh && request.proxy == self.proxy && self.connection_stands();
+        let ready = if reusable {
+            Ok(())
+        } else {
+            self.reconnect(&request)
+        };
         let (body, sender) = Source::new(&request.body);
-        let (client, gate, stall_timeout) =
-            (self.client.clone(), self.gate.clone(), self.stall_timeout);
-        let response =
-            async move { exchange(&client, &gate, &request, &body, stall_timeout).await };
+        let (client, gate) = (self.client.clone(), self.gate.clone());
+        let stall_timeout = self.options.stall_timeout;
+        let response = async move {
+            ready?;
+            exchange(&client, &gate, &request, &body, stall_timeout).await
+        };
         Exchange {
             response: Box::pin(response),
             body: sender,
@@ -99,15 +120,12 @@ impl Transport for HttpTransport {
     }
 }
 
-fn client(
-    gate: &Gate,
-    stall_timeout: Duration,
-    progress: &mpsc::UnboundedSender<Progress>,
-) -> Result<Client, Error> {
+fn client(gate: &Gate, options: &Options, proxy: Option<&Url>) -> Result<Client, Error> {
+    let unusable = |error: reqwest::Error| Error::Lost(root_cause(&error).to_string());
     let resolver = SystemResolver {
-        progress: progress.clone(),
+        progress: options.progress.clone(),
     };
-    Client::builder()
+    let mut builder = Client::builder()
         .http1_only()
         .http1_title_case_headers()
         .no_proxy()
@@ -117,11 +135,13 @@ fn client(
         .pool_max_idle_per_host(1)
         .pool_idle_timeout(None)
         .tcp_nodelay(true)
-        .tcp_user_timeout(stall_timeout)
+        .tcp_user_timeout(options.stall_timeout)
         .dns_resolver(Arc::new(resolver))
-        .connector_layer(gate.clone())
-        .build()
-        .map_err(|error| Error::Lost(root_cause(&error).to_string()))
+        .connector_layer(gate.clone());
+    if let Some(proxy) = proxy {
+        builder = builder.proxy(reqwest::Proxy::all(proxy.clone()).map_err(unusable)?);
+    }
+    builder.build().map_err(unusable)
 }
 
 async fn exchange(
@@ -145,8 +165,8 @@ async fn exchange(
         Err(error) => return unread_response(gate).ok_or_else(|| classify(&error, stall_timeout)),
     };
     let reusable = keeps_alive(&response);
-    // A refusal that comes while the body flows has to stop it at once.
-    let wanted = response.status().is_success() || matches!(body, Source::Fixed(_));
+    // A response that comes while the body flows has to stop it at once.
+    let wanted = body.is_complete();
     let (response, complete) = read(response, wanted).await;
     if reusable && complete {
         connection.keep();
@@ -296,16 +316,20 @@ pub(super) fn notify_when_written(last: Bytes) -> (Bytes, impl Future<Output = (
 /// Where the body of a request comes from. It outlives an attempt that found no connection.
 enum Source {
     Fixed(Bytes),
-    Packets(Arc<Mutex<mpsc::Receiver<Bytes>>>),
+    Packets(Arc<Mutex<PacketSource>>),
 }
 
 impl Source {
     fn new(body: &Body) -> (Self, Option<mpsc::Sender<Bytes>>) {
         match body {
             Body::PushSetup(bytes) => (Self::Fixed(bytes.clone()), None),
-            Body::PushStart { .. } => {
+            Body::PushStart { content_length } => {
                 let (sender, receiver) = mpsc::channel(BODY_CHUNKS);
-                (Self::Packets(Arc::new(Mutex::new(receiver))), Some(sender))
+                let source = PacketSource {
+                    receiver,
+                    remaining: *content_length,
+                };
+                (Self::Packets(Arc::new(Mutex::new(source))), Some(sender))
             }
         }
     }
@@ -313,19 +337,42 @@ impl Source {
     fn to_body(&self) -> reqwest::Body {
         match self {
             Self::Fixed(bytes) => bytes.clone().into(),
-            Self::Packets(receiver) => reqwest::Body::wrap_stream(Packets(receiver.clone())),
+            Self::Packets(packets) => reqwest::Body::wrap_stream(Packets(packets.clone())),
+        }
+    }
+
+    /// Whether all of it has been handed over.
+    fn is_complete(&self) -> bool {
+        match self {
+            Self::Fixed(_) => true,
+            Self::Packets(packets) => lock(packets).remaining == 0,
         }
     }
 }
 
-struct Packets(Arc<Mutex<mpsc::Receiver<Bytes>>>);
+/// The packets of a PushStart, as they come.
+struct PacketSource {
+    receiver: mpsc::Receiver<Bytes>,
+    /// Bytes of the body that have not been handed over.
+    remaining: u64,
+}
+
+fn lock(packets: &Mutex<PacketSource>) -> MutexGuard<'_, PacketSource> {
+    packets.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+struct Packets(Arc<Mutex<PacketSource>>);
 
 impl Stream for Packets {
     type Item = io::Result<Bytes>;
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let mut receiver = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        receiver.poll_recv(cx).map(|chunk| chunk.map(Ok))
+        let mut source = lock(&self.0);
+        let chunk = ready!(source.receiver.poll_recv(cx));
+        if let Some(chunk) = &chunk {
+            source.remaining = source.remaining.saturating_sub(chunk.len() as u64);
+        }
+        Poll::Ready(chunk.map(Ok))
     }
 }
 

@@ -16,10 +16,12 @@
 
 mod connection;
 mod driver;
+mod entropy;
 mod error;
 mod gate;
 mod http;
 mod queue;
+mod repeats;
 mod runtime;
 mod settings;
 mod shared;

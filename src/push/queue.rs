@@ -23,7 +23,7 @@ pub(super) enum Content {
 }
 
 impl Content {
-    fn bytes(&self) -> usize {
+    pub(super) fn bytes(&self) -> usize {
         match self {
             Self::Header(header) => header.as_bytes().len(),
             Self::DataUnit(packet) => packet.len(),

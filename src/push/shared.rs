@@ -44,11 +44,22 @@ impl Shared {
         self.disconnect.notified().await;
     }
 
-    /// PushSetup succeeded.
+    /// PushSetup succeeded; what happens once, however often it is sent.
     pub(super) fn opened(&self, server: String) {
         self.counters.opened(server);
-        self.reporter
-            .status(WmtStatus::Opened, SessionState::Connected);
+        if self.reporter.state() == SessionState::Connecting {
+            self.reporter
+                .status(WmtStatus::Opened, SessionState::Connected);
+        }
+    }
+
+    /// PushStart was sent; what happens once as well.
+    pub(super) fn started(&self) {
+        if self.reporter.state() == SessionState::Connected {
+            tracing::info!("Streaming");
+            self.reporter
+                .status(WmtStatus::Started, SessionState::Streaming);
+        }
     }
 
     /// The push has failed. Only the first failure counts.

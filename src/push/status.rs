@@ -6,7 +6,8 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::Failure;
-use crate::wmhttp::HResult;
+use crate::auth::Credentials;
+use crate::wmhttp::{CredentialsWanted, HResult};
 
 /// The `WMT_STATUS` values of the Windows Media Format SDK that a push sink reports.
 ///
@@ -76,6 +77,10 @@ pub enum Phase {
     Resolve,
     /// Connecting to it.
     Connect,
+    /// Answering a challenge.
+    Authenticate,
+    /// Getting through the proxy.
+    Proxy,
     /// PushSetup.
     Setup,
     /// PushStart, until data flows.
@@ -92,7 +97,8 @@ impl Phase {
         match self {
             Self::Resolve => "resolve",
             Self::Connect => "connect",
-            Self::Setup => "setup",
+            Self::Proxy => "proxy",
+            Self::Setup | Self::Authenticate => "setup",
             Self::Start => "start",
             Self::Push => "push",
             Self::End => "end",
@@ -122,6 +128,12 @@ pub trait StatusCallback: Send + Sync + 'static {
 
     /// `IWMStatusCallback::OnStatus`
     fn on_status(&self, status: &Status);
+
+    /// `IWMCredentialCallback::AcquireCredentials`: called on a thread of its own, which it may block. `None` gives up.
+    fn acquire_credentials(&self, wanted: &CredentialsWanted) -> Option<Credentials> {
+        let _ = wanted;
+        None
+    }
 }
 
 /// Keeps the session state and hands reports out in order, never holding a lock while it calls back: the callback may
@@ -151,6 +163,10 @@ impl Reporter {
             callback,
             inner: Mutex::default(),
         }
+    }
+
+    pub(super) fn acquire_credentials(&self, wanted: &CredentialsWanted) -> Option<Credentials> {
+        self.callback.acquire_credentials(wanted)
     }
 
     pub(super) fn state(&self) -> SessionState {

@@ -17,6 +17,9 @@ pub(super) const BODY_CHUNKS: usize = 64;
 
 /// Sends requests, one after the other, over one connection for as long as it lasts.
 pub(super) trait Transport: Send {
+    /// Whether the next request can go on the connection of the last.
+    fn connection_stands(&self) -> bool;
+
     /// Begins a request. The one before it must be over, or dropped.
     fn start(&mut self, request: Request) -> Exchange;
 }

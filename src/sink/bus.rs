@@ -7,8 +7,8 @@ use gst::subclass::prelude::*;
 
 use super::SessionState;
 use super::imp::WmsPushSink;
+use super::location::SettingsError;
 use super::log::CAT;
-use super::settings::SettingsError;
 use crate::push::{self, Failure, Phase, Status, WmtStatus};
 use crate::wmhttp::{self, HResult};
 
@@ -206,12 +206,10 @@ fn post_warning(
 fn words(imp: &WmsPushSink, failure: &Failure) -> (String, String) {
     let location = imp.shown_location();
     let text = match failure.phase {
-        Phase::Resolve | Phase::Connect | Phase::Setup => {
-            format!("Cannot push to {location}: {failure}.")
-        }
         Phase::Start | Phase::Push | Phase::End => {
             format!("The push to {location} has failed: {failure}.")
         }
+        _ => format!("Cannot push to {location}: {failure}."),
     };
     let (phase, hresult, hint) = (failure.phase.name(), failure.hresult(), failure.hint());
     let debug = format!("{hint} (phase {phase}, {hresult}: {})", hresult.meaning());
@@ -232,13 +230,15 @@ fn gerror(failure: &Failure, text: &str) -> glib::Error {
 fn resource_error(failure: &Failure) -> gst::ResourceError {
     use gst::ResourceError as Code;
     let other = match failure.phase {
-        Phase::Resolve | Phase::Connect | Phase::Setup => Code::OpenWrite,
         Phase::Start | Phase::Push | Phase::End => Code::Write,
+        _ => Code::OpenWrite,
     };
     match &failure.error {
-        push::Error::Unresolvable(_) => Code::NotFound,
+        push::Error::Unresolvable(_) if failure.phase != Phase::Proxy => Code::NotFound,
         push::Error::ConnectTimeout(_) if failure.phase == Phase::Resolve => Code::NotFound,
-        push::Error::Protocol(wmhttp::Error::Refused { status, .. }) => match status.as_u16() {
+        push::Error::Protocol(
+            wmhttp::Error::Refused { status, .. } | wmhttp::Error::Denied { status, .. },
+        ) => match status.as_u16() {
             401 | 403 | 407 => Code::NotAuthorized,
             404 | 410 => Code::NotFound,
             409 | 423 | 503 => Code::Busy,

@@ -4,21 +4,27 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
+use glib::subclass::Signal;
 use gst::prelude::*;
 use gst::subclass::prelude::*;
 use gst_base::prelude::*;
 use gst_base::subclass::prelude::*;
 use once_cell::sync::Lazy;
 
-use super::SessionState;
 use super::bus::{self, Report};
 use super::clock_wait::ClockWait;
+use super::location::{Location, SettingsError};
 use super::log::{self, CAT};
 use super::properties;
-use super::settings::{Location, Settings, SettingsError};
+use super::settings::Settings;
 use super::times::without_buffer_times;
 use super::writer::Stream;
+use super::{CredentialFlags, SessionState};
+use crate::auth::{Credentials, Role};
 use crate::push::{Connection, Error, Phase, Status, StatusCallback, WmtStatus};
+use crate::wmhttp::{CredentialsWanted, HResult};
+
+const ACQUIRE_CREDENTIALS: &str = "acquire-credentials";
 
 /// `wmspushsink`: a writer of ASF in front of a [`Connection`].
 #[derive(Default)]
@@ -52,6 +58,23 @@ impl ObjectImpl for WmsPushSink {
         self.parent_constructed();
         // A packet is handed over in no time; a live pipeline needs no latency for it.
         self.obj().set_processing_deadline(gst::ClockTime::ZERO);
+    }
+
+    fn signals() -> &'static [Signal] {
+        static SIGNALS: Lazy<Vec<Signal>> = Lazy::new(|| {
+            let acquire_credentials = Signal::builder(ACQUIRE_CREDENTIALS)
+                .param_types([
+                    String::static_type(),
+                    String::static_type(),
+                    String::static_type(),
+                    CredentialFlags::static_type(),
+                    u32::static_type(),
+                ])
+                .return_type::<Option<gst::Structure>>()
+                .run_last();
+            vec![acquire_credentials.build()]
+        });
+        SIGNALS.as_ref()
     }
 
     fn properties() -> &'static [glib::ParamSpec] {
@@ -213,7 +236,7 @@ impl URIHandlerImpl for WmsPushSink {
             };
             return Err(glib::Error::new(code, &error.to_string()));
         }
-        self.settings().location = Some(location);
+        self.settings().set_location(Some(uri));
         Ok(())
     }
 }
@@ -363,6 +386,13 @@ fn stream_header(caps: &gst::Caps) -> Option<Bytes> {
     (!header.is_empty()).then(|| header.into())
 }
 
+/// The user and password that a handler of `acquire-credentials` answers.
+fn credentials(answer: &gst::StructureRef) -> Option<Credentials> {
+    let user = answer.get::<String>("user").ok()?;
+    let password = answer.get::<String>("password").unwrap_or_default();
+    Some(Credentials::new(user, password))
+}
+
 /// What the connection reports goes on the bus.
 struct Callback(glib::WeakRef<super::WmsPushSink>);
 
@@ -376,7 +406,8 @@ impl StatusCallback for Callback {
             Phase::Resolve => "Resolving the server's name",
             Phase::Connect => "Connecting to the server",
             Phase::Setup => "Setting up the publishing point",
-            Phase::Start | Phase::Push | Phase::End => return,
+            Phase::Authenticate => "Authenticating",
+            Phase::Proxy | Phase::Start | Phase::Push | Phase::End => return,
         };
         if imp.connecting.load(Ordering::Acquire) {
             bus::post_progress(imp, gst::ProgressType::Continue, text);
@@ -400,5 +431,28 @@ impl StatusCallback for Callback {
             }
             None => {}
         }
+    }
+
+    fn acquire_credentials(&self, wanted: &CredentialsWanted) -> Option<Credentials> {
+        let element = self.0.upgrade()?;
+        let request = &wanted.request;
+        let mut flags = CredentialFlags::empty();
+        flags.set(CredentialFlags::PROXY, wanted.role == Role::Proxy);
+        flags.set(CredentialFlags::CLEAR_TEXT, request.clear_text);
+        let hresult = match &request.previous_user {
+            Some(_) => HResult::NS_E_SERVER_ACCESSDENIED,
+            None => HResult::S_OK,
+        };
+        let answer = element.emit_by_name::<Option<gst::Structure>>(
+            ACQUIRE_CREDENTIALS,
+            &[
+                &request.realm,
+                &wanted.site,
+                &request.previous_user,
+                &flags,
+                &hresult.0,
+            ],
+        );
+        answer.as_deref().and_then(credentials)
     }
 }

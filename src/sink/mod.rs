@@ -4,9 +4,12 @@
 
 use glib::prelude::*;
 
+use crate::auth::{Scheme, Schemes};
+
 mod bus;
 mod clock_wait;
 mod imp;
+mod location;
 mod log;
 mod pacing;
 mod properties;
@@ -51,6 +54,49 @@ pub enum SessionState {
     /// The push has failed.
     #[enum_value(name = "Failed", nick = "failed")]
     Failed,
+}
+
+/// The schemes that may be used: the type of the property `auth-methods`.
+#[glib::flags(name = "GstWmsPushAuthMethods")]
+pub enum AuthMethods {
+    /// Negotiate: NTLM, or Kerberos where it is built in.
+    #[flags_value(name = "Negotiate", nick = "negotiate")]
+    NEGOTIATE = 1 << 0,
+    /// NTLM
+    #[flags_value(name = "NTLM", nick = "ntlm")]
+    NTLM = 1 << 1,
+    /// Digest
+    #[flags_value(name = "Digest", nick = "digest")]
+    DIGEST = 1 << 2,
+    /// Basic, over TLS, or with `allow-cleartext-auth`.
+    #[flags_value(name = "Basic", nick = "basic")]
+    BASIC = 1 << 3,
+}
+
+impl AuthMethods {
+    fn schemes(self) -> Schemes {
+        let schemes = [
+            (Self::NEGOTIATE, Scheme::Negotiate),
+            (Self::NTLM, Scheme::Ntlm),
+            (Self::DIGEST, Scheme::Digest),
+            (Self::BASIC, Scheme::Basic),
+        ];
+        let allowed = schemes
+            .into_iter()
+            .filter(|(method, _)| self.contains(*method));
+        allowed.fold(Schemes::NONE, |schemes, (_, scheme)| schemes.with(scheme))
+    }
+}
+
+/// What an application should know when it is asked for credentials: an argument of `acquire-credentials`.
+#[glib::flags(name = "GstWmsPushCredentialFlags")]
+pub enum CredentialFlags {
+    /// A proxy wants them.
+    #[flags_value(name = "For a proxy", nick = "proxy")]
+    PROXY = 1 << 0,
+    /// They would go over the wire unencrypted.
+    #[flags_value(name = "Sent in the clear", nick = "clear-text")]
+    CLEAR_TEXT = 1 << 1,
 }
 
 pub(crate) fn register(plugin: &gst::Plugin) -> Result<(), glib::BoolError> {

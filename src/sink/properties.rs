@@ -4,10 +4,9 @@
 
 use gst::prelude::*;
 
-use super::SessionState;
-use super::settings::{
-    DEFAULT_EOS_TIMEOUT, DEFAULT_STALL_TIMEOUT, DEFAULT_TIMEOUT, Location, Settings,
-};
+use super::location::{Location, ProxyUrl};
+use super::settings::{DEFAULT_EOS_TIMEOUT, DEFAULT_STALL_TIMEOUT, DEFAULT_TIMEOUT, Settings};
+use super::{AuthMethods, SessionState};
 
 /// Takes the value of a property that can be written; GObject has checked its name, type and range.
 pub(super) fn set(settings: &mut Settings, name: &str, value: &glib::Value) {
@@ -15,7 +14,7 @@ pub(super) fn set(settings: &mut Settings, name: &str, value: &glib::Value) {
     let number = || value.get().unwrap_or_default();
     let text = || value.get::<Option<String>>().unwrap_or_default();
     match name {
-        "location" => settings.location = text().as_deref().map(Location::new),
+        "location" => settings.set_location(text().as_deref()),
         "template-url" => settings.template_url = text(),
         "auto-destroy" => settings.auto_destroy = flag(),
         "user-agent" => {
@@ -24,6 +23,16 @@ pub(super) fn set(settings: &mut Settings, name: &str, value: &glib::Value) {
         "timeout" => settings.timeout = number(),
         "stall-timeout" => settings.stall_timeout = number(),
         "eos-timeout" => settings.eos_timeout = number(),
+        "user-id" => settings.user.id = text(),
+        "user-pw" => settings.user.password = text(),
+        "auth-methods" => {
+            settings.auth_methods = value.get().unwrap_or_else(|_| AuthMethods::all());
+        }
+        "allow-cleartext-auth" => settings.allow_cleartext_auth = flag(),
+        "proxy" => settings.set_proxy(text().as_deref()),
+        "proxy-id" => settings.proxy_user.id = text(),
+        "proxy-pw" => settings.proxy_user.password = text(),
+        "content-length" => settings.content_length = number(),
         "remove-padding" => settings.remove_padding = flag(),
         "live-header" => settings.live_header = flag(),
         _ => debug_assert!(false, "{name} cannot be written"),
@@ -40,6 +49,12 @@ pub(super) fn get(settings: &Settings, name: &str) -> glib::Value {
         "timeout" => settings.timeout.to_value(),
         "stall-timeout" => settings.stall_timeout.to_value(),
         "eos-timeout" => settings.eos_timeout.to_value(),
+        "user-id" => settings.user.id.to_value(),
+        "auth-methods" => settings.auth_methods.to_value(),
+        "allow-cleartext-auth" => settings.allow_cleartext_auth.to_value(),
+        "proxy" => settings.proxy.as_ref().map(ProxyUrl::shown).to_value(),
+        "proxy-id" => settings.proxy_user.id.to_value(),
+        "content-length" => settings.content_length.to_value(),
         "remove-padding" => settings.remove_padding.to_value(),
         "live-header" => settings.live_header.to_value(),
         _ => {
@@ -55,6 +70,16 @@ fn milliseconds(name: &str, nick: &str, blurb: &str, default: u32) -> glib::Para
         .nick(nick)
         .blurb(blurb)
         .default_value(default)
+        .mutable_ready()
+        .build()
+}
+
+/// A secret: it can be set, and never read.
+fn password(name: &str, nick: &str, blurb: &str) -> glib::ParamSpec {
+    glib::ParamSpecString::builder(name)
+        .nick(nick)
+        .blurb(blurb)
+        .flags(glib::ParamFlags::WRITABLE)
         .mutable_ready()
         .build()
 }
@@ -101,6 +126,40 @@ pub(super) fn specs() -> Vec<glib::ParamSpec> {
             "Longest wait at EOS until all data is on the wire, in milliseconds",
             DEFAULT_EOS_TIMEOUT,
         ),
+        glib::ParamSpecString::builder("user-id")
+            .nick("User")
+            .blurb("User for the server, as user, DOMAIN\\user or user@REALM")
+            .mutable_ready()
+            .build(),
+        password("user-pw", "Password", "Password for the server"),
+        glib::ParamSpecFlags::builder::<AuthMethods>("auth-methods")
+            .nick("Authentication methods")
+            .blurb("Authentication schemes that may be used, the strongest that is offered first")
+            .default_value(AuthMethods::all())
+            .mutable_ready()
+            .build(),
+        glib::ParamSpecBoolean::builder("allow-cleartext-auth")
+            .nick("Allow cleartext authentication")
+            .blurb("Whether Basic may send the password over a connection that is not encrypted")
+            .mutable_ready()
+            .build(),
+        glib::ParamSpecString::builder("proxy")
+            .nick("Proxy")
+            .blurb("URL of the HTTP proxy; not set: http_proxy, https_proxy and no_proxy; empty: none")
+            .mutable_ready()
+            .build(),
+        glib::ParamSpecString::builder("proxy-id")
+            .nick("Proxy user")
+            .blurb("User for the proxy")
+            .mutable_ready()
+            .build(),
+        password("proxy-pw", "Proxy password", "Password for the proxy"),
+        glib::ParamSpecUInt::builder("content-length")
+            .nick("Content length (bytes)")
+            .blurb("Body size of each PushStart in bytes, raised to the least that the protocol allows; 0 = as it says")
+            .maximum(i32::MAX.unsigned_abs())
+            .mutable_ready()
+            .build(),
         glib::ParamSpecBoolean::builder("remove-padding")
             .nick("Remove padding")
             .blurb("Whether ASF Padding Data is left out, as the protocol recommends")

@@ -2,13 +2,14 @@
 
 //! The properties as the element keeps them, and what a push makes of them.
 
-use std::fmt;
 use std::time::Duration;
 
-use url::{ParseError, Url};
+use url::Url;
 
+use super::AuthMethods;
+use super::location::{Account, Location, ProxyUrl, SettingsError, template_path};
 use crate::push;
-use crate::wmhttp::{HResult, SessionConfig, SetupBody, is_encoder_user_agent};
+use crate::wmhttp::{AccessConfig, SessionConfig, SetupBody, is_encoder_user_agent};
 
 pub(super) const DEFAULT_TIMEOUT: u32 = 10_000;
 pub(super) const DEFAULT_STALL_TIMEOUT: u32 = 15_000;
@@ -30,6 +31,14 @@ pub(super) struct Settings {
     pub(super) eos_timeout: u32,
     pub(super) remove_padding: bool,
     pub(super) live_header: bool,
+    pub(super) user: Account,
+    pub(super) auth_methods: AuthMethods,
+    pub(super) allow_cleartext_auth: bool,
+    /// Not set: what the environment says. Empty: none.
+    pub(super) proxy: Option<ProxyUrl>,
+    pub(super) proxy_user: Account,
+    /// 0: as the protocol says.
+    pub(super) content_length: u32,
 }
 
 impl Default for Settings {
@@ -44,6 +53,12 @@ impl Default for Settings {
             eos_timeout: DEFAULT_EOS_TIMEOUT,
             remove_padding: true,
             live_header: true,
+            user: Account::default(),
+            auth_methods: AuthMethods::all(),
+            allow_cleartext_auth: false,
+            proxy: None,
+            proxy_user: Account::default(),
+            content_length: 0,
         }
     }
 }
@@ -65,6 +80,7 @@ impl Settings {
             .as_deref()
             .map(|template| template_path(&url, template))
             .transpose()?;
+        let access = self.access(&url)?;
         let milliseconds = |value: u32| Duration::from_millis(value.into());
         Ok(push::Settings {
             session: SessionConfig {
@@ -74,8 +90,9 @@ impl Settings {
                     auto_destroy: self.auto_destroy,
                 },
                 user_agent: self.user_agent.clone(),
-                content_length: None,
+                content_length: (self.content_length > 0).then_some(self.content_length.into()),
                 remove_padding: self.remove_padding,
+                access,
             },
             timeout: milliseconds(self.timeout),
             stall_timeout: milliseconds(self.stall_timeout),
@@ -83,11 +100,50 @@ impl Settings {
         })
     }
 
+    /// Which proxy, and who may be told what.
+    fn access(&self, url: &Url) -> Result<AccessConfig, SettingsError> {
+        let environment = self
+            .proxy
+            .is_none()
+            .then(|| ProxyUrl::from_environment(url))
+            .flatten();
+        let proxy = self.proxy.as_ref().or(environment.as_ref());
+        let account = match &environment {
+            Some(environment) if self.proxy_user.id.is_none() => environment.account(),
+            _ => &self.proxy_user,
+        };
+        Ok(AccessConfig {
+            proxy: proxy.map_or(Ok(None), ProxyUrl::url)?,
+            schemes: self.auth_methods.schemes(),
+            cleartext_basic: self.allow_cleartext_auth,
+            credentials: self.user.credentials(),
+            proxy_credentials: account.credentials(),
+        })
+    }
+
+    /// Takes a new location, and the account in it.
+    pub(super) fn set_location(&mut self, text: Option<&str>) {
+        self.location = text.map(Location::new);
+        if let Some(account) = text.and_then(Account::of_url) {
+            self.user = account;
+        }
+    }
+
+    /// Takes a new proxy, and the account in it.
+    pub(super) fn set_proxy(&mut self, text: Option<&str>) {
+        self.proxy = text.map(ProxyUrl::new);
+        if let Some(proxy) = self
+            .proxy
+            .as_ref()
+            .filter(|proxy| proxy.account().id.is_some())
+        {
+            self.proxy_user = proxy.account().clone();
+        }
+    }
+
     /// The location without credentials; empty when there is none.
     pub(super) fn shown_location(&self) -> &str {
-        self.location
-            .as_ref()
-            .map_or("", |location| &location.shown)
+        self.location.as_ref().map_or("", Location::shown)
     }
 }
 
@@ -100,158 +156,15 @@ fn default_user_agent() -> String {
     )
 }
 
-/// The property `location`, with its credentials taken out.
-#[derive(Clone, Debug)]
-pub(super) struct Location {
-    url: Result<Url, SettingsError>,
-    shown: String,
-}
-
-impl Location {
-    /// Takes any text: what is wrong with it is told when it is to be used.
-    pub(super) fn new(text: &str) -> Self {
-        let url = parse(text);
-        let shown = match &url {
-            Ok(url) => url.to_string(),
-            Err(_) => without_credentials(text),
-        };
-        Self { url, shown }
-    }
-
-    /// The address in the form that is shown: nothing of user or password is left in it.
-    pub(super) fn shown(&self) -> &str {
-        &self.shown
-    }
-
-    pub(super) fn error(&self) -> Option<&SettingsError> {
-        self.url.as_ref().err()
-    }
-
-    /// The form of GStreamer URIs, whose scheme says what element they are for.
-    pub(super) fn uri(&self) -> String {
-        format!("wmspush+{}", self.shown)
-    }
-}
-
-fn parse(text: &str) -> Result<Url, SettingsError> {
-    let text = text.strip_prefix("wmspush+").unwrap_or(text);
-    let mut url = Url::parse(text).map_err(SettingsError::Location)?;
-    match url.scheme() {
-        "http" => {}
-        "https" => return Err(SettingsError::NoTls),
-        _ => return Err(SettingsError::Scheme),
-    }
-    let cleared = url.set_username("").and_then(|()| url.set_password(None));
-    cleared.map_err(|()| SettingsError::Location(ParseError::EmptyHost))?;
-    url.set_fragment(None);
-    Ok(url)
-}
-
-/// Passwords may hold anything, so everything goes that stands before the last '@'.
-fn without_credentials(text: &str) -> String {
-    let (scheme, rest) = text.split_once("://").unwrap_or(("", text));
-    match rest.rsplit_once('@') {
-        Some((_, rest)) if scheme.is_empty() => rest.to_owned(),
-        Some((_, rest)) => format!("{scheme}://{rest}"),
-        None => text.to_owned(),
-    }
-}
-
-/// 2.2.2.1.1 Template-URL is an absolute path in ASCII; the property may hold one, or a URL on any server.
-fn template_path(location: &Url, template: &str) -> Result<String, SettingsError> {
-    let template = template.strip_prefix("wmspush+").unwrap_or(template);
-    let url = if template.starts_with('/') {
-        location.join(template)
-    } else {
-        Url::parse(template)
-    };
-    let url = url.map_err(|_| SettingsError::Template)?;
-    if !matches!(url.scheme(), "http" | "https") {
-        return Err(SettingsError::Template);
-    }
-    // A quote cannot stand in the directive, and the parser leaves some alone.
-    Ok(url.path().replace('"', "%22"))
-}
-
-/// A property that cannot be used as it is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum SettingsError {
-    NoLocation,
-    Location(ParseError),
-    Scheme,
-    NoTls,
-    Template,
-    UserAgent,
-}
-
-impl SettingsError {
-    pub(super) fn hresult(&self) -> HResult {
-        match self {
-            Self::Location(ParseError::InvalidPort) => HResult::NS_E_INVALID_PORT,
-            Self::Location(_) => HResult::NS_E_INVALID_NAME,
-            Self::Scheme | Self::NoTls => HResult::NS_E_UNKNOWN_PROTOCOL,
-            Self::Template => HResult::NS_E_INVALID_PUSH_TEMPLATE,
-            Self::NoLocation | Self::UserAgent => HResult::E_INVALIDARG,
-        }
-    }
-
-    pub(super) fn hint(&self) -> &'static str {
-        match self {
-            Self::NoLocation | Self::Location(_) | Self::Scheme | Self::NoTls => {
-                "Set location to the publishing point, such as http://server:8080/live."
-            }
-            Self::Template => {
-                "Set template-url to a path such as /template, or to the URL of a publishing point."
-            }
-            Self::UserAgent => {
-                "Let user-agent begin with WMEncoder/9.0, 10.0, 11.0 or 12.0, or leave it alone."
-            }
-        }
-    }
-}
-
-impl fmt::Display for SettingsError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::NoLocation => f.write_str("no location is set"),
-            Self::Location(error) => write!(f, "the location is not a usable URL: {error}"),
-            Self::Scheme => f.write_str("the location is neither an http nor a wmspush+http URL"),
-            Self::NoTls => f.write_str("https is not supported yet"),
-            Self::Template => {
-                f.write_str("template-url is neither an absolute path nor an http URL")
-            }
-            Self::UserAgent => f.write_str("user-agent does not follow MS-WMHTTP 2.2.1.8"),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn settings(location: &str) -> Settings {
         gst::init().unwrap();
-        Settings {
-            location: Some(Location::new(location)),
-            ..Settings::default()
-        }
-    }
-
-    #[test]
-    fn a_location_is_shown_without_its_credentials() {
-        for (text, shown) in [
-            ("http://media/live", "http://media/live"),
-            (
-                "http://user:pa%40ss@media:8080/live",
-                "http://media:8080/live",
-            ),
-            ("wmspush+http://user@media/live#x", "http://media/live"),
-            ("http://user:p@ss@media:99999/x", "http://media:99999/x"),
-            ("user:secret@media", "media"),
-            ("ftp://user:secret@media/x", "ftp://media/x"),
-        ] {
-            assert_eq!(Location::new(text).shown(), shown, "{text}");
-        }
+        let mut settings = Settings::default();
+        settings.set_location(Some(location));
+        settings
     }
 
     #[test]
@@ -262,27 +175,6 @@ mod tests {
             .session
             .url;
         assert_eq!(url.path(), "/%E6%97%A5%E6%9C%AC;genre;a%20b");
-    }
-
-    #[test]
-    fn a_template_is_a_path() {
-        let location = Url::parse("http://media:8080/live").unwrap();
-        assert_eq!(
-            template_path(&location, "/pub point"),
-            Ok("/pub%20point".to_owned())
-        );
-        assert_eq!(
-            template_path(&location, "http://other/ä\""),
-            Ok("/%C3%A4%22".to_owned())
-        );
-        assert_eq!(
-            template_path(&location, "pub"),
-            Err(SettingsError::Template)
-        );
-        assert_eq!(
-            template_path(&location, "ftp://other/x"),
-            Err(SettingsError::Template)
-        );
     }
 
     #[test]
@@ -306,6 +198,28 @@ mod tests {
         };
         assert_eq!(error(user_agent), SettingsError::UserAgent);
         assert_eq!(error(Settings::default()), SettingsError::NoLocation);
+        let mut proxied = settings("http://media/");
+        proxied.set_proxy(Some("socks5://proxy"));
+        assert_eq!(error(proxied), SettingsError::ProxyScheme);
+    }
+
+    #[test]
+    fn accounts_come_out_of_urls() {
+        let mut settings = settings("http://WMDOM%5Calice:s%40crt@media/");
+        settings.set_proxy(Some("bob:pw@proxy:3128"));
+        let access = settings.connection().unwrap().session.access;
+        assert_eq!(access.credentials.unwrap().user_id(), "WMDOM\\alice");
+        assert_eq!(access.proxy_credentials.unwrap().user_id(), "bob");
+        assert_eq!(access.proxy.unwrap().as_str(), "http://proxy:3128/");
+        settings.set_proxy(Some(""));
+        assert_eq!(settings.connection().unwrap().session.access.proxy, None);
+    }
+
+    #[test]
+    fn a_password_does_not_show() {
+        let mut settings = settings("http://alice:s3cret@media/");
+        settings.set_proxy(Some("http://bob:s3cret@proxy/"));
+        assert!(!format!("{settings:?}").contains("s3cret"));
     }
 
     #[test]

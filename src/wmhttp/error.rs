@@ -4,6 +4,8 @@ use std::fmt;
 
 use http::StatusCode;
 
+use crate::auth::{Denied, Role};
+
 /// What the other side of a push did that ends it, or was refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -15,6 +17,21 @@ pub enum Error {
         /// The reason phrase as the server wrote it.
         reason: String,
     },
+    /// The server or a proxy wants authentication, and there is no way in.
+    Denied {
+        /// Who denies it.
+        role: Role,
+        /// The status code: 401 or 407.
+        status: StatusCode,
+        /// The reason phrase as the server wrote it.
+        reason: String,
+        /// Why.
+        denied: Denied,
+    },
+    /// A redirection without a usable Location (decision D-13).
+    InvalidRedirect,
+    /// One redirection after the other (decision D-13).
+    TooManyHops,
     /// The server answered with success but is no Windows Media server (3.1.5.1).
     IncompatibleServer {
         /// Its Server field; empty when there is none.
@@ -43,6 +60,18 @@ impl fmt::Display for Error {
             Self::Refused { status, reason } => {
                 write!(f, "the server refused with {} {reason}", status.as_u16())
             }
+            Self::Denied {
+                role: Role::Server,
+                denied,
+                ..
+            } => write!(f, "the server denies access: {denied}"),
+            Self::Denied {
+                role: Role::Proxy,
+                denied,
+                ..
+            } => write!(f, "the proxy denies access: {denied}"),
+            Self::InvalidRedirect => f.write_str("the server redirects to nowhere"),
+            Self::TooManyHops => f.write_str("the server redirects again and again"),
             Self::IncompatibleServer { server } if server.is_empty() => {
                 f.write_str("the server does not say that it is a Windows Media server")
             }

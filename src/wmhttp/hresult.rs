@@ -62,6 +62,10 @@ hresults! {
     NS_E_RESOURCE_GONE = 0xC00D_2EFC, "the publishing point is no longer available";
     NS_E_BAD_SYNTAX_IN_SERVER_RESPONSE = 0xC00D_2EFE, "the response was not understood";
     NS_E_RESET_SOCKET_CONNECTION = 0xC00D_2F00, "the server reset the network connection";
+    NS_E_PROXY_NOT_FOUND = 0xC00D_2EED, "the proxy could not be found";
+    NS_E_CANNOT_CONNECT_TO_PROXY = 0xC00D_2EEE, "no connection to the proxy can be made";
+    NS_E_PROXY_CONNECT_TIMEOUT = 0xC00D_2F07, "no connection to the proxy was made in a timely manner";
+    NS_E_TOO_MANY_HOPS = 0xC00D_2F02, "the request could not reach the server";
     NS_E_CONNECT_TIMEOUT = 0xC00D_2F06, "no connection to the server was made in a timely manner";
     NS_E_PUSH_CANNOTCONNECT = 0xC00D_2F0B, "no connection to the server can be made";
     NS_E_INCOMPATIBLE_PUSH_SERVER = 0xC00D_2F0C, "the server is no Windows Media server";

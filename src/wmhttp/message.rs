@@ -9,17 +9,20 @@ use http::header::{
 use http::{Method, StatusCode};
 use url::Url;
 
+use crate::auth::{Schemes, accept_header};
+
 use super::Error;
 use super::header::{Cookies, PUSH_SETUP, PUSH_START, X_ACCEPT_AUTHENTICATION};
-
-/// The schemes of 2.2.1.9 X-Accept-Authentication, the preferred one first (C-005).
-const AUTHENTICATION_SCHEMES: HeaderValue = HeaderValue::from_static("Negotiate, NTLM, Digest");
 
 /// 2.2.2 Request Types: always a POST. Host is the transport's to write.
 #[derive(Debug)]
 pub struct Request {
     /// The publishing point.
     pub url: Url,
+    /// The proxy that it goes through.
+    pub proxy: Option<Url>,
+    /// It has to go on a new connection.
+    pub fresh: bool,
     /// All header fields but Host, in the order of example 4.8.
     pub headers: HeaderMap,
     /// What follows the header.
@@ -42,14 +45,16 @@ impl Request {
     /// The method of every request (C-019).
     pub const METHOD: Method = Method::POST;
 
-    pub(super) fn new(url: &Url, user_agent: &str, cookies: &Cookies, body: Body) -> Self {
+    pub(super) fn new(target: Target<'_>, user_agent: &str, cookies: &Cookies, body: Body) -> Self {
         let (content_type, content_length) = match &body {
             Body::PushSetup(bytes) => (PUSH_SETUP, bytes.len() as u64),
             Body::PushStart { content_length } => (PUSH_START, *content_length),
         };
-        let mut headers = HeaderMap::with_capacity(8);
+        let mut headers = HeaderMap::with_capacity(10);
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
-        headers.insert(X_ACCEPT_AUTHENTICATION, AUTHENTICATION_SCHEMES);
+        if let Some(schemes) = accept_header(target.schemes) {
+            headers.insert(X_ACCEPT_AUTHENTICATION, schemes);
+        }
         if let Ok(user_agent) = HeaderValue::from_str(user_agent) {
             headers.insert(USER_AGENT, user_agent);
         }
@@ -57,11 +62,21 @@ impl Request {
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
         headers.insert(COOKIE, cookies.header());
         Self {
-            url: url.clone(),
+            url: target.url.clone(),
+            proxy: target.proxy.cloned(),
+            fresh: false,
             headers,
             body,
         }
     }
+}
+
+/// Where a request goes, and what may let it in.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Target<'a> {
+    pub(super) url: &'a Url,
+    pub(super) proxy: Option<&'a Url>,
+    pub(super) schemes: Schemes,
 }
 
 /// What a server answers to a [`Request`].

@@ -23,6 +23,7 @@
 //! | D-1 | A body may be `… $E (S_FALSE) $F`, and a later one may begin with `$C`: the prose and figure 9 count, not the grammar of 2.2.2.2. |
 //! | D-2 | Requests carry no Pragma: none is defined for them. |
 //! | D-3 | Requests carry `Cache-Control: no-cache`, as every capture does. |
+//! | D-4 | After 401 or 407 the connection is kept if the server keeps it: NTLM cannot do without, and the rest need not. |
 //! | D-5 | Responses without Set-Cookie, Pragma or Cache-Control are accepted; only a foreign Server on success is not. |
 //! | D-6 | Server is matched by its first token alone, `Cougar/` or `Rex/`. |
 //! | D-7 | User-Agent stays inside the grammar of 2.2.1.8; the receiving half accepts any `WMEncoder/`. |
@@ -30,13 +31,13 @@
 //! | D-9, D-10 | `$E` (S_FALSE) needs twelve bytes: one that empties the body is never answered by Windows Media Services, and one to three bytes cannot be filled. |
 //! | D-11 | `$D` that leaves exactly four bytes is sent. |
 //! | D-12 | Several `$F` are cut so that no one to three bytes remain. |
+//! | D-13 | Five redirections at most; 304, or no usable Location, is an error. |
+//! | D-14 | After 401 or 407 to a PushStart that began with `$H`, the next begins with it too. |
 //! | D-15 | Template-URL stands in PushSetup only when the caller gave one. |
 //! | D-16 | Between PushSetup and PushStart the receiving half runs the Inactivity-Timeout. |
+//! | D-17 | NTLM never goes with a PushStart: where a server asks for it there, PushSetup goes first, on a connection of its own. |
 //! | D-18 | `$D` holds at most 65,531 bytes, as `$H` and `$F` do. |
 //! | D-20 | Padding is removed so that a receiver may fill up with zeros: see [`asf::DataPacket`](crate::asf::DataPacket). |
-//!
-//! No authentication, redirect or proxy yet: their answers end the session with [`Error::Refused`], in
-//! [`PushSession::handle_response`].
 
 mod budget;
 mod client;
@@ -49,7 +50,10 @@ pub mod server;
 mod setup;
 
 pub use budget::{LengthRemaining, UNKNOWN_CONTENT_LENGTH, least_content_length};
-pub use client::{Counters, Event, Offer, PushSession, SessionConfig, Stage, Transmit};
+pub use client::{
+    AccessConfig, Counters, CredentialsWanted, Entropy, Event, Offer, PushSession, SessionConfig,
+    Transmit,
+};
 pub use error::Error;
 pub use header::{
     Cookies, PUSH_SETUP, PUSH_START, PushId, is_encoder_user_agent, requested_push_id,

@@ -46,6 +46,7 @@ pub fn config() -> SessionConfig {
         user_agent: "WMEncoder/12.0 test/1".to_owned(),
         content_length: None,
         remove_padding: true,
+        access: AccessConfig::default(),
     }
 }
 
@@ -67,7 +68,7 @@ pub struct Pair {
 
 impl Pair {
     pub fn new(config: SessionConfig) -> Self {
-        let mut client = PushSession::new(config);
+        let mut client = PushSession::new(config, Fixed);
         client.configure_server();
         Self {
             client,

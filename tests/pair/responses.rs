@@ -38,7 +38,7 @@ fn accepted() -> Response {
 
 /// A client that has sent PushSetup.
 fn waiting() -> PushSession {
-    let mut client = PushSession::new(config());
+    let mut client = PushSession::new(config(), Fixed);
     client.configure_server();
     assert!(matches!(client.poll_transmit(), Some(Transmit::Request(_))));
     client

@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: MPL-2.0
+
+use std::time::SystemTime;
+
+use crate::wmhttp::Entropy;
+
+/// The system's clock and random source.
+pub(super) struct SystemEntropy;
+
+impl Entropy for SystemEntropy {
+    fn now(&self) -> SystemTime {
+        SystemTime::now()
+    }
+
+    fn random(&mut self, bytes: &mut [u8]) {
+        // Without a random source nothing on the system works; a nonce of zeros is then the least of its troubles.
+        let _ = getrandom::fill(bytes);
+    }
+}
