@@ -121,7 +121,7 @@ mod implementation {
         };
         let flags = CtxFlags::empty();
         Some(ClientCtx::new(
-            cred.ok()?,
+            Some(cred.ok()?),
             target,
             flags,
             Some(GSS_MECH_SPNEGO),
