@@ -29,13 +29,19 @@
 )]
 
 mod authenticator;
+mod basic;
+mod challenge;
 mod credentials;
+mod digest;
+mod method;
 mod negotiate;
+mod ntlm;
 mod scheme;
 
 use std::fmt;
 
-use http::{HeaderName, HeaderValue, Method};
+use http::header::{AUTHORIZATION, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, WWW_AUTHENTICATE};
+use http::{HeaderName, HeaderValue, Method, StatusCode};
 
 pub use authenticator::Authenticator;
 pub use credentials::{Credentials, Password};
@@ -49,6 +55,40 @@ pub enum Role {
     Server,
     /// A proxy: 407, Proxy-Authenticate, Proxy-Authorization, Proxy-Authentication-Info.
     Proxy,
+}
+
+impl Role {
+    /// The status of a challenge.
+    pub const fn status(self) -> StatusCode {
+        match self {
+            Self::Server => StatusCode::UNAUTHORIZED,
+            Self::Proxy => StatusCode::PROXY_AUTHENTICATION_REQUIRED,
+        }
+    }
+
+    /// The field that challenges.
+    pub const fn challenge_header(self) -> HeaderName {
+        match self {
+            Self::Server => WWW_AUTHENTICATE,
+            Self::Proxy => PROXY_AUTHENTICATE,
+        }
+    }
+
+    /// The field that answers.
+    pub const fn authorization_header(self) -> HeaderName {
+        match self {
+            Self::Server => AUTHORIZATION,
+            Self::Proxy => PROXY_AUTHORIZATION,
+        }
+    }
+
+    /// The field that comes with success.
+    pub const fn info_header(self) -> HeaderName {
+        match self {
+            Self::Server => HeaderName::from_static("authentication-info"),
+            Self::Proxy => HeaderName::from_static("proxy-authentication-info"),
+        }
+    }
 }
 
 /// What may be used.

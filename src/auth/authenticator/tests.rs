@@ -1,0 +1,756 @@
+// SPDX-License-Identifier: MPL-2.0
+
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use hmac::{Hmac, Mac};
+use http::Method as HttpMethod;
+use md5::{Digest as _, Md5};
+use proptest::prelude::*;
+
+use super::super::Schemes;
+use super::*;
+
+const USER: &str = r"WMDOM\alice";
+const PASSWORD: &str = "s3cret";
+const URI: &str = "/pubPoint?a=b";
+const DIGEST: &str = r#"Digest realm="WMS", nonce="n1", qop="auth", opaque="o""#;
+const ANYTHING: Policy = Policy {
+    schemes: Schemes::ALL,
+    encrypted: true,
+    cleartext_basic: false,
+};
+
+/// The second message of example 4.8 of MS-WMHTTP.
+const TYPE_2: &str = "TlRMTVNTUAACAAAADgAOADgAAAAFgoqio8hNyf74ihkAAAAAAAAAAFgAWABGAAAABgBkFgAAAA9XAE0AUwAyADIAMAA1AAIADgBXAE0AUwAyADIAMAA1AAEADgBXAE0AUwAyADIAMAA1AAQADgBXAE0AUwAyADIAMAA1AAMADgBXAE0AUwAyADIAMAA1AAcACABEkqlgclfHAQAAAAA=";
+
+/// What went out.
+#[derive(Debug, PartialEq)]
+enum Sent {
+    Nothing,
+    Header(String),
+    Leg1(String),
+    Blocking,
+}
+
+/// A client that talks with a script.
+struct Client {
+    authenticator: Authenticator,
+    drawn: u8,
+}
+
+impl Client {
+    fn with(role: Role, policy: Policy) -> Self {
+        let mut authenticator = Authenticator::new(role, "MediaServer", policy);
+        authenticator.kerberos = false;
+        authenticator.set_credentials(Some(Credentials::new(USER, PASSWORD)));
+        Self {
+            authenticator,
+            drawn: 0,
+        }
+    }
+
+    fn new() -> Self {
+        Self::with(Role::Server, ANYTHING)
+    }
+
+    fn allowing(schemes: &[Scheme]) -> Self {
+        let schemes = schemes.iter().copied().collect();
+        Self::with(
+            Role::Server,
+            Policy {
+                schemes,
+                ..ANYTHING
+            },
+        )
+    }
+
+    fn send(&mut self, is_push_start: bool) -> Sent {
+        let request = RequestLine {
+            method: &HttpMethod::POST,
+            uri: URI,
+            is_push_start,
+        };
+        let drawn = &mut self.drawn;
+        let mut random = |bytes: &mut [u8]| {
+            *drawn += 1;
+            bytes.fill(*drawn);
+        };
+        let field = self.authenticator.role().authorization_header();
+        let shown = |name: HeaderName, value: HeaderValue| {
+            assert!(value.is_sensitive() && name == field);
+            String::from_utf8(value.as_bytes().to_vec()).unwrap()
+        };
+        let now = SystemTime::UNIX_EPOCH;
+        match self.authenticator.authorize(&request, now, &mut random) {
+            Authorization::None => Sent::Nothing,
+            Authorization::Header(name, value) => Sent::Header(shown(name, value)),
+            Authorization::Leg1(name, value) => Sent::Leg1(shown(name, value)),
+            Authorization::Blocking(_) => Sent::Blocking,
+        }
+    }
+
+    fn push_setup(&mut self) -> Sent {
+        self.send(false)
+    }
+
+    fn push_start(&mut self) -> Sent {
+        self.send(true)
+    }
+
+    /// What a header went out with, without the scheme's name.
+    fn answer(&mut self, scheme: &str) -> String {
+        match self.push_setup() {
+            Sent::Header(value) => value
+                .strip_prefix(&format!("{scheme} "))
+                .unwrap_or_else(|| panic!("{value} is not {scheme}"))
+                .to_owned(),
+            other => panic!("{other:?} is no answer by {scheme}"),
+        }
+    }
+
+    fn challenged(&mut self, fields: &[&str]) -> Next {
+        let field = self.authenticator.role().challenge_header();
+        let headers = fields
+            .iter()
+            .map(|value| (field.clone(), HeaderValue::from_str(value).unwrap()));
+        self.authenticator.challenged(&headers.collect())
+    }
+
+    fn accepted(&mut self) {
+        self.authenticator.accepted(&HeaderMap::new());
+    }
+
+    /// The rest of an NTLM handshake, from its first message on.
+    fn shake_hands(&mut self, scheme: &str) {
+        assert_eq!(self.push_setup(), leg_1(scheme));
+        let type_2 = format!("{scheme} {TYPE_2}");
+        assert_eq!(self.challenged(&[&type_2]), RESUBMIT_HERE);
+        assert_ntlm_answer(&self.answer(scheme), "alice", "WMDOM", PASSWORD);
+    }
+}
+
+fn leg_1(scheme: &str) -> Sent {
+    let type_1 = "TlRMTVNTUAABAAAAB4IIogAAAAAAAAAAAAAAAAAAAAAFASgKAAAADw==";
+    Sent::Leg1(format!("{scheme} {type_1}"))
+}
+
+fn parameter(token: &str, name: &str) -> String {
+    let field = HeaderName::from_static("x");
+    let value = HeaderValue::from_str(token).unwrap();
+    let headers = HeaderMap::from_iter([(field.clone(), value)]);
+    lone_parameter(&headers, &field, name).unwrap()
+}
+
+fn md5(text: &str) -> String {
+    let digest = Md5::digest(text.as_bytes());
+    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// RFC 7616 section 3.4.1, as a server computes it
+fn assert_digest_answer(token: &str, nonce: &str, count: u32) {
+    let part = |name| parameter(token, name);
+    assert_eq!((part("nonce"), part("uri")), (nonce.into(), URI.into()));
+    assert_eq!(
+        (part("opaque"), part("username")),
+        ("o".into(), USER.into())
+    );
+    assert_eq!(part("nc"), format!("{count:08x}"));
+    let secret = md5(&format!("{USER}:WMS:{PASSWORD}"));
+    let request = md5(&format!("POST:{URI}"));
+    let expected = md5(&format!(
+        "{secret}:{nonce}:{count:08x}:{}:auth:{request}",
+        part("cnonce")
+    ));
+    assert_eq!(part("response"), expected);
+}
+
+fn hmac_md5(key: &[u8], parts: &[&[u8]]) -> Vec<u8> {
+    let mut mac = Hmac::<Md5>::new_from_slice(key).unwrap();
+    parts.iter().for_each(|part| mac.update(part));
+    mac.finalize().into_bytes().to_vec()
+}
+
+/// MS-NLMP 3.2.5.1.2, as a server that knows the password checks it
+fn assert_ntlm_answer(token: &str, user: &str, domain: &str, password: &str) {
+    let message = BASE64_STANDARD.decode(token).unwrap();
+    let field = |at: usize| {
+        let number = |at: usize| usize::from(u16::from_le_bytes([message[at], message[at + 1]]));
+        &message[number(at + 4)..][..number(at)]
+    };
+    let wide = |text: &str| -> Vec<u8> { text.encode_utf16().flat_map(u16::to_le_bytes).collect() };
+    assert_eq!(message[..12], *b"NTLMSSP\0\x03\0\0\0");
+    assert_eq!((field(28), field(36)), (&*wide(domain), &*wide(user)));
+    let server_challenge = &BASE64_STANDARD.decode(TYPE_2).unwrap()[24..32];
+    let key = hmac_md5(
+        &ntlmclient::ntlm_v1_password_func(password),
+        &[&wide(&user.to_uppercase()), &wide(domain)],
+    );
+    let (proof, blob) = field(20).split_at(16);
+    assert_eq!(hmac_md5(&key, &[server_challenge, blob]), proof);
+}
+
+fn offers(user: Option<&str>, scheme: Scheme) -> Next {
+    Next::NeedCredentials(CredentialRequest {
+        realm: (scheme == Scheme::Digest || scheme == Scheme::Basic).then(|| "WMS".to_owned()),
+        scheme,
+        clear_text: false,
+        previous_user: user.map(str::to_owned),
+    })
+}
+
+#[test]
+fn before_a_challenge_nothing_is_sent() {
+    let mut client = Client::new();
+    assert_eq!(client.push_setup(), Sent::Nothing);
+    client.accepted();
+    assert_eq!(client.push_start(), Sent::Nothing);
+    assert_eq!(client.authenticator.scheme(), None);
+}
+
+/// MS-WMHTTP 4.8: raw NTLMSSP under the name Negotiate, and PushStart without Authorization
+#[test]
+fn the_example_of_the_specification_is_followed() {
+    let mut client = Client::new();
+    assert_eq!(client.push_setup(), Sent::Nothing);
+    assert_eq!(client.challenged(&["Negotiate"]), RESUBMIT);
+    client.shake_hands("Negotiate");
+    client.accepted();
+    assert_eq!(client.authenticator.scheme(), Some(Scheme::Negotiate));
+    assert_eq!(client.push_start(), Sent::Nothing);
+    client.accepted();
+    assert_eq!(client.push_start(), Sent::Nothing);
+}
+
+#[test]
+fn the_strongest_scheme_goes_first() {
+    let all = ["Basic realm=\"WMS\", Negotiate", DIGEST, "NTLM, Bearer"];
+    for (schemes, first) in [
+        (&Scheme::ALL[..], leg_1("Negotiate")),
+        (&[Scheme::Basic, Scheme::Ntlm][..], leg_1("NTLM")),
+    ] {
+        let mut client = Client::allowing(schemes);
+        assert_eq!(client.push_setup(), Sent::Nothing);
+        assert_eq!(client.challenged(&all), RESUBMIT);
+        assert_eq!(client.push_setup(), first);
+    }
+    let mut client = Client::allowing(&[Scheme::Basic, Scheme::Digest]);
+    assert_eq!(client.challenged(&all), RESUBMIT);
+    assert_digest_answer(&client.answer("Digest"), "n1", 1);
+}
+
+/// MS-WMHTTP 3.1.4.2.1: Digest goes on PushStart too, where a 401 would cost the data on its way
+#[test]
+fn digest_goes_on_every_request_once_it_is_known() {
+    let mut client = Client::new();
+    assert_eq!(client.challenged(&[DIGEST]), RESUBMIT);
+    assert_digest_answer(&client.answer("Digest"), "n1", 1);
+    client.accepted();
+    for count in 2..5 {
+        let Sent::Header(value) = client.push_start() else {
+            panic!("no header");
+        };
+        assert_digest_answer(value.strip_prefix("Digest ").unwrap(), "n1", count);
+        client.accepted();
+        client.authenticator.connection_lost();
+    }
+}
+
+#[test]
+fn a_stale_nonce_is_replaced_once() {
+    let mut client = Client::new();
+    let stale = |nonce: u32| {
+        format!(r#"Digest realm="WMS", nonce="s{nonce}", qop="auth", opaque="o", stale=TRUE"#)
+    };
+    assert_eq!(client.challenged(&[DIGEST]), RESUBMIT);
+    for round in 0..3 {
+        client.answer("Digest");
+        assert_eq!(client.challenged(&[&stale(round)]), RESUBMIT);
+        assert_digest_answer(&client.answer("Digest"), &format!("s{round}"), 1);
+        client.accepted();
+    }
+    client.answer("Digest");
+    assert_eq!(client.challenged(&[&stale(8)]), RESUBMIT);
+    client.answer("Digest");
+    // A server that finds everything stale has no use for Digest.
+    let denied = Denied::NoUsableScheme {
+        offered: vec!["Digest".to_owned()],
+    };
+    assert_eq!(client.challenged(&[&stale(9)]), Next::Denied(denied));
+}
+
+/// RFC 7616 section 3.5
+#[test]
+fn the_next_nonce_is_taken_from_a_success() {
+    for role in [Role::Server, Role::Proxy] {
+        let mut client = Client::with(role, ANYTHING);
+        assert_eq!(client.challenged(&[DIGEST]), RESUBMIT);
+        client.answer("Digest");
+        let value = HeaderValue::from_static(r#"rspauth="x", nextnonce="n2""#);
+        client
+            .authenticator
+            .accepted(&HeaderMap::from_iter([(role.info_header(), value)]));
+        assert_digest_answer(&client.answer("Digest"), "n2", 1);
+    }
+}
+
+#[test]
+fn wrong_credentials_are_tried_once_by_each_scheme() {
+    let mut client = Client::new();
+    let all = ["Negotiate, NTLM", DIGEST, r#"Basic realm="WMS""#];
+    assert_eq!(client.challenged(&all), RESUBMIT);
+    client.shake_hands("Negotiate");
+    // The same secret by the same means under another name would only lock the account.
+    assert_eq!(client.challenged(&all), RESUBMIT);
+    client.answer("Digest");
+    assert_eq!(client.challenged(&all), RESUBMIT);
+    let basic = BASE64_STANDARD.encode(format!("{USER}:{PASSWORD}"));
+    assert_eq!(client.answer("Basic"), basic);
+    let asked = client.challenged(&all);
+    assert_eq!(asked, offers(Some(USER), Scheme::Negotiate));
+    let same = client.authenticator.credentials.clone();
+    assert_eq!(
+        client.authenticator.provide(same),
+        Next::Denied(Denied::WrongCredentials)
+    );
+    assert_eq!(
+        client.authenticator.provide(None),
+        Next::Denied(Denied::WrongCredentials)
+    );
+}
+
+#[test]
+fn other_credentials_begin_anew() {
+    let mut client = Client::new();
+    client.authenticator.set_credentials(None);
+    let asked = client.challenged(&[DIGEST]);
+    assert_eq!(asked, offers(None, Scheme::Digest));
+    let wrong = Credentials::new("bob", "guess");
+    assert_eq!(client.authenticator.provide(Some(wrong)), RESUBMIT);
+    client.answer("Digest");
+    let asked = client.challenged(&[DIGEST]);
+    assert_eq!(asked, offers(Some("bob"), Scheme::Digest));
+    let right = Credentials::new(USER, PASSWORD);
+    assert_eq!(client.authenticator.provide(Some(right)), RESUBMIT);
+    assert_digest_answer(&client.answer("Digest"), "n1", 1);
+    client.accepted();
+    assert!(client.authenticator.refused.is_empty());
+}
+
+#[test]
+fn credentials_are_not_asked_for_without_end() {
+    let mut client = Client::new();
+    assert_eq!(client.challenged(&[DIGEST]), RESUBMIT);
+    for guess in 0..MAX_REFUSED - 1 {
+        client.answer("Digest");
+        assert!(matches!(
+            client.challenged(&[DIGEST]),
+            Next::NeedCredentials(_)
+        ));
+        let credentials = Credentials::new("alice", guess.to_string());
+        assert_eq!(client.authenticator.provide(Some(credentials)), RESUBMIT);
+    }
+    client.answer("Digest");
+    assert!(matches!(
+        client.challenged(&[DIGEST]),
+        Next::NeedCredentials(_)
+    ));
+    let last = Credentials::new("alice", "last");
+    assert_eq!(
+        client.authenticator.provide(Some(last)),
+        Next::Denied(Denied::WrongCredentials)
+    );
+}
+
+#[test]
+fn giving_up_is_no_refusal() {
+    let mut client = Client::new();
+    client.authenticator.set_credentials(None);
+    assert_eq!(client.challenged(&["NTLM"]), offers(None, Scheme::Ntlm));
+    assert_eq!(
+        client.authenticator.provide(None),
+        Next::Denied(Denied::NoCredentials)
+    );
+}
+
+#[test]
+fn a_scheme_that_cannot_be_used_gives_way_to_the_next() {
+    let mut client = Client::new();
+    let all = ["Negotiate, NTLM", DIGEST];
+    assert_eq!(client.challenged(&all), RESUBMIT);
+    // A server that takes tickets only.
+    assert_eq!(client.push_setup(), leg_1("Negotiate"));
+    assert_eq!(client.challenged(&all), RESUBMIT);
+    // One that answers with nonsense: the offers of before still hold.
+    assert_eq!(client.push_setup(), leg_1("NTLM"));
+    assert_eq!(client.challenged(&["NTLM TlRMTVNTUAACAAAA"]), RESUBMIT);
+    assert_digest_answer(&client.answer("Digest"), "n1", 1);
+    client.accepted();
+    assert_eq!(client.authenticator.scheme(), Some(Scheme::Digest));
+}
+
+#[test]
+fn a_digest_that_cannot_be_answered_is_passed_over() {
+    let mut client = Client::new();
+    let fields = [
+        r#"Digest realm="WMS", nonce=n, qop="auth-int""#,
+        "Basic realm=WMS",
+    ];
+    assert_eq!(client.challenged(&fields), RESUBMIT);
+    client.answer("Basic");
+}
+
+/// The password would be read by anyone on the way.
+#[test]
+fn basic_waits_for_encryption_or_for_leave() {
+    let fields = ["Basic realm=\"WMS\"", "Bearer"];
+    for (encrypted, cleartext_basic) in [(false, false), (false, true), (true, false)] {
+        let policy = Policy {
+            schemes: Schemes::ALL,
+            encrypted,
+            cleartext_basic,
+        };
+        let mut client = Client::with(Role::Server, policy);
+        client.authenticator.set_credentials(None);
+        match client.challenged(&fields) {
+            Next::NeedCredentials(request) => assert_eq!(request.clear_text, !encrypted),
+            Next::Denied(Denied::NoUsableScheme { offered }) => {
+                assert_eq!(offered, ["Basic", "Bearer"]);
+                assert!(!encrypted && !cleartext_basic);
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+/// MS-WMHTTP 3.2.5.2: NTLM is not supported in PushStart
+#[test]
+fn ntlm_on_push_start_leads_back_to_push_setup() {
+    let mut client = Client::new();
+    assert_eq!(client.push_start(), Sent::Nothing);
+    assert_eq!(client.challenged(&["NTLM"]), Next::RedoPushSetup);
+    client.authenticator.connection_lost();
+    client.shake_hands("NTLM");
+    client.accepted();
+    assert_eq!(client.push_start(), Sent::Nothing);
+    // Once is enough: after a whole handshake on that connection there is nothing else to do.
+    let denied = Denied::NoUsableScheme {
+        offered: vec!["NTLM".to_owned()],
+    };
+    assert_eq!(client.challenged(&["NTLM"]), Next::Denied(denied));
+}
+
+#[test]
+fn a_push_start_that_passed_may_be_sent_back_again() {
+    let mut client = Client::new();
+    for _ in 0..3 {
+        assert_eq!(client.push_start(), Sent::Nothing);
+        assert_eq!(client.challenged(&["NTLM"]), Next::RedoPushSetup);
+        client.authenticator.connection_lost();
+        client.shake_hands("NTLM");
+        client.accepted();
+        assert_eq!(client.push_start(), Sent::Nothing);
+        client.accepted();
+    }
+}
+
+#[test]
+fn digest_is_preferred_on_push_start() {
+    let mut client = Client::new();
+    assert_eq!(client.push_start(), Sent::Nothing);
+    assert_eq!(client.challenged(&["NTLM", DIGEST]), RESUBMIT);
+    let Sent::Header(value) = client.push_start() else {
+        panic!("no header");
+    };
+    assert_digest_answer(value.strip_prefix("Digest ").unwrap(), "n1", 1);
+}
+
+#[test]
+fn credentials_for_push_start_lead_back_to_push_setup() {
+    let mut client = Client::new();
+    client.authenticator.set_credentials(None);
+    assert_eq!(client.push_start(), Sent::Nothing);
+    assert_eq!(client.challenged(&["NTLM"]), offers(None, Scheme::Ntlm));
+    let credentials = Credentials::new(USER, PASSWORD);
+    let next = client.authenticator.provide(Some(credentials));
+    assert_eq!(next, Next::RedoPushSetup);
+}
+
+#[test]
+fn a_new_connection_is_authenticated_anew() {
+    let mut client = Client::new();
+    assert_eq!(client.challenged(&["NTLM"]), RESUBMIT);
+    client.shake_hands("NTLM");
+    client.accepted();
+    client.authenticator.connection_lost();
+    assert_eq!(client.push_start(), Sent::Nothing);
+    // PushSetup opens the handshake of its own accord.
+    client.shake_hands("NTLM");
+    client.accepted();
+    assert_eq!(client.push_start(), Sent::Nothing);
+}
+
+#[test]
+fn a_handshake_that_never_ends_is_given_up() {
+    let mut client = Client::new();
+    assert_eq!(client.challenged(&["NTLM", DIGEST]), RESUBMIT);
+    for _ in 0..MAX_BROKEN_HANDSHAKES {
+        client.shake_hands("NTLM");
+        client.authenticator.connection_lost();
+    }
+    assert_eq!(client.push_setup(), Sent::Nothing);
+    assert_eq!(client.challenged(&["NTLM", DIGEST]), RESUBMIT);
+    client.answer("Digest");
+}
+
+#[test]
+fn an_outage_does_not_wear_a_handshake_out() {
+    let mut client = Client::new();
+    assert_eq!(client.challenged(&["NTLM"]), RESUBMIT);
+    for _ in 0..20 {
+        assert_eq!(client.push_setup(), leg_1("NTLM"));
+        client.authenticator.connection_lost();
+    }
+    client.shake_hands("NTLM");
+}
+
+/// MS-NTHT: the handshake lives on its connection.
+#[test]
+fn a_server_that_closes_amid_the_handshake_cannot_do_ntlm() {
+    let mut client = Client::new();
+    assert_eq!(client.challenged(&["NTLM", DIGEST]), RESUBMIT);
+    assert_eq!(client.push_setup(), leg_1("NTLM"));
+    let type_2 = HeaderValue::from_str(&format!("NTLM {TYPE_2}")).unwrap();
+    let headers = HeaderMap::from_iter([
+        (Role::Server.challenge_header(), type_2),
+        (CONNECTION, HeaderValue::from_static("Close")),
+    ]);
+    assert_eq!(client.authenticator.challenged(&headers), RESUBMIT);
+    client.answer("Digest");
+}
+
+#[test]
+fn a_handshake_that_nobody_wants_is_not_gone_on_with() {
+    let mut client = Client::new();
+    assert_eq!(client.challenged(&["NTLM"]), RESUBMIT);
+    for _ in 0..MAX_BROKEN_HANDSHAKES {
+        assert_eq!(client.push_setup(), leg_1("NTLM"));
+        client.accepted();
+        assert_eq!(client.push_setup(), Sent::Nothing);
+        let _ = client.challenged(&["NTLM"]);
+    }
+    assert_eq!(client.push_setup(), Sent::Nothing);
+}
+
+/// A server that was started anew knows neither nonce nor connection.
+#[test]
+fn what_was_good_before_is_tried_once_more() {
+    let mut client = Client::new();
+    assert_eq!(client.challenged(&[DIGEST]), RESUBMIT);
+    client.answer("Digest");
+    client.accepted();
+    client.answer("Digest");
+    let other = DIGEST.replace("n1", "n2");
+    assert_eq!(client.challenged(&[&other]), RESUBMIT);
+    assert_digest_answer(&client.answer("Digest"), "n2", 1);
+    assert_eq!(
+        client.challenged(&[&other]),
+        offers(Some(USER), Scheme::Digest)
+    );
+
+    let mut client = Client::new();
+    assert_eq!(client.challenged(&["NTLM"]), RESUBMIT);
+    client.shake_hands("NTLM");
+    client.accepted();
+    assert_eq!(client.push_setup(), Sent::Nothing);
+    assert_eq!(client.challenged(&["NTLM"]), RESUBMIT);
+    client.shake_hands("NTLM");
+    assert_eq!(
+        client.challenged(&["NTLM"]),
+        offers(Some(USER), Scheme::Ntlm)
+    );
+}
+
+#[test]
+fn a_proxy_is_answered_as_a_server_is() {
+    let mut client = Client::with(Role::Proxy, ANYTHING);
+    assert_eq!(client.challenged(&["NTLM"]), RESUBMIT);
+    client.shake_hands("NTLM");
+    client.accepted();
+    // Fields of the server are none of its business.
+    let mut client = Client::with(Role::Proxy, ANYTHING);
+    let headers = HeaderMap::from_iter([(
+        Role::Server.challenge_header(),
+        HeaderValue::from_static("NTLM"),
+    )]);
+    let denied = Denied::NoUsableScheme {
+        offered: Vec::new(),
+    };
+    assert_eq!(
+        client.authenticator.challenged(&headers),
+        Next::Denied(denied)
+    );
+}
+
+#[test]
+fn a_request_that_the_proxy_held_back_is_answered_again() {
+    let mut client = Client::new();
+    assert_eq!(client.challenged(&["NTLM"]), RESUBMIT);
+    assert_eq!(client.push_setup(), leg_1("NTLM"));
+    // 407 here: the server has seen nothing.
+    client.shake_hands("NTLM");
+    assert_ntlm_answer(&client.answer("NTLM"), "alice", "WMDOM", PASSWORD);
+}
+
+fn with_tickets() -> Client {
+    let mut client = Client::new();
+    client.authenticator.kerberos = true;
+    client
+}
+
+fn ticket(token: &[u8]) -> StepResult {
+    StepResult(Some((token.to_vec(), None)))
+}
+
+#[test]
+fn a_ticket_goes_before_ntlm() {
+    let mut client = with_tickets();
+    client.authenticator.set_credentials(None);
+    assert_eq!(client.challenged(&["Negotiate"]), RESUBMIT);
+    assert_eq!(client.push_setup(), Sent::Blocking);
+    client.authenticator.resume(ticket(b"ticket"));
+    assert_eq!(client.answer("Negotiate"), BASE64_STANDARD.encode("ticket"));
+    client.accepted();
+    assert_eq!(client.push_start(), Sent::Nothing);
+    client.authenticator.connection_lost();
+    assert_eq!(client.push_setup(), Sent::Blocking);
+}
+
+#[test]
+fn without_a_ticket_negotiate_is_ntlm() {
+    let mut client = with_tickets();
+    assert_eq!(client.challenged(&["Negotiate"]), RESUBMIT);
+    assert_eq!(client.push_setup(), Sent::Blocking);
+    client.authenticator.resume(StepResult(None));
+    client.shake_hands("Negotiate");
+    // What comes too late is not looked at.
+    client.authenticator.resume(ticket(b"late"));
+    client.accepted();
+    assert_eq!(client.push_start(), Sent::Nothing);
+}
+
+#[test]
+fn a_refused_ticket_gives_way_to_ntlm() {
+    let mut client = with_tickets();
+    assert_eq!(client.challenged(&["Negotiate"]), RESUBMIT);
+    assert_eq!(client.push_setup(), Sent::Blocking);
+    client.authenticator.resume(ticket(b"ticket"));
+    client.answer("Negotiate");
+    assert_eq!(client.challenged(&["Negotiate"]), RESUBMIT);
+    client.shake_hands("Negotiate");
+}
+
+#[test]
+fn without_ticket_and_password_there_is_a_question() {
+    let mut client = with_tickets();
+    client.authenticator.set_credentials(None);
+    assert_eq!(client.challenged(&["Negotiate"]), RESUBMIT);
+    assert_eq!(client.push_setup(), Sent::Blocking);
+    client.authenticator.resume(StepResult(None));
+    assert_eq!(client.push_setup(), Sent::Nothing);
+    assert_eq!(
+        client.challenged(&["Negotiate"]),
+        offers(None, Scheme::Negotiate)
+    );
+}
+
+/// MS-WMHTTP note <5>: SPNEGO is supported in PushStart, unlike NTLM
+#[test]
+fn a_ticket_goes_on_a_push_start_that_wants_one() {
+    let mut client = with_tickets();
+    assert_eq!(client.push_start(), Sent::Nothing);
+    assert_eq!(client.challenged(&["Negotiate"]), RESUBMIT);
+    assert_eq!(client.push_start(), Sent::Blocking);
+    client.authenticator.resume(ticket(b"ticket"));
+    assert!(matches!(client.push_start(), Sent::Header(_)));
+    client.accepted();
+    // It will want one each time.
+    assert_eq!(client.push_start(), Sent::Blocking);
+}
+
+#[test]
+fn nothing_shows_a_secret() {
+    let mut client = Client::new();
+    assert_eq!(client.challenged(&["NTLM", DIGEST]), RESUBMIT);
+    let mut random = |bytes: &mut [u8]| bytes.fill(1);
+    let request = RequestLine {
+        method: &HttpMethod::POST,
+        uri: URI,
+        is_push_start: true,
+    };
+    let now = SystemTime::UNIX_EPOCH;
+    let shown = format!(
+        "{:?} {:?} {:?}",
+        client.authenticator.authorize(&request, now, &mut random),
+        client.authenticator,
+        client.authenticator.credentials,
+    );
+    for secret in [PASSWORD, "n1", "TlRM"] {
+        assert!(!shown.contains(secret), "{shown}");
+    }
+}
+
+proptest! {
+    /// Whatever a peer says, it says it a bounded number of times before there is nothing left to try.
+    #[test]
+    fn no_peer_keeps_a_client_busy_for_ever(
+        script in prop::collection::vec(
+            prop::collection::vec(prop_oneof![
+                Just("Negotiate".to_owned()),
+                Just("NTLM".to_owned()),
+                Just(format!("NTLM {TYPE_2}")),
+                Just(format!("Negotiate {TYPE_2}")),
+                Just(DIGEST.to_owned()),
+                Just(format!("{DIGEST}, stale=true")),
+                Just("Basic realm=x".to_owned()),
+                "[ -~]{0,40}",
+                "(NTLM|Negotiate|Digest) [ -~]{0,80}",
+            ], 0..4),
+            1..8,
+        ),
+        push_start in any::<bool>(),
+        tickets in any::<bool>(),
+    ) {
+        let mut client = Client::new();
+        client.authenticator.kerberos = tickets;
+        let mut rounds = 0;
+        for fields in script.iter().cycle() {
+            if client.send(push_start) == Sent::Blocking {
+                client.authenticator.resume(StepResult(None));
+                let _ = client.send(push_start);
+            }
+            let fields: Vec<_> = fields.iter().map(String::as_str).collect();
+            match client.challenged(&fields) {
+                Next::Resubmit { .. } => {}
+                Next::RedoPushSetup => client.authenticator.connection_lost(),
+                Next::NeedCredentials(_) | Next::Denied(_) => break,
+            }
+            rounds += 1;
+            prop_assert!(rounds < 40);
+        }
+    }
+
+    #[test]
+    fn no_bytes_make_it_fail(
+        values in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..200), 0..4),
+    ) {
+        let mut client = Client::new();
+        let field = Role::Server.challenge_header();
+        let headers: HeaderMap = values
+            .iter()
+            .filter_map(|value| Some((field.clone(), HeaderValue::from_bytes(value).ok()?)))
+            .collect();
+        let _ = client.authenticator.challenged(&headers);
+        let _ = client.send(false);
+        client.authenticator.accepted(&headers);
+    }
+}

@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: MPL-2.0
+
+//! Basic (RFC 7617), always in UTF-8.
+
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+
+use super::Credentials;
+
+/// What stands behind the scheme; `None` when a user or password has what Basic cannot carry.
+pub(super) fn token(credentials: &Credentials) -> Option<String> {
+    let user = credentials.user_id();
+    let password = credentials.password().expose();
+    if user.contains(':') || user.chars().chain(password.chars()).any(char::is_control) {
+        return None;
+    }
+    Some(BASE64_STANDARD.encode(format!("{user}:{password}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// RFC 7617 sections 2 and 2.1
+    #[test]
+    fn the_examples_of_rfc_7617_come_out() {
+        let token = |user: &str, password: &str| token(&Credentials::new(user, password));
+        assert_eq!(
+            token("Aladdin", "open sesame").unwrap(),
+            "QWxhZGRpbjpvcGVuIHNlc2FtZQ=="
+        );
+        assert_eq!(token("test", "123£").unwrap(), "dGVzdDoxMjPCow==");
+        assert_eq!(token("a:b", "c"), None);
+        assert_eq!(token("a", "b\n"), None);
+    }
+}

@@ -1,0 +1,322 @@
+// SPDX-License-Identifier: MPL-2.0
+
+//! WWW-Authenticate and Proxy-Authenticate taken apart (RFC 9110 section 11.6.1).
+
+use http::{HeaderMap, HeaderName};
+
+use super::Scheme;
+
+/// Most bytes of challenges in one response that are looked at. A field that goes beyond is passed over whole.
+const MAX_BYTES: usize = 8 * 1024;
+/// Most challenges of one response that are looked at.
+const MAX_CHALLENGES: usize = 16;
+/// Most letters that are kept of a scheme's name.
+const MAX_NAME: usize = 32;
+
+/// One challenge: a scheme, and either a token or parameters.
+///
+/// Tokens and nonces are nobody else's business: there is no `Debug`.
+#[derive(Clone, PartialEq, Eq)]
+pub(super) struct Challenge {
+    /// The scheme as the peer wrote it.
+    pub(super) name: String,
+    /// The token68 behind it.
+    pub(super) token: Option<String>,
+    parameters: Vec<(String, String)>,
+}
+
+impl Challenge {
+    pub(super) fn scheme(&self) -> Option<Scheme> {
+        Scheme::from_name(&self.name)
+    }
+
+    /// The value of the first parameter of that name.
+    pub(super) fn parameter(&self, name: &str) -> Option<&str> {
+        find(&self.parameters, name)
+    }
+}
+
+/// All challenges in the fields of that name, in their order, those of unknown schemes too.
+pub(super) fn challenges(headers: &HeaderMap, name: &HeaderName) -> Vec<Challenge> {
+    let mut found = Vec::new();
+    let mut left = MAX_BYTES;
+    for value in headers.get_all(name) {
+        let Some(rest) = left.checked_sub(value.len()) else {
+            continue;
+        };
+        left = rest;
+        split(value.as_bytes(), &mut found);
+    }
+    found
+}
+
+/// The parameter of that name in a field that has only parameters, such as Authentication-Info.
+pub(super) fn lone_parameter(
+    headers: &HeaderMap,
+    field: &HeaderName,
+    name: &str,
+) -> Option<String> {
+    let value = headers.get(field)?;
+    if value.len() > MAX_BYTES {
+        return None;
+    }
+    let mut text = Text(value.as_bytes());
+    let mut parameters = Vec::new();
+    while text.skip_to_element() {
+        let token = text.take(is_token_byte);
+        match token.is_empty() {
+            false if text.is_at_equals() => {
+                parameters.extend(text.value().map(|v| (lower(token), v)))
+            }
+            _ => text.skip_element(),
+        }
+    }
+    find(&parameters, name).map(str::to_owned)
+}
+
+fn find<'a>(parameters: &'a [(String, String)], name: &str) -> Option<&'a str> {
+    parameters
+        .iter()
+        .find(|(known, _)| known == name)
+        .map(|(_, value)| value.as_str())
+}
+
+fn split(field: &[u8], found: &mut Vec<Challenge>) {
+    let mut text = Text(field);
+    let first = found.len();
+    while text.skip_to_element() {
+        let token = text.take(is_token_byte);
+        if token.is_empty() {
+            text.skip_element();
+        } else if text.is_at_equals() {
+            // A challenge does not go on from one field to the next.
+            let challenge = found.get_mut(first..).and_then(<[_]>::last_mut);
+            let value = text.value();
+            if let (Some(challenge), Some(value)) = (challenge, value) {
+                challenge.parameters.push((lower(token), value));
+            }
+        } else {
+            if found.len() >= MAX_CHALLENGES {
+                return;
+            }
+            let name = token
+                .iter()
+                .copied()
+                .map(char::from)
+                .take(MAX_NAME)
+                .collect();
+            found.push(Challenge {
+                name,
+                token: text.token68(),
+                parameters: Vec::new(),
+            });
+        }
+    }
+}
+
+/// What is left of a field.
+struct Text<'a>(&'a [u8]);
+
+impl<'a> Text<'a> {
+    fn take(&mut self, wanted: fn(u8) -> bool) -> &'a [u8] {
+        let length = self.0.iter().take_while(|byte| wanted(**byte)).count();
+        let (taken, rest) = self.0.split_at_checked(length).unwrap_or((self.0, &[]));
+        self.0 = rest;
+        taken
+    }
+
+    /// Whether there is another element of the list.
+    fn skip_to_element(&mut self) -> bool {
+        self.take(|byte| is_space(byte) || byte == b',');
+        !self.0.is_empty()
+    }
+
+    /// Passes over what nobody understands, at least one byte of it.
+    fn skip_element(&mut self) {
+        self.0 = self.0.get(1..).unwrap_or_default();
+        self.take(|byte| byte != b',' && !is_space(byte));
+    }
+
+    /// `=` with bad whitespace around it, which is taken.
+    fn is_at_equals(&mut self) -> bool {
+        let mut ahead = Text(self.0);
+        ahead.take(is_space);
+        let Some(rest) = ahead.0.strip_prefix(b"=") else {
+            return false;
+        };
+        self.0 = rest;
+        self.take(is_space);
+        true
+    }
+
+    /// A token or a quoted string; `None` when its end is missing.
+    fn value(&mut self) -> Option<String> {
+        let Some(quoted) = self.0.strip_prefix(b"\"") else {
+            let plain = self.take(|byte| byte != b',' && !is_space(byte));
+            return Some(String::from_utf8_lossy(plain).into_owned());
+        };
+        let mut value = Vec::new();
+        let mut bytes = quoted.iter();
+        loop {
+            match bytes.next() {
+                Some(b'"') => break,
+                Some(b'\\') => value.extend(bytes.next()),
+                Some(byte) => value.push(*byte),
+                None => {
+                    self.0 = &[];
+                    return None;
+                }
+            }
+        }
+        self.0 = bytes.as_slice();
+        Some(String::from_utf8_lossy(&value).into_owned())
+    }
+
+    /// A token68, when all of the element is one.
+    fn token68(&mut self) -> Option<String> {
+        let mut ahead = Text(self.0);
+        ahead.take(is_space);
+        let start = ahead.0;
+        ahead.take(|byte| byte.is_ascii_alphanumeric() || b"-._~+/".contains(&byte));
+        ahead.take(|byte| byte == b'=');
+        let length = start.len().checked_sub(ahead.0.len())?;
+        ahead.take(is_space);
+        if length == 0 || !(ahead.0.is_empty() || ahead.0.starts_with(b",")) {
+            return None;
+        }
+        self.0 = ahead.0;
+        String::from_utf8(start.get(..length)?.to_vec()).ok()
+    }
+}
+
+fn lower(token: &[u8]) -> String {
+    String::from_utf8_lossy(token).to_ascii_lowercase()
+}
+
+fn is_space(byte: u8) -> bool {
+    byte == b' ' || byte == b'\t'
+}
+
+fn is_token_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+    use http::header::WWW_AUTHENTICATE;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn fields(values: &[&[u8]]) -> Vec<Challenge> {
+        let headers: HeaderMap = values
+            .iter()
+            .filter_map(|value| Some((WWW_AUTHENTICATE, HeaderValue::from_bytes(value).ok()?)))
+            .collect();
+        challenges(&headers, &WWW_AUTHENTICATE)
+    }
+
+    /// Each challenge as `scheme|token|name=value|…`.
+    fn shown(values: &[&str]) -> Vec<String> {
+        let values: Vec<_> = values.iter().map(|value| value.as_bytes()).collect();
+        let show = |challenge: Challenge| {
+            let mut text = format!("{}|{}", challenge.name, challenge.token.unwrap_or_default());
+            for (name, value) in challenge.parameters {
+                text.push_str(&format!("|{name}={value}"));
+            }
+            text
+        };
+        fields(&values).into_iter().map(show).collect()
+    }
+
+    #[test]
+    fn several_challenges_stand_in_one_field() {
+        let field = r#"Negotiate, NTLM, Digest realm="a, b", nonce="x\"y", qop="auth,auth-int", Basic realm=x"#;
+        assert_eq!(
+            shown(&[field]),
+            [
+                "Negotiate|",
+                "NTLM|",
+                r#"Digest||realm=a, b|nonce=x"y|qop=auth,auth-int"#,
+                "Basic||realm=x",
+            ]
+        );
+    }
+
+    #[test]
+    fn several_fields_are_read_in_their_order() {
+        assert_eq!(
+            shown(&["NTLM", "", "Bearer", r#"Digest realm="r",nonce=n"#]),
+            ["NTLM|", "Bearer|", "Digest||realm=r|nonce=n"]
+        );
+        // What has lost its scheme belongs to nobody.
+        assert_eq!(shown(&["Digest realm=r", "nonce=n"]), ["Digest||realm=r"]);
+    }
+
+    #[test]
+    fn a_token_is_no_parameter() {
+        assert_eq!(shown(&["NTLM TlRMTVNTUAAC"]), ["NTLM|TlRMTVNTUAAC"]);
+        assert_eq!(
+            shown(&["Negotiate a+/b==  , NTLM c="]),
+            ["Negotiate|a+/b==", "NTLM|c="]
+        );
+        assert_eq!(shown(&["Basic realm=\"\""]), ["Basic||realm="]);
+        assert_eq!(shown(&["Basic realm = x"]), ["Basic||realm=x"]);
+    }
+
+    #[test]
+    fn commas_may_be_missing_or_too_many() {
+        assert_eq!(
+            shown(&[r#" ,, Digest realm="r" nonce="n" ,, stale=TRUE, "#]),
+            ["Digest||realm=r|nonce=n|stale=TRUE"]
+        );
+    }
+
+    #[test]
+    fn a_string_without_an_end_takes_the_rest_along() {
+        assert_eq!(
+            shown(&[r#"Digest realm="r", nonce="n, NTLM"#]),
+            ["Digest||realm=r"]
+        );
+        assert_eq!(shown(&[r#"Digest realm="r\"#]), ["Digest|"]);
+    }
+
+    #[test]
+    fn too_much_is_not_looked_at() {
+        assert_eq!(fields(&[&b"NTLM,".repeat(100)]).len(), MAX_CHALLENGES);
+        let long = format!("NTLM {}", "A".repeat(MAX_BYTES));
+        assert_eq!(shown(&[&long, "Basic realm=r"]), ["Basic||realm=r"]);
+        assert_eq!(shown(&[&"x".repeat(100)]), [format!("{}|", "x".repeat(32))]);
+    }
+
+    #[test]
+    fn a_field_may_have_parameters_alone() {
+        let field = HeaderName::from_static("authentication-info");
+        let value = r#"rspauth="a", cnonce="b", nextnonce="c, d", nc=00000001"#;
+        let headers = HeaderMap::from_iter([(field.clone(), HeaderValue::from_static(value))]);
+        let found = |name| lone_parameter(&headers, &field, name);
+        assert_eq!(found("nextnonce").as_deref(), Some("c, d"));
+        assert_eq!(found("nc").as_deref(), Some("00000001"));
+        assert_eq!(found("qop"), None);
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_makes_the_splitter_fail(
+            values in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..200), 0..4),
+            text in "[ ,=\"\\\\A-Za-z0-9é]{0,60}",
+        ) {
+            let mut values: Vec<_> = values.iter().map(Vec::as_slice).collect();
+            values.push(text.as_bytes());
+            for challenge in fields(&values) {
+                prop_assert!(!challenge.name.is_empty());
+            }
+            let headers: HeaderMap = values
+                .iter()
+                .filter_map(|value| Some((WWW_AUTHENTICATE, HeaderValue::from_bytes(value).ok()?)))
+                .collect();
+            let _ = lone_parameter(&headers, &WWW_AUTHENTICATE, "nextnonce");
+        }
+    }
+}

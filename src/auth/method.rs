@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: MPL-2.0
+
+//! What a scheme is carried out with.
+
+use super::Scheme;
+
+/// A scheme may be carried out in more ways than one. The strongest comes first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Method {
+    Kerberos,
+    NegotiateNtlm,
+    Ntlm,
+    Digest,
+    Basic,
+}
+
+impl Method {
+    pub(super) const ALL: [Self; 5] = [
+        Self::Kerberos,
+        Self::NegotiateNtlm,
+        Self::Ntlm,
+        Self::Digest,
+        Self::Basic,
+    ];
+
+    pub(super) fn scheme(self) -> Scheme {
+        match self {
+            Self::Kerberos | Self::NegotiateNtlm => Scheme::Negotiate,
+            Self::Ntlm => Scheme::Ntlm,
+            Self::Digest => Scheme::Digest,
+            Self::Basic => Scheme::Basic,
+        }
+    }
+
+    /// NTLM under whatever name: more than one leg, and bound to its connection.
+    pub(super) fn is_ntlm(self) -> bool {
+        matches!(self, Self::NegotiateNtlm | Self::Ntlm)
+    }
+
+    fn bit(self) -> u8 {
+        match self {
+            Self::Kerberos => 1,
+            Self::NegotiateNtlm => 2,
+            Self::Ntlm => 4,
+            Self::Digest => 8,
+            Self::Basic => 16,
+        }
+    }
+}
+
+/// A set of [`Method`]s.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Methods(u8);
+
+impl Methods {
+    pub(super) fn insert(&mut self, method: Method) {
+        self.0 |= method.bit();
+    }
+
+    pub(super) fn contains(self, method: Method) -> bool {
+        self.0 & method.bit() != 0
+    }
+}
