@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use gstwmspush::asf::{DataPacket, FileHeader, Item, Reader};
 use gstwmspush::push::{Connection, Failure, Phase, Settings, Status, StatusCallback, WriterSink};
-use gstwmspush::wmhttp::{SessionConfig, SetupBody};
+use gstwmspush::wmhttp::{AccessConfig, SessionConfig, SetupBody};
 
 const RUNS: usize = 1000;
 

@@ -7,8 +7,8 @@ use std::collections::VecDeque;
 use bytes::BytesMut;
 use gstwmspush::asf::{Item, Reader};
 use gstwmspush::wmhttp::{
-    Body, HResult, Offer, Packet, PushSession, Request, Response, SessionConfig, SetupBody,
-    Transmit,
+    AccessConfig, Body, Entropy, HResult, Offer, Packet, PushSession, Request, Response,
+    SessionConfig, SetupBody, Transmit,
 };
 
 /// 4.8 Message Exchange During Push Distribution
@@ -88,6 +88,18 @@ fn responses(name: &str) -> VecDeque<Response> {
     responses
 }
 
+struct Fixed;
+
+impl Entropy for Fixed {
+    fn now(&self) -> std::time::SystemTime {
+        std::time::SystemTime::UNIX_EPOCH
+    }
+
+    fn random(&mut self, bytes: &mut [u8]) {
+        bytes.fill(7);
+    }
+}
+
 struct Conversation {
     client: PushSession,
     said: Vec<String>,
@@ -97,14 +109,15 @@ struct Conversation {
 
 impl Conversation {
     fn new(path: &str, setup: SetupBody, content_length: Option<u64>) -> Self {
-        let client = PushSession::new(SessionConfig {
+        let config = SessionConfig {
             url: format!("http://MediaServer{path}").parse().unwrap(),
             setup,
             user_agent: "WMEncoder/11.0.5721.5145".to_owned(),
             content_length,
             remove_padding: true,
             access: AccessConfig::default(),
-        });
+        };
+        let client = PushSession::new(config, Fixed);
         Self {
             client,
             said: Vec::new(),
@@ -158,6 +171,7 @@ impl Conversation {
                 Transmit::Body(bytes) | Transmit::Close(bytes) => {
                     self.body.extend_from_slice(&bytes)
                 }
+                Transmit::Compute(..) => panic!("nothing is authenticated here"),
             }
             while let Some(packet) = Packet::decode(&mut self.body).unwrap() {
                 let name = name(&packet);

@@ -3,7 +3,7 @@
 //! A client and a server that are connected by nothing but function calls.
 
 use std::collections::VecDeque;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use bytes::{Bytes, BytesMut};
 use gstwmspush::asf::{DataPacket, FileHeader, Item, Reader};
@@ -12,8 +12,8 @@ use gstwmspush::wmhttp::server::{
     violations,
 };
 use gstwmspush::wmhttp::{
-    Body, Event, HResult, Offer, PushId, PushSession, Request, Response, SessionConfig, SetupBody,
-    Transmit,
+    AccessConfig, Body, Entropy, Event, HResult, Offer, PushId, PushSession, Request, Response,
+    SessionConfig, SetupBody, Transmit,
 };
 
 /// What a writer gives to a session.
@@ -47,6 +47,19 @@ pub fn config() -> SessionConfig {
         content_length: None,
         remove_padding: true,
         access: AccessConfig::default(),
+    }
+}
+
+/// Time stands still and nothing is random.
+pub struct Fixed;
+
+impl Entropy for Fixed {
+    fn now(&self) -> SystemTime {
+        SystemTime::UNIX_EPOCH
+    }
+
+    fn random(&mut self, bytes: &mut [u8]) {
+        bytes.fill(7);
     }
 }
 
@@ -128,6 +141,7 @@ impl Pair {
             match transmit {
                 Transmit::Request(request) => self.request(&request),
                 Transmit::Body(bytes) => self.body(&bytes),
+                Transmit::Compute(..) => panic!("nothing is authenticated here"),
                 Transmit::Close(bytes) => {
                     self.closed = true;
                     if !bytes.is_empty() {

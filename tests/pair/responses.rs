@@ -6,7 +6,7 @@ use bytes::Bytes;
 use gstwmspush::wmhttp::{Body, Error, Offer, PushSession, Response, Transmit};
 use http::header::{HeaderMap, HeaderName};
 
-use super::harness::{Content, config, fixture};
+use super::harness::{Content, Fixed, config, fixture};
 
 /// `HTTP/1.1 204 No Content` and its fields, as a transcript has them.
 fn response(text: &str) -> Response {
