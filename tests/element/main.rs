@@ -11,3 +11,4 @@ mod properties;
 mod rig;
 mod states;
 mod timing;
+mod wire;

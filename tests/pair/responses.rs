@@ -9,7 +9,7 @@ use http::header::{HeaderMap, HeaderName};
 use super::harness::{Content, config, fixture};
 
 /// `HTTP/1.1 204 No Content` and its fields, as a transcript has them.
-fn response(text: &str) -> Response {
+pub fn response(text: &str) -> Response {
     let mut lines = text.lines();
     let (status, reason) = lines
         .next()
@@ -30,7 +30,7 @@ fn response(text: &str) -> Response {
     }
 }
 
-fn accepted() -> Response {
+pub fn accepted() -> Response {
     response(
         "HTTP/1.1 204 No Content\nServer: Cougar/9.5.5732.6324\nSet-Cookie: push-id=4124758405",
     )
