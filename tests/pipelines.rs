@@ -148,6 +148,7 @@ fn decode(recording: &std::path::Path) -> (usize, usize) {
 }
 
 /// The pipeline of the README: live picture and tone, all of which arrives and can be decoded.
+/// C-043, C-044
 #[test]
 fn live_picture_and_tone_through_asfmux() {
     let outcome = run(

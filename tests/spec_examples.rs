@@ -12,6 +12,8 @@ use gstwmspush::wmhttp::{
 };
 
 /// 4.8 Message Exchange During Push Distribution
+/// C-002, C-005, C-009, C-011, C-012, C-018, C-020, C-021, C-023, C-028…C-030, C-081…C-084, C-086, C-089…C-091, C-093,
+/// C-113…C-115, C-119, C-121, C-124, C-126, C-127, C-214
 #[test]
 fn message_exchange_during_push_distribution() {
     let setup = SetupBody {
@@ -24,6 +26,7 @@ fn message_exchange_during_push_distribution() {
 }
 
 /// 4.3 Push Distribution with AutoDestroy and Template-URL, 4.4 General Push Distribution Sequence with $C Packet
+/// C-023, C-027, C-030, C-084, C-092, C-094, C-167, C-180, C-184
 #[test]
 fn push_distribution_with_template_url_and_stream_change() {
     let setup = SetupBody {
@@ -36,6 +39,7 @@ fn push_distribution_with_template_url_and_stream_change() {
 }
 
 /// 4.2 General Push Distribution Sequence with $F Packets
+/// C-023, C-030, C-084, C-127, C-214, C-240, C-243
 #[test]
 fn push_distribution_with_filler() {
     let setup = SetupBody::default();

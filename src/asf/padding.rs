@@ -180,6 +180,7 @@ mod tests {
     /// One payload of two bytes, with a Payload Length of two bytes
     const MULTIPLE: [u8; 12] = [0x81, 0x81, 5, 0, 0, 0, 0, 0, 2, 0, 0xAA, 0xBB];
 
+    /// C-044, C-045
     #[test]
     fn multiple_payloads_lose_their_padding_and_keep_the_field() {
         let packet = packet(&[0x82, 0, 0, 0x09, 0x5D, 40], &MULTIPLE);

@@ -98,6 +98,7 @@ mod tests {
         sizes
     }
 
+    /// C-141, C-144…C-146
     #[test]
     fn a_packet_goes_only_where_a_filler_still_fits_behind() {
         for (remaining, fits) in [
@@ -115,6 +116,7 @@ mod tests {
         }
     }
 
+    /// C-166
     #[test]
     fn the_end_of_an_entry_never_empties_the_body() {
         for (remaining, fits) in [(12, true), (11, false), (8, false)] {
@@ -126,6 +128,7 @@ mod tests {
         }
     }
 
+    /// C-162, C-166
     #[test]
     fn the_end_of_the_stream_may_empty_the_body() {
         for (remaining, fits) in [(9, true), (8, true), (7, false), (4, false)] {
@@ -137,6 +140,7 @@ mod tests {
         }
     }
 
+    /// C-052, C-147…C-149, C-186…C-188
     #[test]
     fn filling_takes_every_byte() {
         assert_eq!(filled(LengthRemaining::new(0)), [0; 0]);

@@ -251,6 +251,7 @@ mod tests {
             .collect()
     }
 
+    /// C-012
     #[test]
     fn a_push_id_is_any_visible_text() {
         for good in ["0", "4124758405", "aZ09-_~", &"x".repeat(255)] {
@@ -261,6 +262,7 @@ mod tests {
         }
     }
 
+    /// C-252
     #[test]
     fn a_push_id_does_not_show() {
         assert_eq!(
@@ -279,6 +281,7 @@ mod tests {
         );
     }
 
+    /// C-010…C-012, C-214, C-215
     #[test]
     fn cookies_go_back_as_they_were_set() {
         let mut cookies = Cookies::default();
@@ -308,6 +311,7 @@ mod tests {
         assert_eq!(found("push-id="), Err(Error::PushId));
     }
 
+    /// C-212
     #[test]
     fn only_cougar_and_rex_are_windows_media_servers() {
         let accepted = |value| windows_media_server(&headers(SERVER, &[value])).is_ok();
@@ -331,6 +335,7 @@ mod tests {
         );
     }
 
+    /// C-016, C-017
     #[test]
     fn an_encoder_says_so_in_user_agent() {
         for good in [

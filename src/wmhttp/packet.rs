@@ -193,6 +193,7 @@ mod tests {
         out
     }
 
+    /// C-031…C-034, C-036, C-041, C-046, C-050, C-055
     #[test]
     fn framing_headers_are_little_endian_and_count_what_follows() {
         assert_eq!(

@@ -99,11 +99,13 @@ mod tests {
         }
     }
 
+    /// C-023
     #[test]
     fn nothing_asked_is_an_empty_body() {
         assert_eq!(body(None, false).to_bytes(), "");
     }
 
+    /// C-023, C-028, C-093
     #[test]
     fn auto_destroy_alone_is_the_sixteen_bytes_of_example_4_8() {
         let wire = body(None, true).to_bytes();
@@ -111,6 +113,7 @@ mod tests {
         assert_eq!(wire.len(), 16);
     }
 
+    /// C-023, C-027, C-028, C-092, C-094
     #[test]
     fn a_template_brings_auto_destroy_along() {
         assert_eq!(

@@ -92,6 +92,7 @@ fn all_shapes(mut check: impl FnMut(&Shape, &[u8])) {
 }
 
 /// ASF 5.2.2 Payload Parsing Information: 128 combinations of length types, with and without error correction data
+/// C-044, C-045
 #[test]
 fn every_layout_keeps_its_payloads_and_loses_its_padding() {
     let (mut checked, mut shorter) = (0, 0);

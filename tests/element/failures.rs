@@ -78,6 +78,7 @@ fn the_host_has_no_address() {
     assert_fails("http://nothing.invalid/live", "", error);
 }
 
+/// C-061, C-095
 #[test]
 fn the_server_never_answers() {
     let point = setup(Fault::Silent);
@@ -106,6 +107,7 @@ fn connecting_leads_nowhere() {
     );
 }
 
+/// C-212, C-213
 #[test]
 fn another_web_server_answers() {
     let error = "ERROR RESOURCE/OpenWrite setup incompatible-server NS_E_INCOMPATIBLE_PUSH_SERVER";
@@ -115,6 +117,7 @@ fn another_web_server_answers() {
     }
 }
 
+/// C-200
 #[test]
 fn something_else_than_http_answers() {
     let point = setup(Fault::Garbage);
@@ -130,6 +133,7 @@ fn the_server_takes_the_client_for_a_player() {
     assert_fails(&point.location(), "", error);
 }
 
+/// C-220
 #[test]
 fn the_server_refuses() {
     for (status, code, hresult) in [
@@ -166,6 +170,7 @@ fn the_server_refuses() {
 }
 
 /// A status that comes while data flows still reaches the application, with what the server said.
+/// C-132, C-220
 #[test]
 fn the_server_refuses_while_data_flows() {
     for (status, code) in [
@@ -207,6 +212,7 @@ fn the_server_refuses_while_data_flows() {
     }
 }
 
+/// C-132, C-251
 #[test]
 fn the_connection_is_lost_while_data_flows() {
     for (fault, errors) in [

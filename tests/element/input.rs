@@ -113,6 +113,7 @@ impl Harness {
     }
 }
 
+/// C-043, C-044, C-057
 #[test]
 fn every_valid_file_arrives() {
     for name in VALID {
@@ -196,6 +197,7 @@ fn a_second_file_is_the_next_playlist_entry() {
 }
 
 /// Two files in one stream of bytes, as `cat` would make it.
+/// C-038, C-102, C-167, C-180, C-183
 #[test]
 fn a_header_within_the_bytes_is_the_next_playlist_entry() {
     let name = "concat_asfmux_p1000_ffmpeg_p3200.bin";
@@ -254,6 +256,7 @@ fn a_flush_drops_half_a_packet_and_nothing_else() {
 }
 
 /// 2.2.3.3: what the server fills up with zeros has every payload, and the recording's decoder finds it.
+/// C-044
 #[test]
 fn padding_stays_behind_unless_told_otherwise() {
     let name = "video_asfmux_p3200_streamable.asf";
@@ -411,6 +414,7 @@ fn damage_after_good_packets_does_not_end_the_push() {
 }
 
 /// A picture among the metadata makes a header that fits no `$H`.
+/// C-058
 #[test]
 fn an_overlong_header_loses_what_it_can_do_without() {
     let bytes = fixture_bytes("audio_ffmpeg_p3200.asf");

@@ -12,3 +12,4 @@ mod properties;
 mod rig;
 mod states;
 mod timing;
+mod wire;

@@ -7,6 +7,7 @@ use crate::rig::{Pipeline, Point};
 const AUDIO: &str = "audio_ffmpeg_p3200.asf";
 
 /// The order in which an application sees a push that goes well, each message once.
+/// C-131, C-172, C-218
 #[test]
 fn a_push_is_told_from_connecting_to_closed() {
     let point = Point::new();

@@ -4,5 +4,6 @@
 
 mod harness;
 mod properties;
+mod requirements;
 mod responses;
 mod session;

@@ -32,6 +32,7 @@ proptest! {
 
     /// 3.1.4.3 to 3.1.4.5: no packet is lost, doubled or reordered, and every body is as long as it said, whatever the
     /// Content-Length and wherever entries end.
+    /// C-043, C-122, C-142, C-150, C-165, C-189
     #[test]
     fn everything_arrives_in_bodies_of_the_announced_length(
         steps in steps(),

@@ -9,7 +9,7 @@ use http::header::{HeaderMap, HeaderName};
 use super::harness::{Content, Fixed, config, fixture};
 
 /// `HTTP/1.1 204 No Content` and its fields, as a transcript has them.
-fn response(text: &str) -> Response {
+pub fn response(text: &str) -> Response {
     let mut lines = text.lines();
     let (status, reason) = lines
         .next()
@@ -30,7 +30,7 @@ fn response(text: &str) -> Response {
     }
 }
 
-fn accepted() -> Response {
+pub fn accepted() -> Response {
     response(
         "HTTP/1.1 204 No Content\nServer: Cougar/9.5.5732.6324\nSet-Cookie: push-id=4124758405",
     )
@@ -57,6 +57,7 @@ fn streaming() -> PushSession {
 }
 
 /// 2.2.1.3, 2.2.1.6: the client sends back what it was given.
+/// C-011, C-012, C-127, C-214, C-215
 #[test]
 fn the_push_id_and_other_cookies_go_into_push_start() {
     let mut client = waiting();
@@ -75,6 +76,7 @@ fn the_push_id_and_other_cookies_go_into_push_start() {
 }
 
 /// Receivers without Set-Cookie, Pragma and Cache-Control exist (decision D-5).
+/// C-200
 #[test]
 fn a_server_need_not_assign_a_push_id() {
     let mut client = waiting();
@@ -87,6 +89,7 @@ fn a_server_need_not_assign_a_push_id() {
 }
 
 /// 3.1.5.1: "server-token … does not match"
+/// C-212, C-213
 #[test]
 fn a_foreign_server_is_incompatible() {
     for (answer, server) in [
@@ -112,6 +115,7 @@ fn a_playlist_means_that_the_client_is_not_recognised() {
 }
 
 /// 4.7: any other HTTP error ends the session.
+/// C-132, C-220
 #[test]
 fn a_refusal_ends_the_session_with_its_status_and_reason() {
     for line in [
@@ -138,6 +142,7 @@ fn a_refusal_ends_the_session_with_its_status_and_reason() {
 }
 
 /// Decision D-19: the rest of the body has nobody to go to.
+/// C-132
 #[test]
 fn success_before_the_body_is_complete_ends_the_session() {
     assert_eq!(
@@ -159,7 +164,7 @@ fn answers_after_the_end_do_not_matter() {
     }
 }
 
-/// C-095, C-151: until the response is there, content is held.
+/// 3.1.4.1.1: C-095, C-101: until the response is there, content is held.
 #[test]
 fn nothing_goes_out_before_the_response() {
     let mut client = waiting();

@@ -32,6 +32,7 @@ fn unpadded(content: &[Content]) -> Vec<Vec<u8>> {
 }
 
 /// 4.1 General Push Distribution Sequence
+/// C-043, C-044, C-119, C-131, C-170, C-172, C-211, C-218
 #[test]
 fn a_session_runs_from_push_setup_to_the_final_end() {
     let content = fixture(AUDIO_VIDEO);
@@ -83,6 +84,7 @@ fn padding_can_be_left_where_it_is() {
 }
 
 /// 3.1.4.3: "choosing the size of each $F packet such that the sum … equal[s] the value of Length-Remaining"
+/// C-030, C-122, C-142, C-146, C-150, C-237, C-243
 #[test]
 fn a_body_is_filled_to_the_byte_and_the_next_begins_with_data() {
     let content = fixture(AUDIO_VIDEO);
@@ -130,6 +132,7 @@ fn a_content_length_is_never_below_the_least() {
 }
 
 /// 4.4 General Push Distribution Sequence with $C Packet
+/// C-102, C-167, C-180, C-184
 #[test]
 fn a_new_header_is_the_end_of_an_entry_and_a_stream_change() {
     let (first, second) = (fixture(AUDIO_VIDEO), fixture(AUDIO));
@@ -140,6 +143,7 @@ fn a_new_header_is_the_end_of_an_entry_and_a_stream_change() {
 }
 
 /// 3.1.4.4, 3.1.4.5 and decisions D-9 and D-10: wherever the body happens to end
+/// C-150, C-166, C-180, C-185, C-189
 #[test]
 fn a_new_header_goes_over_the_end_of_a_body() {
     let content = [fixture(AUDIO), fixture(AUDIO_VIDEO)].concat();
@@ -166,6 +170,7 @@ fn a_new_header_goes_over_the_end_of_a_body() {
 }
 
 /// 3.1.4.4: any Reason but S_FALSE ends the session.
+/// C-048, C-167, C-170
 #[test]
 fn a_session_may_end_with_an_error() {
     let mut pair = Pair::new(config());

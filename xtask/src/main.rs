@@ -9,17 +9,21 @@
 //! |---|---|
 //! | `setup`, `packages` | what has to be installed, and how to install it |
 //! | `test` | the checks of a change, in order |
+//! | `conformance`, `requirements`, `citations` | which test holds which requirement of the protocol |
 //! | `demo`, `pipeline`, `messages`, `publishing_point` | ten seconds pushed through the plugin, shown as they go |
 //! | `proof`, `asf` | what the demo asks of the recording afterwards |
 //! | `run`, `workspace` | commands and their output; where things are |
 
 mod asf;
+mod citations;
+mod conformance;
 mod demo;
 mod messages;
 mod packages;
 mod pipeline;
 mod proof;
 mod publishing_point;
+mod requirements;
 mod run;
 mod setup;
 mod test;
@@ -32,9 +36,12 @@ const USAGE: &str = "\
 Usage: cargo xtask <command>
 
 Commands:
-  test   format, lint, build, test and document everything, stopping at the first failure
-  demo   push ten seconds of live test picture and tone to the project's own publishing point, and check what it recorded
-  help   print this
+  test         format, lint, check conformance, build, test and document everything, stopping at the first failure
+  demo         push ten seconds of live test picture and tone to the project's own publishing point, and check what it
+               recorded
+  conformance  print which test holds which requirement of MS-WMHTTP, or why none does, and fail on a gap;
+               with --strict also on what is not implemented yet
+  help         print this
 
 Each command first installs what it needs where there is apt-get, and otherwise says what is missing.
 ";
@@ -46,6 +53,11 @@ enum Task {
     Test,
     /// `cargo xtask demo`
     Demo,
+    /// `cargo xtask conformance`
+    Conformance {
+        /// `--strict`
+        strict: bool,
+    },
     /// `cargo xtask help`
     Help,
 }
@@ -58,6 +70,7 @@ fn main() -> ExitCode {
     let outcome = parse(&arguments).and_then(|task| match task {
         Task::Test => test::run(),
         Task::Demo => demo::run(),
+        Task::Conformance { strict } => conformance::run(strict),
         Task::Help => {
             print!("{USAGE}");
             Ok(())
@@ -78,6 +91,8 @@ fn parse(arguments: &[String]) -> run::Result<Task> {
     match arguments[..] {
         ["test"] => Ok(Task::Test),
         ["demo"] => Ok(Task::Demo),
+        ["conformance"] => Ok(Task::Conformance { strict: false }),
+        ["conformance", "--strict"] => Ok(Task::Conformance { strict: true }),
         ["help"] => Ok(Task::Help),
         [] => Err(format!("a command is missing\n\n{USAGE}")),
         _ if arguments
@@ -86,7 +101,8 @@ fn parse(arguments: &[String]) -> run::Result<Task> {
         {
             Ok(Task::Help)
         }
-        ["test" | "demo" | "help", extra, ..] => {
+        ["conformance", "--strict", extra, ..]
+        | ["test" | "demo" | "conformance" | "help", extra, ..] => {
             Err(format!("unknown argument \"{extra}\"\n\n{USAGE}"))
         }
         [unknown, ..] => Err(format!("unknown command \"{unknown}\"\n\n{USAGE}")),
@@ -107,6 +123,9 @@ mod tests {
     fn commands_and_help_are_understood() {
         assert_eq!(parsed("test"), Ok(Task::Test));
         assert_eq!(parsed("demo"), Ok(Task::Demo));
+        for (line, strict) in [("conformance", false), ("conformance --strict", true)] {
+            assert_eq!(parsed(line), Ok(Task::Conformance { strict }), "{line}");
+        }
         for line in ["help", "--help", "-h", "demo --help"] {
             assert_eq!(parsed(line), Ok(Task::Help), "{line}");
         }
@@ -118,6 +137,7 @@ mod tests {
             ("", "missing"),
             ("tset", "\"tset\""),
             ("demo --fast", "\"--fast\""),
+            ("conformance --strict x", "\"x\""),
         ] {
             let message = parsed(line).err().unwrap_or_default();
             assert!(

@@ -4,14 +4,23 @@
 
 use std::time::Instant;
 
+use crate::conformance;
 use crate::run::{self, Result};
 use crate::setup;
 use crate::workspace::Workspace;
 
-/// The steps, as arguments of cargo.
-const STEPS: &[&[&str]] = &[
-    &["fmt", "--all", "--check"],
-    &[
+/// One check.
+enum Step {
+    /// Arguments of cargo.
+    Cargo(&'static [&'static str]),
+    /// What `cargo xtask conformance` checks.
+    Conformance,
+}
+
+/// The steps.
+const STEPS: &[Step] = &[
+    Step::Cargo(&["fmt", "--all", "--check"]),
+    Step::Cargo(&[
         "clippy",
         "--workspace",
         "--all-targets",
@@ -19,10 +28,11 @@ const STEPS: &[&[&str]] = &[
         "--",
         "-D",
         "warnings",
-    ],
-    BUILD,
-    &["test", "--workspace", "--all-features"],
-    DOCUMENT,
+    ]),
+    Step::Conformance,
+    Step::Cargo(BUILD),
+    Step::Cargo(&["test", "--workspace", "--all-features"]),
+    Step::Cargo(DOCUMENT),
 ];
 
 /// Builds the plugin as users get it: the tests that run gst-launch-1.0 or Python load this one.
@@ -45,28 +55,37 @@ pub fn run() -> Result {
     Ok(())
 }
 
-/// Runs one step, with the environment that the tests and the documentation need.
-fn run_step(workspace: &Workspace, place: &str, step: &[&str]) -> Result {
-    let mut command = workspace.cargo(step);
+/// Runs one step and tells how long it took.
+fn run_step(workspace: &Workspace, place: &str, step: &Step) -> Result {
+    let started = Instant::now();
+    let outcome = match step {
+        Step::Cargo(arguments) => run_cargo(workspace, place, arguments),
+        Step::Conformance => {
+            println!("==> {place} cargo xtask conformance");
+            conformance::check(workspace)
+        }
+    };
+    let seconds = started.elapsed().as_secs_f64();
+    outcome.map_err(|message| format!("step {place} failed after {seconds:.1} s: {message}"))?;
+    println!("==> {place} passed in {seconds:.1} s");
+    Ok(())
+}
+
+/// Runs cargo, with the environment that the tests and the documentation need.
+fn run_cargo(workspace: &Workspace, place: &str, arguments: &[&str]) -> Result {
+    let mut command = workspace.cargo(arguments);
     command
         .env("WMSPUSH_PLUGIN_DIR", workspace.plugin_directory())
         // A registry of its own: the user's is not touched.
         .env("GST_REGISTRY", workspace.target.join("gst-registry.bin"))
         .env_remove("GST_REGISTRY_1_0");
-    if step == DOCUMENT {
+    if arguments == DOCUMENT {
         command.env("RUSTDOCFLAGS", "-D warnings");
     }
     println!("==> {place} {}", run::shown(&command));
-    let started = Instant::now();
-    let outcome = run::through(&mut command).and_then(|()| {
-        if step == BUILD {
-            workspace.require_plugin()
-        } else {
-            Ok(())
-        }
-    });
-    let seconds = started.elapsed().as_secs_f64();
-    outcome.map_err(|message| format!("step {place} failed after {seconds:.1} s: {message}"))?;
-    println!("==> {place} passed in {seconds:.1} s");
+    run::through(&mut command)?;
+    if arguments == BUILD {
+        workspace.require_plugin()?;
+    }
     Ok(())
 }
