@@ -58,7 +58,7 @@ impl Connection {
     }
 
     /// `IWMWriterPushSink::Disconnect`: closes the connection without `$E`. Returns at once, and nothing is reported
-    /// after the [`WmtStatus::Closed`] that it causes. After the end, or a failure, it does nothing.
+    /// after the [`WmtStatus::Closed`](super::WmtStatus::Closed) that it causes. After the end, or a failure, it does nothing.
     pub fn disconnect(&self) {
         self.shared.disconnect();
     }

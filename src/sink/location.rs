@@ -5,7 +5,7 @@
 use std::fmt;
 
 use hyper_util::client::proxy::matcher::Matcher;
-use percent_encoding::percent_decode_str;
+use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_encode};
 use url::{ParseError, Url};
 
 use crate::auth::Credentials;
@@ -164,7 +164,33 @@ fn parse(text: &str) -> Result<Url, SettingsError> {
     let cleared = url.set_username("").and_then(|()| url.set_password(None));
     cleared.map_err(|()| SettingsError::Location(ParseError::EmptyHost))?;
     url.set_fragment(None);
+    let path = encoded_path(&url);
+    url.set_path(&path);
     Ok(url)
+}
+
+/// The path as RFC 3986 section 3.3 allows it: the parser leaves some characters alone that no path may have.
+fn encoded_path(url: &Url) -> String {
+    const NOT_IN_PATHS: &AsciiSet = &CONTROLS
+        .add(b'"')
+        .add(b'<')
+        .add(b'>')
+        .add(b'[')
+        .add(b'\\')
+        .add(b']')
+        .add(b'^')
+        .add(b'`')
+        .add(b'{')
+        .add(b'|')
+        .add(b'}');
+    let mut parts = url.path().split('%');
+    let mut path = utf8_percent_encode(parts.next().unwrap_or_default(), NOT_IN_PATHS).to_string();
+    for part in parts {
+        let digits = part.bytes().take(2).filter(u8::is_ascii_hexdigit).count();
+        path.push_str(if digits == 2 { "%" } else { "%25" });
+        path.extend(utf8_percent_encode(part, NOT_IN_PATHS));
+    }
+    path
 }
 
 /// Passwords may hold anything, so everything goes that stands before the last '@'.
@@ -189,8 +215,7 @@ pub(super) fn template_path(location: &Url, template: &str) -> Result<String, Se
     if !matches!(url.scheme(), "http" | "https") {
         return Err(SettingsError::Template);
     }
-    // A quote cannot stand in the directive, and the parser leaves some alone.
-    Ok(url.path().replace('"', "%22"))
+    Ok(encoded_path(&url))
 }
 
 /// A property that cannot be used as it is.

@@ -17,6 +17,9 @@ pub const PUSH_START: &str = "application/x-wms-pushstart";
 /// 2.2.1.9 X-Accept-Authentication
 pub const X_ACCEPT_AUTHENTICATION: HeaderName = HeaderName::from_static("x-accept-authentication");
 
+/// The name of the cookie.
+const PUSH_ID: &str = "push-id";
+
 /// 2.2.1.3.1 push-id
 ///
 /// It is the only thing that keeps a stranger from taking the session over: neither `Debug` nor anything else shows it.
@@ -89,16 +92,19 @@ impl Cookies {
 
     /// Takes over what 2.2.1.6 Set-Cookie fields say. Values that cannot be sent back are passed over.
     pub fn update(&mut self, headers: &HeaderMap) {
-        for value in headers.get_all(SET_COOKIE) {
-            let Some((name, value)) = value.to_str().ok().and_then(name_value) else {
-                continue;
-            };
-            if name.eq_ignore_ascii_case("push-id") {
-                if let Ok(push_id) = PushId::new(unquoted(value)) {
-                    self.push_id = push_id;
+        for value in headers
+            .get_all(SET_COOKIE)
+            .iter()
+            .filter_map(|value| value.to_str().ok())
+        {
+            if let Some(push_id) = assigned_push_id(value) {
+                self.push_id = push_id;
+            }
+            match name_value(value) {
+                Some((name, value)) if !name.eq_ignore_ascii_case(PUSH_ID) => {
+                    self.keep(name, value)
                 }
-            } else {
-                self.keep(name, value);
+                _ => {}
             }
         }
     }
@@ -145,9 +151,18 @@ impl fmt::Debug for Cookies {
     }
 }
 
+/// The push-id among the cookies of one Set-Cookie field. RFC 2109 allows several, behind commas.
+fn assigned_push_id(field: &str) -> Option<PushId> {
+    let cookies = field
+        .split([',', ';'])
+        .filter_map(|cookie| cookie.split_once('='));
+    let mut values = cookies.filter(|(name, _)| name.trim().eq_ignore_ascii_case(PUSH_ID));
+    values.find_map(|(_, value)| PushId::new(unquoted(value.trim())).ok())
+}
+
 /// The first `name=value` of a cookie, without its attributes.
 fn name_value(cookie: &str) -> Option<(&str, &str)> {
-    let (name, value) = cookie.split(';').next()?.split_once('=')?;
+    let (name, value) = cookie.split([';', ',']).next()?.split_once('=')?;
     Some((name.trim(), value.trim()))
 }
 
@@ -168,7 +183,7 @@ pub fn requested_push_id(headers: &HeaderMap) -> Result<Option<PushId>, Error> {
         let value = value.to_str().map_err(|_| Error::PushId)?;
         for cookie in value.split([';', ',']) {
             match name_value(cookie) {
-                Some((name, value)) if name.eq_ignore_ascii_case("push-id") => {
+                Some((name, value)) if name.eq_ignore_ascii_case(PUSH_ID) => {
                     return PushId::new(unquoted(value)).map(Some);
                 }
                 _ => {}

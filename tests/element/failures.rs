@@ -137,9 +137,7 @@ fn the_server_takes_the_client_for_a_player() {
 #[test]
 fn the_server_refuses() {
     for (status, code, hresult) in [
-        (302, "OpenWrite", "NS_E_INVALID_REDIRECT"),
         (400, "OpenWrite", "NS_E_BAD_REQUEST"),
-        (401, "NotAuthorized", "NS_E_SERVER_ACCESSDENIED"),
         (403, "NotAuthorized", "NS_E_REFUSED_BY_SERVER"),
         (404, "NotFound", "NS_E_INVALID_PUSH_PUBLISHING_POINT"),
         (407, "NotAuthorized", "NS_E_PROXY_ACCESSDENIED"),
@@ -166,6 +164,25 @@ fn the_server_refuses() {
             let request = point.handle.requests();
             assert_eq!(request.len(), 1, "nothing is tried again");
         }
+    }
+}
+
+/// A challenge that offers nothing is a refusal, and a redirection to nowhere as well.
+#[test]
+fn the_server_leaves_no_way_in() {
+    for (status, error) in [
+        (
+            302,
+            "ERROR RESOURCE/OpenWrite setup redirection NS_E_INVALID_REDIRECT",
+        ),
+        (
+            401,
+            "ERROR RESOURCE/NotAuthorized setup denied NS_E_SERVER_ACCESSDENIED",
+        ),
+    ] {
+        let point = setup(Fault::Refuse(refusal(status)));
+        assert_fails(&point.location(), "", error);
+        assert_eq!(point.handle.requests().len(), 1, "nothing is tried again");
     }
 }
 

@@ -182,7 +182,6 @@ fn names_that_are_no_ascii_are_encoded() {
 
 /// 2.2.2.1.1, RFC 3986 section 3.3: C-026: what stands for nothing in a path is encoded too.
 #[test]
-#[ignore = "| ^ [ ] and a lone % go as they are"]
 fn a_template_has_no_characters_that_a_path_cannot_have() {
     let point = Point::new();
     let pipeline = Pipeline::file(AUDIO, &point.location(), "");
@@ -269,6 +268,7 @@ fn connect(location: &str, content_length: u64) -> Connection {
         user_agent: "WMEncoder/12.0".to_owned(),
         content_length: Some(content_length),
         remove_padding: true,
+        access: gstwmspush::wmhttp::AccessConfig::default(),
     };
     let settings = push::Settings {
         session,

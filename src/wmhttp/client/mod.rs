@@ -6,6 +6,8 @@ use std::collections::VecDeque;
 use std::fmt;
 
 use bytes::{Bytes, BytesMut};
+use http::HeaderValue;
+use http::header::CONNECTION;
 use url::Url;
 
 use crate::asf::{DataPacket, FileHeader};
@@ -64,6 +66,8 @@ pub struct PushSession {
     length_remaining: LengthRemaining,
     /// The header in force.
     header: Option<FileHeader>,
+    /// The largest header and data packet that were to be sent so far: every body has room for them.
+    largest: Largest,
     /// What the current PushStart began with.
     start: Start,
     /// The last request opened a handshake: its body stayed behind.
@@ -120,6 +124,13 @@ enum Asked {
 enum Start {
     Header,
     GoOn,
+}
+
+/// Sizes in bytes.
+#[derive(Clone, Copy, Debug, Default)]
+struct Largest {
+    header: usize,
+    packet: usize,
 }
 
 /// What waits to be polled.
@@ -208,6 +219,7 @@ impl PushSession {
             using_proxy: config.access.proxy.is_some(),
             length_remaining: LengthRemaining::default(),
             header: None,
+            largest: Largest::default(),
             start: Start::Header,
             handshake: false,
             counters: Counters::default(),
@@ -230,6 +242,8 @@ impl PushSession {
     /// Held until the server is configured. Once streaming has started, a header is for
     /// [`new_header`](Self::new_header), which is where it then goes.
     pub fn start_streaming(&mut self, header: FileHeader) -> Offer<FileHeader> {
+        self.largest.header = self.largest.header.max(header.as_bytes().len());
+        self.largest.packet = self.largest.packet.max(header.packet_size());
         match self.state {
             State::PushSetupComplete => {
                 self.header = Some(header);
@@ -609,6 +623,12 @@ impl PushSession {
                 let target = self.access.target();
                 let mut request =
                     Request::new(target, &self.config.user_agent, &self.cookies, body);
+                if !fields.is_empty() {
+                    // NTLM belongs to the connection, and HTTP/1.0 closes it otherwise (3.1.4.1.1).
+                    request
+                        .headers
+                        .insert(CONNECTION, HeaderValue::from_static("Keep-Alive"));
+                }
                 request.headers.extend(fields);
                 request.fresh = fresh;
                 Transmit::Request(Box::new(request))
@@ -617,11 +637,9 @@ impl PushSession {
     }
 
     fn content_length(&self) -> u64 {
-        let Some(header) = &self.header else {
-            return UNKNOWN_CONTENT_LENGTH;
-        };
-        let least = least_content_length(header.packet_size(), header.as_bytes().len());
-        let minute = u64::from(header.maximum_bitrate()) * 60 / 8;
+        let least = least_content_length(self.largest.packet, self.largest.header);
+        let bitrate = self.header.as_ref().map_or(0, FileHeader::maximum_bitrate);
+        let minute = u64::from(bitrate) * 60 / 8;
         let wanted = match self.config.content_length {
             Some(length) => length,
             None if self.using_proxy && minute > 0 => minute,
