@@ -173,6 +173,10 @@ impl Authenticator {
                 self.active = Some(Active::Kerberos(Ticket::Ready { token, context }));
             }
             None => {
+                // A password that gets no ticket has been tried; a missing ticket has not.
+                if self.credentials.is_some() {
+                    self.spent.insert(Method::Kerberos);
+                }
                 self.give_up_active();
                 // What comes of it, the next challenge tells.
                 let _ = self.choose();
@@ -447,9 +451,10 @@ impl Authenticator {
 
     /// Nothing is left to try.
     fn refused(&mut self) -> Next {
-        let spent = Method::ALL
-            .into_iter()
-            .find(|method| self.spent.contains(*method) && self.is_offered(method.scheme()));
+        let spent = Method::ALL.into_iter().find(|method| {
+            let scheme = method.scheme();
+            self.spent.contains(*method) && self.policy.allows(scheme) && self.is_offered(scheme)
+        });
         match (spent, self.credentials.clone()) {
             (Some(method), Some(credentials)) => {
                 let previous_user = credentials.user_id().to_owned();

@@ -15,6 +15,22 @@
 //! ```
 //!
 //! A 401 that comes through a proxy is `accepted` for the proxy's authenticator and `challenged` for the server's.
+//! A 407 says nothing about the server; the request goes out again with the same answer to it.
+//!
+//! | | bound to | on PushStart |
+//! |---|---|---|
+//! | Negotiate, a ticket | the connection, or each request where the peer says so | when it is asked for |
+//! | Negotiate, NTLM | the connection; two legs, the first without a body | never: [`Next::RedoPushSetup`] |
+//! | Digest | the request; the nonce outlives the connection | always, once it is known |
+//! | Basic | the request | always, once it is known |
+//!
+//! # Where the specifications contradict practice
+//!
+//! | | |
+//! |---|---|
+//! | D-4 | MS-WMHTTP 3.1.5.1 wants a new connection after a 401. NTLM cannot live with that: the second leg stays where it is. |
+//! | D-17 | MS-WMHTTP note <5> lists NTLM for PushStart, 3.2.5.2 excludes it: it is not used there. |
+//! | | MS-NLMP 3.1.5.1.2 would have a message integrity code: there is none, and no channel binding. |
 
 #![cfg_attr(
     not(test),

@@ -101,8 +101,13 @@ mod implementation {
             Some(context) => context,
             None => open(host, credentials)?,
         };
-        let answer = context.step(token, None).ok()??;
-        Some((answer.to_vec(), Some(context)))
+        let answer = context.step(token, None).ok()??.to_vec();
+        is_ticket(&answer).then_some((answer, Some(context)))
+    }
+
+    /// The library may have a mechanism for NTLM, and takes to it when there is no ticket. That goes unwrapped here.
+    fn is_ticket(token: &[u8]) -> bool {
+        !token.windows(8).any(|bytes| bytes == b"NTLMSSP\0")
     }
 
     fn open(host: &str, credentials: Option<&Credentials>) -> Option<Context> {
@@ -143,6 +148,12 @@ mod implementation {
     #[cfg(test)]
     mod tests {
         use super::*;
+
+        #[test]
+        fn a_wrapped_ntlm_message_is_no_ticket() {
+            assert!(is_ticket(b"\x60\x01ticket"));
+            assert!(!is_ticket(b"\x60\x01\x04\x28NTLMSSP\0\x01\0\0\0"));
+        }
 
         #[test]
         fn a_realm_has_a_dot() {

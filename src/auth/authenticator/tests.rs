@@ -319,6 +319,17 @@ fn wrong_credentials_are_tried_once_by_each_scheme() {
 }
 
 #[test]
+fn a_question_names_a_scheme_that_may_be_used() {
+    let mut client = Client::allowing(&[Scheme::Ntlm]);
+    assert_eq!(client.challenged(&["Negotiate", "NTLM"]), RESUBMIT);
+    client.shake_hands("NTLM");
+    assert_eq!(
+        client.challenged(&["Negotiate", "NTLM"]),
+        offers(Some(USER), Scheme::Ntlm)
+    );
+}
+
+#[test]
 fn other_credentials_begin_anew() {
     let mut client = Client::new();
     client.authenticator.set_credentials(None);
@@ -636,6 +647,20 @@ fn without_a_ticket_negotiate_is_ntlm() {
     client.authenticator.resume(ticket(b"late"));
     client.accepted();
     assert_eq!(client.push_start(), Sent::Nothing);
+}
+
+#[test]
+fn a_password_that_gets_no_ticket_is_refused() {
+    let mut client = with_tickets();
+    assert_eq!(client.challenged(&["Negotiate"]), RESUBMIT);
+    assert_eq!(client.push_setup(), Sent::Blocking);
+    client.authenticator.resume(StepResult(None));
+    // This server takes tickets only.
+    assert_eq!(client.push_setup(), leg_1("Negotiate"));
+    assert_eq!(
+        client.challenged(&["Negotiate"]),
+        offers(Some(USER), Scheme::Negotiate)
+    );
 }
 
 #[test]
