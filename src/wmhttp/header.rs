@@ -92,19 +92,19 @@ impl Cookies {
 
     /// Takes over what 2.2.1.6 Set-Cookie fields say. Values that cannot be sent back are passed over.
     pub fn update(&mut self, headers: &HeaderMap) {
-        for value in headers
+        let fields = headers
             .get_all(SET_COOKIE)
             .iter()
-            .filter_map(|value| value.to_str().ok())
+            .filter_map(|value| value.to_str().ok());
+        // RFC 2109 allows several cookies in a field, behind commas; what is left of a date there is no cookie.
+        for (name, value) in fields
+            .flat_map(|field| field.split(','))
+            .filter_map(name_value)
         {
-            if let Some(push_id) = assigned_push_id(value) {
+            if !name.eq_ignore_ascii_case(PUSH_ID) {
+                self.keep(name, value);
+            } else if let Ok(push_id) = PushId::new(unquoted(value)) {
                 self.push_id = push_id;
-            }
-            match name_value(value) {
-                Some((name, value)) if !name.eq_ignore_ascii_case(PUSH_ID) => {
-                    self.keep(name, value)
-                }
-                _ => {}
             }
         }
     }
@@ -151,18 +151,9 @@ impl fmt::Debug for Cookies {
     }
 }
 
-/// The push-id among the cookies of one Set-Cookie field. RFC 2109 allows several, behind commas.
-fn assigned_push_id(field: &str) -> Option<PushId> {
-    let cookies = field
-        .split([',', ';'])
-        .filter_map(|cookie| cookie.split_once('='));
-    let mut values = cookies.filter(|(name, _)| name.trim().eq_ignore_ascii_case(PUSH_ID));
-    values.find_map(|(_, value)| PushId::new(unquoted(value.trim())).ok())
-}
-
 /// The first `name=value` of a cookie, without its attributes.
 fn name_value(cookie: &str) -> Option<(&str, &str)> {
-    let (name, value) = cookie.split([';', ',']).next()?.split_once('=')?;
+    let (name, value) = cookie.split(';').next()?.split_once('=')?;
     Some((name.trim(), value.trim()))
 }
 

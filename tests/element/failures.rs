@@ -140,7 +140,6 @@ fn the_server_refuses() {
         (400, "OpenWrite", "NS_E_BAD_REQUEST"),
         (403, "NotAuthorized", "NS_E_REFUSED_BY_SERVER"),
         (404, "NotFound", "NS_E_INVALID_PUSH_PUBLISHING_POINT"),
-        (407, "NotAuthorized", "NS_E_PROXY_ACCESSDENIED"),
         (409, "Busy", "NS_E_BUSY"),
         (410, "NotFound", "NS_E_RESOURCE_GONE"),
         (423, "Busy", "NS_E_BUSY"),
@@ -178,6 +177,10 @@ fn the_server_leaves_no_way_in() {
         (
             401,
             "ERROR RESOURCE/NotAuthorized setup denied NS_E_SERVER_ACCESSDENIED",
+        ),
+        (
+            407,
+            "ERROR RESOURCE/NotAuthorized proxy refused NS_E_PROXY_ACCESSDENIED",
         ),
     ] {
         let point = setup(Fault::Refuse(refusal(status)));

@@ -9,7 +9,7 @@ use gstwmspush::wmhttp::{
     UNKNOWN_CONTENT_LENGTH,
 };
 
-use super::harness::{Fixed, Content, config, fixture};
+use super::harness::{Content, Fixed, config, fixture};
 use super::responses::{accepted, response};
 
 /// What a session has handed out, in order.
@@ -29,8 +29,9 @@ impl Sent {
             match transmit {
                 Transmit::Request(request) => {
                     assert!(sent.body.is_empty(), "a request inside a body");
-                    sent.requests.push(request);
+                    sent.requests.push(*request);
                 }
+                Transmit::Compute(..) => panic!("nothing is authenticated here"),
                 Transmit::Body(bytes) => sent.body.extend_from_slice(&bytes),
                 Transmit::Close(bytes) => {
                     sent.body.extend_from_slice(&bytes);
@@ -84,11 +85,14 @@ fn packet(size: usize) -> DataPacket {
 
 /// A client whose PushSetup was answered.
 fn configured(content_length: Option<u64>) -> PushSession {
-    let mut client = PushSession::new(SessionConfig {
-        content_length,
-        remove_padding: false,
-        ..config()
-    });
+    let mut client = PushSession::new(
+        SessionConfig {
+            content_length,
+            remove_padding: false,
+            ..config()
+        },
+        Fixed,
+    );
     client.configure_server();
     Sent::by(&mut client);
     client.handle_response(&accepted()).unwrap();
@@ -133,10 +137,7 @@ fn framed(head: &[u8], length: usize, rest: &[u8]) -> Vec<u8> {
 fn a_session_starts_from_nothing_with_push_setup() {
     let mut client = PushSession::new(config(), Fixed);
     assert!(Sent::by(&mut client).nothing());
-    assert_eq!(
-        (client.length_remaining(), client.stage()),
-        (0, Stage::Setup)
-    );
+    assert_eq!((client.length_remaining(), client.is_ready()), (0, false));
     client.configure_server();
     let sent = Sent::by(&mut client);
     assert_eq!(sent.field("cookie"), "push-id=0");

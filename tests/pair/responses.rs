@@ -119,8 +119,7 @@ fn a_playlist_means_that_the_client_is_not_recognised() {
 #[test]
 fn a_refusal_ends_the_session_with_its_status_and_reason() {
     for line in [
-        "302 Found",
-        "401 Unauthorized",
+        "403 Forbidden",
         "404 No such point",
         "503 Service Unavailable",
         "100 Continue",

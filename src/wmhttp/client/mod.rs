@@ -133,6 +133,13 @@ struct Largest {
     packet: usize,
 }
 
+impl Largest {
+    fn include(&mut self, header: &FileHeader) {
+        self.header = self.header.max(header.as_bytes().len());
+        self.packet = self.packet.max(header.packet_size());
+    }
+}
+
 /// What waits to be polled.
 enum Queued {
     /// A request; what authorises it is decided when it goes.
@@ -242,8 +249,7 @@ impl PushSession {
     /// Held until the server is configured. Once streaming has started, a header is for
     /// [`new_header`](Self::new_header), which is where it then goes.
     pub fn start_streaming(&mut self, header: FileHeader) -> Offer<FileHeader> {
-        self.largest.header = self.largest.header.max(header.as_bytes().len());
-        self.largest.packet = self.largest.packet.max(header.packet_size());
+        self.largest.include(&header);
         match self.state {
             State::PushSetupComplete => {
                 self.header = Some(header);
@@ -291,6 +297,7 @@ impl PushSession {
 
     /// 3.1.4.5 Notification of New ASF Header File, and the end of the entry before it (3.1.4.4 with S_FALSE)
     pub fn new_header(&mut self, header: FileHeader) -> Offer<FileHeader> {
+        self.largest.include(&header);
         let State::PushStartInProgress { last } = self.state else {
             return Offer::Held(header);
         };
