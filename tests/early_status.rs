@@ -91,6 +91,7 @@ fn no_status_is_lost_in_a_thousand_refusals() {
             timeout: Duration::from_secs(10),
             stall_timeout: Duration::from_secs(10),
             max_bytes: 1 << 20,
+            trust: gstwmspush::push::Trust::default(),
         };
         let connection = Connection::connect(settings, Callback(sender)).unwrap();
         connection.on_header(&header).unwrap();

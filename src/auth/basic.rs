@@ -4,6 +4,7 @@
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
+use http::HeaderValue;
 
 use super::Credentials;
 
@@ -15,6 +16,13 @@ pub(super) fn token(credentials: &Credentials) -> Option<String> {
         return None;
     }
     Some(BASE64_STANDARD.encode(format!("{user}:{password}")))
+}
+
+/// The field value that answers before it is asked, for a peer whose challenges nobody sees; it is sensitive.
+pub fn basic_authorization(credentials: &Credentials) -> Option<HeaderValue> {
+    let mut value = HeaderValue::from_str(&format!("Basic {}", token(credentials)?)).ok()?;
+    value.set_sensitive(true);
+    Some(value)
 }
 
 #[cfg(test)]

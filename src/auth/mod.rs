@@ -60,6 +60,7 @@ use http::header::{AUTHORIZATION, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, WWW_A
 use http::{HeaderName, HeaderValue, Method, StatusCode};
 
 pub use authenticator::Authenticator;
+pub use basic::basic_authorization;
 pub use credentials::{Credentials, Password};
 pub use negotiate::{BlockingStep, StepResult};
 pub use scheme::{Scheme, Schemes, accept_header};

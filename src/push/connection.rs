@@ -51,8 +51,7 @@ impl Connection {
             end_announced: AtomicBool::new(false),
         };
         let (progress_sender, progress) = mpsc::unbounded_channel();
-        let transport = HttpTransport::new(settings.stall_timeout, progress_sender)
-            .map_err(io::Error::other)?;
+        let transport = HttpTransport::new(&settings, progress_sender).map_err(io::Error::other)?;
         runtime.spawn(drive(settings, shared, transport, progress).with_current_subscriber());
         Ok(connection)
     }

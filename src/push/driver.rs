@@ -40,7 +40,8 @@ pub(super) async fn drive(
         outcome = driver.run() => Some(outcome),
     };
     driver.take_progress();
-    let phase = driver.failing_phase();
+    let proxied = driver.settings.session.access.proxy.is_some();
+    let phase = driver.phase;
     // The connection closes here, before anybody is told that it is closed.
     drop(driver);
     match outcome {
@@ -52,9 +53,25 @@ pub(super) async fn drive(
                 .status(WmtStatus::Stopped, SessionState::Ended);
             shared.reporter.close(Some(SessionState::Ended));
         }
-        Some(Err(error)) => shared.fail(Failure { phase, error }),
+        Some(Err(error)) => shared.fail(failure(phase, proxied, error)),
     }
     shared.finish();
+}
+
+/// A failure in the phase that it belongs to: where there is a proxy, it is the proxy that is connected to.
+fn failure(phase: Phase, proxied: bool, error: Error) -> Failure {
+    let phase = match (&error, phase) {
+        (Error::Tls(_), _) => Phase::Tls,
+        (Error::Protocol(wmhttp::Error::Refused { status, .. }), _)
+        | (Error::Protocol(wmhttp::Error::Denied { status, .. }), _)
+            if *status == StatusCode::PROXY_AUTHENTICATION_REQUIRED =>
+        {
+            Phase::Proxy
+        }
+        (_, Phase::Resolve | Phase::Connect) if proxied => Phase::Proxy,
+        (_, phase) => phase,
+    };
+    Failure { phase, error }
 }
 
 struct Driver<T> {
@@ -294,11 +311,7 @@ impl<T: Transport> Driver<T> {
             Err(error) => return Err(error),
         };
         tracing::debug!(status = response.status.as_u16(), reason = %response.reason, "Response");
-        let handled = self.session.handle_response(&response);
-        if handled.is_err() && response.status == StatusCode::PROXY_AUTHENTICATION_REQUIRED {
-            self.phase = Phase::Proxy;
-        }
-        Ok(handled?)
+        Ok(self.session.handle_response(&response)?)
     }
 
     fn handle_asked(&mut self, asked: Option<Asked>) -> Result<(), Error> {
@@ -355,15 +368,6 @@ impl<T: Transport> Driver<T> {
             let credentials = shared.reporter.acquire_credentials(&wanted);
             Asked::Credentials(wanted.role, credentials)
         }));
-    }
-
-    /// The phase that a failure has now: where there is a proxy, it is the proxy that is connected to.
-    fn failing_phase(&self) -> Phase {
-        let proxied = self.settings.session.access.proxy.is_some();
-        match self.phase {
-            Phase::Resolve | Phase::Connect if proxied => Phase::Proxy,
-            phase => phase,
-        }
     }
 
     fn enter(&mut self, phase: Phase) {

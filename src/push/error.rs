@@ -33,6 +33,8 @@ pub enum Error {
         /// The system's words.
         message: String,
     },
+    /// No agreement on TLS: most often the server's certificate is not trusted.
+    Tls(String),
     /// Resolving or connecting took longer than `timeout`.
     ConnectTimeout(Duration),
     /// No response came within `timeout`.
@@ -72,6 +74,7 @@ impl Failure {
                 HResult::NS_E_SERVER_DNS_TIMEOUT
             }
             Error::ConnectTimeout(_) => HResult::NS_E_CONNECT_TIMEOUT,
+            Error::Tls(_) => HResult::NS_E_PUSH_CANNOTCONNECT,
             Error::ResponseTimeout(_) => HResult::NS_E_TIMEOUT,
             Error::BadResponse(_) => HResult::NS_E_BAD_SYNTAX_IN_SERVER_RESPONSE,
             Error::Protocol(
@@ -98,6 +101,7 @@ impl Failure {
                 ..
             } => "connection-refused",
             Error::CannotConnect { .. } => "unreachable",
+            Error::Tls(_) => "tls",
             Error::ConnectTimeout(_) => "connect-timeout",
             Error::ResponseTimeout(_) => "response-timeout",
             Error::BadResponse(_) => "bad-response",
@@ -137,6 +141,9 @@ impl Failure {
             Error::CannotConnect { .. } | Error::ConnectTimeout(_) => {
                 "Check host and port; on Windows Media Services the HTTP Server Control Protocol plug-in must be \
                  enabled, often on port 8080."
+            }
+            Error::Tls(_) => {
+                "Let ssl-ca-file name the authority that signed the server's certificate, and use the name in it."
             }
             Error::ResponseTimeout(_) => {
                 "Something accepts connections there but does not answer; check the port and whatever stands between."
@@ -233,6 +240,7 @@ impl fmt::Display for Error {
                 write!(f, "the server's name cannot be resolved: {message}")
             }
             Self::CannotConnect { message, .. } => write!(f, "cannot connect: {message}"),
+            Self::Tls(message) => write!(f, "no secure connection: {message}"),
             Self::ConnectTimeout(timeout) => {
                 write!(f, "connecting took longer than {} ms", timeout.as_millis())
             }

@@ -28,10 +28,11 @@ use reqwest::{Client, Version};
 use tokio::sync::{mpsc, oneshot};
 use url::{Host, Url};
 
-use super::Error;
 use super::gate::{Gate, GateClosed};
+use super::tls::handshake_failure;
 use super::transport::{BODY_CHUNKS, Exchange, Progress, Transport};
-use crate::wmhttp::{Body, Request, Response};
+use super::{Error, Settings, Trust};
+use crate::wmhttp::{self, Body, Request, Response};
 
 /// Most bytes of a response body that are looked at.
 const MAX_RESPONSE_BODY: usize = 16 * 1024;
@@ -54,27 +55,29 @@ pub(super) struct HttpTransport {
 /// What every client is made with.
 struct Options {
     stall_timeout: Duration,
+    trust: Trust,
     progress: mpsc::UnboundedSender<Progress>,
 }
 
 impl HttpTransport {
-    /// A transport that tells `progress` how connecting goes, and gives a connection up on which nothing was
-    /// acknowledged for `stall_timeout`.
+    /// A transport that tells `progress` how connecting goes.
     ///
     /// # Errors
     ///
     /// What reqwest says about its set-up.
     pub(super) fn new(
-        stall_timeout: Duration,
+        settings: &Settings,
         progress: mpsc::UnboundedSender<Progress>,
     ) -> Result<Self, Error> {
         let gate = Gate::new(progress.clone());
         let options = Options {
-            stall_timeout,
+            stall_timeout: settings.stall_timeout,
+            trust: settings.trust.clone(),
             progress,
         };
+        let url = &settings.session.url;
         Ok(Self {
-            client: client(&gate, &options, None)?,
+            client: client(&gate, &options, url, None)?,
             proxy: None,
             gate,
             options,
@@ -83,7 +86,7 @@ impl HttpTransport {
 
     /// Makes way for a new connection. The old one may still be in the pool, though it is closed: the pool goes.
     fn reconnect(&mut self, request: &Request) -> Result<(), Error> {
-        self.client = client(&self.gate, &self.options, request.proxy.as_ref())?;
+        self.client = client(&self.gate, &self.options, &request.url, Some(request))?;
         self.proxy.clone_from(&request.proxy);
         self.gate.permit();
         let peer = request.proxy.as_ref().unwrap_or(&request.url);
@@ -120,7 +123,13 @@ impl Transport for HttpTransport {
     }
 }
 
-fn client(gate: &Gate, options: &Options, proxy: Option<&Url>) -> Result<Client, Error> {
+/// A client for requests to `url`, as `request` goes.
+fn client(
+    gate: &Gate,
+    options: &Options,
+    url: &Url,
+    request: Option<&Request>,
+) -> Result<Client, Error> {
     let unusable = |error: reqwest::Error| Error::Lost(root_cause(&error).to_string());
     let resolver = SystemResolver {
         progress: options.progress.clone(),
@@ -138,9 +147,20 @@ fn client(gate: &Gate, options: &Options, proxy: Option<&Url>) -> Result<Client,
         .tcp_user_timeout(options.stall_timeout)
         .dns_resolver(Arc::new(resolver))
         .connector_layer(gate.clone());
-    if let Some(proxy) = proxy {
-        builder = builder.proxy(reqwest::Proxy::all(proxy.clone()).map_err(unusable)?);
+    if let Some(proxy) = request.and_then(|request| request.proxy.clone()) {
+        let mut proxy = reqwest::Proxy::all(proxy).map_err(unusable)?;
+        if let Some(tunnel) = request.and_then(|request| request.tunnel_authorization.clone()) {
+            proxy = proxy.custom_http_auth(tunnel);
+        }
+        builder = builder.proxy(proxy);
     }
+    #[cfg(feature = "tls")]
+    let builder = {
+        let encrypted = url.scheme() == "https";
+        builder.tls_backend_preconfigured(options.trust.client_config(encrypted)?)
+    };
+    #[cfg(not(feature = "tls"))]
+    let _ = (url, &options.trust);
     builder.build().map_err(unusable)
 }
 
@@ -409,6 +429,15 @@ impl StdError for Unresolvable {}
 fn classify(error: &reqwest::Error, stall_timeout: Duration) -> Error {
     if let Some(unresolvable) = cause::<Unresolvable>(error) {
         return Error::Unresolvable(unresolvable.to_string());
+    }
+    if let Some(failure) = chain(error).find_map(handshake_failure) {
+        return Error::Tls(failure);
+    }
+    // hyper-util does not let its tunnel's errors out: only their text tells them.
+    if chain(error).any(|cause| cause.to_string() == "proxy authorization required") {
+        let status = reqwest::StatusCode::PROXY_AUTHENTICATION_REQUIRED;
+        let reason = status.canonical_reason().unwrap_or_default().to_owned();
+        return Error::Protocol(wmhttp::Error::Refused { status, reason });
     }
     let system = cause::<io::Error>(error);
     if error.is_connect() {

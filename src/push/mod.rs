@@ -28,6 +28,8 @@ mod shared;
 mod socket;
 mod stats;
 mod status;
+#[cfg_attr(not(feature = "tls"), path = "no_tls.rs")]
+mod tls;
 mod transport;
 mod writer_sink;
 
@@ -36,4 +38,5 @@ pub use error::{Error, Failure};
 pub use settings::Settings;
 pub use stats::Stats;
 pub use status::{Phase, SessionState, Status, StatusCallback, WmtStatus};
+pub use tls::Trust;
 pub use writer_sink::{WriteError, WriterSink};

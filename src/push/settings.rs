@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::Trust;
 use crate::wmhttp::SessionConfig;
 
 /// How to connect and how long to wait.
@@ -15,4 +16,6 @@ pub struct Settings {
     pub stall_timeout: Duration,
     /// Bytes that may wait unsent.
     pub max_bytes: usize,
+    /// Whom to trust behind an `https` location.
+    pub trust: Trust,
 }

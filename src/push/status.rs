@@ -77,6 +77,8 @@ pub enum Phase {
     Resolve,
     /// Connecting to it.
     Connect,
+    /// Agreeing on TLS.
+    Tls,
     /// Answering a challenge.
     Authenticate,
     /// Getting through the proxy.
@@ -97,6 +99,7 @@ impl Phase {
         match self {
             Self::Resolve => "resolve",
             Self::Connect => "connect",
+            Self::Tls => "tls",
             Self::Proxy => "proxy",
             Self::Setup | Self::Authenticate => "setup",
             Self::Start => "start",

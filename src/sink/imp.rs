@@ -407,7 +407,7 @@ impl StatusCallback for Callback {
             Phase::Connect => "Connecting to the server",
             Phase::Setup => "Setting up the publishing point",
             Phase::Authenticate => "Authenticating",
-            Phase::Proxy | Phase::Start | Phase::Push | Phase::End => return,
+            Phase::Tls | Phase::Proxy | Phase::Start | Phase::Push | Phase::End => return,
         };
         if imp.connecting.load(Ordering::Acquire) {
             bus::post_progress(imp, gst::ProgressType::Continue, text);

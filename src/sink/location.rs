@@ -158,6 +158,7 @@ fn parse(text: &str) -> Result<Url, SettingsError> {
     let mut url = Url::parse(text).map_err(SettingsError::Location)?;
     match url.scheme() {
         "http" => {}
+        "https" if cfg!(feature = "tls") => {}
         "https" => return Err(SettingsError::NoTls),
         _ => return Err(SettingsError::Scheme),
     }
@@ -229,6 +230,7 @@ pub(super) enum SettingsError {
     ProxyScheme,
     Template,
     UserAgent,
+    CaFile(String),
 }
 
 impl SettingsError {
@@ -240,7 +242,7 @@ impl SettingsError {
             Self::Proxy(_) => HResult::NS_E_PROXY_NOT_FOUND,
             Self::ProxyScheme => HResult::NS_E_UNKNOWN_PROTOCOL,
             Self::Template => HResult::NS_E_INVALID_PUSH_TEMPLATE,
-            Self::NoLocation | Self::UserAgent => HResult::E_INVALIDARG,
+            Self::NoLocation | Self::UserAgent | Self::CaFile(_) => HResult::E_INVALIDARG,
         }
     }
 
@@ -251,6 +253,9 @@ impl SettingsError {
             }
             Self::Proxy(_) | Self::ProxyScheme => {
                 "Set proxy, or the environment's http_proxy, to a URL such as http://proxy:3128, or proxy to nothing."
+            }
+            Self::CaFile(_) => {
+                "Let ssl-ca-file name a PEM file with the certificates of authorities."
             }
             Self::Template => {
                 "Set template-url to a path such as /template, or to the URL of a publishing point."
@@ -267,8 +272,9 @@ impl fmt::Display for SettingsError {
         match self {
             Self::NoLocation => f.write_str("no location is set"),
             Self::Location(error) => write!(f, "the location is not a usable URL: {error}"),
-            Self::Scheme => f.write_str("the location is neither an http nor a wmspush+http URL"),
-            Self::NoTls => f.write_str("https is not supported yet"),
+            Self::CaFile(error) => write!(f, "ssl-ca-file cannot be used: {error}"),
+            Self::Scheme => f.write_str("the location is neither an http nor an https URL"),
+            Self::NoTls => f.write_str("this build has no https"),
             Self::Proxy(error) => write!(f, "the proxy is not a usable URL: {error}"),
             Self::ProxyScheme => f.write_str("the proxy is no http URL"),
             Self::Template => {

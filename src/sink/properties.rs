@@ -33,6 +33,8 @@ pub(super) fn set(settings: &mut Settings, name: &str, value: &glib::Value) {
         "proxy-id" => settings.proxy_user.id = text(),
         "proxy-pw" => settings.proxy_user.password = text(),
         "content-length" => settings.content_length = number(),
+        "ssl-strict" => settings.ssl_strict = flag(),
+        "ssl-ca-file" => settings.ssl_ca_file = text(),
         "remove-padding" => settings.remove_padding = flag(),
         "live-header" => settings.live_header = flag(),
         _ => debug_assert!(false, "{name} cannot be written"),
@@ -55,6 +57,8 @@ pub(super) fn get(settings: &Settings, name: &str) -> glib::Value {
         "proxy" => settings.proxy.as_ref().map(ProxyUrl::shown).to_value(),
         "proxy-id" => settings.proxy_user.id.to_value(),
         "content-length" => settings.content_length.to_value(),
+        "ssl-strict" => settings.ssl_strict.to_value(),
+        "ssl-ca-file" => settings.ssl_ca_file.to_value(),
         "remove-padding" => settings.remove_padding.to_value(),
         "live-header" => settings.live_header.to_value(),
         _ => {
@@ -158,6 +162,17 @@ pub(super) fn specs() -> Vec<glib::ParamSpec> {
             .nick("Content length (bytes)")
             .blurb("Body size of each PushStart in bytes, raised to the least that the protocol allows; 0 = as it says")
             .maximum(i32::MAX.unsigned_abs())
+            .mutable_ready()
+            .build(),
+        glib::ParamSpecBoolean::builder("ssl-strict")
+            .nick("Strict TLS")
+            .blurb("Whether the certificate of an https server has to be trusted")
+            .default_value(true)
+            .mutable_ready()
+            .build(),
+        glib::ParamSpecString::builder("ssl-ca-file")
+            .nick("TLS authorities")
+            .blurb("PEM file of authorities that are trusted beside those that the system trusts")
             .mutable_ready()
             .build(),
         glib::ParamSpecBoolean::builder("remove-padding")

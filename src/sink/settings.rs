@@ -2,13 +2,14 @@
 
 //! The properties as the element keeps them, and what a push makes of them.
 
+use std::path::Path;
 use std::time::Duration;
 
 use url::Url;
 
 use super::AuthMethods;
 use super::location::{Account, Location, ProxyUrl, SettingsError, template_path};
-use crate::push;
+use crate::push::{self, Trust};
 use crate::wmhttp::{AccessConfig, SessionConfig, SetupBody, is_encoder_user_agent};
 
 pub(super) const DEFAULT_TIMEOUT: u32 = 10_000;
@@ -39,6 +40,8 @@ pub(super) struct Settings {
     pub(super) proxy_user: Account,
     /// 0: as the protocol says.
     pub(super) content_length: u32,
+    pub(super) ssl_strict: bool,
+    pub(super) ssl_ca_file: Option<String>,
 }
 
 impl Default for Settings {
@@ -59,6 +62,8 @@ impl Default for Settings {
             proxy: None,
             proxy_user: Account::default(),
             content_length: 0,
+            ssl_strict: true,
+            ssl_ca_file: None,
         }
     }
 }
@@ -81,6 +86,9 @@ impl Settings {
             .map(|template| template_path(&url, template))
             .transpose()?;
         let access = self.access(&url)?;
+        let ca_file = self.ssl_ca_file.as_deref().map(Path::new);
+        let trust = Trust::new(self.ssl_strict, ca_file);
+        let trust = trust.map_err(|error| SettingsError::CaFile(error.to_string()))?;
         let milliseconds = |value: u32| Duration::from_millis(value.into());
         Ok(push::Settings {
             session: SessionConfig {
@@ -97,6 +105,7 @@ impl Settings {
             timeout: milliseconds(self.timeout),
             stall_timeout: milliseconds(self.stall_timeout),
             max_bytes: MAX_BYTES,
+            trust,
         })
     }
 

@@ -21,6 +21,8 @@ pub struct Request {
     pub url: Url,
     /// The proxy that it goes through.
     pub proxy: Option<Url>,
+    /// What the proxy is told where it only makes a tunnel.
+    pub tunnel_authorization: Option<HeaderValue>,
     /// It has to go on a new connection.
     pub fresh: bool,
     /// All header fields but Host, in the order of example 4.8.
@@ -64,6 +66,7 @@ impl Request {
         Self {
             url: target.url.clone(),
             proxy: target.proxy.cloned(),
+            tunnel_authorization: target.tunnel_authorization.cloned(),
             fresh: false,
             headers,
             body,
@@ -76,6 +79,7 @@ impl Request {
 pub(super) struct Target<'a> {
     pub(super) url: &'a Url,
     pub(super) proxy: Option<&'a Url>,
+    pub(super) tunnel_authorization: Option<&'a HeaderValue>,
     pub(super) schemes: Schemes,
 }
 

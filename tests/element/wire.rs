@@ -275,6 +275,7 @@ fn connect(location: &str, content_length: u64) -> Connection {
         timeout: LONG,
         stall_timeout: LONG,
         max_bytes: 1 << 20,
+        trust: gstwmspush::push::Trust::default(),
     };
     Connection::connect(settings, Quiet).unwrap()
 }
