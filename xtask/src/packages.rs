@@ -15,6 +15,22 @@ pub enum Probe {
     Element(&'static str),
     /// A Python 3 statement that succeeds.
     Python(&'static str),
+    /// A file, at one of these places.
+    File(&'static [&'static str]),
+}
+
+/// What a package is needed for.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Use {
+    /// Every command.
+    Everything,
+    /// `cargo xtask test`.
+    Tests,
+    /// Those tests that start servers, which there are on Linux only.
+    Servers {
+        /// What the package would start with the system: the tests start their own, on other ports.
+        services: &'static [&'static str],
+    },
 }
 
 /// One package of Debian and Ubuntu.
@@ -26,8 +42,8 @@ pub struct Package {
     pub reason: &'static str,
     /// How to see that it, or what another system has for it, is there.
     pub probe: Probe,
-    /// Whether only `cargo xtask test` needs it.
-    pub tests_only: bool,
+    /// Who needs it.
+    pub needed_for: Use,
 }
 
 /// Shortens the table below.
@@ -36,7 +52,7 @@ const fn package(name: &'static str, reason: &'static str, probe: Probe) -> Pack
         name,
         reason,
         probe,
-        tests_only: false,
+        needed_for: Use::Everything,
     }
 }
 
@@ -46,7 +62,22 @@ const fn for_tests(name: &'static str, reason: &'static str, probe: Probe) -> Pa
         name,
         reason,
         probe,
-        tests_only: true,
+        needed_for: Use::Tests,
+    }
+}
+
+/// A package that only the tests need that start servers.
+const fn for_servers(
+    name: &'static str,
+    reason: &'static str,
+    probe: Probe,
+    services: &'static [&'static str],
+) -> Package {
+    Package {
+        name,
+        reason,
+        probe,
+        needed_for: Use::Servers { services },
     }
 }
 
@@ -122,6 +153,76 @@ pub const PACKAGES: &[Package] = &[
         "GStreamer's libraries beside the core for Python",
         Probe::Python("import gi; gi.require_version('GstApp', '1.0')"),
     ),
+    for_tests(
+        "libkrb5-dev",
+        "GSSAPI, for the feature kerberos",
+        Probe::Module("krb5-gssapi"),
+    ),
+    for_tests(
+        "libclang-dev",
+        "reads GSSAPI's header files when the feature kerberos is built",
+        Probe::File(&["/usr/lib64/libclang.so", "/usr/lib/libclang.so"]),
+    ),
+    for_servers(
+        "apache2-bin",
+        "a web server to authenticate to; this package has no service",
+        Probe::Program("apache2"),
+        &[],
+    ),
+    for_servers(
+        "libapache2-mod-auth-gssapi",
+        "NTLM and Kerberos for that web server",
+        Probe::File(&["/usr/lib/apache2/modules/mod_auth_gssapi.so"]),
+        &[],
+    ),
+    for_servers(
+        "gss-ntlmssp",
+        "NTLM for GSSAPI",
+        Probe::File(&["/etc/gss/mech.d/mech.ntlmssp.conf"]),
+        &[],
+    ),
+    for_servers(
+        "apache2-utils",
+        "htpasswd, for users with passwords",
+        Probe::Program("htpasswd"),
+        &[],
+    ),
+    for_servers(
+        "lighttpd",
+        "a web server whose Digest knows SHA-256",
+        Probe::Program("lighttpd"),
+        &["lighttpd"],
+    ),
+    for_servers(
+        "squid",
+        "a proxy that asks for passwords",
+        Probe::Program("squid"),
+        &["squid"],
+    ),
+    for_servers(
+        "tinyproxy-bin",
+        "another proxy; this package has no service",
+        Probe::Program("tinyproxy"),
+        &[],
+    ),
+    for_servers(
+        "krb5-kdc",
+        "a Kerberos realm to get tickets from",
+        Probe::Program("krb5kdc"),
+        &["krb5-kdc"],
+    ),
+    for_servers(
+        "krb5-admin-server",
+        "kadmin.local, for users of that realm",
+        Probe::Program("kadmin.local"),
+        &["krb5-admin-server"],
+    ),
+    for_servers(
+        "krb5-user",
+        "kinit, which logs in to that realm",
+        Probe::Program("kinit"),
+        &[],
+    ),
 ];
 
 /// The format for `dpkg-query -W` that [`missing`] reads.
@@ -131,7 +232,21 @@ pub const DPKG_FORMAT: &str = "${Package}\t${db:Status-Status}\n";
 pub fn needed(tests: bool) -> impl Iterator<Item = &'static Package> {
     PACKAGES
         .iter()
-        .filter(move |package| tests || !package.tests_only)
+        .filter(move |package| match package.needed_for {
+            Use::Everything => true,
+            Use::Tests => tests,
+            Use::Servers { .. } => tests && cfg!(target_os = "linux"),
+        })
+}
+
+impl Package {
+    /// The services that must not start with the system only because this was installed.
+    pub fn services(&self) -> &'static [&'static str] {
+        match self.needed_for {
+            Use::Servers { services } => services,
+            Use::Everything | Use::Tests => &[],
+        }
+    }
 }
 
 /// Which of the packages are missing, given what `dpkg-query -W` printed.
@@ -208,8 +323,10 @@ mod tests {
     }
 
     #[test]
-    fn only_the_tests_need_python() {
-        assert!(names(true, "", |_| false).contains(&"python3-gi"));
-        assert!(!names(false, "", |_| false).contains(&"python3-gi"));
+    fn only_the_tests_need_python_and_servers() {
+        for name in ["python3-gi", "squid"] {
+            assert!(names(true, "", |_| false).contains(&name), "{name}");
+            assert!(!names(false, "", |_| false).contains(&name), "{name}");
+        }
     }
 }

@@ -19,11 +19,13 @@ pub fn cargo() -> Command {
     Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
 }
 
-/// Whether a program of this name stands in one of the directories of `PATH`.
+/// Whether a program of this name stands in one of the directories of `PATH`, or where servers are, which is not in
+/// everybody's.
 pub fn found(program: &str) -> bool {
     let file = format!("{program}{}", std::env::consts::EXE_SUFFIX);
-    std::env::var_os("PATH")
-        .is_some_and(|path| std::env::split_paths(&path).any(|folder| folder.join(&file).is_file()))
+    std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default())
+        .chain(["/usr/sbin".into()])
+        .any(|folder| folder.join(&file).is_file())
 }
 
 /// The command as one would type it, with the program's name for its path.

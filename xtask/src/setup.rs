@@ -2,13 +2,27 @@
 
 //! Set-up: installs what is missing where there is apt-get, and otherwise says what is missing.
 
+use std::path::Path;
 use std::process::{Command, Stdio};
 
-use crate::packages::{self, Package, Probe};
+use crate::packages::{self, Package, Probe, Use};
 use crate::run::{self, Result};
 
 /// The oldest GStreamer that the plugin works with, for pkg-config.
 const OLDEST_GSTREAMER: &str = "gstreamer-1.0 >= 1.22";
+
+/// Runs the command in its arguments, as root, so that packages start no services: the ways in which they do all ask
+/// policy-rc.d (deb-systemd-invoke(1p), invoke-rc.d(8)). One that is there already is the administrator's, and stays.
+const WITHOUT_SERVICES: &str = r#"
+policy=/usr/sbin/policy-rc.d
+if [ ! -e $policy ]; then
+    trap 'rm -f $policy' EXIT
+    trap 'exit 1' HUP INT TERM
+    printf '#!/bin/sh\nexit 101\n' >$policy
+    chmod 755 $policy
+fi
+"$@"
+"#;
 
 /// Makes sure that everything a command needs is there.
 pub fn ensure(tests: bool) -> Result {
@@ -55,6 +69,11 @@ fn install(missing: &[&Package]) -> Result {
         println!("      {:<34} {}", package.name, package.reason);
     }
     let names: Vec<&str> = missing.iter().map(|package| package.name).collect();
+    let services: Vec<&str> = missing
+        .iter()
+        .flat_map(|package| package.services())
+        .copied()
+        .collect();
     let install = ["install", "-y", "--no-install-recommends"];
     let install = [&install[..], &names].concat();
     if !is_root() && !run::found("sudo") {
@@ -63,29 +82,39 @@ fn install(missing: &[&Package]) -> Result {
             install.join(" ")
         ));
     }
-    if let Err(message) = apt_get(&["update"]) {
+    if let Err(message) = as_root(&[&APT_GET[..], &["update"]].concat()) {
         println!("==> set-up: {message}; trying with the package lists that are there");
     }
-    apt_get(&install).map_err(|message| format!("set-up: {message}; see apt-get's messages above"))
+    if services.is_empty() {
+        as_root(&[&APT_GET[..], &install].concat())
+    } else {
+        println!("==> set-up: without starting {}", services.join(", "));
+        let shell = ["sh", "-c", WITHOUT_SERVICES, "sh"];
+        as_root(&[&shell[..], &APT_GET, &install].concat())
+    }
+    .map_err(|message| format!("set-up: {message}; see apt-get's messages above"))?;
+    // Nor with the system next time.
+    for service in services {
+        if let Err(message) = as_root(&["update-rc.d", service, "disable"]) {
+            println!("==> set-up: {message}; {service} may start with the system");
+        }
+    }
+    Ok(())
 }
 
-/// Runs apt-get as root, without questions.
-fn apt_get(arguments: &[&str]) -> Result {
-    let mut command = if is_root() {
-        Command::new("env")
-    } else {
-        let mut sudo = Command::new("sudo");
-        sudo.arg("env");
-        sudo
-    };
-    command
-        .args([
-            "DEBIAN_FRONTEND=noninteractive",
-            "apt-get",
-            "-o",
-            "DPkg::Lock::Timeout=300",
-        ])
-        .args(arguments);
+/// apt-get without questions.
+const APT_GET: [&str; 5] = [
+    "env",
+    "DEBIAN_FRONTEND=noninteractive",
+    "apt-get",
+    "-o",
+    "DPkg::Lock::Timeout=300",
+];
+
+/// Runs a command as root.
+fn as_root(words: &[&str]) -> Result {
+    let mut command = Command::new(if is_root() { "env" } else { "sudo" });
+    command.args(words);
     println!("==> set-up: {}", run::shown(&command));
     run::through(&mut command)
 }
@@ -113,6 +142,7 @@ fn is_there(probe: Probe) -> bool {
             run::succeeds(Command::new("gst-inspect-1.0").args(["--exists", element]))
         }
         Probe::Python(statement) => run::succeeds(Command::new("python3").args(["-c", statement])),
+        Probe::File(places) => places.iter().any(|place| Path::new(place).exists()),
     }
 }
 
@@ -129,8 +159,12 @@ fn report(missing: &[&Package]) -> Result {
         "this system has no apt-get, and something that is needed is missing. By the names of Debian:\n{list}\
          Elsewhere that is: GStreamer 1.22 or later with its tools, its development files and the base, good, bad, \
          ugly and libav plugins; pkg-config and a C compiler; ffmpeg with ffprobe{}. Install it and run this again.",
-        if missing.iter().any(|package| package.tests_only) {
-            "; Python 3 with PyGObject and GStreamer's typelibs"
+        if missing
+            .iter()
+            .any(|package| package.needed_for != Use::Everything)
+        {
+            "; Python 3 with PyGObject and GStreamer's typelibs, libclang, MIT Kerberos, and for the tests on Linux \
+             the servers above"
         } else {
             ""
         }
