@@ -7,20 +7,22 @@
 //! What it is for and how it is used stands in the README; this is how it is built.
 //!
 //! ```text
-//!   sink ────▶ push ────▶ wmhttp ────▶ asf
-//!   GStreamer  clock,     MS-WMHTTP    Advanced
-//!              sockets                 Systems Format
+//!   sink ────▶ push ────▶ wmhttp ─┬──▶ asf
+//!   GStreamer  clock,     MS-     │    Advanced Systems Format
+//!              sockets    WMHTTP  └──▶ auth
+//!                                      HTTP authentication
 //! ```
 //!
-//! An arrow never points up. [`asf`] and [`wmhttp`] are plain state: bytes in, bytes out, neither clock nor socket.
-//! [`push`] gives them both; it knows nothing of GStreamer and serves a Rust program without it. The element itself
-//! maps buffers to data units, paces them, and tells the bus.
+//! An arrow never points up. [`asf`], [`auth`] and [`wmhttp`] are plain state: bytes in, bytes out, neither clock nor
+//! socket. [`push`] gives them both; it knows nothing of GStreamer and serves a Rust program without it. The element
+//! itself maps buffers to data units, paces them, and tells the bus.
 //!
 //! | Windows Media Format SDK | here |
 //! |---|---|
 //! | `WMCreateWriterPushSink` | `gst_element_factory_make ("wmspushsink", NULL)`, or nothing: [`push::Connection`] |
 //! | `IWMWriterPushSink` | [`push::Connection`] |
 //! | `IWMWriterSink` | [`push::WriterSink`] |
+//! | `IWMCredentialCallback` | [`push::StatusCallback::acquire_credentials`]; the signal `acquire-credentials` |
 //! | `IWMStatusCallback` | [`push::StatusCallback`]; messages on the bus |
 
 pub mod asf;

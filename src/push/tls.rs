@@ -96,12 +96,16 @@ impl fmt::Debug for Trust {
     }
 }
 
-/// The failure of a handshake among the causes of an error.
+/// The failure of a handshake in an error. An I/O error does not name what it wraps as its source.
 pub(super) fn handshake_failure(error: &(dyn StdError + 'static)) -> Option<String> {
+    let failure = std::iter::successors(Some(error), |&error| wrapped(error)).last()?;
+    let failure = failure.downcast_ref::<rustls::Error>();
+    failure.map(ToString::to_string)
+}
+
+fn wrapped<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a (dyn StdError + 'static)> {
     let wrapped = error.downcast_ref::<io::Error>()?.get_ref()?;
-    wrapped
-        .downcast_ref::<rustls::Error>()
-        .map(ToString::to_string)
+    Some(wrapped)
 }
 
 fn tls_error(error: impl fmt::Display) -> Error {

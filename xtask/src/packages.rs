@@ -188,6 +188,22 @@ pub const PACKAGES: &[Package] = &[
         &[],
     ),
     for_servers(
+        "stunnel4",
+        "TLS in front of a server that has none",
+        Probe::File(&[
+            "/usr/bin/stunnel4",
+            "/usr/sbin/stunnel4",
+            "/usr/bin/stunnel",
+        ]),
+        &["stunnel4"],
+    ),
+    for_servers(
+        "openssl",
+        "certificates for that TLS",
+        Probe::Program("openssl"),
+        &[],
+    ),
+    for_servers(
         "lighttpd",
         "a web server whose Digest knows SHA-256",
         Probe::Program("lighttpd"),

@@ -386,7 +386,6 @@ impl PushSession {
             return false;
         };
         self.cookies = Cookies::default();
-        self.access.connection_lost();
         self.send_push_setup(Then::Header, true);
         true
     }
@@ -515,7 +514,6 @@ impl PushSession {
             self.cookies = Cookies::default();
         }
         self.using_proxy = self.access.uses_proxy();
-        self.access.connection_lost();
         self.send_push_setup(then, true);
         Ok(())
     }
@@ -616,6 +614,9 @@ impl PushSession {
 
     /// A request with what authorises it, or what has to be done first.
     fn request(&mut self, body: Body, fresh: bool) -> Transmit {
+        if fresh {
+            self.access.connection_lost();
+        }
         match self.access.authorize(&body, &mut *self.entropy) {
             Authorized::Blocking(role, step) => {
                 self.queued.push_front(Queued::Request { body, fresh });
