@@ -65,6 +65,11 @@ impl Gate {
         self.shared.stands.load(Ordering::Acquire) && !closed(&self.socket())
     }
 
+    /// Bytes on their way to the peer, where the system tells.
+    pub(super) fn unacknowledged(&self) -> Option<usize> {
+        self.socket().as_ref().and_then(Socket::unacknowledged)
+    }
+
     /// The socket of the connection, for the last look before it is gone.
     pub(super) fn take_socket(&self) -> Option<Socket> {
         self.socket().take()

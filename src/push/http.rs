@@ -102,6 +102,10 @@ impl Transport for HttpTransport {
         self.gate.connection_stands()
     }
 
+    fn unacknowledged(&self) -> Option<usize> {
+        self.gate.unacknowledged()
+    }
+
     fn start(&mut self, request: Request) -> Exchange {
         let reusable = !request.fresh && request.proxy == self.proxy && self.connection_stands();
         let ready = if reusable {

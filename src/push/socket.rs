@@ -39,6 +39,11 @@ impl Socket {
         }
     }
 
+    /// Bytes that were written and that the peer has not acknowledged, where the system tells.
+    pub(super) fn unacknowledged(&self) -> Option<usize> {
+        unacknowledged(&self.0)
+    }
+
     /// What has come in that nobody has read, up to `limit` bytes. It is taken out.
     pub(super) fn unread(&self, limit: usize) -> Vec<u8> {
         let mut unread = Vec::new();
@@ -46,6 +51,22 @@ impl Socket {
         let _ = (&self.0).take(limit as u64).read_to_end(&mut unread);
         unread
     }
+}
+
+#[cfg(target_os = "linux")]
+fn unacknowledged(socket: &TcpStream) -> Option<usize> {
+    use std::os::fd::AsRawFd;
+
+    let mut bytes: libc::c_int = 0;
+    // SAFETY: The descriptor is open for as long as `socket` lives, and SIOCOUTQ, which is TIOCOUTQ by another name,
+    // writes one int.
+    let result = unsafe { libc::ioctl(socket.as_raw_fd(), libc::TIOCOUTQ, &raw mut bytes) };
+    usize::try_from(bytes).ok().filter(|_| result == 0)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn unacknowledged(_: &TcpStream) -> Option<usize> {
+    None
 }
 
 /// The numbers of all sockets of this process.
@@ -114,6 +135,23 @@ mod tests {
         near.set_nonblocking(false).unwrap();
         assert_eq!(near.peek(&mut [0]).unwrap(), 0);
         assert!(found.is_closed());
+    }
+
+    #[test]
+    fn what_the_peer_has_no_room_for_is_unacknowledged() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let near = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (mut far, _) = listener.accept().unwrap();
+        near.set_nonblocking(true).unwrap();
+        let found = Socket::find(near.local_addr().unwrap(), near.peer_addr().unwrap()).unwrap();
+        let mut written = 0;
+        while let Ok(count) = (&near).write(&[0; 65_536]) {
+            written += count;
+        }
+        assert!(found.unacknowledged().unwrap() > 0);
+        let mut sink = vec![0; written];
+        far.read_exact(&mut sink).unwrap();
+        assert_eq!(found.unacknowledged(), Some(0), "the peer has it all");
     }
 
     #[test]

@@ -20,6 +20,9 @@ pub(super) trait Transport: Send {
     /// Whether the next request can go on the connection of the last.
     fn connection_stands(&self) -> bool;
 
+    /// Bytes that were written and that the peer has not acknowledged, where that can be known.
+    fn unacknowledged(&self) -> Option<usize>;
+
     /// Begins a request. The one before it must be over, or dropped.
     fn start(&mut self, request: Request) -> Exchange;
 }
