@@ -4,8 +4,11 @@
 
 use std::collections::VecDeque;
 
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
 use bytes::BytesMut;
 use gstwmspush::asf::{Item, Reader};
+use gstwmspush::auth::Credentials;
 use gstwmspush::wmhttp::{
     AccessConfig, Body, Entropy, HResult, Offer, Packet, PushSession, Request, Response,
     SessionConfig, SetupBody, Transmit,
@@ -23,6 +26,57 @@ fn message_exchange_during_push_distribution() {
     let said = Conversation::new("/pubPoint", setup, None)
         .run("push_distribution_ms_wmhttp_4_8.txt", &[AUDIO]);
     assert_eq!(said, transcript("push_distribution_ms_wmhttp_4_8.txt"));
+}
+
+/// 4.8 with its authentication: one connection, the push-id of the first response, a first message without a body, and
+/// no Authorization in PushStart.
+/// C-003, C-087, C-088, C-208, C-210, C-211, C-217
+#[test]
+fn message_exchange_during_push_distribution_with_authentication() {
+    const TRANSCRIPT: &str = "push_distribution_authenticated_ms_wmhttp_4_8.txt";
+    let setup = SetupBody {
+        template_url: None,
+        auto_destroy: true,
+    };
+    let access = AccessConfig {
+        credentials: Some(Credentials::new(r"CRMUR-X1\Administrator", "secret")),
+        ..AccessConfig::default()
+    };
+    let config = SessionConfig {
+        access,
+        ..config("/pubPoint", setup, None)
+    };
+    let said = Conversation::with(config).run(TRANSCRIPT, &[AUDIO]);
+    let without_proof = |lines: Vec<String>| {
+        let lines = lines.into_iter();
+        lines.map(|line| without_proof(&line)).collect::<Vec<_>>()
+    };
+    assert_eq!(without_proof(said), without_proof(transcript(TRANSCRIPT)));
+}
+
+/// What is left of the third NTLM message (MS-NLMP 2.2.1.3) that does not depend on password, time and chance.
+fn without_proof(line: &str) -> String {
+    let Some((scheme, token)) = line.split_once(" TlRMTVNTUAAD") else {
+        return line.to_owned();
+    };
+    let message = BASE64_STANDARD
+        .decode(format!("TlRMTVNTUAAD{token}"))
+        .unwrap();
+    let field = |at: usize| {
+        let number = |at: usize| usize::from(u16::from_le_bytes([message[at], message[at + 1]]));
+        assert_eq!(number(at), number(at + 2), "length and room");
+        &message[number(at + 4)..][..number(at)]
+    };
+    let text = |at: usize| {
+        let units = field(at).chunks(2);
+        let units: Vec<_> = units
+            .map(|unit| u16::from_le_bytes([unit[0], unit[1]]))
+            .collect();
+        String::from_utf16(&units).unwrap()
+    };
+    let (lm, nt) = (field(12), field(20));
+    assert!(lm.len() == 24 && nt.len() >= 24);
+    format!("{scheme} AUTHENTICATE {} {}", text(28), text(36))
 }
 
 /// 4.3 Push Distribution with AutoDestroy and Template-URL, 4.4 General Push Distribution Sequence with $C Packet
@@ -111,16 +165,23 @@ struct Conversation {
     packets: Vec<String>,
 }
 
+fn config(path: &str, setup: SetupBody, content_length: Option<u64>) -> SessionConfig {
+    SessionConfig {
+        url: format!("http://MediaServer{path}").parse().unwrap(),
+        setup,
+        user_agent: "WMEncoder/11.0.5721.5145".to_owned(),
+        content_length,
+        remove_padding: true,
+        access: AccessConfig::default(),
+    }
+}
+
 impl Conversation {
     fn new(path: &str, setup: SetupBody, content_length: Option<u64>) -> Self {
-        let config = SessionConfig {
-            url: format!("http://MediaServer{path}").parse().unwrap(),
-            setup,
-            user_agent: "WMEncoder/11.0.5721.5145".to_owned(),
-            content_length,
-            remove_padding: true,
-            access: AccessConfig::default(),
-        };
+        Self::with(config(path, setup, content_length))
+    }
+
+    fn with(config: SessionConfig) -> Self {
         let client = PushSession::new(config, Fixed);
         Self {
             client,
@@ -134,9 +195,12 @@ impl Conversation {
         let mut responses = responses(transcript);
         self.client.configure_server();
         self.transmit();
-        self.client
-            .handle_response(&responses.pop_front().unwrap())
-            .unwrap();
+        while !self.client.is_ready() {
+            self.client
+                .handle_response(&responses.pop_front().unwrap())
+                .unwrap();
+            self.transmit();
+        }
         for item in entries.iter().flat_map(|name| items(name)) {
             let mut offered = Some(item);
             while let Some(item) = offered.take() {
@@ -153,6 +217,9 @@ impl Conversation {
         assert_eq!(self.client.end_of_stream(HResult::S_OK), Offer::Taken);
         self.transmit();
         self.end_of_body();
+        if let Some(farewell) = responses.pop_front() {
+            self.client.handle_response(&farewell).unwrap();
+        }
         assert!(responses.is_empty(), "{responses:?}");
         self.said
     }
@@ -175,7 +242,7 @@ impl Conversation {
                 Transmit::Body(bytes) | Transmit::Close(bytes) => {
                     self.body.extend_from_slice(&bytes)
                 }
-                Transmit::Compute(..) => panic!("nothing is authenticated here"),
+                Transmit::Compute(role, step) => self.client.resume(role, step.run()),
             }
             while let Some(packet) = Packet::decode(&mut self.body).unwrap() {
                 let name = name(&packet);
@@ -187,6 +254,7 @@ impl Conversation {
     }
 
     fn say_request(&mut self, request: &Request) {
+        assert!(!request.fresh, "each example is one connection");
         let mut say = |line: String| self.said.push(format!("C: {line}").trim_end().to_owned());
         say(format!("POST {} HTTP/1.1", request.url.path()));
         for (name, value) in &request.headers {

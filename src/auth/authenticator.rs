@@ -156,7 +156,7 @@ impl Authenticator {
                 Some(authorization) => return authorization,
                 None => self.give_up_active(),
             }
-            if !matches!(self.choose(), Next::Resubmit { .. }) {
+            if !self.choose_unheard() {
                 break;
             }
         }
@@ -178,8 +178,7 @@ impl Authenticator {
                     self.spent.insert(Method::Kerberos);
                 }
                 self.give_up_active();
-                // What comes of it, the next challenge tells.
-                let _ = self.choose();
+                self.choose_unheard();
             }
         }
     }
@@ -414,6 +413,14 @@ impl Authenticator {
             }
             _ => self.refused(),
         }
+    }
+
+    /// The same where nobody can be told what it comes to, which the next challenge does. Whether something is left.
+    fn choose_unheard(&mut self) -> bool {
+        let redone = self.redone;
+        let next = self.choose();
+        self.redone = redone;
+        matches!(next, Next::Resubmit { .. })
     }
 
     /// Whether there is any sense in trying `method`.

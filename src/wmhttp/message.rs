@@ -2,6 +2,8 @@
 
 //! The two requests of MS-WMHTTP 2.2.2 and their responses.
 
+use std::fmt;
+
 use bytes::Bytes;
 use http::header::{
     CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, HeaderMap, HeaderValue, USER_AGENT,
@@ -83,8 +85,8 @@ pub(super) struct Target<'a> {
     pub(super) schemes: Schemes,
 }
 
-/// What a server answers to a [`Request`].
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// What a server answers to a [`Request`]. `Debug` does not show its fields, since a push-id is in them.
+#[derive(Clone, PartialEq, Eq)]
 pub struct Response {
     /// The status code.
     pub status: StatusCode,
@@ -103,5 +105,16 @@ impl Response {
             status: self.status,
             reason: self.reason.clone(),
         }
+    }
+}
+
+impl fmt::Debug for Response {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Response")
+            .field("status", &self.status)
+            .field("reason", &self.reason)
+            .field("headers", &format_args!("{} fields", self.headers.len()))
+            .field("body", &format_args!("{} bytes", self.body.len()))
+            .finish()
     }
 }

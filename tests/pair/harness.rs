@@ -72,9 +72,13 @@ pub struct Pair {
     /// Bytes of each PushStart body, as sent and as announced.
     pub bodies: Vec<(u64, u64)>,
     pub closed: bool,
+    /// Whether the server answers a body that is complete; otherwise it is done with the session, and silent.
+    pub answers_bodies: bool,
     waiting: VecDeque<Content>,
     sessions: Sessions,
     receiving: Option<ReceivingSession>,
+    /// A complete body was not answered.
+    unanswered: bool,
     input: BytesMut,
     now: Duration,
 }
@@ -90,9 +94,11 @@ impl Pair {
             violations: Vec::new(),
             bodies: Vec::new(),
             closed: false,
+            answers_bodies: true,
             waiting: VecDeque::new(),
             sessions: Sessions::new(Timeouts::default(), Points::Any),
             receiving: None,
+            unanswered: false,
             input: BytesMut::new(),
             now: Duration::ZERO,
         }
@@ -152,9 +158,14 @@ impl Pair {
         }
         self.events
             .extend(std::iter::from_fn(|| self.client.poll_event()));
+        if std::mem::take(&mut self.unanswered) {
+            assert!(self.client.handle_silence(), "the body is complete");
+            self.transmit();
+        }
     }
 
     fn request(&mut self, request: &Request) {
+        assert!(self.bodies.len() < 1000, "there is no end");
         let head = head(request);
         self.violations
             .extend(violations(&head).iter().map(ToString::to_string));
@@ -192,6 +203,9 @@ impl Pair {
         );
         if session.has_ended() {
             self.sessions.end(session);
+        } else if session.is_complete() && !self.answers_bodies {
+            self.sessions.end(session);
+            self.unanswered = true;
         } else if session.is_complete() {
             let reply = self.sessions.complete(session, self.now);
             self.respond(&reply);

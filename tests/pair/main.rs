@@ -2,6 +2,7 @@
 
 //! Both halves of MS-WMHTTP against each other, in memory: what the client hands out, the server must understand.
 
+mod access;
 mod harness;
 mod properties;
 mod requirements;

@@ -14,15 +14,15 @@ use super::responses::{accepted, response};
 
 /// What a session has handed out, in order.
 #[derive(Default)]
-struct Sent {
-    requests: Vec<Request>,
-    body: Vec<u8>,
-    closes: bool,
+pub struct Sent {
+    pub requests: Vec<Request>,
+    pub body: Vec<u8>,
+    pub closes: bool,
 }
 
 impl Sent {
     /// Takes all that there is.
-    fn by(client: &mut PushSession) -> Self {
+    pub fn by(client: &mut PushSession) -> Self {
         let mut sent = Self::default();
         while let Some(transmit) = client.poll_transmit() {
             assert!(!sent.closes, "{transmit:?} after the end");
@@ -31,7 +31,7 @@ impl Sent {
                     assert!(sent.body.is_empty(), "a request inside a body");
                     sent.requests.push(*request);
                 }
-                Transmit::Compute(..) => panic!("nothing is authenticated here"),
+                Transmit::Compute(role, step) => client.resume(role, step.run()),
                 Transmit::Body(bytes) => sent.body.extend_from_slice(&bytes),
                 Transmit::Close(bytes) => {
                     sent.body.extend_from_slice(&bytes);
@@ -50,13 +50,13 @@ impl Sent {
         request.headers[name].to_str().unwrap()
     }
 
-    fn nothing(&self) -> bool {
+    pub fn nothing(&self) -> bool {
         self.requests.is_empty() && self.body.is_empty() && !self.closes
     }
 }
 
 /// The header of a fixture with other File Properties (ASF 3.2).
-fn header_with(packet_size: u32, maximum_bitrate: u32) -> FileHeader {
+pub fn header_with(packet_size: u32, maximum_bitrate: u32) -> FileHeader {
     const FILE_PROPERTIES: [u8; 4] = [0xA1, 0xDC, 0xAB, 0x8C];
     let Some(Content::Header(header)) =
         fixture("av_asfmux_p1500_streamable.asf").into_iter().next()
@@ -74,12 +74,12 @@ fn header_with(packet_size: u32, maximum_bitrate: u32) -> FileHeader {
     FileHeader::parse(bytes.into()).unwrap()
 }
 
-fn header() -> FileHeader {
+pub fn header() -> FileHeader {
     header_with(1500, 1_000_000)
 }
 
 /// A packet of `size` bytes that goes as it is.
-fn packet(size: usize) -> DataPacket {
+pub fn packet(size: usize) -> DataPacket {
     DataPacket::parse(Bytes::from(vec![0xAB; size]))
 }
 
@@ -101,7 +101,7 @@ fn configured(content_length: Option<u64>) -> PushSession {
 }
 
 /// A client that has sent PushStart, `$H` and three packets, and has `rest` bytes of the body left.
-fn with_rest(header: &FileHeader, rest: u64) -> PushSession {
+pub fn with_rest(header: &FileHeader, rest: u64) -> PushSession {
     let size = header.packet_size();
     let spent = 4 + header.as_bytes().len() + 3 * (4 + size);
     let mut client = configured(Some(spent as u64 + rest));
@@ -127,7 +127,7 @@ fn assert_filler(mut body: &[u8], size: u64) {
 }
 
 /// The framing header and the payload, 2.2.3.1.1.
-fn framed(head: &[u8], length: usize, rest: &[u8]) -> Vec<u8> {
+pub fn framed(head: &[u8], length: usize, rest: &[u8]) -> Vec<u8> {
     [head, &(length as u16).to_le_bytes(), rest].concat()
 }
 

@@ -68,8 +68,10 @@ pub struct PushSession {
     header: Option<FileHeader>,
     /// The largest header and data packet that were to be sent so far: every body has room for them.
     largest: Largest,
-    /// What the current PushStart began with.
+    /// How the current PushStart began.
     start: Start,
+    /// The server does not answer bodies that are complete.
+    silent: bool,
     /// The last request opened a handshake: its body stayed behind.
     handshake: bool,
     counters: Counters,
@@ -116,14 +118,16 @@ enum Then {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Asked {
     PushSetup(Then),
-    PushStart(Last),
+    PushStart,
 }
 
-/// What a PushStart body begins with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Start {
-    Header,
-    GoOn,
+/// How a PushStart began, and has to begin if it goes again.
+#[derive(Default)]
+struct Start {
+    /// The header in force.
+    header: Option<FileHeader>,
+    /// Where it went on; `None`: it began with `$H`.
+    goes_on: Option<Last>,
 }
 
 /// Sizes in bytes.
@@ -227,7 +231,8 @@ impl PushSession {
             length_remaining: LengthRemaining::default(),
             header: None,
             largest: Largest::default(),
-            start: Start::Header,
+            start: Start::default(),
+            silent: false,
             handshake: false,
             counters: Counters::default(),
             heads: BytesMut::new(),
@@ -368,7 +373,7 @@ impl PushSession {
             State::AwaitingPushStartResponse { last } => {
                 self.handle_push_start_response(response, last)
             }
-            State::PushStartInProgress { last } => self.handle_early_response(response, last),
+            State::PushStartInProgress { .. } => self.handle_early_response(response),
             // After the final $E any answer, or none, is fine (receivers close, stay silent, say 200 or 422).
             State::Idle
             | State::PushSetupComplete
@@ -380,11 +385,14 @@ impl PushSession {
 
     /// The server gave no answer to a body that was complete: it closed, or its time is over.
     ///
-    /// Many receivers do so. The session starts anew, and nothing is lost. FALSE when that is not the case at hand.
+    /// Many receivers do so. The session starts anew, and nothing is lost. FALSE when that is not the case at hand, as
+    /// when there is still something of the body to be polled.
     pub fn handle_silence(&mut self) -> bool {
-        let State::AwaitingPushStartResponse { .. } = self.state else {
+        let complete = matches!(self.state, State::AwaitingPushStartResponse { .. });
+        if !complete || !self.queued.is_empty() {
             return false;
-        };
+        }
+        self.silent = true;
         self.cookies = Cookies::default();
         self.send_push_setup(Then::Header, true);
         true
@@ -488,7 +496,7 @@ impl PushSession {
 
     fn handle_push_start_response(&mut self, response: &Response, last: Last) -> Result<(), Error> {
         match response.status.as_u16() {
-            401 | 407 => return self.challenge(response, Asked::PushStart(last)),
+            401 | 407 => return self.challenge(response, Asked::PushStart),
             _ if !response.status.is_success() => return Err(response.refusal()),
             _ => {}
         }
@@ -500,9 +508,9 @@ impl PushSession {
     }
 
     /// What a response means that comes while the body still flows.
-    fn handle_early_response(&mut self, response: &Response, last: Last) -> Result<(), Error> {
+    fn handle_early_response(&mut self, response: &Response) -> Result<(), Error> {
         match response.status.as_u16() {
-            401 | 407 => self.challenge(response, Asked::PushStart(last)),
+            401 | 407 => self.challenge(response, Asked::PushStart),
             _ if response.status.is_success() => Err(Error::EndedEarly),
             _ => Err(response.refusal()),
         }
@@ -538,28 +546,23 @@ impl PushSession {
             }
             (Answer::Resubmit, Asked::PushSetup(then)) => self.send_push_setup(then, false),
             (Answer::RedoPushSetup, Asked::PushSetup(then)) => self.send_push_setup(then, true),
-            (Answer::Resubmit, Asked::PushStart(last)) => {
-                self.repeat_push_start();
-                match self.start {
-                    Start::Header => self.send_first_push_start(),
-                    Start::GoOn => self.send_next_push_start(last),
-                }
-            }
-            (Answer::RedoPushSetup, Asked::PushStart(last)) => {
-                self.repeat_push_start();
-                let then = match self.start {
-                    Start::Header => Then::Header,
-                    Start::GoOn => Then::GoOn(last),
-                };
+            (Answer::Resubmit, Asked::PushStart) => match self.repeat_push_start() {
+                None => self.send_first_push_start(),
+                Some(last) => self.send_next_push_start(last),
+            },
+            (Answer::RedoPushSetup, Asked::PushStart) => {
+                let then = self.repeat_push_start().map_or(Then::Header, Then::GoOn);
                 self.send_push_setup(then, true);
             }
         }
     }
 
-    /// Nobody has taken what was sent of the current body.
-    fn repeat_push_start(&mut self) {
+    /// Nobody has taken what was sent of the current body: back to where it began, which is with `$H` if `None`.
+    fn repeat_push_start(&mut self) -> Option<Last> {
         self.queued.clear();
         self.events.push_back(Event::PushStartRepeated);
+        self.header.clone_from(&self.start.header);
+        self.start.goes_on
     }
 
     /// What both successful responses change in the session.
@@ -579,6 +582,9 @@ impl PushSession {
 
     /// 3.1.4.1.1 Sending the PushSetup Request
     fn send_push_setup(&mut self, then: Then, fresh: bool) {
+        if fresh {
+            self.access.connection_lost();
+        }
         let body = Body::PushSetup(self.config.setup.to_bytes());
         self.queued.push_back(Queued::Request { body, fresh });
         self.state = State::PushSetupSent { then };
@@ -589,26 +595,31 @@ impl PushSession {
         let Some(header) = self.header.clone() else {
             return;
         };
-        self.send_push_start(Start::Header, Last::Header);
+        self.send_push_start(None);
         let taken = self.send_packet(PacketId::Header, None, header.as_bytes().clone());
         debug_assert!(taken, "a PushStart has room for its header");
     }
 
     /// A PushStart that goes on where the last one stopped.
     fn send_next_push_start(&mut self, last: Last) {
-        self.send_push_start(Start::GoOn, last);
+        self.send_push_start(Some(last));
     }
 
     /// 3.1.4.2.1 Sending the PushStart Request
-    fn send_push_start(&mut self, start: Start, last: Last) {
+    fn send_push_start(&mut self, goes_on: Option<Last>) {
         let content_length = self.content_length();
         self.length_remaining = LengthRemaining::new(content_length);
         self.counters.push_starts += 1;
         let body = Body::PushStart { content_length };
         self.queued
             .push_back(Queued::Request { body, fresh: false });
-        self.start = start;
-        self.state = State::PushStartInProgress { last };
+        self.start = Start {
+            header: self.header.clone(),
+            goes_on,
+        };
+        self.state = State::PushStartInProgress {
+            last: goes_on.unwrap_or(Last::Header),
+        };
         self.events.push_back(Event::PushStartSent);
     }
 
@@ -645,7 +656,12 @@ impl PushSession {
     }
 
     fn content_length(&self) -> u64 {
-        let least = least_content_length(self.largest.packet, self.largest.header);
+        let mut least = least_content_length(self.largest.packet, self.largest.header);
+        if self.silent {
+            // Each body begins with `$H`, and has to bring more than that: a packet, or the end of an entry and a `$C`.
+            let header = PacketId::Header.overhead() + self.largest.header;
+            least += (header + PacketId::EndOfStream.overhead()) as u64;
+        }
         let bitrate = self.header.as_ref().map_or(0, FileHeader::maximum_bitrate);
         let minute = u64::from(bitrate) * 60 / 8;
         let wanted = match self.config.content_length {
