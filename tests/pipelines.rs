@@ -16,7 +16,7 @@ const LONG: Duration = Duration::from_secs(60);
 struct Outcome {
     push: Push,
     /// What the filesink beside the element wrote.
-    file: Vec<u8>,
+    file: PathBuf,
     violations: Vec<String>,
     recording: PathBuf,
     warnings: usize,
@@ -65,7 +65,7 @@ fn run(name: &str, producer: &str) -> Outcome {
     }
     Outcome {
         push,
-        file: std::fs::read(file).unwrap(),
+        file,
         violations,
         recording,
         warnings,
@@ -99,7 +99,7 @@ fn play(pipeline: &gst::Element) -> usize {
 /// Every packet of the file is in the push, without its padding, and nothing else.
 fn assert_same_packets(outcome: &Outcome, at_least: usize) {
     let mut reader = Reader::new();
-    reader.push(outcome.file.clone().into());
+    reader.push(std::fs::read(&outcome.file).unwrap().into());
     let mut packets = Vec::new();
     while let Some(item) = reader.next_item().unwrap() {
         if let Item::DataUnit(packet) = item {
@@ -158,8 +158,9 @@ fn live_picture_and_tone_through_asfmux() {
     );
     assert_same_packets(&outcome, 20);
     let (video, audio) = decode(&outcome.recording);
-    assert_eq!(video, 90);
-    assert!(audio > 50, "{audio}");
+    // What the muxer leaves out at its end, it leaves out of both.
+    assert_eq!((video, audio), decode(&outcome.file));
+    assert!(video > 80 && audio > 50, "{video}, {audio}");
 }
 
 /// avmux_asf sends no caps, calls itself not live, and writes its header again at the end.

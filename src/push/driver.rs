@@ -4,13 +4,14 @@
 
 use std::future::pending;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::StatusCode;
 use tokio::sync::mpsc::{self, error::TrySendError};
 use tokio::task::{JoinHandle, spawn_blocking};
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, sleep, sleep_until};
 
 use super::entropy::SystemEntropy;
 use super::http::notify_when_written;
@@ -25,6 +26,9 @@ use crate::wmhttp::{self, Body, CredentialsWanted, Event, Offer, PushSession, Re
 /// How long a server may take to refuse what it has got before the end: a short stream is over before its answer is
 /// there.
 const FAREWELL: Duration = Duration::from_millis(250);
+
+/// How often the system is asked what is on its way: nothing tells when that has arrived.
+const ACKNOWLEDGEMENT_INTERVAL: Duration = Duration::from_millis(10);
 
 /// Runs one push session to its end and reports how it went.
 pub(super) async fn drive(
@@ -134,9 +138,12 @@ impl<T: Transport> Driver<T> {
             self.offer_held();
             self.report_events()?;
             if let Some(last) = self.transmit() {
-                return self.close(last).await;
+                if self.close(last).await? {
+                    return Ok(());
+                }
+            } else {
+                self.turn().await?;
             }
-            self.turn().await?;
         }
     }
 
@@ -242,14 +249,16 @@ impl<T: Transport> Driver<T> {
         }
     }
 
-    /// Sends the last bytes; when they are on the wire, or there are none, the connection may go.
-    async fn close(&mut self, last: Bytes) -> Result<(), Error> {
+    /// Sends the last bytes; when they have arrived, or there are none, the connection may go.
+    ///
+    /// FALSE when it all has to go again: a challenge has crossed the end.
+    async fn close(&mut self, last: Bytes) -> Result<bool, Error> {
         let body = self
             .exchange
             .as_ref()
             .and_then(|exchange| exchange.body.clone());
         let Some(body) = body.filter(|_| !last.is_empty()) else {
-            return Ok(());
+            return Ok(true);
         };
         let size = last.len();
         let (last, written) = notify_when_written(last);
@@ -262,15 +271,35 @@ impl<T: Transport> Driver<T> {
         // When the connection is lost, the bytes are dropped unwritten: then the response tells, and is asked first.
         tokio::select! {
             biased;
-            response = response(&mut self.exchange) => return Err(early(&response?)),
+            response = response(&mut self.exchange) => return self.handle_crossing(response?, false),
             () = sent => self.shared.counters.sent(size),
         }
-        match timeout(FAREWELL, response(&mut self.exchange)).await {
-            // Servers are silent, or close.
-            Err(_) | Ok(Err(Error::Closed)) => Ok(()),
-            Ok(Err(error)) => Err(error),
-            Ok(Ok(response)) if is_farewell(&response) => Ok(()),
-            Ok(Ok(response)) => Err(response.refusal().into()),
+        let arrived = AtomicBool::new(false);
+        let outcome = tokio::select! {
+            biased;
+            response = response(&mut self.exchange) => Some(response),
+            () = farewell(&self.transport, &arrived) => None,
+        };
+        match outcome {
+            None | Some(Err(Error::Closed)) => Ok(true),
+            Some(Err(Error::Reset)) if arrived.load(Ordering::Relaxed) => Ok(true),
+            Some(Err(error)) => Err(error),
+            Some(Ok(response)) => self.handle_crossing(response, true),
+        }
+    }
+
+    /// A response that has crossed the end of the stream; `ended` if the last byte was on the wire before.
+    fn handle_crossing(&mut self, response: Response, ended: bool) -> Result<bool, Error> {
+        match response.status {
+            StatusCode::UNAUTHORIZED | StatusCode::PROXY_AUTHENTICATION_REQUIRED => {
+                self.handle_outcome(Ok(response))?;
+                Ok(false)
+            }
+            // Some receivers answer the end itself, and one of them with 422.
+            StatusCode::UNPROCESSABLE_ENTITY if ended => Ok(true),
+            status if status.is_success() && ended => Ok(true),
+            status if status.is_success() => Err(wmhttp::Error::EndedEarly.into()),
+            _ => Err(response.refusal().into()),
         }
     }
 
@@ -401,20 +430,6 @@ impl<T: Transport> Driver<T> {
     }
 }
 
-/// What a response means that comes before the last byte is on the wire.
-fn early(response: &Response) -> Error {
-    if response.status.is_success() {
-        wmhttp::Error::EndedEarly.into()
-    } else {
-        response.refusal().into()
-    }
-}
-
-/// Whether a response is one to the end itself, as some receivers send it; any other is a refusal that has crossed it.
-fn is_farewell(response: &Response) -> bool {
-    response.status.is_success() || response.status == StatusCode::UNPROCESSABLE_ENTITY
-}
-
 /// The response of the request on its way; for ever when there is none.
 async fn response(exchange: &mut Option<Exchange>) -> Result<Response, Error> {
     match exchange {
@@ -429,6 +444,18 @@ async fn answer(asked: &mut Option<JoinHandle<Asked>>) -> Option<Asked> {
         Some(asked) => asked.await.ok(),
         None => pending().await,
     }
+}
+
+/// Until the peer has acknowledged everything, as far as can be known, and has had its time to refuse it.
+async fn farewell(transport: &impl Transport, arrived: &AtomicBool) {
+    while let Some(bytes) = transport.unacknowledged() {
+        arrived.store(bytes == 0, Ordering::Relaxed);
+        if bytes == 0 {
+            break;
+        }
+        sleep(ACKNOWLEDGEMENT_INTERVAL).await;
+    }
+    sleep(FAREWELL).await;
 }
 
 /// Until the body takes another chunk, or will never.

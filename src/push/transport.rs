@@ -16,7 +16,7 @@ use crate::wmhttp::{Request, Response};
 pub(super) const BODY_CHUNKS: usize = 64;
 
 /// Sends requests, one after the other, over one connection for as long as it lasts.
-pub(super) trait Transport: Send {
+pub(super) trait Transport: Send + Sync {
     /// Whether the next request can go on the connection of the last.
     fn connection_stands(&self) -> bool;
 

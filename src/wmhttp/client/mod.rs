@@ -100,6 +100,8 @@ enum State {
     AwaitingCredentials {
         request: Asked,
     },
+    /// The final `$E` was sent. A challenge that crosses it can still be answered.
+    Ending,
     End,
 }
 
@@ -347,17 +349,17 @@ impl PushSession {
             State::PushStartInProgress { .. } if self.length_remaining.debit_end_of_stream() => {
                 put_framing_header(&mut self.heads, PacketId::EndOfStream, Some(reason), 0);
                 let last = self.heads.split().freeze();
-                self.end(last)
+                self.end(State::Ending, last)
             }
             State::PushStartInProgress { .. } => {
                 self.fill();
                 Offer::Held(reason)
             }
-            State::PushSetupComplete | State::Idle => self.end(Bytes::new()),
+            State::PushSetupComplete | State::Idle => self.end(State::End, Bytes::new()),
             State::PushSetupSent { .. }
             | State::AwaitingPushStartResponse { .. }
             | State::AwaitingCredentials { .. } => Offer::Held(reason),
-            State::End => Offer::Taken,
+            State::Ending | State::End => Offer::Taken,
         }
     }
 
@@ -374,10 +376,14 @@ impl PushSession {
                 self.handle_push_start_response(response, last)
             }
             State::PushStartInProgress { .. } => self.handle_early_response(response),
-            // After the final $E any answer, or none, is fine (receivers close, stay silent, say 200 or 422).
+            State::Ending if matches!(response.status.as_u16(), 401 | 407) => {
+                self.challenge(response, Asked::PushStart)
+            }
+            // After the final $E any other answer, or none, is fine (receivers close, stay silent, say 200 or 422).
             State::Idle
             | State::PushSetupComplete
             | State::AwaitingCredentials { .. }
+            | State::Ending
             | State::End => Ok(()),
         };
         self.end_if_failed(handled)
@@ -703,10 +709,10 @@ impl PushSession {
         }
     }
 
-    fn end(&mut self, last: Bytes) -> Offer<HResult> {
+    fn end(&mut self, state: State, last: Bytes) -> Offer<HResult> {
         self.queued.push_back(Queued::Close(last));
         self.events.push_back(Event::SessionEnded);
-        self.state = State::End;
+        self.state = state;
         Offer::Taken
     }
 }
