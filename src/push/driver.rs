@@ -144,6 +144,8 @@ impl<T: Transport> Driver<T> {
             } else {
                 self.turn().await?;
             }
+            // What goes again stands before what is held.
+            self.report_events()?;
         }
     }
 
@@ -336,18 +338,27 @@ impl<T: Transport> Driver<T> {
         self.exchange = None;
         let response = match outcome {
             Ok(response) => response,
-            Err(_) if self.session.handle_silence() => return Ok(()),
+            Err(error) if is_silence(&error) && self.handle_silence() => return Ok(()),
             Err(error) => return Err(error),
         };
         tracing::debug!(status = response.status.as_u16(), reason = %response.reason, "Response");
         Ok(self.session.handle_response(&response)?)
     }
 
+    /// Whether the server only has nothing to say to a body that it has got.
+    fn handle_silence(&mut self) -> bool {
+        self.outgoing.is_none() && self.session.handle_silence()
+    }
+
     fn handle_asked(&mut self, asked: Option<Asked>) -> Result<(), Error> {
         self.asked = None;
         match asked {
             Some(Asked::Credentials(role, credentials)) => {
-                self.session.provide(role, credentials)?
+                let provided = self.session.provide(role, credentials);
+                if provided.is_err() && role == Role::Proxy {
+                    self.phase = Phase::Proxy;
+                }
+                provided?;
             }
             Some(Asked::Computed(role, result)) => self.session.resume(role, result),
             None => return Err(Error::Lost("asking for credentials has failed".to_owned())),
@@ -356,7 +367,7 @@ impl<T: Transport> Driver<T> {
     }
 
     fn handle_expiry(&mut self) -> Result<(), Error> {
-        if self.outgoing.is_none() && self.session.handle_silence() {
+        if self.handle_silence() {
             self.response_due = None;
             self.exchange = None;
             return Ok(());
@@ -428,6 +439,11 @@ impl<T: Transport> Driver<T> {
             _ => Error::ResponseTimeout(self.settings.timeout),
         }
     }
+}
+
+/// Whether there was no answer, rather than one that is none.
+fn is_silence(error: &Error) -> bool {
+    !matches!(error, Error::BadResponse(_))
 }
 
 /// The response of the request on its way; for ever when there is none.

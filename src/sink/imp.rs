@@ -440,7 +440,7 @@ impl StatusCallback for Callback {
         flags.set(CredentialFlags::PROXY, wanted.role == Role::Proxy);
         flags.set(CredentialFlags::CLEAR_TEXT, request.clear_text);
         let hresult = match &request.previous_user {
-            Some(_) => HResult::NS_E_SERVER_ACCESSDENIED,
+            Some(_) => HResult::from_status(wanted.role.status()),
             None => HResult::S_OK,
         };
         let answer = element.emit_by_name::<Option<gst::Structure>>(

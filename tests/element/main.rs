@@ -4,6 +4,7 @@
 //! comes on the bus, and how long it takes.
 #![cfg(feature = "publishing-point")]
 
+mod access;
 mod connections;
 mod failures;
 mod input;

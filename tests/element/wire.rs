@@ -18,22 +18,22 @@ use crate::rig::{LONG, Pipeline, Point, fixture, fixture_bytes};
 const AUDIO: &str = "audio_ffmpeg_p3200.asf";
 const AUDIO_VIDEO: &str = "av_asfmux_p1500_streamable.asf";
 
-const ACCEPTED: &str =
+pub const ACCEPTED: &str =
     "HTTP/1.1 204 No Content\r\nServer: Cougar/9.5\r\nSet-Cookie: push-id=4711\r\n\r\n";
 
 /// A server that does what the test does with its sockets.
-struct Server(TcpListener);
+pub struct Server(TcpListener);
 
 impl Server {
-    fn new() -> Self {
+    pub fn new() -> Self {
         Self(TcpListener::bind("127.0.0.1:0").unwrap())
     }
 
-    fn location(&self) -> String {
+    pub fn location(&self) -> String {
         format!("http://{}/live", self.0.local_addr().unwrap())
     }
 
-    fn accept(&self) -> Socket {
+    pub fn accept(&self) -> Socket {
         let deadline = Instant::now() + LONG;
         let stream = loop {
             match self.next_connection() {
@@ -49,7 +49,7 @@ impl Server {
     }
 
     /// A connection that waits to be accepted.
-    fn next_connection(&self) -> Option<TcpStream> {
+    pub fn next_connection(&self) -> Option<TcpStream> {
         self.0.set_nonblocking(true).unwrap();
         match self.0.accept() {
             Ok((stream, _)) => Some(stream),
@@ -61,11 +61,11 @@ impl Server {
     }
 }
 
-struct Socket(TcpStream);
+pub struct Socket(TcpStream);
 
 impl Socket {
     /// A request, to its empty line.
-    fn head(&mut self) -> String {
+    pub fn head(&mut self) -> String {
         let mut head = Vec::new();
         while !head.ends_with(b"\r\n\r\n") {
             head.push(self.exactly(1)[0]);
@@ -73,24 +73,24 @@ impl Socket {
         String::from_utf8(head).unwrap()
     }
 
-    fn exactly(&mut self, bytes: usize) -> Vec<u8> {
+    pub fn exactly(&mut self, bytes: usize) -> Vec<u8> {
         let mut buffer = vec![0; bytes];
         self.0.read_exact(&mut buffer).unwrap();
         buffer
     }
 
     /// What comes until the client closes.
-    fn rest(&mut self) -> Vec<u8> {
+    pub fn rest(&mut self) -> Vec<u8> {
         let mut rest = Vec::new();
         self.0.read_to_end(&mut rest).unwrap();
         rest
     }
 
-    fn say(&mut self, text: &str) {
+    pub fn say(&mut self, text: &str) {
         self.0.write_all(text.as_bytes()).unwrap();
     }
 
-    fn is_silent(&mut self) -> bool {
+    pub fn is_silent(&mut self) -> bool {
         self.0
             .set_read_timeout(Some(Duration::from_millis(200)))
             .unwrap();
@@ -101,7 +101,7 @@ impl Socket {
 }
 
 /// The PacketIDs of a body, repetitions of `$D` folded.
-fn letters(mut body: &[u8]) -> String {
+pub fn letters(mut body: &[u8]) -> String {
     let mut letters = String::new();
     while let [b'$', id, low, high, rest @ ..] = body {
         let letter = char::from(*id);
@@ -261,15 +261,18 @@ impl StatusCallback for Quiet {
     fn on_status(&self, _: &Status) {}
 }
 
-fn connect(location: &str, content_length: u64) -> Connection {
-    let session = SessionConfig {
+pub fn session(location: &str, content_length: u64) -> SessionConfig {
+    SessionConfig {
         url: location.parse().unwrap(),
         setup: SetupBody::default(),
         user_agent: "WMEncoder/12.0".to_owned(),
         content_length: Some(content_length),
         remove_padding: true,
         access: gstwmspush::wmhttp::AccessConfig::default(),
-    };
+    }
+}
+
+pub fn connect(session: SessionConfig) -> Connection {
     let settings = push::Settings {
         session,
         timeout: LONG,
@@ -280,7 +283,7 @@ fn connect(location: &str, content_length: u64) -> Connection {
     Connection::connect(settings, Quiet).unwrap()
 }
 
-fn write(connection: &Connection, name: &str) {
+pub fn write(connection: &Connection, name: &str) {
     let mut reader = Reader::new();
     reader.push(fixture_bytes(name).into());
     while let Some(item) = reader.next_item().unwrap() {
@@ -297,7 +300,7 @@ fn write(connection: &Connection, name: &str) {
 #[test]
 fn bodies_end_where_their_heads_say() {
     let server = Server::new();
-    let connection = connect(&server.location(), 16_000);
+    let connection = connect(session(&server.location(), 16_000));
     write(&connection, AUDIO_VIDEO);
     let end = std::thread::spawn(move || connection.end_session(LONG));
     let mut socket = server.accept();

@@ -1,0 +1,587 @@
+// SPDX-License-Identifier: MPL-2.0
+
+//! Redirections and challenges over TCP: what an application sees of them, and what a server does.
+
+use std::sync::mpsc;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use gst::prelude::*;
+use gstwmspush::auth::Credentials;
+use gstwmspush::publishing_point::{Fault, RequestSeen, Settings, When};
+use gstwmspush::wmhttp::{AccessConfig, HResult, SessionConfig};
+
+use crate::rig::{LONG, Pipeline, Point, fixture, text};
+use crate::wire::{ACCEPTED, Server, connect, letters, session, write};
+
+const AUDIO: &str = "audio_ffmpeg_p3200.asf";
+const AUDIO_VIDEO: &str = "av_asfmux_p1500_streamable.asf";
+
+const BASIC: &str = r#"Basic realm="WMS""#;
+const DIGEST: &str = r#"Digest realm="WMS", nonce="n1", qop="auth""#;
+const STALE: &str = r#"Digest realm="WMS", nonce="n2", qop="auth", stale=true"#;
+
+const ALICE: &str = "user-id=alice user-pw=s3cret";
+
+fn with_faults(faults: Vec<(When, Fault)>) -> Point {
+    Point::with(Settings {
+        faults,
+        ..Settings::default()
+    })
+}
+
+fn challenge(field: &str) -> Fault {
+    Fault::Challenge(vec![field.to_owned()])
+}
+
+fn redirect(location: String) -> Fault {
+    Fault::Redirect {
+        status: 302,
+        location,
+    }
+}
+
+/// `alice` and her password as Basic sends them.
+fn token() -> String {
+    format!("Basic {}", BASE64_STANDARD.encode("alice:s3cret"))
+}
+
+/// The Authorization fields of all requests so far.
+fn authorizations(point: &Point) -> Vec<Option<String>> {
+    let requests = point.handle.requests();
+    let field = |request: &RequestSeen| request.field("authorization").map(str::to_owned);
+    requests.iter().map(field).collect()
+}
+
+fn errors(messages: &[String]) -> Vec<&str> {
+    let lines = messages.iter().map(String::as_str);
+    lines.filter(|line| line.starts_with("ERROR")).collect()
+}
+
+/// 3.1.5.1, 3.1.5.2: C-087, C-125, C-208, C-210: nothing before the challenge, and then in each request.
+#[test]
+fn basic_goes_out_once_it_is_asked_for() {
+    let point = with_faults(vec![(When::PushSetup(0), challenge(BASIC))]);
+    let properties = format!("{ALICE} allow-cleartext-auth=true");
+    let messages = Pipeline::file(AUDIO, &point.location(), &properties).run();
+    assert_eq!(errors(&messages), [""; 0]);
+    assert_eq!(authorizations(&point), [None, Some(token()), Some(token())]);
+    assert_eq!(point.ended().data_packets, 7);
+}
+
+/// C-208: what may not go in the clear does not go at all.
+#[test]
+fn a_password_stays_where_only_basic_is_offered() {
+    let point = with_faults(vec![(When::Always, challenge(BASIC))]);
+    let (details, messages) = Pipeline::file(AUDIO, &point.location(), ALICE).fail();
+    assert_eq!(
+        errors(&messages),
+        ["ERROR RESOURCE/NotAuthorized setup denied NS_E_SERVER_ACCESSDENIED"]
+    );
+    assert_eq!(details.get::<u32>("http-status-code"), Ok(401));
+    assert_eq!(authorizations(&point), [None]);
+}
+
+/// RFC 2616 section 11: C-208: each scheme has one try, and the application hears of it once.
+#[test]
+fn wrong_credentials_are_one_error() {
+    let fields = vec![DIGEST.to_owned(), BASIC.to_owned()];
+    let point = with_faults(vec![(When::Always, Fault::Challenge(fields))]);
+    let properties = format!("{ALICE} allow-cleartext-auth=true");
+    let pipeline = Pipeline::file(AUDIO, &point.location(), &properties);
+    let (_, mut messages) = pipeline.fail();
+    messages.extend(pipeline.messages_until("PROGRESS connect Error"));
+    messages.extend(pipeline.messages_left());
+    assert_eq!(
+        errors(&messages),
+        ["ERROR RESOURCE/NotAuthorized setup denied NS_E_SERVER_ACCESSDENIED"]
+    );
+    let schemes = authorizations(&point).into_iter().map(|field| {
+        let scheme = field?.split(' ').next()?.to_owned();
+        Some(scheme)
+    });
+    let expected = [None, Some("Digest".to_owned()), Some("Basic".to_owned())];
+    assert_eq!(schemes.collect::<Vec<_>>(), expected);
+}
+
+/// What a handler of `acquire-credentials` was told: realm, site, user, the nicks of flags, and hresult.
+type Asked = (Option<String>, String, Option<String>, Vec<String>, u32);
+
+/// Lets `answers` answer one after the other, and then nobody.
+fn answer(
+    pipeline: &Pipeline,
+    answers: impl IntoIterator<Item = (&'static str, &'static str)>,
+) -> Arc<Mutex<Vec<Asked>>> {
+    let asked = Arc::new(Mutex::new(Vec::new()));
+    let answers: Vec<_> = answers.into_iter().collect();
+    let mut answers = answers.into_iter();
+    let answers = Mutex::new(std::iter::from_fn(move || answers.next()));
+    pipeline.sink.connect("acquire-credentials", false, {
+        let asked = asked.clone();
+        move |arguments| {
+            let [_, realm, site, user, flags, hresult] = arguments else {
+                panic!("{arguments:?}")
+            };
+            asked.lock().unwrap().push((
+                realm.get().unwrap(),
+                site.get().unwrap(),
+                user.get().unwrap(),
+                nicks(flags),
+                hresult.get().unwrap(),
+            ));
+            let answer = answers.lock().unwrap().next().map(|(user, password)| {
+                gst::Structure::builder("credentials")
+                    .field("user", user)
+                    .field("password", password)
+                    .build()
+            });
+            Some(answer.to_value())
+        }
+    });
+    asked
+}
+
+fn nicks(flags: &glib::Value) -> Vec<String> {
+    let (_, set) = glib::FlagsValue::from_value(flags).unwrap();
+    set.iter().map(|flag| flag.nick().to_owned()).collect()
+}
+
+/// C-087, C-208
+#[test]
+fn an_application_is_asked_for_credentials() {
+    let point = with_faults(vec![
+        (When::PushSetup(0), challenge(BASIC)),
+        (When::PushSetup(1), challenge(BASIC)),
+    ]);
+    let pipeline = Pipeline::file(AUDIO, &point.location(), "allow-cleartext-auth=true");
+    let asked = answer(&pipeline, [("bob", "guess"), ("alice", "s3cret")]);
+    let messages = pipeline.run();
+    assert_eq!(errors(&messages), [""; 0]);
+    let question = |user: Option<&str>, hresult: HResult| {
+        let (realm, site) = (Some("WMS".to_owned()), "127.0.0.1".to_owned());
+        let user = user.map(str::to_owned);
+        (realm, site, user, vec!["clear-text".to_owned()], hresult.0)
+    };
+    assert_eq!(
+        *asked.lock().unwrap(),
+        [
+            question(None, HResult::S_OK),
+            question(Some("bob"), HResult::NS_E_SERVER_ACCESSDENIED)
+        ]
+    );
+    let wrong = format!("Basic {}", BASE64_STANDARD.encode("bob:guess"));
+    let [none, first, second, start] = &authorizations(&point)[..] else {
+        panic!("{}", point.handle.requests().len())
+    };
+    assert_eq!((none, first), (&None, &Some(wrong)));
+    assert_eq!((second, start), (&Some(token()), &Some(token())));
+}
+
+/// C-208: without a handler, or where it gives up
+#[test]
+fn giving_up_is_an_error() {
+    for handles in [false, true] {
+        let point = with_faults(vec![(When::Always, challenge(DIGEST))]);
+        let pipeline = Pipeline::file(AUDIO, &point.location(), "");
+        let asked = handles.then(|| answer(&pipeline, []));
+        let (_, messages) = pipeline.fail();
+        assert_eq!(
+            errors(&messages),
+            ["ERROR RESOURCE/NotAuthorized setup denied NS_E_SERVER_ACCESSDENIED"]
+        );
+        assert_eq!(authorizations(&point), [None]);
+        if let Some(asked) = asked {
+            let question = (
+                Some("WMS".to_owned()),
+                "127.0.0.1".to_owned(),
+                None,
+                Vec::new(),
+                HResult::S_OK.0,
+            );
+            assert_eq!(*asked.lock().unwrap(), [question]);
+        }
+    }
+}
+
+/// C-087: a proxy's question says so, and so do its refusals.
+#[test]
+fn an_application_is_asked_for_a_proxy() {
+    const CHALLENGE: &str = "HTTP/1.1 407 Proxy\r\nProxy-Authenticate: Digest realm=\"P\", nonce=\"p\", qop=\"auth\"\r\n\
+                             Content-Length: 0\r\n\r\n";
+    let server = Server::new();
+    let proxy = server.location();
+    let location = "http://media.invalid/live";
+    let pipeline = Pipeline::file(AUDIO, location, &format!("proxy={proxy}"));
+    let asked = answer(&pipeline, [("bob", "guess")]);
+    pipeline.play();
+    let mut socket = server.accept();
+    let head = socket.head();
+    assert!(
+        head.starts_with("POST http://media.invalid/live HTTP/1.1\r\n"),
+        "{head}"
+    );
+    assert!(!head.contains("Proxy-Authorization"), "{head}");
+    socket.say(CHALLENGE);
+    let head = socket.head();
+    assert!(
+        head.contains("\r\nProxy-Authorization: Digest username=\"bob\""),
+        "{head}"
+    );
+    socket.say(CHALLENGE);
+    let messages = pipeline.messages_until("ERROR");
+    assert_eq!(
+        errors(&messages),
+        ["ERROR RESOURCE/NotAuthorized proxy denied NS_E_PROXY_ACCESSDENIED"]
+    );
+    let question = |user: Option<&str>, hresult: HResult| {
+        let (realm, site) = (Some("P".to_owned()), "127.0.0.1".to_owned());
+        let user = user.map(str::to_owned);
+        (realm, site, user, vec!["proxy".to_owned()], hresult.0)
+    };
+    assert_eq!(
+        *asked.lock().unwrap(),
+        [
+            question(None, HResult::S_OK),
+            question(Some("bob"), HResult::NS_E_PROXY_ACCESSDENIED)
+        ]
+    );
+}
+
+/// An application that lets its user think holds nobody up.
+#[test]
+fn a_handler_may_take_its_time() {
+    let point = with_faults(vec![(When::EveryPushSetup, challenge(DIGEST))]);
+    let pipeline = Pipeline::file(AUDIO, &point.location(), "");
+    let (asking, asked) = mpsc::channel();
+    let (release, released) = mpsc::channel::<()>();
+    let (left, leaving) = mpsc::channel();
+    let released = Mutex::new(released);
+    pipeline
+        .sink
+        .connect("acquire-credentials", false, move |_| {
+            asking.send(()).unwrap();
+            // Ends when the test lets go.
+            let _ = released.lock().unwrap().recv();
+            left.send(()).unwrap();
+            Some(None::<gst::Structure>.to_value())
+        });
+    pipeline.play();
+    asked.recv_timeout(LONG).unwrap();
+
+    let other = Point::new();
+    let messages = Pipeline::file(AUDIO, &other.location(), "").run();
+    assert_eq!(errors(&messages), [""; 0]);
+    assert_eq!(other.ended().data_packets, 7);
+
+    let begun = Instant::now();
+    pipeline.pipeline.set_state(gst::State::Null).unwrap();
+    let took = begun.elapsed();
+    assert!(took < Duration::from_millis(100), "{took:?}");
+    assert!(leaving.try_recv().is_err(), "the handler is still busy");
+    drop(release);
+    leaving.recv_timeout(LONG).unwrap();
+    assert_eq!(authorizations(&point), [None]);
+}
+
+/// Every message of the sink to the end of its PROGRESS, with all that is in it.
+fn told(pipeline: &Pipeline) -> Vec<String> {
+    pipeline.play();
+    let bus = pipeline.pipeline.bus().unwrap();
+    let mut told = Vec::new();
+    let wanted = [
+        gst::MessageType::Element,
+        gst::MessageType::Progress,
+        gst::MessageType::Error,
+        gst::MessageType::Warning,
+        gst::MessageType::Eos,
+    ];
+    while let Some(message) = bus.timed_pop_filtered(gst::ClockTime::from_seconds(30), &wanted) {
+        let mut line = format!("{:?}", message.structure().map(ToString::to_string));
+        let over = match message.view() {
+            gst::MessageView::Eos(_) => true,
+            gst::MessageView::Progress(progress) => {
+                let (type_, _, text) = progress.get();
+                line += &format!("{type_:?} {text}");
+                type_ == gst::ProgressType::Error
+            }
+            gst::MessageView::Error(error) => {
+                line += &format!(
+                    "{:?} {:?} {:?}",
+                    error.error(),
+                    error.debug(),
+                    error.details()
+                );
+                false
+            }
+            _ => false,
+        };
+        told.push(line);
+        if over {
+            return told;
+        }
+    }
+    panic!("no end of {told:#?}")
+}
+
+/// The account in a URL is used, whether it is right or wrong, and shown nowhere.
+#[test]
+fn credentials_in_a_location_are_used_and_never_shown() {
+    let secrets = [
+        "s3cr",
+        "WMDOM",
+        "alice",
+        &BASE64_STANDARD.encode(r"WMDOM\alice:s3cr@t"),
+    ];
+    for refuses in [false, true] {
+        let when = if refuses {
+            When::EveryPushSetup
+        } else {
+            When::PushSetup(0)
+        };
+        let point = with_faults(vec![(when, challenge(BASIC))]);
+        let location = point.location();
+        let location = location.replace("http://", "http://WMDOM%5Calice:s3cr%40t@");
+        let pipeline = Pipeline::file(AUDIO, &location, "allow-cleartext-auth=true");
+        let told = told(&pipeline).join("\n");
+        let expected = format!("Basic {}", secrets[3]);
+        let sent = authorizations(&point);
+        assert_eq!(sent[..2], [None, Some(expected)]);
+        assert_eq!(sent.len(), if refuses { 2 } else { 3 });
+        for secret in secrets {
+            assert!(!told.contains(secret), "{secret} in {told}");
+        }
+        assert_eq!(refuses, told.contains("NS_E_SERVER_ACCESSDENIED"));
+        assert!(told.contains("Continue Authenticating"), "{told}");
+    }
+}
+
+/// 3.1.5.1: C-201, C-203, C-204, C-207: from one publishing point to another. What a server puts into a URL of its own
+/// is neither used nor shown.
+#[test]
+fn a_redirection_leads_to_another_publishing_point() {
+    let second = Point::new();
+    let location = second.location();
+    let first = with_faults(vec![(
+        When::Always,
+        redirect(location.replace("http://", "http://mallory:gu3ss@")),
+    )]);
+    let pipeline = Pipeline::file(AUDIO, &first.location(), ALICE);
+    let told = told(&pipeline).join("\n");
+    assert!(
+        !told.contains("mallory") && !told.contains("gu3ss"),
+        "{told}"
+    );
+    assert_eq!(second.ended().data_packets, 7);
+    assert_eq!(first.handle.requests().len(), 1);
+    assert_eq!(authorizations(&second), [None, None]);
+    let setup = &second.handle.requests()[0];
+    assert_eq!(setup.field("cookie"), Some("push-id=0"));
+    let host = second.handle.local_addr().to_string();
+    assert_eq!(setup.field("host"), Some(&*host));
+    let stats = pipeline.sink.property::<gst::Structure>("stats");
+    assert_eq!(stats.get::<u32>("connects"), Ok(2));
+    assert_eq!(text(&stats, "location"), first.location());
+}
+
+/// 3.1.5.1: C-203, C-204: a new path on the same server, over another connection.
+#[test]
+fn a_redirection_may_be_relative() {
+    let point = with_faults(vec![(When::Request(0), redirect("/other".to_owned()))]);
+    let messages = Pipeline::file(AUDIO, &point.location(), "").run();
+    assert_eq!(errors(&messages), [""; 0]);
+    assert_eq!(point.ended().point, "/other");
+    let heads = point.handle.requests();
+    let paths = heads.iter().map(|request| {
+        let head = std::str::from_utf8(&request.head).unwrap();
+        head.split(' ').nth(1).unwrap()
+    });
+    assert_eq!(paths.collect::<Vec<_>>(), ["/live", "/other", "/other"]);
+}
+
+/// Decision D-13: C-201
+#[test]
+fn redirections_in_a_circle_are_an_error() {
+    let point = with_faults(vec![(When::Always, redirect("/live".to_owned()))]);
+    let (details, messages) = Pipeline::file(AUDIO, &point.location(), "").fail();
+    assert_eq!(
+        errors(&messages),
+        ["ERROR RESOURCE/OpenWrite setup redirection NS_E_TOO_MANY_HOPS"]
+    );
+    assert_eq!(text(&details, "location"), point.location());
+    assert_eq!(point.handle.requests().len(), 6);
+}
+
+/// 3.1.5.2: C-231, C-235, C-236: PushStart goes again, and nothing of what has flown before the answer is lost.
+#[test]
+fn a_push_start_that_is_refused_for_its_nonce_is_repeated() {
+    let point = with_faults(vec![
+        (When::PushSetup(0), challenge(DIGEST)),
+        (When::PushStart(0), challenge(STALE)),
+    ]);
+    let pipeline = Pipeline::new(&format!(
+        "filesrc location={} ! wmspushsink name=sink location={} {ALICE}",
+        fixture(AUDIO_VIDEO),
+        point.location()
+    ));
+    let messages = pipeline.run();
+    assert_eq!(errors(&messages), [""; 0]);
+    let push = point.ended();
+    assert_eq!((push.data_packets, push.push_starts), (27, 1));
+    let reference = Point::new();
+    Pipeline::file(AUDIO_VIDEO, &reference.location(), "").run();
+    assert_eq!(push.received, reference.ended().received);
+    let [_, _, first, second] = &authorizations(&point)[..] else {
+        panic!("{}", point.handle.requests().len())
+    };
+    assert!(first.as_ref().unwrap().contains("n1"), "{first:?}");
+    assert!(second.as_ref().unwrap().contains("n2"), "{second:?}");
+}
+
+fn unauthorized(field: &str) -> String {
+    format!(
+        "HTTP/1.1 401 Unauthorized\r\nServer: Cougar/9.5\r\nWWW-Authenticate: {field}\r\nContent-Length: 0\r\n\r\n"
+    )
+}
+
+fn as_alice(session: SessionConfig) -> SessionConfig {
+    let access = AccessConfig {
+        credentials: Some(Credentials::new("alice", "s3cret")),
+        ..AccessConfig::default()
+    };
+    SessionConfig { access, ..session }
+}
+
+/// 3.1.5.1, 3.1.5.2: C-232, C-235: with a part of the body unsent, the connection is closed, though the server keeps it;
+/// PushStart follows on a new one, where it begins with `$H` again.
+#[test]
+fn a_challenge_in_the_middle_of_a_body_costs_the_connection() {
+    let server = Server::new();
+    let connection = connect(as_alice(session(&server.location(), 1_000_000)));
+    write(&connection, AUDIO_VIDEO);
+    let mut first = server.accept();
+    first.head();
+    first.say(ACCEPTED);
+    first.head();
+    let begun = first.exactly(100);
+    first.say(&unauthorized(DIGEST));
+    let sent = [begun, first.rest()].concat();
+    let mut second = server.accept();
+    let head = second.head();
+    assert!(
+        head.contains("\r\nContent-Type: application/x-wms-pushstart\r\n"),
+        "{head}"
+    );
+    assert!(head.contains("\r\nAuthorization: Digest "), "{head}");
+    assert!(head.contains("\r\nCookie: push-id=4711\r\n"), "{head}");
+    let end = std::thread::spawn(move || connection.end_session(LONG));
+    let all = second.rest();
+    assert_eq!(letters(&all), "HDE");
+    assert_eq!(all[..sent.len()], sent);
+    end.join().unwrap().unwrap();
+}
+
+/// 3.1.5.2: C-233, C-234, C-236: with all of the body sent, the connection stays. The packet that had no place in it
+/// keeps its own behind the others.
+#[test]
+fn a_challenge_behind_a_full_body_leaves_the_connection() {
+    let server = Server::new();
+    let connection = connect(as_alice(session(&server.location(), 16_000)));
+    write(&connection, AUDIO_VIDEO);
+    let end = std::thread::spawn(move || connection.end_session(LONG));
+    let mut socket = server.accept();
+    socket.head();
+    socket.say(ACCEPTED);
+    socket.head();
+    let body = socket.exactly(16_000);
+    assert_eq!(letters(&body), "HDF");
+    assert!(socket.is_silent());
+    socket.say(&unauthorized(DIGEST));
+    let head = socket.head();
+    assert!(head.contains("\r\nAuthorization: Digest "), "{head}");
+    assert_eq!(socket.exactly(16_000), body, "all of it again");
+    socket.say(ACCEPTED);
+    socket.head();
+    let next = socket.exactly(16_000);
+    assert_eq!(letters(&next), "DF");
+    socket.say(&unauthorized(STALE));
+    let head = socket.head();
+    assert!(head.contains("nonce=\"n2\""), "{head}");
+    assert_eq!(socket.exactly(16_000), next, "all of it again, without $H");
+    socket.say(ACCEPTED);
+    socket.head();
+    assert_eq!(letters(&socket.rest()), "DE");
+    end.join().unwrap().unwrap();
+    assert!(server.next_connection().is_none());
+}
+
+/// Receivers that end with the body, by a close or by saying nothing for too long.
+#[test]
+fn a_body_without_an_answer_starts_a_new_session() {
+    for closes in [true, false] {
+        let server = Server::new();
+        let location = server.location();
+        let properties = "content-length=16000 timeout=300";
+        let pipeline = Pipeline::file(AUDIO_VIDEO, &location, properties);
+        pipeline.play();
+        let mut data = Vec::new();
+        let mut silent = Vec::new();
+        for expected in ["HDF", "HDF", "HDE"] {
+            let mut socket = server.accept();
+            let head = socket.head();
+            assert!(head.contains("\r\nCookie: push-id=0\r\n"), "{head}");
+            socket.say(ACCEPTED);
+            socket.head();
+            let body = if expected.ends_with('E') {
+                socket.rest()
+            } else {
+                socket.exactly(16_000)
+            };
+            assert_eq!(letters(&body), expected);
+            data.extend(packets(&body));
+            if !closes {
+                silent.push(socket);
+            }
+        }
+        let messages = pipeline.messages_until("EOS");
+        assert_eq!(errors(&messages), [""; 0]);
+        let reference = Point::new();
+        Pipeline::file(AUDIO_VIDEO, &reference.location(), "").run();
+        let expected: Vec<_> = reference.ended().data().map(|data| data.to_vec()).collect();
+        assert_eq!(data, expected);
+    }
+}
+
+/// The payloads of `$D`.
+fn packets(mut body: &[u8]) -> Vec<Vec<u8>> {
+    let mut packets = Vec::new();
+    while let [b'$', id, low, high, rest @ ..] = body {
+        let (payload, rest) = rest.split_at(u16::from_le_bytes([*low, *high]).into());
+        if *id == b'D' {
+            packets.push(payload.to_vec());
+        }
+        body = rest;
+    }
+    packets
+}
+
+/// 3.1.5.2: C-230: what is no HTTP is an answer, though not a good one.
+#[test]
+fn a_full_body_may_not_be_answered_with_anything() {
+    let server = Server::new();
+    let pipeline = Pipeline::file(AUDIO_VIDEO, &server.location(), "content-length=16000");
+    pipeline.play();
+    let mut socket = server.accept();
+    socket.head();
+    socket.say(ACCEPTED);
+    socket.head();
+    socket.exactly(16_000);
+    socket.say("this is no HTTP\r\n\r\n");
+    let messages = pipeline.messages_until("ERROR");
+    let error = errors(&messages)[0];
+    assert!(
+        error.ends_with("bad-response NS_E_BAD_SYNTAX_IN_SERVER_RESPONSE"),
+        "{error}"
+    );
+}
