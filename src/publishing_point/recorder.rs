@@ -32,6 +32,8 @@ pub(super) struct Recorder {
     packets: u64,
     first_send_time: Option<u32>,
     last_send_time: u32,
+    /// The longest time from one packet to the next, in milliseconds: as long may the last one play.
+    longest_step: u32,
 }
 
 impl Recorder {
@@ -54,6 +56,7 @@ impl Recorder {
             packets: 0,
             first_send_time: None,
             last_send_time: 0,
+            longest_step: 0,
         })
     }
 
@@ -74,6 +77,10 @@ impl Recorder {
         )?;
         self.packets += 1;
         if let Some(send_time) = DataPacket::parse(packet.clone()).send_time() {
+            if self.first_send_time.is_some() {
+                let step = send_time.saturating_sub(self.last_send_time);
+                self.longest_step = self.longest_step.max(step);
+            }
             self.first_send_time.get_or_insert(send_time);
             self.last_send_time = self.last_send_time.max(send_time);
         }
@@ -83,8 +90,9 @@ impl Recorder {
     /// Makes the file complete as it is now. More packets may follow.
     pub(super) fn finish(&mut self) -> io::Result<()> {
         let first = self.first_send_time.unwrap_or_default();
-        let duration = self.last_send_time.saturating_sub(first);
-        let header = self.header.for_recording(self.packets, duration.into());
+        let duration =
+            u64::from(self.last_send_time.saturating_sub(first)) + u64::from(self.longest_step);
+        let header = self.header.for_recording(self.packets, duration);
         if header.as_bytes().len() != self.header_size {
             return Err(invalid("the finished header has another size"));
         }
