@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: MPL-2.0
+
+//! What the higher layer has to send: 3.1.4.2 to 3.1.4.5.
+
+use bytes::Bytes;
+
+use super::{Last, Offer, PushSession, Queued, State};
+use crate::asf::{DataPacket, FileHeader};
+use crate::wmhttp::packet::{MAX_PAYLOAD, PacketId, put_framing_header};
+use crate::wmhttp::{Event, HResult};
+
+impl PushSession {
+    /// 3.1.4.2 Request to Start Streaming Content
+    ///
+    /// Held until the server is configured. Once streaming has started, a header is for
+    /// [`new_header`](Self::new_header), which is where it then goes.
+    pub fn start_streaming(&mut self, header: FileHeader) -> Offer<FileHeader> {
+        self.largest.include(&header);
+        match self.state {
+            State::PushSetupComplete => {
+                self.header = Some(header);
+                self.send_first_push_start();
+                Offer::Taken
+            }
+            State::PushStartInProgress { .. } => self.new_header(header),
+            _ => Offer::Held(header),
+        }
+    }
+
+    /// 3.1.4.3 ASF Packet Is Available to Send
+    pub fn data_unit(&mut self, packet: DataPacket) -> Offer<DataPacket> {
+        let State::PushStartInProgress {
+            last: Last::Header | Last::Data,
+        } = self.state
+        else {
+            return Offer::Held(packet);
+        };
+        let mut size = packet.len();
+        let unpadded = self.config.remove_padding.then(|| packet.without_padding());
+        if let Some(unpadded) = &unpadded {
+            size = unpadded.head.as_slice().len() + unpadded.body.len();
+        }
+        if !self
+            .length_remaining
+            .debit(PacketId::Data.overhead() + size)
+        {
+            self.fill();
+            return Offer::Held(packet);
+        }
+        put_framing_header(&mut self.heads, PacketId::Data, None, size);
+        match unpadded {
+            Some(unpadded) => {
+                self.counters.padding_removed += unpadded.removed as u64;
+                self.heads.extend_from_slice(unpadded.head.as_slice());
+                self.send_body(unpadded.body);
+            }
+            None => self.send_body(packet.as_bytes().clone()),
+        }
+        self.counters.packets += 1;
+        self.state = State::PushStartInProgress { last: Last::Data };
+        Offer::Taken
+    }
+
+    /// 3.1.4.5 Notification of New ASF Header File, and the end of the entry before it (3.1.4.4 with S_FALSE)
+    pub fn new_header(&mut self, header: FileHeader) -> Offer<FileHeader> {
+        self.largest.include(&header);
+        let State::PushStartInProgress { last } = self.state else {
+            return Offer::Held(header);
+        };
+        if last != Last::EndOfEntry {
+            if !self.length_remaining.debit_end_of_entry() {
+                self.fill();
+                return Offer::Held(header);
+            }
+            put_framing_header(
+                &mut self.heads,
+                PacketId::EndOfStream,
+                Some(HResult::S_FALSE),
+                0,
+            );
+            self.send_body(Bytes::new());
+            self.state = State::PushStartInProgress {
+                last: Last::EndOfEntry,
+            };
+        }
+        if !self.send_packet(
+            PacketId::StreamChange,
+            Some(HResult::S_OK),
+            header.as_bytes().clone(),
+        ) {
+            self.fill();
+            return Offer::Held(header);
+        }
+        self.header = Some(header);
+        self.state = State::PushStartInProgress { last: Last::Header };
+        Offer::Taken
+    }
+
+    /// 3.1.4.4 Notification of the Last Packet: `$E` with a Reason that ends the session.
+    ///
+    /// A session that never started streaming ends without `$E`.
+    pub fn end_of_stream(&mut self, reason: HResult) -> Offer<HResult> {
+        debug_assert!(
+            reason != HResult::S_FALSE,
+            "S_FALSE announces another header"
+        );
+        match self.state {
+            State::PushStartInProgress { .. } if self.length_remaining.debit_end_of_stream() => {
+                put_framing_header(&mut self.heads, PacketId::EndOfStream, Some(reason), 0);
+                let last = self.heads.split().freeze();
+                self.end(State::Ending, last)
+            }
+            State::PushStartInProgress { .. } => {
+                self.fill();
+                Offer::Held(reason)
+            }
+            State::PushSetupComplete | State::Idle => self.end(State::End, Bytes::new()),
+            State::PushSetupSent { .. }
+            | State::AwaitingPushStartResponse { .. }
+            | State::AwaitingCredentials { .. } => Offer::Held(reason),
+            State::Ending | State::End => Offer::Taken,
+        }
+    }
+
+    /// Sends a packet whose payload is `payload`, if there is room for it.
+    pub(super) fn send_packet(
+        &mut self,
+        id: PacketId,
+        reason: Option<HResult>,
+        payload: Bytes,
+    ) -> bool {
+        if !self.length_remaining.debit(id.overhead() + payload.len()) {
+            return false;
+        }
+        put_framing_header(&mut self.heads, id, reason, payload.len());
+        self.send_body(payload);
+        true
+    }
+
+    /// Sends what was put into `heads`, and `rest` behind it.
+    pub(super) fn send_body(&mut self, rest: Bytes) {
+        self.queued
+            .push_back(Queued::Body(self.heads.split().freeze()));
+        if !rest.is_empty() {
+            self.queued.push_back(Queued::Body(rest));
+        }
+    }
+
+    /// Fills the body with `$F` and waits for the response (3.1.4.3).
+    fn fill(&mut self) {
+        static ZEROS: [u8; MAX_PAYLOAD] = [0; MAX_PAYLOAD];
+        for payload in self.length_remaining.fill() {
+            put_framing_header(&mut self.heads, PacketId::Filler, None, payload);
+            self.send_body(Bytes::from_static(&ZEROS).slice(..payload));
+        }
+        if let State::PushStartInProgress { last } = self.state {
+            self.state = State::AwaitingPushStartResponse { last };
+        }
+    }
+
+    fn end(&mut self, state: State, last: Bytes) -> Offer<HResult> {
+        self.queued.push_back(Queued::Close(last));
+        self.events.push_back(Event::SessionEnded);
+        self.state = state;
+        Offer::Taken
+    }
+}

@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: MPL-2.0
+
+//! The two requests: 3.1.4.1.1 and 3.1.4.2.1.
+
+use bytes::Bytes;
+use http::HeaderValue;
+use http::header::CONNECTION;
+
+use super::access::Authorized;
+use super::{Event, Last, PushSession, Queued, Start, State, Then, Transmit};
+use crate::asf::FileHeader;
+use crate::wmhttp::budget::{LengthRemaining, UNKNOWN_CONTENT_LENGTH, least_content_length};
+use crate::wmhttp::message::{Body, Request};
+use crate::wmhttp::packet::PacketId;
+
+impl PushSession {
+    /// 3.1.4.1.1 Sending the PushSetup Request
+    pub(super) fn send_push_setup(&mut self, then: Then, fresh: bool) {
+        if fresh {
+            self.access.connection_lost();
+        }
+        let body = Body::PushSetup(self.config.setup.to_bytes());
+        self.queued.push_back(Queued::Request { body, fresh });
+        self.state = State::PushSetupSent { then };
+    }
+
+    /// A PushStart that begins with the header in force.
+    pub(super) fn send_first_push_start(&mut self) {
+        let Some(header) = self.header.clone() else {
+            return;
+        };
+        self.send_push_start(None);
+        let taken = self.send_packet(PacketId::Header, None, header.as_bytes().clone());
+        debug_assert!(taken, "a PushStart has room for its header");
+    }
+
+    /// A PushStart that goes on where the last one stopped.
+    pub(super) fn send_next_push_start(&mut self, last: Last) {
+        self.send_push_start(Some(last));
+    }
+
+    /// 3.1.4.2.1 Sending the PushStart Request
+    fn send_push_start(&mut self, goes_on: Option<Last>) {
+        let content_length = self.content_length();
+        self.length_remaining = LengthRemaining::new(content_length);
+        self.counters.push_starts += 1;
+        let body = Body::PushStart { content_length };
+        self.queued
+            .push_back(Queued::Request { body, fresh: false });
+        self.start = Start {
+            header: self.header.clone(),
+            goes_on,
+        };
+        self.state = State::PushStartInProgress {
+            last: goes_on.unwrap_or(Last::Header),
+        };
+        self.events.push_back(Event::PushStartSent);
+    }
+
+    /// A request with what authorises it, or what has to be done first.
+    pub(super) fn request(&mut self, body: Body, fresh: bool) -> Transmit {
+        if fresh {
+            self.access.connection_lost();
+        }
+        match self.access.authorize(&body, &mut *self.entropy) {
+            Authorized::Blocking(role, step) => {
+                self.queued.push_front(Queued::Request { body, fresh });
+                Transmit::Compute(role, step)
+            }
+            Authorized::Fields { fields, leg1 } => {
+                self.handshake = leg1;
+                let body = match body {
+                    Body::PushSetup(_) if leg1 => Body::PushSetup(Bytes::new()),
+                    body => body,
+                };
+                let target = self.access.target();
+                let mut request =
+                    Request::new(target, &self.config.user_agent, &self.cookies, body);
+                if !fields.is_empty() {
+                    // NTLM belongs to the connection, and HTTP/1.0 closes it otherwise (3.1.4.1.1).
+                    request
+                        .headers
+                        .insert(CONNECTION, HeaderValue::from_static("Keep-Alive"));
+                }
+                request.headers.extend(fields);
+                request.fresh = fresh;
+                Transmit::Request(Box::new(request))
+            }
+        }
+    }
+
+    fn content_length(&self) -> u64 {
+        let mut least = least_content_length(self.largest.packet, self.largest.header);
+        if self.silent {
+            // Each body begins with `$H`, and has to bring more than that: a packet, or the end of an entry and a `$C`.
+            let header = PacketId::Header.overhead() + self.largest.header;
+            least += (header + PacketId::EndOfStream.overhead()) as u64;
+        }
+        let bitrate = self.header.as_ref().map_or(0, FileHeader::maximum_bitrate);
+        let minute = u64::from(bitrate) * 60 / 8;
+        let wanted = match self.config.content_length {
+            Some(length) => length,
+            None if self.using_proxy && minute > 0 => minute,
+            None => UNKNOWN_CONTENT_LENGTH,
+        };
+        wanted.clamp(least, UNKNOWN_CONTENT_LENGTH)
+    }
+}

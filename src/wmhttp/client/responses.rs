@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: MPL-2.0
+
+//! What comes back: 3.1.5.
+
+use super::access::Answer;
+use super::{Asked, Event, Last, PushSession, State, Then};
+use crate::auth::{Credentials, Role};
+use crate::wmhttp::Error;
+use crate::wmhttp::header::{Cookies, has_via, windows_media_server};
+use crate::wmhttp::message::Response;
+
+impl PushSession {
+    /// 3.1.5.1 Receiving a PushSetup Response, 3.1.5.2 Receiving a PushStart Response
+    ///
+    /// # Errors
+    ///
+    /// The session is over when the response is a refusal, comes from something that is no Windows Media server, or
+    /// comes with success although the body is not complete.
+    pub fn handle_response(&mut self, response: &Response) -> Result<(), Error> {
+        let handled = match self.state {
+            State::PushSetupSent { then } => self.handle_push_setup_response(response, then),
+            State::AwaitingPushStartResponse { last } => {
+                self.handle_push_start_response(response, last)
+            }
+            State::PushStartInProgress { .. } => self.handle_early_response(response),
+            State::Ending if matches!(response.status.as_u16(), 401 | 407) => {
+                self.challenge(response, Asked::PushStart)
+            }
+            // After the final $E any other answer, or none, is fine (receivers close, stay silent, say 200 or 422).
+            State::Idle
+            | State::PushSetupComplete
+            | State::AwaitingCredentials { .. }
+            | State::Ending
+            | State::End => Ok(()),
+        };
+        self.end_if_failed(handled)
+    }
+
+    /// The server gave no answer to a body that was complete: it closed, or its time is over.
+    ///
+    /// Many receivers do so. The session starts anew, and nothing is lost. FALSE when that is not the case at hand, as
+    /// when there is still something of the body to be polled.
+    pub fn handle_silence(&mut self) -> bool {
+        let complete = matches!(self.state, State::AwaitingPushStartResponse { .. });
+        if !complete || !self.queued.is_empty() {
+            return false;
+        }
+        self.silent = true;
+        self.cookies = Cookies::default();
+        self.send_push_setup(Then::Header, true);
+        true
+    }
+
+    /// The answer to [`Event::CredentialsWanted`]; `None` gives up.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Denied`]: without credentials there is no way in.
+    pub fn provide(&mut self, role: Role, credentials: Option<Credentials>) -> Result<(), Error> {
+        let State::AwaitingCredentials { request } = self.state else {
+            return Ok(());
+        };
+        let answer = self.access.provide(role, credentials);
+        let handled = answer.map(|answer| self.follow(answer, request));
+        self.end_if_failed(handled)
+    }
+
+    fn handle_push_setup_response(&mut self, response: &Response, then: Then) -> Result<(), Error> {
+        match response.status.as_u16() {
+            300..=305 => return self.redirect(response, then),
+            401 | 407 => return self.challenge(response, Asked::PushSetup(then)),
+            _ if !response.status.is_success() => return Err(response.refusal()),
+            _ => {}
+        }
+        let server = windows_media_server(&response.headers)?;
+        if response.body.trim_ascii_start().starts_with(b"<") {
+            return Err(Error::NotAnEncoder);
+        }
+        self.accept(response);
+        if self.handshake {
+            // The server wants nothing: it has not seen what the body asks for.
+            self.send_push_setup(then, false);
+            return Ok(());
+        }
+        self.state = State::PushSetupComplete;
+        self.events.push_back(Event::ServerConfigured { server });
+        match then {
+            Then::Wait => {}
+            Then::Header => self.send_first_push_start(),
+            Then::GoOn(last) => self.send_next_push_start(last),
+        }
+        Ok(())
+    }
+
+    fn handle_push_start_response(&mut self, response: &Response, last: Last) -> Result<(), Error> {
+        match response.status.as_u16() {
+            401 | 407 => return self.challenge(response, Asked::PushStart),
+            _ if !response.status.is_success() => return Err(response.refusal()),
+            _ => {}
+        }
+        windows_media_server(&response.headers)?;
+        self.accept(response);
+        self.events.push_back(Event::PushStartCompleted);
+        self.send_next_push_start(last);
+        Ok(())
+    }
+
+    /// What a response means that comes while the body still flows.
+    fn handle_early_response(&mut self, response: &Response) -> Result<(), Error> {
+        match response.status.as_u16() {
+            401 | 407 => self.challenge(response, Asked::PushStart),
+            _ if response.status.is_success() => Err(Error::EndedEarly),
+            _ => Err(response.refusal()),
+        }
+    }
+
+    /// 3.1.5.1, status 300 to 305
+    fn redirect(&mut self, response: &Response, then: Then) -> Result<(), Error> {
+        if self.access.redirect(response)? {
+            self.cookies = Cookies::default();
+        }
+        self.using_proxy = self.access.uses_proxy();
+        self.send_push_setup(then, true);
+        Ok(())
+    }
+
+    /// Status 401 and 407
+    fn challenge(&mut self, response: &Response, request: Asked) -> Result<(), Error> {
+        // The server may assign the push-id here already, as in example 4.8.
+        self.cookies.update(&response.headers);
+        self.using_proxy |= has_via(&response.headers);
+        let answer = self.access.challenged(response)?;
+        self.events.push_back(Event::Authenticating);
+        self.follow(answer, request);
+        Ok(())
+    }
+
+    fn follow(&mut self, answer: Answer, request: Asked) {
+        match (answer, request) {
+            (Answer::Ask(wanted), _) => {
+                self.queued.clear();
+                self.state = State::AwaitingCredentials { request };
+                self.events.push_back(Event::CredentialsWanted(wanted));
+            }
+            (Answer::Resubmit, Asked::PushSetup(then)) => self.send_push_setup(then, false),
+            (Answer::RedoPushSetup, Asked::PushSetup(then)) => self.send_push_setup(then, true),
+            (Answer::Resubmit, Asked::PushStart) => match self.repeat_push_start() {
+                None => self.send_first_push_start(),
+                Some(last) => self.send_next_push_start(last),
+            },
+            (Answer::RedoPushSetup, Asked::PushStart) => {
+                let then = self.repeat_push_start().map_or(Then::Header, Then::GoOn);
+                self.send_push_setup(then, true);
+            }
+        }
+    }
+
+    /// Nobody has taken what was sent of the current body: back to where it began, which is with `$H` if `None`.
+    fn repeat_push_start(&mut self) -> Option<Last> {
+        self.queued.clear();
+        self.events.push_back(Event::PushStartRepeated);
+        self.header.clone_from(&self.start.header);
+        self.start.goes_on
+    }
+
+    /// What both successful responses change in the session.
+    fn accept(&mut self, response: &Response) {
+        self.access.accepted(response);
+        self.cookies.update(&response.headers);
+        self.using_proxy |= has_via(&response.headers);
+    }
+
+    fn end_if_failed(&mut self, handled: Result<(), Error>) -> Result<(), Error> {
+        if handled.is_err() {
+            self.state = State::End;
+            self.queued.clear();
+        }
+        handled
+    }
+}
