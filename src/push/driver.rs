@@ -179,7 +179,8 @@ impl<T: Transport> Driver<T> {
         let Some(content) = self.held.take() else {
             return;
         };
-        let kept = content.clone();
+        let kept = self.repeats.keeps().then(|| content.clone());
+        let is_data = matches!(content, Content::DataUnit(_));
         let held = match content {
             Content::Header(header) => {
                 held(self.session.start_streaming(header)).map(Content::Header)
@@ -196,10 +197,12 @@ impl<T: Transport> Driver<T> {
             self.held = held;
             return;
         }
-        if matches!(kept, Content::DataUnit(_)) {
+        if is_data {
             self.enter(Phase::Push);
         }
-        self.repeats.keep(kept);
+        if let Some(kept) = kept {
+            self.repeats.keep(kept);
+        }
     }
 
     /// Hands over what the session wants sent, as far as the transport takes it; returns the last bytes when it is them.
@@ -208,14 +211,16 @@ impl<T: Transport> Driver<T> {
             self.send_chunk(chunk, since);
         }
         while self.outgoing.is_none() && self.asked.is_none() {
-            if self.session.owes_request() && !self.transport.connection_stands() {
+            let connects = self.session.owes_request() && !self.transport.connection_stands();
+            if connects {
                 self.session.connection_lost();
             }
             match self.session.poll_transmit()? {
                 Transmit::Request(request) => {
                     tracing::debug!(url = %request.url, body = ?request.body, "Request");
-                    let streams = matches!(request.body, Body::PushStart { .. });
-                    self.response_due = (!streams).then(|| Instant::now() + self.settings.timeout);
+                    // A PushStart is waited for only until it has a connection.
+                    let waits = connects || matches!(request.body, Body::PushSetup(_));
+                    self.response_due = waits.then(|| Instant::now() + self.settings.timeout);
                     self.exchange = Some(self.transport.start(*request));
                 }
                 Transmit::Body(chunk) => self.send_chunk(chunk, Instant::now()),
@@ -322,9 +327,10 @@ impl<T: Transport> Driver<T> {
             }
             (Progress::Connected, _) => {
                 self.shared.counters.connected();
+                let waits = self.session.awaits_response();
+                self.response_due = waits.then(|| Instant::now() + self.settings.timeout);
                 if matches!(self.phase, Phase::Resolve | Phase::Connect) {
                     self.enter(Phase::Setup);
-                    self.response_due = Some(Instant::now() + self.settings.timeout);
                 }
             }
             (Progress::Resolved, _) => {}
@@ -436,6 +442,7 @@ impl<T: Transport> Driver<T> {
         match self.phase {
             Phase::Resolve | Phase::Connect => Error::ConnectTimeout(self.settings.timeout),
             _ if self.outgoing.is_some() => Error::Stalled(self.settings.stall_timeout),
+            _ if !self.session.awaits_response() => Error::ConnectTimeout(self.settings.timeout),
             _ => Error::ResponseTimeout(self.settings.timeout),
         }
     }

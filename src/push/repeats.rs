@@ -35,6 +35,11 @@ impl Repeats {
         });
     }
 
+    /// Whether anything is kept at all.
+    pub(super) fn keeps(&self) -> bool {
+        self.kept.is_some()
+    }
+
     /// Keeps content that the session has taken.
     pub(super) fn keep(&mut self, content: Content) {
         let Some(kept) = &mut self.kept else {
