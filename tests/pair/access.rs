@@ -739,9 +739,14 @@ fn a_redirection_replaces_the_url() {
             "//other:8080/live",
             "http://mallory:guess@other:8080/live#fragment",
         ] {
-            let mut client = Client::digested(known());
+            let (mut client, _) = Client::new(known());
             client.answer(&format!(
-                "{}\nSet-Cookie: push-id=5, a=b",
+                "{}\nSet-Cookie: push-id=77\nSet-Cookie: a=b",
+                unauthorized(&[DIGEST])
+            ));
+            assert_eq!(cookie(&client.push_setup()), "push-id=77; a=b");
+            client.answer(&format!(
+                "{}\nSet-Cookie: push-id=5",
                 redirect(status, location)
             ));
             let setup = client.push_setup();
