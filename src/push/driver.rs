@@ -397,7 +397,8 @@ impl<T: Transport> Driver<T> {
                 Event::PushStartRepeated => {
                     tracing::debug!("PushStart goes again");
                     self.outgoing = None;
-                    self.repeats.repeat(self.held.take())?;
+                    let packets = self.repeats.repeat(self.held.take())?;
+                    self.shared.counters.replayed(packets);
                 }
                 Event::Authenticating => self.enter(Phase::Authenticate),
                 Event::CredentialsWanted(wanted) => self.ask(wanted),

@@ -52,17 +52,19 @@ impl Repeats {
         }
     }
 
-    /// The PushStart goes again: so does all that was kept, and then `held`.
-    pub(super) fn repeat(&mut self, held: Option<Content>) -> Result<(), Error> {
+    /// The PushStart goes again: so does all that was kept, and then `held`. Returns how many data packets are sent twice.
+    pub(super) fn repeat(&mut self, held: Option<Content>) -> Result<u64, Error> {
         let Some(kept) = self.kept.take() else {
             let text = "the server refuses a stream that it has taken for long";
             return Err(Error::Lost(text.to_owned()));
         };
+        let is_data = |content: &&Content| matches!(content, Content::DataUnit(_));
+        let packets = kept.contents.iter().filter(is_data).count() as u64;
         let rest = std::mem::take(&mut self.repeating);
         self.repeating = kept.contents;
         self.repeating.extend(held);
         self.repeating.extend(rest);
-        Ok(())
+        Ok(packets)
     }
 
     /// The next content to go again.

@@ -16,8 +16,10 @@ pub struct Stats {
     pub server: String,
     /// Bytes of PushStart bodies handed to the system.
     pub bytes_sent: u64,
-    /// `$D` packets.
+    /// Data packets, each counted once.
     pub packets_sent: u64,
+    /// Data packets that had to go once more.
+    pub packets_replayed: u64,
     /// Bytes of padding that stayed behind.
     pub padding_removed: u64,
     /// Bytes that wait.
@@ -45,6 +47,7 @@ pub(super) struct Counters {
 struct Inner {
     server: String,
     session: wmhttp::Counters,
+    replayed: u64,
     connects: u32,
     opened: Option<Instant>,
     closed: Option<Instant>,
@@ -61,6 +64,10 @@ impl Counters {
         let mut inner = self.lock();
         inner.session = session;
         inner.rate.update(Instant::now(), bytes);
+    }
+
+    pub(super) fn replayed(&self, packets: u64) {
+        self.lock().replayed += packets;
     }
 
     pub(super) fn connected(&self) {
@@ -86,7 +93,8 @@ impl Counters {
         Stats {
             server: inner.server.clone(),
             bytes_sent,
-            packets_sent: inner.session.packets,
+            packets_sent: inner.session.packets.saturating_sub(inner.replayed),
+            packets_replayed: inner.replayed,
             padding_removed: inner.session.padding_removed,
             connects: inner.connects,
             push_starts: inner.session.push_starts,

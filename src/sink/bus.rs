@@ -286,7 +286,7 @@ pub(super) fn stats(imp: &WmsPushSink, stats: &push::Stats) -> gst::Structure {
         .field("bytes-acked", 0u64)
         .field("packets-sent", stats.packets_sent)
         .field("packets-dropped", 0u64)
-        .field("packets-replayed", 0u64)
+        .field("packets-replayed", stats.packets_replayed)
         .field("padding-removed", stats.padding_removed)
         .field(
             "queued-bytes",

@@ -585,3 +585,29 @@ fn a_full_body_may_not_be_answered_with_anything() {
         "{error}"
     );
 }
+
+/// A stream that is over before the challenge to it is there goes again, whole, with what was asked for.
+#[test]
+fn a_challenge_that_crosses_the_end_is_answered() {
+    let point = with_faults(vec![(When::PushStart(0), challenge(BASIC))]);
+    let properties = format!("{ALICE} allow-cleartext-auth=true");
+    let pipeline = Pipeline::file(AUDIO, &point.location(), &properties);
+    let messages = pipeline.run();
+    assert_eq!(errors(&messages), [""; 0]);
+    assert_eq!(point.ended().data_packets, 7);
+    assert_eq!(authorizations(&point), [None, None, Some(token())]);
+    let stats = pipeline.sink.property::<gst::Structure>("stats");
+    assert_eq!(stats.get::<u64>("packets-sent"), Ok(7));
+    assert_eq!(stats.get::<u64>("packets-replayed"), Ok(7));
+    let once = |name: &str| {
+        messages
+            .iter()
+            .filter(|line| line.starts_with(name))
+            .count()
+    };
+    assert_eq!(
+        (once("WMT_STARTED"), once("WMT_END_OF_STREAMING")),
+        (1, 1),
+        "{messages:#?}"
+    );
+}

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MPL-2.0
-#![cfg(feature = "publishing-point")]
 
 //! The embedded publishing point over real connections, with clients of plain sockets.
+#![cfg(feature = "publishing-point")]
 
 mod client;
 mod faults;
