@@ -55,6 +55,7 @@ impl Apache {
         ))
     }
 
+    #[cfg(feature = "kerberos")]
     pub fn port(&self) -> u16 {
         self.0.port
     }

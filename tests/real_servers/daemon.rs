@@ -160,6 +160,7 @@ impl Daemon {
         panic!("{program:?} does not start\n{}", directory.logs());
     }
 
+    #[cfg(feature = "kerberos")]
     pub fn directory(&self) -> &Directory {
         &self.directory
     }
