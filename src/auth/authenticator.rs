@@ -218,7 +218,7 @@ impl Authenticator {
                 _ => *leg = Leg::Done,
             },
             Some(Active::Kerberos(ticket)) if answering => {
-                let per_request = self.is_push_start || says_per_request(headers);
+                let per_request = self.is_push_start || !says_persistent(headers);
                 *ticket = Ticket::Done { per_request };
             }
             Some(Active::Digest(digest)) if answering => {
@@ -567,11 +567,12 @@ fn says_close(headers: &HeaderMap) -> bool {
     values.any(|value| has_word(value, "close"))
 }
 
-/// MS-N2HT 2.2.3 Persistent-Auth: whether the next request has to be authenticated again.
-fn says_per_request(headers: &HeaderMap) -> bool {
+/// MS-N2HT 2.2.3 Persistent-Auth: whether the connection stays authenticated. RFC 4559 has each request authenticated
+/// alone, and a server that wants it so may read a whole body before it says so.
+fn says_persistent(headers: &HeaderMap) -> bool {
     let field = HeaderName::from_static("persistent-auth");
     let mut values = headers.get_all(field).iter();
-    values.any(|value| has_word(value, "false"))
+    values.any(|value| has_word(value, "true"))
 }
 
 fn has_word(value: &HeaderValue, word: &str) -> bool {

@@ -120,6 +120,14 @@ impl Client {
         self.authenticator.accepted(&HeaderMap::new());
     }
 
+    fn accepted_with(&mut self, name: &'static str, value: &'static str) {
+        let field = (
+            HeaderName::from_static(name),
+            HeaderValue::from_static(value),
+        );
+        self.authenticator.accepted(&HeaderMap::from_iter([field]));
+    }
+
     /// The rest of an NTLM handshake, from its first message on.
     fn shake_hands(&mut self, scheme: &str) {
         assert_eq!(self.push_setup(), leg_1(scheme));
@@ -631,6 +639,17 @@ fn a_ticket_goes_before_ntlm() {
     client.authenticator.resume(ticket(b"ticket"));
     assert_eq!(client.answer("Negotiate"), BASE64_STANDARD.encode("ticket"));
     client.accepted();
+    assert_eq!(client.push_start(), Sent::Blocking);
+}
+
+#[test]
+fn a_ticket_lasts_where_the_server_says_so() {
+    let mut client = with_tickets();
+    client.authenticator.set_credentials(None);
+    assert_eq!(client.challenged(&["Negotiate"]), RESUBMIT);
+    assert_eq!(client.push_setup(), Sent::Blocking);
+    client.authenticator.resume(ticket(b"ticket"));
+    client.accepted_with("persistent-auth", "true");
     assert_eq!(client.push_start(), Sent::Nothing);
     client.authenticator.connection_lost();
     assert_eq!(client.push_setup(), Sent::Blocking);
