@@ -124,9 +124,17 @@ impl Access {
         Target {
             url: &self.url,
             proxy: self.proxy.as_ref(),
-            tunnel_authorization: self.tunnel_authorization.as_ref(),
+            tunnel_authorization: self
+                .tunnel_authorization
+                .as_ref()
+                .filter(|_| self.tunnels()),
             schemes: self.config.schemes,
         }
+    }
+
+    /// Whether a proxy only passes on what is encrypted.
+    fn tunnels(&self) -> bool {
+        self.url.scheme() == "https"
     }
 
     pub(super) fn uses_proxy(&self) -> bool {
@@ -220,7 +228,7 @@ impl Access {
         let now = entropy.now();
         let mut random = |bytes: &mut [u8]| entropy.random(bytes);
         // Behind a tunnel, nothing but CONNECT concerns the proxy, and that is the transport's.
-        let tunnel = self.url.scheme() == "https";
+        let tunnel = self.tunnels();
         let proxy = self.proxy_server.as_mut().filter(|_| !tunnel);
         let parties = proxy
             .map(|proxy| (proxy, &absolute))
