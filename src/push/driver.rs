@@ -4,7 +4,6 @@
 
 use std::future::pending;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -281,15 +280,14 @@ impl<T: Transport> Driver<T> {
             response = response(&mut self.exchange) => return self.handle_crossing(response?, false),
             () = sent => self.shared.counters.sent(size),
         }
-        let arrived = AtomicBool::new(false);
         let outcome = tokio::select! {
             biased;
             response = response(&mut self.exchange) => Some(response),
-            () = farewell(&self.transport, &arrived) => None,
+            () = farewell(&self.transport) => None,
         };
         match outcome {
-            None | Some(Err(Error::Closed)) => Ok(true),
-            Some(Err(Error::Reset)) if arrived.load(Ordering::Relaxed) => Ok(true),
+            None => Ok(true),
+            Some(Err(Error::Closed)) if has_arrived(&self.transport).await => Ok(true),
             Some(Err(error)) => Err(error),
             Some(Ok(response)) => self.handle_crossing(response, true),
         }
@@ -302,8 +300,9 @@ impl<T: Transport> Driver<T> {
                 self.handle_outcome(Ok(response))?;
                 Ok(false)
             }
-            // Some receivers answer the end itself, and one of them with 422.
-            StatusCode::UNPROCESSABLE_ENTITY if ended => Ok(true),
+            // Some receivers answer the end itself, and one of them with 422. Where a server just closes, which it may,
+            // its proxy makes 502 of that.
+            StatusCode::UNPROCESSABLE_ENTITY | StatusCode::BAD_GATEWAY if ended => Ok(true),
             status if status.is_success() && ended => Ok(true),
             status if status.is_success() => Err(wmhttp::Error::EndedEarly.into()),
             _ => Err(response.refusal().into()),
@@ -470,13 +469,18 @@ async fn answer(asked: &mut Option<JoinHandle<Asked>>) -> Option<Asked> {
     }
 }
 
+/// Whether the peer had everything when it closed, as far as can be known: where it left something unread, a reset
+/// follows.
+async fn has_arrived(transport: &impl Transport) -> bool {
+    sleep(FAREWELL).await;
+    // The client's own end of the stream counts as one byte.
+    let lost = transport.unacknowledged().is_some_and(|bytes| bytes > 1);
+    !lost && !transport.was_reset()
+}
+
 /// Until the peer has acknowledged everything, as far as can be known, and has had its time to refuse it.
-async fn farewell(transport: &impl Transport, arrived: &AtomicBool) {
-    while let Some(bytes) = transport.unacknowledged() {
-        arrived.store(bytes == 0, Ordering::Relaxed);
-        if bytes == 0 {
-            break;
-        }
+async fn farewell(transport: &impl Transport) {
+    while transport.unacknowledged().is_some_and(|bytes| bytes > 0) {
         sleep(ACKNOWLEDGEMENT_INTERVAL).await;
     }
     sleep(FAREWELL).await;

@@ -37,7 +37,7 @@ struct GateState {
     permitted: AtomicBool,
     /// A connection was made and, as far as is known, not closed.
     stands: AtomicBool,
-    /// Its socket, where it can be found.
+    /// Its socket, where it can be found; that of a lost connection until there is another.
     socket: Mutex<Option<Socket>>,
 }
 
@@ -65,14 +65,23 @@ impl Gate {
         self.shared.stands.load(Ordering::Acquire) && !closed(&self.socket())
     }
 
-    /// Bytes on their way to the peer, where the system tells.
+    /// Bytes on their way to the peer, or lost on it, where the system tells.
     pub(super) fn unacknowledged(&self) -> Option<usize> {
         self.socket().as_ref().and_then(Socket::unacknowledged)
     }
 
-    /// The socket of the connection, for the last look before it is gone.
-    pub(super) fn take_socket(&self) -> Option<Socket> {
-        self.socket().take()
+    /// Whether the peer has reset the connection since it was last asked.
+    pub(super) fn was_reset(&self) -> bool {
+        self.socket().as_ref().is_some_and(Socket::was_reset)
+    }
+
+    /// What has come in that nobody has read, up to `limit` bytes. It is taken out.
+    pub(super) fn unread(&self, limit: usize) -> Vec<u8> {
+        let socket = self.socket();
+        socket
+            .as_ref()
+            .map(|socket| socket.unread(limit))
+            .unwrap_or_default()
     }
 
     fn take_permit(&self) -> bool {
@@ -110,7 +119,6 @@ impl Exchanging<'_> {
 impl Drop for Exchanging<'_> {
     fn drop(&mut self) {
         self.0.shared.stands.store(false, Ordering::Release);
-        self.0.take_socket();
     }
 }
 

@@ -106,6 +106,10 @@ impl Transport for HttpTransport {
         self.gate.unacknowledged()
     }
 
+    fn was_reset(&self) -> bool {
+        self.gate.was_reset()
+    }
+
     fn start(&mut self, request: Request) -> Exchange {
         let reusable = !request.fresh && request.proxy == self.proxy && self.connection_stands();
         let ready = if reusable {
@@ -202,7 +206,7 @@ async fn exchange(
 ///
 /// The reset makes writing fail first, and hyper gives up then, though the response has come in.
 fn unread_response(gate: &Gate) -> Option<Response> {
-    let bytes = gate.take_socket()?.unread(MAX_RESPONSE_HEAD);
+    let bytes = gate.unread(MAX_RESPONSE_HEAD);
     let mut rest = bytes.as_slice();
     loop {
         let (response, size) = parse_response(rest)?;
@@ -460,8 +464,13 @@ fn classify(error: &reqwest::Error, stall_timeout: Duration) -> Error {
         }
     }
     match system.map(io::Error::kind) {
-        Some(io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionAborted) => Error::Reset,
-        Some(io::ErrorKind::BrokenPipe | io::ErrorKind::UnexpectedEof) => Error::Closed,
+        // A pipe is broken by a reset that came after the peer's end.
+        Some(
+            io::ErrorKind::ConnectionReset
+            | io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::BrokenPipe,
+        ) => Error::Reset,
+        Some(io::ErrorKind::UnexpectedEof) => Error::Closed,
         Some(io::ErrorKind::TimedOut) => Error::Stalled(stall_timeout),
         _ => Error::Lost(root_cause(error).to_string()),
     }

@@ -44,6 +44,11 @@ impl Socket {
         unacknowledged(&self.0)
     }
 
+    /// Whether the peer has reset the connection since it was last asked, and nobody has met that reset yet.
+    pub(super) fn was_reset(&self) -> bool {
+        !matches!(self.0.take_error(), Ok(None))
+    }
+
     /// What has come in that nobody has read, up to `limit` bytes. It is taken out.
     pub(super) fn unread(&self, limit: usize) -> Vec<u8> {
         let mut unread = Vec::new();

@@ -23,6 +23,9 @@ pub(super) trait Transport: Send + Sync {
     /// Bytes that were written and that the peer has not acknowledged, where that can be known.
     fn unacknowledged(&self) -> Option<usize>;
 
+    /// Whether the peer has reset the connection since it was last asked, as far as can be known.
+    fn was_reset(&self) -> bool;
+
     /// Begins a request. The one before it must be over, or dropped.
     fn start(&mut self, request: Request) -> Exchange;
 }

@@ -118,6 +118,40 @@ fn a_server_may_close_without_saying_so() {
     assert_two_connections(&pipeline);
 }
 
+/// The close is no answer to `$E` where the stream lies unread. Only Linux lets the element see that.
+#[cfg(target_os = "linux")]
+#[test]
+fn what_a_server_leaves_unread_has_not_arrived() {
+    let (location, received) = serve([|stream| {
+        let setup = head_alone(&stream);
+        let accepted = b"HTTP/1.1 204 No Content\r\nServer: Cougar/9.5\r\n\r\n";
+        (&stream).write_all(accepted).unwrap();
+        head_alone(&stream);
+        let mut unread = vec![0; 1 << 16];
+        while !unread.ends_with(&END) {
+            unread.resize(1 << 16, 0);
+            let size = stream.peek(&mut unread).unwrap();
+            unread.truncate(size);
+        }
+        // Its own end first, then the reset.
+        stream.shutdown(std::net::Shutdown::Write).unwrap();
+        setup
+    }]);
+    let (_, messages) = Pipeline::file(AUDIO, &location, "").fail();
+    let error = messages.last().unwrap();
+    assert!(
+        error.starts_with("ERROR RESOURCE/Write end connection-"),
+        "{error}"
+    );
+    assert!(received.recv_timeout(LONG).is_ok());
+}
+
+/// A head, and nothing of what is behind it.
+#[cfg(target_os = "linux")]
+fn head_alone(stream: &TcpStream) -> Vec<u8> {
+    head(&mut BufReader::with_capacity(1, stream))
+}
+
 /// C-001: the protocol goes over HTTP/1.0 as well.
 #[test]
 fn a_server_may_speak_http_1_0() {
