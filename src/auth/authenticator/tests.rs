@@ -649,6 +649,7 @@ fn a_ticket_lasts_where_the_server_says_so() {
     assert_eq!(client.challenged(&["Negotiate"]), RESUBMIT);
     assert_eq!(client.push_setup(), Sent::Blocking);
     client.authenticator.resume(ticket(b"ticket"));
+    assert_eq!(client.answer("Negotiate"), BASE64_STANDARD.encode("ticket"));
     client.accepted_with("persistent-auth", "true");
     assert_eq!(client.push_start(), Sent::Nothing);
     client.authenticator.connection_lost();
