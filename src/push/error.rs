@@ -208,7 +208,10 @@ fn status_hint(status: StatusCode) -> &'static str {
              authorization plug-in."
         }
         404 | 410 => "Create the publishing point as a push point, or give template-url.",
-        407 => "The proxy wants credentials.",
+        407 => {
+            "Check proxy-id and proxy-pw; where the location is https, the proxy is shown Basic only, and only with \
+             allow-cleartext-auth."
+        }
         408 => "The server got no data for too long.",
         409 | 423 | 503 => {
             "The publishing point may have another source, or the server is at its limit."

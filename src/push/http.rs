@@ -442,7 +442,7 @@ fn classify(error: &reqwest::Error, stall_timeout: Duration) -> Error {
         return Error::Tls(failure);
     }
     // hyper-util does not let its tunnel's errors out: only their text tells them.
-    if chain(error).any(|cause| cause.to_string() == "proxy authorization required") {
+    if chain(error).any(|cause| cause.to_string().ends_with("proxy authorization required")) {
         let status = reqwest::StatusCode::PROXY_AUTHENTICATION_REQUIRED;
         let reason = status.canonical_reason().unwrap_or_default().to_owned();
         return Error::Protocol(wmhttp::Error::Refused { status, reason });

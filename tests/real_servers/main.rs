@@ -23,8 +23,14 @@ mod secrets;
 mod squid;
 mod streaming;
 mod tinyproxy;
+#[cfg(feature = "tls")]
+mod tunnel;
 
 // Another test target uses the rest of it.
 #[allow(dead_code)]
 #[path = "../element/rig.rs"]
 mod rig;
+
+#[cfg(feature = "tls")]
+#[path = "../tls/stunnel.rs"]
+mod stunnel;

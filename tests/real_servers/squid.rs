@@ -106,6 +106,17 @@ impl Squid {
         let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
         pushes(&lines)
     }
+
+    /// The status of each CONNECT to `authority` in the order in which they were over, when there is one or more.
+    #[cfg(feature = "tls")]
+    #[track_caller]
+    pub fn tunnels(&self, authority: &str) -> Vec<String> {
+        let target = format!("\t{authority}\t");
+        let tunnel = |line: &str| Some(line.split_once(&target)?.1.get(..3)?.to_owned());
+        let seen = |lines: &[&str]| lines.iter().any(|line| tunnel(line).is_some());
+        let lines = self.daemon.wait_for_log("access.log", seen);
+        lines.iter().filter_map(|line| tunnel(line)).collect()
+    }
 }
 
 /// A request in the log.

@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: MPL-2.0
+
+//! TLS in front of a publishing point.
+
+use std::fs;
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Instant;
+
+use crate::rig::LONG;
+
+/// An authority, and a server's certificate for `localhost` that it has signed.
+pub struct Certificates {
+    directory: PathBuf,
+}
+
+impl Certificates {
+    pub fn new(name: &str) -> Self {
+        let name = format!("tls-{name}-{}", std::process::id());
+        let directory = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
+        let _ = fs::remove_dir_all(&directory);
+        fs::create_dir_all(&directory).unwrap();
+        let certificates = Self { directory };
+        let key = [
+            "req",
+            "-x509",
+            "-newkey",
+            "ec",
+            "-pkeyopt",
+            "ec_paramgen_curve:P-256",
+            "-nodes",
+            "-days",
+            "2",
+        ];
+        certificates.openssl(
+            &[
+                &key[..],
+                &[
+                    "-keyout",
+                    "ca.key",
+                    "-out",
+                    "ca.pem",
+                    "-subj",
+                    "/CN=authority",
+                ],
+            ]
+            .concat(),
+        );
+        let server = [
+            "-keyout",
+            "server.key",
+            "-out",
+            "server.pem",
+            "-subj",
+            "/CN=localhost",
+        ];
+        let signed = [
+            "-CA",
+            "ca.pem",
+            "-CAkey",
+            "ca.key",
+            "-addext",
+            "subjectAltName=DNS:localhost",
+        ];
+        let leaf = ["-addext", "basicConstraints=critical,CA:FALSE"];
+        certificates.openssl(&[&key[..], &server, &signed, &leaf].concat());
+        certificates
+    }
+
+    fn openssl(&self, arguments: &[&str]) {
+        let output = Command::new("openssl")
+            .args(arguments)
+            .current_dir(&self.directory)
+            .output();
+        let output = output.expect("openssl, from the package openssl");
+        assert!(
+            output.status.success(),
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+    }
+
+    pub fn authority(&self) -> String {
+        self.directory.join("ca.pem").display().to_string()
+    }
+}
+
+/// stunnel, from a port of its own to a publishing point.
+pub struct Tunnel {
+    process: Child,
+    port: u16,
+}
+
+impl Tunnel {
+    pub fn new(certificates: &Certificates, target: SocketAddr) -> Self {
+        let port = TcpListener::bind("127.0.0.1:0")
+            .unwrap()
+            .local_addr()
+            .unwrap()
+            .port();
+        let directory = &certificates.directory;
+        let configuration = format!(
+            "foreground = yes\npid =\n[push]\naccept = 127.0.0.1:{port}\nconnect = {target}\ncert = {}\nkey = {}\n",
+            directory.join("server.pem").display(),
+            directory.join("server.key").display(),
+        );
+        let path = directory.join("stunnel.conf");
+        fs::write(&path, configuration).unwrap();
+        let process = Command::new(program())
+            .arg(path)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn();
+        let process = process.expect("stunnel, from the package stunnel4");
+        let tunnel = Self { process, port };
+        let begun = Instant::now();
+        while TcpStream::connect(("127.0.0.1", port)).is_err() {
+            assert!(begun.elapsed() < LONG, "stunnel does not listen");
+            std::thread::yield_now();
+        }
+        tunnel
+    }
+
+    pub fn authority(&self) -> String {
+        format!("localhost:{}", self.port)
+    }
+
+    pub fn location(&self) -> String {
+        format!("https://{}/live", self.authority())
+    }
+}
+
+/// Debian has it where only administrators look.
+fn program() -> &'static Path {
+    let places = [
+        "/usr/bin/stunnel4",
+        "/usr/sbin/stunnel4",
+        "/usr/bin/stunnel",
+    ]
+    .map(Path::new);
+    places
+        .into_iter()
+        .find(|path| path.exists())
+        .unwrap_or(Path::new("stunnel"))
+}
+
+impl Drop for Tunnel {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
