@@ -300,9 +300,10 @@ impl<T: Transport> Driver<T> {
                 self.handle_outcome(Ok(response))?;
                 Ok(false)
             }
-            // Some receivers answer the end itself, and one of them with 422. Where a server just closes, which it may,
-            // its proxy makes 502 of that.
-            StatusCode::UNPROCESSABLE_ENTITY | StatusCode::BAD_GATEWAY if ended => Ok(true),
+            // Some receivers answer the end itself, and one of them with 422.
+            StatusCode::UNPROCESSABLE_ENTITY if ended => Ok(true),
+            // Where a server just closes, which it may, its proxy makes 502 of that.
+            StatusCode::BAD_GATEWAY if ended && self.session.is_using_proxy() => Ok(true),
             status if status.is_success() && ended => Ok(true),
             status if status.is_success() => Err(wmhttp::Error::EndedEarly.into()),
             _ => Err(response.refusal().into()),

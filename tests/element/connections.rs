@@ -214,6 +214,11 @@ fn a_refusal_that_crosses_the_end_is_an_error() {
             Fault::Refuse(Refuse::new(404)),
             "ERROR RESOURCE/NotFound end refused NS_E_INVALID_PUSH_PUBLISHING_POINT",
         ),
+        // Only a proxy makes it of a server that closes.
+        (
+            Fault::AfterEnd(Some(Refuse::new(502))),
+            "ERROR RESOURCE/Write end refused NS_E_ERROR_FROM_PROXY",
+        ),
         (
             Fault::AfterPackets(2, MidBody::Respond(Refuse::new(409))),
             "ERROR RESOURCE/Busy end refused NS_E_BUSY",

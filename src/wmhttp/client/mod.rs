@@ -291,6 +291,11 @@ impl PushSession {
         )
     }
 
+    /// 3.1.1 UsingProxy: whether a proxy stands before the server, by the settings or by the field Via of a response.
+    pub fn is_using_proxy(&self) -> bool {
+        self.using_proxy
+    }
+
     /// Whether the next thing to send is a request.
     pub fn owes_request(&self) -> bool {
         matches!(self.queued.front(), Some(Queued::Request { .. }))
