@@ -5,7 +5,7 @@
 use std::path::Path;
 
 use bytes::Bytes;
-use gstwmspush::asf::{Error, Guid, Item, Reader, SkipReason, Skipped};
+use gstwmspush::asf::{Error, Guid, Item, KeyFrames, Reader, SkipReason, Skipped, StreamType};
 
 fn fixture(name: &str) -> Bytes {
     let path = Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -386,4 +386,60 @@ fn a_header_of_many_tags_is_shed_for_a_small_receiver() {
         ["Extended Content Description"]
     );
     assert_eq!(less.stream_count(), 1);
+}
+
+#[test]
+fn streams_are_those_that_the_producer_has_written() {
+    use StreamType::{Audio, Video};
+    for (name, expected) in [
+        (
+            "av_asfmux_p1500_streamable.asf",
+            &[(1, Video), (2, Audio)][..],
+        ),
+        ("av_index_ffmpeg_p3200.asf", &[(1, Video), (2, Audio)]),
+        ("audio_ffmpeg_p3200.asf", &[(1, Audio)]),
+        ("video_asfmux_p3200_streamable.asf", &[(1, Video)]),
+    ] {
+        let items = read_fixture(name).0;
+        let Some(Item::Header(header)) = items.first() else {
+            panic!("{name}: no header");
+        };
+        let streams: Vec<_> = header.streams();
+        let found: Vec<_> = streams
+            .iter()
+            .map(|stream| (stream.number, stream.stream_type))
+            .collect();
+        assert_eq!(found, expected, "{name}");
+        assert!(streams.iter().all(|stream| stream.direct), "{name}");
+    }
+}
+
+/// Packets at which decoding can begin, by their number: those where ffprobe finds the key frames, too
+#[test]
+fn key_frames_begin_where_the_producer_has_put_them() {
+    for (name, expected) in [
+        ("av_asfmux_p1500_streamable.asf", &[0, 12, 21][..]),
+        ("video_asfmux_p3200_streamable.asf", &[0, 3, 5]),
+        ("video_1000h_asfmux_p1500_streamable.asf", &[0, 7, 10]),
+        ("av_index_asfmux_p4800.asf", &[0, 3, 6]),
+        ("av_index_ffmpeg_p3200.asf", &[0, 7, 15]),
+        ("av_header_rewrite_avmux_p3200.bin", &[0, 5, 9]),
+        ("audio_ffmpeg_p3200.asf", &[0, 1, 2, 3, 4, 5, 6]),
+    ] {
+        let items = read_fixture(name).0;
+        let Some(Item::Header(header)) = items.first() else {
+            panic!("{name}: no header");
+        };
+        let key_frames = KeyFrames::of(header);
+        let found: Vec<_> = items
+            .iter()
+            .filter_map(|item| match item {
+                Item::DataUnit(packet) => Some(key_frames.begins_in(packet)),
+                _ => None,
+            })
+            .enumerate()
+            .filter_map(|(number, begins)| begins.then_some(number))
+            .collect();
+        assert_eq!(found, expected, "{name}");
+    }
 }

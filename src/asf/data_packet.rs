@@ -5,7 +5,8 @@ use std::fmt;
 use bytes::Bytes;
 
 use super::defect::Defect;
-use super::payload;
+use super::key_frames::StreamSet;
+use super::payload::{self, KeyFrameBits};
 
 /// ASF 5.2 ASF data packet definition: one packet, with all the bytes it has in a file
 ///
@@ -22,7 +23,10 @@ pub(super) enum Content {
     /// Error correction with opaque data: not for anyone but the decoder of that error correction
     Opaque,
     /// Payloads
-    Payloads { layout: Layout, key_frame: bool },
+    Payloads {
+        layout: Layout,
+        key_frames: KeyFrameBits,
+    },
 }
 
 /// ASF 5.2.2 Payload Parsing Information: what it says, and where in the packet it says so
@@ -105,13 +109,19 @@ impl DataPacket {
 
     /// Whether one of its payloads belongs to a key frame.
     pub fn has_key_frame(&self) -> bool {
-        matches!(
-            self.content,
-            Ok(Content::Payloads {
-                key_frame: true,
-                ..
-            })
-        )
+        self.key_frames().any
+    }
+
+    /// Streams of which a key frame begins in it; none when it is damaged or opaque.
+    pub(super) fn key_frame_starts(&self) -> StreamSet {
+        self.key_frames().starts
+    }
+
+    fn key_frames(&self) -> KeyFrameBits {
+        match &self.content {
+            Ok(Content::Payloads { key_frames, .. }) => *key_frames,
+            Ok(Content::Opaque) | Err(_) => KeyFrameBits::default(),
+        }
     }
 
     /// Why it cannot be parsed, if so.
@@ -144,8 +154,8 @@ impl Content {
             return Ok(Content::Opaque);
         };
         let (layout, payloads) = Layout::read(packet, length_types)?;
-        let key_frame = payload::check(payloads, layout.multiple)?;
-        Ok(Content::Payloads { layout, key_frame })
+        let key_frames = payload::check(payloads, layout.multiple)?;
+        Ok(Content::Payloads { layout, key_frames })
     }
 }
 

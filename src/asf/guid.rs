@@ -28,12 +28,18 @@ impl Guid {
     /// ASF 3.11 Extended Content Description Object
     pub const EXTENDED_CONTENT_DESCRIPTION: Guid =
         Guid::new(0xD2D0A440, 0xE307, 0x11D2, 0x97F000A0C95EA850);
+    /// ASF 3.12 Stream Bitrate Properties Object
+    pub const STREAM_BITRATE_PROPERTIES: Guid =
+        Guid::new(0x7BF875CE, 0x468D, 0x11D1, 0x8D82006097C9A2B2);
     /// ASF 3.13 Content Branding Object
     pub const CONTENT_BRANDING: Guid = Guid::new(0x2211B3FA, 0xBD23, 0x11D2, 0xB4B700A0C955FC6E);
     /// ASF 3.16 Digital Signature Object
     pub const DIGITAL_SIGNATURE: Guid = Guid::new(0x2211B3FC, 0xBD23, 0x11D2, 0xB4B700A0C955FC6E);
     /// ASF 3.17 Padding Object
     pub const PADDING: Guid = Guid::new(0x1806D474, 0xCADF, 0x4509, 0xA4BA9AABCB96AAE8);
+    /// ASF 4.1 Extended Stream Properties Object
+    pub const EXTENDED_STREAM_PROPERTIES: Guid =
+        Guid::new(0x14E6A5CB, 0xC672, 0x4332, 0x8399A96952065B5A);
     /// ASF 4.7 Metadata Object
     pub const METADATA: Guid = Guid::new(0xC5F8CBEA, 0x5BAF, 0x4877, 0x8467AA8C44FA4CCA);
     /// ASF 4.8 Metadata Library Object
@@ -53,6 +59,10 @@ impl Guid {
     pub const MEDIA_OBJECT_INDEX: Guid = Guid::new(0xFEB103F8, 0x12AD, 0x4C64, 0x840F2A1D2F7AD48C);
     /// ASF 6.4 Timecode Index Object
     pub const TIMECODE_INDEX: Guid = Guid::new(0x3CB73FD0, 0x0C4A, 0x4803, 0x953DEDF7B6228F0C);
+    /// ASF 10.4 Stream type of audio
+    pub const AUDIO_MEDIA: Guid = Guid::new(0xF8699E40, 0x5B4D, 0x11CF, 0xA8FD00805F5C442B);
+    /// ASF 10.4 Stream type of video
+    pub const VIDEO_MEDIA: Guid = Guid::new(0xBC19EFC0, 0x5B4D, 0x11CF, 0xA8FD00805F5C442B);
 
     /// The objects that stand beside a Header Object. No legal data packet starts like one of them.
     pub(crate) const TOP_LEVEL: [Guid; 6] = [
@@ -105,9 +115,11 @@ impl Guid {
             Guid::MARKER => "Marker",
             Guid::CONTENT_DESCRIPTION => "Content Description",
             Guid::EXTENDED_CONTENT_DESCRIPTION => "Extended Content Description",
+            Guid::STREAM_BITRATE_PROPERTIES => "Stream Bitrate Properties",
             Guid::CONTENT_BRANDING => "Content Branding",
             Guid::DIGITAL_SIGNATURE => "Digital Signature",
             Guid::PADDING => "Padding",
+            Guid::EXTENDED_STREAM_PROPERTIES => "Extended Stream Properties",
             Guid::METADATA => "Metadata",
             Guid::METADATA_LIBRARY => "Metadata Library",
             Guid::INDEX_PARAMETERS => "Index Parameters",

@@ -63,6 +63,14 @@ impl HeaderTree {
             .map(|node| &node.bytes)
     }
 
+    /// The bytes of all objects with this GUID, in the Header Object and then in its Header Extension.
+    pub fn objects(&self, guid: Guid) -> impl Iterator<Item = &Bytes> {
+        let inner = self.children.iter().flat_map(|node| &node.children);
+        let all = self.children.iter().chain(inner.flatten());
+        all.filter(move |node| node.guid == guid)
+            .map(|node| &node.bytes)
+    }
+
     /// Changes the bytes of the first direct child with this GUID. They must keep their length.
     pub fn edit(&mut self, guid: Guid, change: impl FnOnce(&mut [u8])) {
         if let Some(node) = self.children.iter_mut().find(|node| node.guid == guid) {

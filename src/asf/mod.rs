@@ -13,7 +13,8 @@
 //! * a header is taken apart by [`FileHeader`], which also makes the header of a live stream of it
 //!   ([`FileHeader::to_live`]), one that fits a limit ([`FileHeader::shed_to`]) and that of a recorded file
 //!   ([`FileHeader::for_recording`]);
-//! * a packet is taken apart by [`DataPacket`], which also leaves its padding out ([`DataPacket::without_padding`]).
+//! * a packet is taken apart by [`DataPacket`], which also leaves its padding out ([`DataPacket::without_padding`]);
+//! * [`KeyFrames`] tells at which packets decoding can begin.
 //!
 //! Section numbers are those of the *Advanced Systems Format (ASF) Specification*, revision 01.20.
 //!
@@ -46,12 +47,14 @@ mod file_header;
 mod guid;
 mod header_tree;
 mod item;
+mod key_frames;
 mod live_header;
 mod object;
 mod padding;
 mod payload;
 mod reader;
 mod shed;
+mod stream_properties;
 #[cfg(test)]
 pub(crate) mod testing;
 
@@ -61,9 +64,11 @@ pub use error::Error;
 pub use file_header::FileHeader;
 pub use guid::Guid;
 pub use item::{Item, SkipReason, Skipped};
+pub use key_frames::KeyFrames;
 pub use padding::{PacketHead, Unpadded};
 pub use reader::Reader;
 pub use shed::ShedObject;
+pub use stream_properties::{StreamProperties, StreamType};
 
 /// Largest ASF file header in bytes that a `$H` packet can carry
 pub const MAX_HEADER_IN_H: usize = 65_531;

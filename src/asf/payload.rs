@@ -2,6 +2,7 @@
 
 use super::data_packet::Fields;
 use super::defect::Defect;
+use super::key_frames::StreamSet;
 
 /// ASF 5.2.3 Payload data: the part of a packet that it is in
 pub(super) struct Area<'a> {
@@ -13,8 +14,17 @@ pub(super) struct Area<'a> {
     pub property: u8,
 }
 
-/// Finds every payload to be inside of the area; tells whether one of them belongs to a key frame.
-pub(super) fn check(area: Area<'_>, multiple: bool) -> Result<bool, Defect> {
+/// What payloads say of key frames
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct KeyFrameBits {
+    /// One of the payloads belongs to a key frame
+    pub any: bool,
+    /// Streams of which a key frame begins in one of the payloads
+    pub starts: StreamSet,
+}
+
+/// Finds every payload to be inside of the area.
+pub(super) fn check(area: Area<'_>, multiple: bool) -> Result<KeyFrameBits, Defect> {
     let Area {
         bytes,
         end,
@@ -24,8 +34,10 @@ pub(super) fn check(area: Area<'_>, multiple: bool) -> Result<bool, Defect> {
         packet: bytes,
         offset: 0,
     };
+    let mut key_frames = KeyFrameBits::default();
     if !multiple {
-        return head(&mut fields, property, 0, end);
+        head(&mut fields, property, 0, end)?.add_to(&mut key_frames);
+        return Ok(key_frames);
     }
     let [flags] = fields
         .array()
@@ -37,27 +49,53 @@ pub(super) fn check(area: Area<'_>, multiple: bool) -> Result<bool, Defect> {
     if length_type == 0 {
         return Err(Defect::PayloadLengthType);
     }
-    let mut key_frame = false;
     for payload in 0..count {
-        key_frame |= head(&mut fields, property, payload, end)?;
+        head(&mut fields, property, payload, end)?.add_to(&mut key_frames);
         let inside = fields
             .field(length_type)
             .and_then(|length| fields.skip(length.value));
         inside.ok_or(Defect::PayloadOutOfBounds { payload, end })?;
     }
-    Ok(key_frame)
+    Ok(key_frames)
 }
 
-/// Reads what comes before a payload's length and data: ASF 5.2.3.1 Single payload, 5.2.3.3 Multiple payloads.
-fn head(fields: &mut Fields<'_>, property: u8, payload: u8, end: usize) -> Result<bool, Defect> {
+/// What comes before a payload's length and data
+struct Head {
+    /// Stream Number, and the Key Frame Bit above it
+    stream: u8,
+    /// In bytes; a presentation time in a compressed payload
+    offset_into_media_object: u32,
+    replicated_data_length: u32,
+}
+
+impl Head {
+    fn add_to(&self, key_frames: &mut KeyFrameBits) {
+        /// The Replicated Data Length of compressed payload data
+        const COMPRESSED: u32 = 1;
+        if self.stream & 0x80 == 0 {
+            return;
+        }
+        key_frames.any = true;
+        if self.offset_into_media_object == 0 || self.replicated_data_length == COMPRESSED {
+            key_frames.starts.insert(self.stream);
+        }
+    }
+}
+
+/// Reads one: ASF 5.2.3.1 Single payload, 5.2.3.3 Multiple payloads.
+fn head(fields: &mut Fields<'_>, property: u8, payload: u8, end: usize) -> Result<Head, Defect> {
     let out_of_bounds = Defect::PayloadOutOfBounds { payload, end };
-    let [stream_number] = fields.array().ok_or(out_of_bounds)?;
+    let [stream] = fields.array().ok_or(out_of_bounds)?;
     let _media_object_number = fields.field(property >> 4).ok_or(out_of_bounds)?;
-    let _offset_into_media_object = fields.field(property >> 2).ok_or(out_of_bounds)?;
+    let offset_into_media_object = fields.field(property >> 2).ok_or(out_of_bounds)?.value;
     let length = fields.field(property).ok_or(out_of_bounds)?.value;
     if (2..8).contains(&length) {
         return Err(Defect::ReplicatedDataLength { payload, length });
     }
     fields.skip(length).ok_or(out_of_bounds)?;
-    Ok(stream_number & 0x80 != 0)
+    Ok(Head {
+        stream,
+        offset_into_media_object,
+        replicated_data_length: length,
+    })
 }

@@ -76,6 +76,34 @@ pub fn stream_properties() -> Vec<u8> {
     object(Guid::STREAM_PROPERTIES, &[0x5A; 54])
 }
 
+/// A Stream Properties object with these flags, and this type-specific data.
+pub fn stream_of(flags: u16, stream_type: Guid, data: &[u8]) -> Vec<u8> {
+    let body = [
+        stream_type.as_bytes(),
+        &[0; 24][..],
+        &(data.len() as u32).to_le_bytes(),
+        &[0; 4],
+        &flags.to_le_bytes(),
+        &[0; 4],
+        data,
+    ];
+    object(Guid::STREAM_PROPERTIES, &body.concat())
+}
+
+/// An Extended Stream Properties object with Data Bitrate and Alternate Data Bitrate, a stream name, a payload extension
+/// system, and `stream` behind them.
+pub fn extended_stream_properties(number: u16, bitrates: [u32; 2], stream: &[u8]) -> Vec<u8> {
+    let mut body = vec![0; 64];
+    put(&mut body, 16, &bitrates[0].to_le_bytes());
+    put(&mut body, 28, &bitrates[1].to_le_bytes());
+    put(&mut body, 48, &number.to_le_bytes());
+    put(&mut body, 60, &[1, 0, 1, 0]);
+    let name = [0, 0, 4, 0, b'N', 0, 0, 0];
+    let system = [&[9; 16][..], &[2, 0], &[3, 0, 0, 0], &[1, 2, 3]].concat();
+    let body = [&body[..], &name, &system, stream].concat();
+    object(Guid::EXTENDED_STREAM_PROPERTIES, &body)
+}
+
 /// The bytes of a file header with these children, and a Data Object of `data_size` bytes.
 pub fn header_bytes(children: &[Vec<u8>], data_size: u64) -> Vec<u8> {
     let body = [

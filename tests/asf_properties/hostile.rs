@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MPL-2.0
 
 use bytes::Bytes;
-use gstwmspush::asf::{DataPacket, FileHeader, MAX_HEADER_IN_H, Reader};
+use gstwmspush::asf::{DataPacket, FileHeader, KeyFrames, MAX_HEADER_IN_H, Reader};
 use proptest::prelude::*;
 use proptest::sample::Index;
 
-use crate::packets::{filled, sent};
+use crate::packets::{filled, payloads, sent};
 use crate::splits::file_header;
 
 /// File headers of fixtures
@@ -36,6 +36,15 @@ fn read_all(bytes: &[u8]) {
     let _ = reader.finish();
 }
 
+/// Key frames of a header whose stream 1 is its video, and of one without video
+fn key_frames() -> [KeyFrames; 2] {
+    let [(file, len), ..] = HEADERS;
+    [&file[..len], &file_header(100, 50, 1)].map(|bytes| {
+        let header = FileHeader::parse(Bytes::copy_from_slice(bytes));
+        KeyFrames::of(&header.unwrap())
+    })
+}
+
 fn use_header(header: &FileHeader) {
     let live = header.to_live();
     assert_eq!(live.to_live(), live);
@@ -43,6 +52,13 @@ fn use_header(header: &FileHeader) {
     assert_eq!(
         FileHeader::parse(live.as_bytes().clone()).as_ref(),
         Ok(&live)
+    );
+    let streams = header.streams();
+    assert!(streams.is_sorted_by(|a, b| a.number < b.number));
+    assert!(
+        streams
+            .iter()
+            .all(|stream| (1..128).contains(&stream.number))
     );
     let recorded = header.for_recording(3, 1000);
     assert_eq!(recorded.data_packets(), Some(3));
@@ -80,6 +96,25 @@ proptest! {
         if let Ok(header) = FileHeader::parse(bytes.into()) {
             use_header(&header);
         }
+    }
+
+    #[test]
+    fn key_frames_begin_only_where_there_is_a_payload_that_says_so(
+        start in prop_oneof![Just(vec![]), Just(vec![0x82, 0, 0])],
+        types in any::<u8>(),
+        property in prop_oneof![5 => Just(0x5Du8), 1 => any::<u8>()],
+        rest in prop::collection::vec(prop_oneof![Just(0u8), Just(0x81), 0u8..12, any::<u8>()], 0..120),
+    ) {
+        let bytes = [start, vec![types, property], rest].concat();
+        let packet = DataPacket::parse(bytes.clone().into());
+        let [video, audio] = key_frames();
+        prop_assert!(audio.begins_in(&packet));
+        let begins = packet.send_time().is_some_and(|_| {
+            payloads(&bytes).unwrap().iter().any(|payload| {
+                payload.stream == 0x81 && (payload.offset == 0 || payload.replicated.len() == 1)
+            })
+        });
+        prop_assert_eq!(video.begins_in(&packet), begins);
     }
 
     #[test]
