@@ -5,7 +5,9 @@
 use std::path::Path;
 
 use bytes::Bytes;
-use gstwmspush::asf::{Error, Guid, Item, KeyFrames, Reader, SkipReason, Skipped, StreamType};
+use gstwmspush::asf::{
+    Bitrates, Error, Guid, Item, KeyFrames, Reader, SkipReason, Skipped, StreamType,
+};
 
 fn fixture(name: &str) -> Bytes {
     let path = Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -441,5 +443,34 @@ fn key_frames_begin_where_the_producer_has_put_them() {
             .filter_map(|(number, begins)| begins.then_some(number))
             .collect();
         assert_eq!(found, expected, "{name}");
+    }
+}
+
+/// asfmux writes no bit rate at all; FFmpeg writes the total
+#[test]
+fn bit_rates_are_filled_in_as_far_as_they_are_known() {
+    let given = Bitrates {
+        total: Some(200_000),
+        ..Bitrates::default()
+    };
+    for (name, bitrates, maximum, grown) in [
+        ("av_asfmux_p1500_streamable.asf", Bitrates::default(), 0, 0),
+        ("av_asfmux_p1500_streamable.asf", given.clone(), 200_000, 38),
+        ("video_asfmux_p3200_streamable.asf", given, 200_000, 32),
+        ("audio_ffmpeg_p3200.asf", Bitrates::default(), 48_000, 32),
+        (
+            "av_index_ffmpeg_p3200.asf",
+            Bitrates::default(),
+            168_000,
+            38,
+        ),
+    ] {
+        let items = read_fixture(name).0;
+        let Some(Item::Header(header)) = items.first() else {
+            panic!("{name}: no header");
+        };
+        let live = header.to_live_with(&bitrates);
+        let found = live.as_bytes().len() - header.as_bytes().len();
+        assert_eq!((live.maximum_bitrate(), found), (maximum, grown), "{name}");
     }
 }

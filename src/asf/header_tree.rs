@@ -71,6 +71,15 @@ impl HeaderTree {
             .map(|node| &node.bytes)
     }
 
+    /// Adds an object as the last child of the Header Object.
+    pub fn push(&mut self, guid: Guid, bytes: Bytes) {
+        self.children.push(Node {
+            guid,
+            bytes,
+            children: None,
+        });
+    }
+
     /// Changes the bytes of the first direct child with this GUID. They must keep their length.
     pub fn edit(&mut self, guid: Guid, change: impl FnOnce(&mut [u8])) {
         if let Some(node) = self.children.iter_mut().find(|node| node.guid == guid) {

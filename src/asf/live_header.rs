@@ -22,6 +22,11 @@ impl FileHeader {
     ///
     /// A header that is like this already comes back with the same bytes, shared.
     pub fn to_live(&self) -> FileHeader {
+        self.finish_unsigned(self.live_tree())
+    }
+
+    /// The header's objects as they describe a live stream.
+    pub(super) fn live_tree(&self) -> HeaderTree {
         let mut tree = HeaderTree::of(self);
         let file_id = self.usable_file_id(&tree);
         tree.edit(Guid::FILE_PROPERTIES, |bytes| {
@@ -39,7 +44,7 @@ impl FileHeader {
             put(bytes, data_object::FILE_ID, &file_id);
             put(bytes, data_object::TOTAL_PACKETS, &0u64.to_le_bytes());
         });
-        self.finish_unsigned(tree)
+        tree
     }
 
     /// The header of the finished file that has this one's next `packets` data packets in it, all of the full size,
@@ -84,7 +89,7 @@ impl FileHeader {
     }
 
     /// `tree` as a header, without a signature that no longer fits.
-    fn finish_unsigned(&self, mut tree: HeaderTree) -> FileHeader {
+    pub(super) fn finish_unsigned(&self, mut tree: HeaderTree) -> FileHeader {
         if tree.write() != self.as_bytes() {
             tree.remove(Guid::DIGITAL_SIGNATURE);
         }

@@ -11,7 +11,7 @@
 //! [`Reader`] is plain state: it knows no clock, no socket and no thread.
 //!
 //! * a header is taken apart by [`FileHeader`], which also makes the header of a live stream of it
-//!   ([`FileHeader::to_live`]), one that fits a limit ([`FileHeader::shed_to`]) and that of a recorded file
+//!   ([`FileHeader::to_live`], with bit rates [`FileHeader::to_live_with`]), one that fits a limit ([`FileHeader::shed_to`]) and that of a recorded file
 //!   ([`FileHeader::for_recording`]);
 //! * a packet is taken apart by [`DataPacket`], which also leaves its padding out ([`DataPacket::without_padding`]);
 //! * [`KeyFrames`] tells at which packets decoding can begin.
@@ -39,6 +39,7 @@
     )
 )]
 
+mod bitrates;
 mod byte_queue;
 mod data_packet;
 mod defect;
@@ -58,6 +59,7 @@ mod stream_properties;
 #[cfg(test)]
 pub(crate) mod testing;
 
+pub use bitrates::Bitrates;
 pub use data_packet::DataPacket;
 pub use defect::Defect;
 pub use error::Error;

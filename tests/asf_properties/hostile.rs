@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MPL-2.0
 
 use bytes::Bytes;
-use gstwmspush::asf::{DataPacket, FileHeader, KeyFrames, MAX_HEADER_IN_H, Reader};
+use gstwmspush::asf::{Bitrates, DataPacket, FileHeader, KeyFrames, MAX_HEADER_IN_H, Reader};
 use proptest::prelude::*;
 use proptest::sample::Index;
 
@@ -49,6 +49,9 @@ fn use_header(header: &FileHeader) {
     let live = header.to_live();
     assert_eq!(live.to_live(), live);
     assert!(live.is_broadcast());
+    for bitrates in [Bitrates::default(), some_bitrates()] {
+        use_bitrates(header, &live, &bitrates);
+    }
     assert_eq!(
         FileHeader::parse(live.as_bytes().clone()).as_ref(),
         Ok(&live)
@@ -70,6 +73,28 @@ fn use_header(header: &FileHeader) {
             assert_eq!(FileHeader::parse(less.as_bytes().clone()), Ok(less));
         }
     }
+}
+
+fn some_bitrates() -> Bitrates {
+    Bitrates {
+        total: Some(300_000),
+        streams: [(1, 200_000), (9, 1)].into(),
+    }
+}
+
+/// A header made live with bit rates is `live` with one object more, at most.
+fn use_bitrates(header: &FileHeader, live: &FileHeader, bitrates: &Bitrates) {
+    let with = header.to_live_with(bitrates);
+    assert_eq!(with.to_live_with(bitrates), with);
+    assert_eq!(with.to_live(), with);
+    assert_eq!(live.to_live_with(bitrates), with);
+    assert_eq!(with.streams(), header.streams());
+    let grown = with.as_bytes().len() - live.as_bytes().len();
+    assert!(grown == 0 || grown >= 26 + 6 && (grown - 26).is_multiple_of(6));
+    if header.maximum_bitrate() != 0 {
+        assert_eq!(with.maximum_bitrate(), header.maximum_bitrate());
+    }
+    assert_eq!(FileHeader::parse(with.as_bytes().clone()), Ok(with));
 }
 
 proptest! {

@@ -1,0 +1,342 @@
+// SPDX-License-Identifier: MPL-2.0
+
+//! Bit rates in the file header of a live stream.
+
+use std::collections::BTreeMap;
+use std::num::NonZeroU32;
+
+use super::file_header::{DATA_HEAD, FileHeader, MAX_HEADER_OBJECT, file_properties};
+use super::guid::Guid;
+use super::header_tree::HeaderTree;
+use super::object::{ObjectHead, put, u16_at, u32_at};
+use super::stream_properties::{StreamProperties, stream_number};
+
+/// Bit rates in bit/s, from whoever knows what a file header does not tell; 0 stands for "not known"
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Bitrates {
+    /// Of all streams together
+    pub total: Option<u32>,
+    /// Of single streams, by Stream Number
+    pub streams: BTreeMap<u8, u32>,
+}
+
+/// Bit rates of streams, by Stream Number
+type Rates = BTreeMap<u8, NonZeroU32>;
+
+/// Where the records of a Stream Bitrate Properties Object start, in bytes
+const RECORDS: usize = ObjectHead::LEN + 2 /* count */;
+/// Size of one of them in bytes
+const RECORD: usize = 2 /* flags */ + 4 /* average bit rate */;
+
+impl FileHeader {
+    /// [`FileHeader::to_live`], with the bit rates that Windows Media servers ask for, as far as they are known.
+    ///
+    /// A Maximum Bitrate and a Stream Bitrate Properties Object that are there already stay as they are. A stream's
+    /// rate is that of its Extended Stream Properties Object, else that in `bitrates`, else the one in an audio
+    /// stream's format. When the total is known, and the rate of all streams but one, that one has the rest.
+    ///
+    /// * Maximum Bitrate, where it is 0, becomes the sum of a Stream Bitrate Properties Object that was there, else
+    ///   the total in `bitrates`, else the sum of all streams that stand in the Header Object itself (ASF 3.2). It
+    ///   stays 0 when one of them is not known: a sum that is too small has servers and players set aside too little.
+    /// * A Stream Bitrate Properties Object is added when the rates of all those streams are known. With some of them
+    ///   left out, a server would take these for streams of 0 bit/s.
+    pub fn to_live_with(&self, bitrates: &Bitrates) -> FileHeader {
+        let mut tree = self.live_tree();
+        bitrates.fill_in(&mut tree);
+        self.finish_unsigned(tree)
+    }
+}
+
+impl Bitrates {
+    fn fill_in(&self, tree: &mut HeaderTree) {
+        let streams = tree.streams();
+        let there = tree.get(Guid::STREAM_BITRATE_PROPERTIES);
+        let there = there.map(|object| records(object).unwrap_or_default());
+        let maximum = maximum_bitrate(tree);
+        let given = maximum.or(self.total.and_then(NonZeroU32::new));
+        let total = match there {
+            Some(rates) => maximum.or(sum(&streams, &rates)).or(given),
+            None => {
+                let rates = self.rates(&streams, given);
+                if let Some(object) = stream_bitrate_properties(&streams, &rates)
+                    && fits(tree, &object)
+                {
+                    tree.push(Guid::STREAM_BITRATE_PROPERTIES, object.into());
+                }
+                given.or(sum(&streams, &rates))
+            }
+        };
+        if let (None, Some(total)) = (maximum, total) {
+            let total = total.get().to_le_bytes();
+            tree.edit(Guid::FILE_PROPERTIES, |bytes| {
+                put(bytes, file_properties::MAXIMUM_BITRATE, &total);
+            });
+        }
+    }
+
+    /// What is known of these streams, which have `total` together.
+    fn rates(&self, streams: &[StreamProperties], total: Option<NonZeroU32>) -> Rates {
+        let known = |stream: &StreamProperties| {
+            let given = self.streams.get(&stream.number).copied();
+            stream
+                .extended_bitrate
+                .or(given.and_then(NonZeroU32::new))
+                .or(stream.format_bitrate)
+        };
+        let mut rates: Rates = streams
+            .iter()
+            .filter_map(|stream| Some((stream.number, known(stream)?)))
+            .collect();
+        let mut unknown = direct(streams).filter(|number| !rates.contains_key(number));
+        if let (Some(last), None, Some(total)) = (unknown.next(), unknown.next(), total) {
+            let others = direct(streams).filter_map(|number| rates.get(&number));
+            let rest = others.fold(total.get(), |rest, rate| rest.saturating_sub(rate.get()));
+            if let Some(rest) = NonZeroU32::new(rest) {
+                rates.insert(last, rest);
+            }
+        }
+        rates
+    }
+}
+
+/// The numbers of the streams that stand in the Header Object itself.
+fn direct(streams: &[StreamProperties]) -> impl Iterator<Item = u8> {
+    let direct = streams.iter().filter(|stream| stream.direct);
+    direct.map(|stream| stream.number)
+}
+
+/// The rate of these streams together, if each has one.
+fn sum(streams: &[StreamProperties], rates: &Rates) -> Option<NonZeroU32> {
+    let sum = direct(streams).try_fold(0u32, |sum, number| {
+        sum.checked_add(rates.get(&number)?.get())
+    });
+    NonZeroU32::new(sum?)
+}
+
+/// ASF 3.2 File Properties Object: Maximum Bitrate, if it tells one
+fn maximum_bitrate(tree: &HeaderTree) -> Option<NonZeroU32> {
+    let properties = tree.get(Guid::FILE_PROPERTIES)?;
+    NonZeroU32::new(u32_at(properties, file_properties::MAXIMUM_BITRATE)?)
+}
+
+/// ASF 3.12 Stream Bitrate Properties Object: what it says; `None` when it is cut off
+fn records(object: &[u8]) -> Option<Rates> {
+    let count = usize::from(u16_at(object, ObjectHead::LEN)?);
+    let records = object.get(RECORDS..)?.get(..count.checked_mul(RECORD)?)?;
+    let record = |record: &[u8]| {
+        let number = stream_number(u16_at(record, 0)?)?;
+        Some((number, NonZeroU32::new(u32_at(record, 2)?)?))
+    };
+    Some(records.chunks(RECORD).filter_map(record).collect())
+}
+
+/// ASF 3.12 Stream Bitrate Properties Object, when it can tell of all streams that stand in the Header Object itself
+fn stream_bitrate_properties(streams: &[StreamProperties], rates: &Rates) -> Option<Vec<u8>> {
+    if rates.is_empty() || !direct(streams).all(|number| rates.contains_key(&number)) {
+        return None;
+    }
+    let size = RECORDS.checked_add(rates.len().checked_mul(RECORD)?)?;
+    let mut object = Vec::with_capacity(size);
+    object.extend_from_slice(Guid::STREAM_BITRATE_PROPERTIES.as_bytes());
+    object.extend_from_slice(&(size as u64).to_le_bytes());
+    object.extend_from_slice(&u16::try_from(rates.len()).ok()?.to_le_bytes());
+    for (number, rate) in rates {
+        object.extend_from_slice(&u16::from(*number).to_le_bytes());
+        object.extend_from_slice(&rate.get().to_le_bytes());
+    }
+    Some(object)
+}
+
+/// Whether the header is still one with this object in it.
+fn fits(tree: &HeaderTree, object: &[u8]) -> bool {
+    let len = tree.len().saturating_add(object.len());
+    len.saturating_sub(DATA_HEAD) as u64 <= MAX_HEADER_OBJECT
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{
+        extended_stream_properties, file_properties as stored, guids, header_bytes,
+        header_extension, object, stream_of,
+    };
+    use super::*;
+
+    fn audio(number: u16, bytes_per_second: u32) -> Vec<u8> {
+        let format = [&[0; 8][..], &bytes_per_second.to_le_bytes(), &[0; 4]].concat();
+        stream_of(number, Guid::AUDIO_MEDIA, &format)
+    }
+
+    fn video(number: u16) -> Vec<u8> {
+        stream_of(number, Guid::VIDEO_MEDIA, &[])
+    }
+
+    fn bitrates(total: u32, streams: &[(u8, u32)]) -> Bitrates {
+        Bitrates {
+            total: (total > 0).then_some(total),
+            streams: streams.iter().copied().collect(),
+        }
+    }
+
+    /// A header with this Maximum Bitrate and these objects
+    fn header(maximum: u32, objects: &[Vec<u8>]) -> FileHeader {
+        let mut properties = stored(1500);
+        let at = file_properties::MAXIMUM_BITRATE;
+        put(&mut properties, at, &maximum.to_le_bytes());
+        let children = [&[properties], objects].concat();
+        FileHeader::parse(header_bytes(&children, 50).into()).unwrap()
+    }
+
+    /// Maximum Bitrate, and what the Stream Bitrate Properties Object says
+    fn filled(header: &FileHeader, bitrates: &Bitrates) -> (u32, Vec<(u8, u32)>) {
+        let live = header.to_live_with(bitrates);
+        assert_eq!(live.to_live_with(bitrates), live, "not the same twice");
+        assert_eq!(live.to_live(), live);
+        let (outer, _) = guids(&live);
+        assert_eq!(live.as_bytes()[24..28], (outer.len() as u32).to_le_bytes());
+        let tree = HeaderTree::of(&live);
+        let object = tree.get(Guid::STREAM_BITRATE_PROPERTIES);
+        let rates = object.map_or_else(Rates::new, |object| {
+            assert_eq!(
+                object.len(),
+                RECORDS + RECORD * records(object).unwrap().len()
+            );
+            records(object).unwrap()
+        });
+        let rates = rates.iter().map(|(&number, rate)| (number, rate.get()));
+        (live.maximum_bitrate(), rates.collect())
+    }
+
+    /// ASF 3.12 Stream Bitrate Properties Object
+    #[test]
+    fn the_object_has_a_record_for_each_stream() {
+        let live = header(0, &[video(1), audio(2, 6000)]).to_live_with(&bitrates(200_000, &[]));
+        let tree = HeaderTree::of(&live);
+        let expected = [
+            0xCE, 0x75, 0xF8, 0x7B, 0x8D, 0x46, 0xD1, 0x11, 0x8D, 0x82, 0x00, 0x60, 0x97, 0xC9,
+            0xA2, 0xB2, 38, 0, 0, 0, 0, 0, 0, 0, 2, 0, 1, 0, 0xC0, 0x51, 0x02, 0, 2, 0, 0x80, 0xBB,
+            0, 0,
+        ];
+        let object = tree.get(Guid::STREAM_BITRATE_PROPERTIES).unwrap();
+        assert_eq!(object[..], expected);
+        assert_eq!(live.maximum_bitrate(), 200_000);
+    }
+
+    #[test]
+    fn one_unknown_stream_has_the_rest_of_the_total() {
+        let both = [video(1), audio(2, 6000)];
+        let expected = (200_000, vec![(1, 152_000), (2, 48_000)]);
+        assert_eq!(filled(&header(0, &both), &bitrates(200_000, &[])), expected);
+        assert_eq!(filled(&header(200_000, &both), &bitrates(0, &[])), expected);
+        let too_small = (48_000, vec![]);
+        assert_eq!(filled(&header(0, &both), &bitrates(48_000, &[])), too_small);
+        let alone = (70_000, vec![(1, 70_000)]);
+        assert_eq!(
+            filled(&header(0, &[video(1)]), &bitrates(70_000, &[])),
+            alone
+        );
+    }
+
+    #[test]
+    fn the_total_is_the_sum_of_all_streams() {
+        let both = header(0, &[video(1), audio(2, 6000)]);
+        let expected = (248_000, vec![(1, 200_000), (2, 48_000)]);
+        assert_eq!(filled(&both, &bitrates(0, &[(1, 200_000)])), expected);
+        assert_eq!(
+            filled(&header(0, &[audio(1, 6000)]), &Bitrates::default()),
+            (48_000, vec![(1, 48_000)])
+        );
+        let overflow = bitrates(0, &[(1, u32::MAX)]);
+        assert_eq!(
+            filled(&both, &overflow),
+            (0, vec![(1, u32::MAX), (2, 48_000)])
+        );
+    }
+
+    #[test]
+    fn what_is_not_known_is_left_alone() {
+        let two = header(0, &[video(1), video(3), audio(2, 6000)]);
+        for zero in [bitrates(0, &[]), bitrates(0, &[(1, 0)])] {
+            assert_eq!(filled(&two, &zero), (0, vec![]));
+        }
+        assert_eq!(two.to_live_with(&bitrates(0, &[(9, 1000)])), two.to_live());
+        assert_eq!(filled(&two, &bitrates(300_000, &[])), (300_000, vec![]));
+    }
+
+    #[test]
+    fn sources_have_an_order() {
+        let inner = [
+            extended_stream_properties(1, [500, 700], &[]),
+            extended_stream_properties(4, [90, 0], &video(4)),
+        ];
+        let all = [
+            audio(1, 100),
+            audio(2, 100),
+            audio(3, 100),
+            header_extension(&inner),
+        ];
+        let given = bitrates(0, &[(1, 5), (2, 6), (4, 7)]);
+        // A stream that stands in the Header Extension alone is not part of the sum.
+        let expected = (700 + 6 + 800, vec![(1, 700), (2, 6), (3, 800), (4, 90)]);
+        assert_eq!(filled(&header(0, &all), &given), expected);
+        assert_eq!(filled(&header(9, &all), &given), (9, expected.1));
+    }
+
+    #[test]
+    fn what_is_there_stays() {
+        let records = [&[2, 0][..], &[1, 0, 10, 0, 0, 0], &[2, 0x80, 20, 0, 0, 0]].concat();
+        let both = [video(1), audio(2, 6000)];
+        let with = |records: &[u8]| {
+            let object = object(Guid::STREAM_BITRATE_PROPERTIES, records);
+            [&both[..], &[object]].concat()
+        };
+        let given = bitrates(1000, &[(1, 400)]);
+        let rates = vec![(1, 10), (2, 20)];
+        assert_eq!(
+            filled(&header(0, &with(&records)), &given),
+            (30, rates.clone())
+        );
+        assert_eq!(filled(&header(40, &with(&records)), &given), (40, rates));
+        let one = [&[1, 0][..], &[1, 0, 10, 0, 0, 0]].concat();
+        assert_eq!(
+            filled(&header(0, &with(&one)), &given),
+            (1000, vec![(1, 10)])
+        );
+        let cut = header(0, &with(&records[..13])).to_live_with(&given);
+        assert_eq!(cut.maximum_bitrate(), 1000);
+        assert_eq!(guids(&cut).0.len(), 4);
+    }
+
+    #[test]
+    fn nothing_else_changes_but_the_signature() {
+        let signature = object(Guid::DIGITAL_SIGNATURE, &[7; 20]);
+        let children = [video(1), audio(2, 6000)];
+        let live = header(0, &children).to_live();
+        let signed = header(0, &[&children[..], &[signature]].concat());
+        let with = signed.to_live_with(&bitrates(200_000, &[]));
+        assert!(!guids(&with).0.contains(&Guid::DIGITAL_SIGNATURE));
+        let mut expected = live.as_bytes().to_vec();
+        let end = live.header_object_size();
+        let object = with.as_bytes()[end..with.header_object_size()].to_vec();
+        put(
+            &mut expected,
+            16,
+            &((end + object.len()) as u64).to_le_bytes(),
+        );
+        put(&mut expected, 24, &4u32.to_le_bytes());
+        put(&mut expected, 30 + 100, &200_000u32.to_le_bytes());
+        expected.splice(end..end, object);
+        assert_eq!(with.as_bytes()[..], expected);
+    }
+
+    #[test]
+    fn a_header_of_the_largest_size_gets_no_larger() {
+        let room = MAX_HEADER_OBJECT as usize - 30 - 104 - audio(1, 6000).len() - 24;
+        for (spare, grows) in [(31, false), (32, true)] {
+            let padding = object(Guid::PADDING, &vec![0; room - spare]);
+            let large = header(0, &[audio(1, 6000), padding]);
+            let live = large.to_live_with(&Bitrates::default());
+            let grown = live.as_bytes().len() > large.as_bytes().len();
+            assert_eq!((live.maximum_bitrate(), grown), (48_000, grows), "{spare}");
+        }
+    }
+}
