@@ -34,7 +34,7 @@ mod sink;
 pub mod wmhttp;
 
 pub use plugin::plugin_desc::plugin_register_static;
-pub use sink::{SessionState, WmsPushSink};
+pub use sink::{Leaky, SessionState, WmsPushSink};
 
 #[allow(missing_docs, reason = "the macro documents nothing")]
 mod plugin {

@@ -10,7 +10,9 @@ use std::thread;
 use std::time::Duration;
 
 use gstwmspush::asf::{DataPacket, FileHeader, Item, Reader};
-use gstwmspush::push::{Connection, Failure, Phase, Settings, Status, StatusCallback, WriterSink};
+use gstwmspush::push::{
+    Connection, Failure, Leaky, Limits, Phase, Settings, Status, StatusCallback, WriterSink,
+};
 use gstwmspush::wmhttp::{AccessConfig, SessionConfig, SetupBody};
 
 const RUNS: usize = 1000;
@@ -84,13 +86,20 @@ fn no_status_is_lost_in_a_thousand_refusals() {
                 url: location.parse().unwrap(),
                 setup: SetupBody::default(),
                 user_agent: "WMEncoder/12.0".to_owned(),
+                extra_headers: http::HeaderMap::new(),
                 content_length: None,
                 remove_padding: true,
                 access: AccessConfig::default(),
             },
             timeout: Duration::from_secs(10),
             stall_timeout: Duration::from_secs(10),
-            max_bytes: 1 << 20,
+            reconnect_timeout: Duration::ZERO,
+            retry_first_connect: false,
+            limits: Limits {
+                bytes: 1 << 20,
+                time: Duration::ZERO,
+                leaky: Leaky::No,
+            },
             trust: gstwmspush::push::Trust::default(),
         };
         let connection = Connection::connect(settings, Callback(sender)).unwrap();

@@ -170,6 +170,7 @@ fn config(path: &str, setup: SetupBody, content_length: Option<u64>) -> SessionC
         url: format!("http://MediaServer{path}").parse().unwrap(),
         setup,
         user_agent: "WMEncoder/11.0.5721.5145".to_owned(),
+        extra_headers: http::HeaderMap::new(),
         content_length,
         remove_padding: true,
         access: AccessConfig::default(),
@@ -242,7 +243,7 @@ impl Conversation {
                 Transmit::Body(bytes) | Transmit::Close(bytes) => {
                     self.body.extend_from_slice(&bytes)
                 }
-                Transmit::Compute(role, step) => self.client.resume(role, step.run()),
+                Transmit::Compute(role, step) => self.client.computed(role, step.run()),
             }
             while let Some(packet) = Packet::decode(&mut self.body).unwrap() {
                 let name = name(&packet);

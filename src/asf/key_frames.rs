@@ -8,7 +8,7 @@ use super::stream_properties::StreamType;
 ///
 /// With several video streams, which are those of several bit rates, a key frame of any one of them counts: a player
 /// decodes one of them, encoders set the key frames of all at the same time, and one packet hardly ever has them all.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct KeyFrames {
     video: StreamSet,
 }

@@ -5,7 +5,7 @@
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::sync::mpsc;
 use tracing::instrument::WithSubscriber;
@@ -27,12 +27,11 @@ use crate::wmhttp::HResult;
 /// events go to the subscriber that is current where [`connect`](Self::connect) is called. Dropping it disconnects.
 ///
 /// The writer's half, [`WriterSink`], may be used before the connection stands: what comes is kept, up to
-/// [`Settings::max_bytes`], and then the caller is blocked.
+/// [`Settings::limits`], and then the caller is blocked or packets are dropped.
 pub struct Connection {
     shared: Arc<Shared>,
     stall_timeout: Duration,
     header_written: AtomicBool,
-    end_announced: AtomicBool,
 }
 
 impl Connection {
@@ -42,43 +41,64 @@ impl Connection {
     ///
     /// The system's, when it grants no thread or descriptor.
     pub fn connect(settings: Settings, callback: impl StatusCallback) -> io::Result<Self> {
+        Self::begin(settings, callback, None)
+    }
+
+    /// `IWMWriterPushSink::Connect` after [`disconnect`](Self::disconnect): takes the session up again, with the same
+    /// push-id, for up to five minutes and as long as the server knows it. Statistics go on as well.
+    ///
+    /// After anything else than a disconnection, or with other settings for the session, it is a new one.
+    ///
+    /// # Errors
+    ///
+    /// As [`connect`](Self::connect).
+    pub fn connect_again(
+        &self,
+        settings: Settings,
+        callback: impl StatusCallback,
+    ) -> io::Result<Self> {
+        Self::begin(settings, callback, Some(self.shared.clone()))
+    }
+
+    fn begin(
+        settings: Settings,
+        callback: impl StatusCallback,
+        last: Option<Arc<Shared>>,
+    ) -> io::Result<Self> {
         let runtime = runtime::handle()?;
-        let shared = Arc::new(Shared::new(settings.max_bytes, callback));
+        let last = last.filter(|last| last.reporter.state() == SessionState::Disconnected);
+        let counters = last.as_ref().map(|last| last.counters.clone());
+        let shared = Shared::new(settings.limits, counters.unwrap_or_default(), callback);
+        let shared = Arc::new(shared);
         let connection = Self {
             shared: shared.clone(),
             stall_timeout: settings.stall_timeout,
             header_written: AtomicBool::new(false),
-            end_announced: AtomicBool::new(false),
         };
         let (progress_sender, progress) = mpsc::unbounded_channel();
         let transport = HttpTransport::new(&settings, progress_sender).map_err(io::Error::other)?;
-        runtime.spawn(drive(settings, shared, transport, progress).with_current_subscriber());
+        let driver = drive(settings, shared, last, transport, progress);
+        runtime.spawn(driver.with_current_subscriber());
         Ok(connection)
     }
 
     /// `IWMWriterPushSink::Disconnect`: closes the connection without `$E`. Returns at once, and nothing is reported
-    /// after the [`WmtStatus::Closed`](super::WmtStatus::Closed) that it causes. After the end, or a failure, it does nothing.
-    pub fn disconnect(&self) {
+    /// after the [`WmtStatus::Closed`](super::WmtStatus::Closed) that it causes. After the end, or a failure, it does
+    /// nothing: then, and when it was called before, it returns FALSE.
+    pub fn disconnect(&self) -> bool {
+        let alive = self.shared.is_alive();
         self.shared.disconnect();
+        alive
     }
 
-    /// `IWMWriterPushSink::EndSession`: sends what waits and `$E` (S_OK), then closes.
+    /// `IWMWriterPushSink::EndSession`: sends what waits and `$E` (S_OK), then closes. Returns at once.
     ///
-    /// Blocks until that is on the wire, but no longer than `timeout`. When it fails the connection still stands;
-    /// [`disconnect`](Self::disconnect) ends it.
-    ///
-    /// # Errors
-    ///
-    /// [`WriteError::TimedOut`], [`WriteError::Interrupted`] by [`interrupt`](Self::interrupt), or
-    /// [`WriteError::Failed`] when there is no connection any more.
-    pub fn end_session(&self, timeout: Duration) -> Result<(), WriteError> {
-        if !self.end_announced.load(Ordering::Relaxed) {
-            self.shared
-                .push(Content::EndOfStream(HResult::S_OK), timeout)?;
-            self.end_announced.store(true, Ordering::Relaxed);
-            self.shared.reporter.ending();
-        }
-        self.shared.wait_for_end(Instant::now() + timeout)
+    /// What has not gone out after `timeout` stays behind: that ends the push with
+    /// [`WmtStatus::Closed`](super::WmtStatus::Closed) and a failure in it, or, when nothing ever went out, as a failure.
+    /// FALSE when there is no connection any more.
+    pub fn end_session(&self, timeout: Duration) -> bool {
+        self.shared
+            .announce_end(Content::EndOfStream(HResult::S_OK), timeout)
     }
 
     /// Ends the push because of something that its owner found. The callback gets it like any other failure.
@@ -86,7 +106,7 @@ impl Connection {
         let phase = match self.state() {
             SessionState::Disconnected | SessionState::Connecting => Phase::Setup,
             SessionState::Connected => Phase::Start,
-            SessionState::Streaming => Phase::Push,
+            SessionState::Streaming | SessionState::Reconnecting => Phase::Push,
             SessionState::Ending | SessionState::Ended | SessionState::Failed => Phase::End,
         };
         self.shared.fail(Failure { phase, error });
@@ -97,6 +117,11 @@ impl Connection {
     /// Lets whatever blocks return at once, now and until it is called with `false`.
     pub fn interrupt(&self, interrupted: bool) {
         self.shared.interrupt(interrupted);
+    }
+
+    /// Whether it stands or is being made, and has not ended.
+    pub fn is_alive(&self) -> bool {
+        self.shared.is_alive()
     }
 
     /// Where it stands.
@@ -112,12 +137,11 @@ impl Connection {
         stats
     }
 
-    /// Hands content to the driver; no progress for `stall_timeout` while it waits is a failure.
+    /// Hands content to the driver.
     fn write(&self, content: Content) -> Result<(), WriteError> {
-        match self.shared.push(content, self.stall_timeout) {
-            Err(WriteError::TimedOut) => Err(self.fail(Error::Stalled(self.stall_timeout))),
-            written => written,
-        }
+        let dropped = self.shared.push(content, self.stall_timeout)?;
+        self.shared.dropped(dropped);
+        Ok(())
     }
 }
 
@@ -146,7 +170,8 @@ impl WriterSink for Connection {
     }
 
     fn on_end_writing(&self, timeout: Duration) -> Result<(), WriteError> {
-        self.end_session(timeout)
+        self.end_session(timeout);
+        self.shared.wait_for_end()
     }
 }
 

@@ -127,9 +127,42 @@ impl Failure {
     pub fn http_status(&self) -> Option<(StatusCode, &str)> {
         match &self.error {
             Error::Protocol(
-                wmhttp::Error::Refused { status, reason }
+                wmhttp::Error::Refused { status, reason, .. }
                 | wmhttp::Error::Denied { status, reason, .. },
             ) => Some((*status, reason)),
+            _ => None,
+        }
+    }
+
+    /// Whether it may be over by itself: everything that happens to a connection, and statuses that are no judgement.
+    pub fn may_heal(&self) -> bool {
+        match &self.error {
+            Error::Unresolvable(_)
+            | Error::CannotConnect { .. }
+            | Error::Tls(_)
+            | Error::ConnectTimeout(_)
+            | Error::ResponseTimeout(_)
+            | Error::Reset
+            | Error::Closed
+            | Error::Lost(_)
+            | Error::Stalled(_) => true,
+            Error::Protocol(wmhttp::Error::Refused { status, .. }) => {
+                matches!(
+                    status.as_u16(),
+                    403 | 408 | 409 | 423 | 425 | 429 | 500..=599
+                )
+            }
+            Error::BadResponse(_)
+            | Error::Protocol(_)
+            | Error::DrainTimeout(_)
+            | Error::Input(_) => false,
+        }
+    }
+
+    /// How long the server wants to be left alone, if it says so.
+    pub fn retry_after(&self) -> Option<Duration> {
+        match &self.error {
+            Error::Protocol(wmhttp::Error::Refused { retry_after, .. }) => *retry_after,
             _ => None,
         }
     }
@@ -164,6 +197,9 @@ impl Failure {
             }
             Error::Protocol(_) | Error::Reset | Error::Closed | Error::Lost(_) => {
                 "See the server's log; another encoder may have taken the publishing point over."
+            }
+            Error::DrainTimeout(_) if self.phase == Phase::Setup => {
+                "The server has not let the push in yet: give it more time, eos-timeout, or see its log."
             }
             Error::Stalled(_) | Error::DrainTimeout(_) => {
                 "The network or the server takes less than the stream's bit rate."

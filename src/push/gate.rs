@@ -17,7 +17,7 @@ use tokio::sync::mpsc;
 use tower_layer::Layer;
 use tower_service::Service;
 
-use super::socket::Socket;
+use super::socket::{Delivery, Socket};
 use super::transport::Progress;
 
 type BoxError = Box<dyn StdError + Send + Sync>;
@@ -39,6 +39,8 @@ struct GateState {
     stands: AtomicBool,
     /// Its socket, where it can be found; that of a lost connection until there is another.
     socket: Mutex<Option<Socket>>,
+    /// Where the body of the current PushStart begins in what is written, by the system's count.
+    body_begins_at: Mutex<Option<u64>>,
 }
 
 impl Gate {
@@ -70,9 +72,47 @@ impl Gate {
         self.socket().as_ref().and_then(Socket::unacknowledged)
     }
 
-    /// Whether the peer has reset the connection since it was last asked.
-    pub(super) fn was_reset(&self) -> bool {
-        self.socket().as_ref().is_some_and(Socket::was_reset)
+    /// Another body begins; where, is not known yet.
+    pub(super) fn begin_body(&self) {
+        *self.body_begins_at() = None;
+    }
+
+    /// The body has been written to behind its first `bytes`, and no further.
+    pub(super) fn body_written(&self, bytes: usize) {
+        let written = self.socket().as_ref().and_then(Socket::written);
+        *self.body_begins_at() = written.and_then(|written| written.checked_sub(bytes as u64));
+    }
+
+    /// Bytes of the body that have arrived, where the system tells.
+    pub(super) fn acknowledged(&self) -> Option<u64> {
+        let delivery = self.socket().as_ref().and_then(Socket::delivery)?;
+        let begins_at = (*self.body_begins_at()).unwrap_or(u64::MAX);
+        Some(delivery.acknowledged.saturating_sub(begins_at))
+    }
+
+    /// How long it takes to the peer and back, where the system tells.
+    pub(super) fn round_trip_time(&self) -> Option<Duration> {
+        let delivery = self.socket().as_ref().and_then(Socket::delivery)?;
+        Some(delivery.round_trip_time)
+    }
+
+    /// Whether the peer has reset the connection since it was last asked, after a body of so many bytes.
+    ///
+    /// Whoever meets the reset first takes its error away. What stays is that nobody has acknowledged the end of the
+    /// stream, which counts as one more byte.
+    pub(super) fn was_reset(&self, body_bytes: Option<u64>) -> bool {
+        let socket = self.socket();
+        let Some(socket) = socket.as_ref() else {
+            return false;
+        };
+        let begins_at = *self.body_begins_at();
+        let end = begins_at
+            .zip(body_bytes)
+            .map(|(begin, size)| begin + size + 1);
+        let broken = |delivery: Delivery| {
+            delivery.over && end.is_some_and(|end| delivery.acknowledged < end)
+        };
+        socket.was_reset() || socket.delivery().is_some_and(broken)
     }
 
     /// What has come in that nobody has read, up to `limit` bytes. It is taken out.
@@ -96,6 +136,13 @@ impl Gate {
         *self.socket() = socket;
         self.shared.stands.store(true, Ordering::Release);
         let _ = self.progress.send(Progress::Connected);
+    }
+
+    fn body_begins_at(&self) -> MutexGuard<'_, Option<u64>> {
+        self.shared
+            .body_begins_at
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     fn socket(&self) -> MutexGuard<'_, Option<Socket>> {

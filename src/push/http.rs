@@ -48,6 +48,7 @@ pub(super) struct HttpTransport {
     client: Client,
     /// The proxy that `client` goes through.
     proxy: Option<Url>,
+    encrypted: bool,
     gate: Gate,
     options: Options,
 }
@@ -79,6 +80,7 @@ impl HttpTransport {
         Ok(Self {
             client: client(&gate, &options, url, None)?,
             proxy: None,
+            encrypted: url.scheme() == "https",
             gate,
             options,
         })
@@ -102,12 +104,22 @@ impl Transport for HttpTransport {
         self.gate.connection_stands()
     }
 
+    fn round_trip_time(&self) -> Option<Duration> {
+        self.gate.round_trip_time()
+    }
+
+    fn acknowledged(&self) -> Option<u64> {
+        // What is written encrypted has another length.
+        self.gate.acknowledged().filter(|_| !self.encrypted)
+    }
+
     fn unacknowledged(&self) -> Option<usize> {
         self.gate.unacknowledged()
     }
 
-    fn was_reset(&self) -> bool {
-        self.gate.was_reset()
+    fn was_reset(&self, body_bytes: u64) -> bool {
+        // What is written encrypted has another length.
+        self.gate.was_reset((!self.encrypted).then_some(body_bytes))
     }
 
     fn start(&mut self, request: Request) -> Exchange {
@@ -117,7 +129,8 @@ impl Transport for HttpTransport {
         } else {
             self.reconnect(&request)
         };
-        let (body, sender) = Source::new(&request.body);
+        self.encrypted = request.url.scheme() == "https";
+        let (body, sender) = Source::new(&request.body, &self.gate);
         let (client, gate) = (self.client.clone(), self.gate.clone());
         let stall_timeout = self.options.stall_timeout;
         let response = async move {
@@ -348,14 +361,16 @@ enum Source {
 }
 
 impl Source {
-    fn new(body: &Body) -> (Self, Option<mpsc::Sender<Bytes>>) {
+    fn new(body: &Body, gate: &Gate) -> (Self, Option<mpsc::Sender<Bytes>>) {
         match body {
             Body::PushSetup(bytes) => (Self::Fixed(bytes.clone()), None),
             Body::PushStart { content_length } => {
+                gate.begin_body();
                 let (sender, receiver) = mpsc::channel(BODY_CHUNKS);
                 let source = PacketSource {
                     receiver,
                     remaining: *content_length,
+                    opening: Opening::Wanted(gate.clone()),
                 };
                 (Self::Packets(Arc::new(Mutex::new(source))), Some(sender))
             }
@@ -383,6 +398,39 @@ struct PacketSource {
     receiver: mpsc::Receiver<Bytes>,
     /// Bytes of the body that have not been handed over.
     remaining: u64,
+    opening: Opening,
+}
+
+/// The first chunk goes alone: when it is written, the gate learns where in the connection the body begins.
+enum Opening {
+    Wanted(Gate),
+    Written(Pin<Box<dyn Future<Output = ()> + Send>>),
+    Done,
+}
+
+impl PacketSource {
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
+        if let Opening::Written(written) = &mut self.opening {
+            ready!(written.as_mut().poll(cx));
+            self.opening = Opening::Done;
+        }
+        let Some(chunk) = ready!(self.receiver.poll_recv(cx)) else {
+            return Poll::Ready(None);
+        };
+        self.remaining = self.remaining.saturating_sub(chunk.len() as u64);
+        match std::mem::replace(&mut self.opening, Opening::Done) {
+            Opening::Wanted(gate) => {
+                let size = chunk.len();
+                let (chunk, written) = notify_when_written(chunk);
+                self.opening = Opening::Written(Box::pin(async move {
+                    written.await;
+                    gate.body_written(size);
+                }));
+                Poll::Ready(Some(chunk))
+            }
+            _ => Poll::Ready(Some(chunk)),
+        }
+    }
 }
 
 fn lock(packets: &Mutex<PacketSource>) -> MutexGuard<'_, PacketSource> {
@@ -395,12 +443,7 @@ impl Stream for Packets {
     type Item = io::Result<Bytes>;
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let mut source = lock(&self.0);
-        let chunk = ready!(source.receiver.poll_recv(cx));
-        if let Some(chunk) = &chunk {
-            source.remaining = source.remaining.saturating_sub(chunk.len() as u64);
-        }
-        Poll::Ready(chunk.map(Ok))
+        lock(&self.0).poll_next(cx).map(|chunk| chunk.map(Ok))
     }
 }
 
@@ -445,7 +488,12 @@ fn classify(error: &reqwest::Error, stall_timeout: Duration) -> Error {
     if chain(error).any(|cause| cause.to_string().ends_with("proxy authorization required")) {
         let status = reqwest::StatusCode::PROXY_AUTHENTICATION_REQUIRED;
         let reason = status.canonical_reason().unwrap_or_default().to_owned();
-        return Error::Protocol(wmhttp::Error::Refused { status, reason });
+        let retry_after = None;
+        return Error::Protocol(wmhttp::Error::Refused {
+            status,
+            reason,
+            retry_after,
+        });
     }
     let system = cause::<io::Error>(error);
     if error.is_connect() {

@@ -14,14 +14,17 @@
 //!
 //! A payload is never copied on this way: a packet is a slice of the buffer that it came in until it is written.
 
+mod backoff;
 mod connection;
 mod driver;
 mod entropy;
 mod error;
 mod gate;
 mod http;
+mod kept;
+mod ledger;
+mod probe;
 mod queue;
-mod repeats;
 mod runtime;
 mod settings;
 mod shared;
@@ -35,7 +38,8 @@ mod writer_sink;
 
 pub use connection::Connection;
 pub use error::{Error, Failure};
-pub use settings::Settings;
+pub use probe::{Probe, probe};
+pub use settings::{Leaky, Limits, Settings};
 pub use stats::Stats;
 pub use status::{Phase, SessionState, Status, StatusCallback, WmtStatus};
 pub use tls::Trust;

@@ -14,8 +14,35 @@ pub struct Settings {
     pub timeout: Duration,
     /// The longest time without any progress while data waits.
     pub stall_timeout: Duration,
-    /// Bytes that may wait unsent.
-    pub max_bytes: usize,
+    /// How long to try again after a loss: zero is never, [`Duration::MAX`] for ever.
+    pub reconnect_timeout: Duration,
+    /// Whether a first connection that cannot be made is tried again like a lost one.
+    pub retry_first_connect: bool,
+    /// What may wait unsent.
+    pub limits: Limits,
     /// Whom to trust behind an `https` location.
     pub trust: Trust,
+}
+
+/// What may wait unsent, and what happens to what is more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Bytes; 0: any number.
+    pub bytes: usize,
+    /// Time, by the Send Times; zero: any.
+    pub time: Duration,
+    /// What happens when one of them is reached.
+    pub leaky: Leaky,
+}
+
+/// What happens when the [`Limits`] are reached. Whole data packets are dropped, and always up to a key frame.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Leaky {
+    /// The writer is blocked; when that has lasted as long as `stall_timeout`, the oldest are dropped all the same.
+    #[default]
+    No,
+    /// New packets are dropped.
+    Upstream,
+    /// Old packets are dropped.
+    Downstream,
 }

@@ -3,21 +3,36 @@
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 
+use super::kept::Kept;
 use super::queue::{Content, PushError, Queue};
 use super::stats::Counters;
-use super::status::Reporter;
-use super::{Failure, SessionState, StatusCallback, WmtStatus, WriteError};
+use super::status::{Particulars, Reporter};
+use super::{Error, Failure, Limits, Phase, SessionState, StatusCallback, WmtStatus, WriteError};
 
 /// What the owner's threads and the driver have in common.
 pub(super) struct Shared {
     pub(super) queue: Queue,
     pub(super) reporter: Reporter,
-    pub(super) counters: Counters,
+    pub(super) counters: Arc<Counters>,
+    stages: Mutex<Stages>,
     disconnect: Notify,
+    /// When what waits has to be out, once the end was announced, and how long that is.
+    drain: watch::Sender<Option<(Instant, Duration)>>,
     end: Mutex<End>,
     ended: Condvar,
+    /// The driver is done, and has left what can be taken up again.
+    over: watch::Sender<bool>,
+    kept: Mutex<Option<Kept>>,
+}
+
+/// How far the push has come, whatever happens to its connection.
+#[derive(Clone, Copy, Debug, Default)]
+struct Stages {
+    opened: bool,
+    started: bool,
+    ending: bool,
 }
 
 #[derive(Default)]
@@ -28,14 +43,22 @@ struct End {
 }
 
 impl Shared {
-    pub(super) fn new(max_bytes: usize, callback: impl StatusCallback) -> Self {
+    pub(super) fn new(
+        limits: Limits,
+        counters: Arc<Counters>,
+        callback: impl StatusCallback,
+    ) -> Self {
         Self {
-            queue: Queue::new(max_bytes),
+            queue: Queue::new(limits),
             reporter: Reporter::new(Box::new(callback)),
-            counters: Counters::default(),
+            counters,
+            stages: Mutex::default(),
             disconnect: Notify::new(),
+            drain: watch::Sender::new(None),
             end: Mutex::default(),
             ended: Condvar::new(),
+            over: watch::Sender::new(false),
+            kept: Mutex::default(),
         }
     }
 
@@ -44,21 +67,106 @@ impl Shared {
         self.disconnect.notified().await;
     }
 
-    /// PushSetup succeeded; what happens once, however often it is sent.
+    /// Resolves when the end has not gone out in time, to the time that it had.
+    pub(super) async fn drain_timeout(&self) -> Duration {
+        let mut drain = self.drain.subscribe();
+        loop {
+            let announced = *drain.borrow_and_update();
+            match announced {
+                Some((deadline, timeout)) => {
+                    tokio::time::sleep_until(deadline.into()).await;
+                    return timeout;
+                }
+                // The sender is in `self`.
+                None => drop(drain.changed().await),
+            }
+        }
+    }
+
+    /// PushSetup succeeded, or a session was taken up; what happens once, however often it is done.
     pub(super) fn opened(&self, server: String) {
         self.counters.opened(server);
-        if self.reporter.state() == SessionState::Connecting {
+        let first = !std::mem::replace(&mut self.stages().opened, true);
+        if first {
             self.reporter
                 .status(WmtStatus::Opened, SessionState::Connected);
         }
     }
 
-    /// PushStart was sent; what happens once as well.
+    /// Content is sent; what happens once as well.
     pub(super) fn started(&self) {
-        if self.reporter.state() == SessionState::Connected {
+        let first = {
+            let mut stages = self.stages();
+            stages.opened && !std::mem::replace(&mut stages.started, true)
+        };
+        if first {
             tracing::info!("Streaming");
             self.reporter
                 .status(WmtStatus::Started, SessionState::Streaming);
+        }
+    }
+
+    /// The writer has ended. It is told once, and not before there is a stream to end.
+    pub(super) fn ending(&self) {
+        let first = {
+            let mut stages = self.stages();
+            stages.started && !std::mem::replace(&mut stages.ending, true)
+        };
+        if first {
+            self.reporter
+                .status(WmtStatus::EndOfStreaming, SessionState::Ending);
+        }
+    }
+
+    /// Whether PushSetup has succeeded at any time.
+    pub(super) fn was_opened(&self) -> bool {
+        self.stages().opened
+    }
+
+    /// The connection is lost, and will be made again.
+    pub(super) fn lost(&self, failure: Failure, attempt: u32, retry_in: Duration) {
+        tracing::info!(
+            phase = failure.phase.name(),
+            attempt,
+            ?retry_in,
+            "Lost: {failure}"
+        );
+        let particulars = Particulars {
+            failure: Some(Arc::new(failure)),
+            attempt,
+            retry_in,
+            resumed: false,
+        };
+        self.reporter.change(
+            WmtStatus::ReconnectStart,
+            SessionState::Reconnecting,
+            particulars,
+        );
+    }
+
+    /// The connection stands again.
+    pub(super) fn recovered(&self, attempt: u32, resumed: bool) {
+        tracing::info!(attempt, resumed, "Connected again");
+        self.counters.reconnected();
+        let stages = *self.stages();
+        let state = match (stages.started, stages.ending) {
+            (_, true) => SessionState::Ending,
+            (true, false) => SessionState::Streaming,
+            (false, false) => SessionState::Connected,
+        };
+        let particulars = Particulars {
+            attempt,
+            resumed,
+            ..Particulars::default()
+        };
+        self.reporter
+            .change(WmtStatus::ReconnectEnd, state, particulars);
+    }
+
+    /// Data packets were dropped.
+    pub(super) fn dropped(&self, packets: u64) {
+        if packets > 0 {
+            self.reporter.dropped(self.counters.dropped(packets));
         }
     }
 
@@ -67,32 +175,61 @@ impl Shared {
         let failure = Arc::new(failure);
         {
             let mut end = self.end();
-            if end.failure.is_some() {
+            if end.failure.is_some() || end.finished {
                 return;
             }
             end.failure = Some(failure.clone());
         }
         tracing::info!(phase = failure.phase.name(), "Push failed: {failure}");
-        let opened = !matches!(
-            self.reporter.state(),
-            SessionState::Disconnected | SessionState::Connecting
-        );
-        let status = if opened {
+        let status = if self.was_opened() {
             WmtStatus::Error
         } else {
             WmtStatus::Opened
         };
-        self.reporter.failure(status, failure);
-        self.reporter.close(None);
+        let particulars = Particulars {
+            failure: Some(failure),
+            ..Particulars::default()
+        };
+        self.reporter
+            .change(status, SessionState::Failed, particulars);
+        self.reporter.close(None, None);
         self.queue.close();
     }
 
-    /// The driver is done.
-    pub(super) fn finish(&self) {
+    /// The end did not go out in time. That is a failure when nothing ever did; otherwise the stream has ended all the
+    /// same.
+    pub(super) fn not_drained(&self, timeout: Duration) {
+        let phase = if self.was_opened() {
+            Phase::End
+        } else {
+            Phase::Setup
+        };
+        let error = Error::DrainTimeout(timeout);
+        let failure = Failure { phase, error };
+        if self.counters.stats().push_starts == 0 {
+            return self.fail(failure);
+        }
+        tracing::info!("{failure}");
+        let failure = Some(Arc::new(failure));
+        self.reporter
+            .close(Some(SessionState::Disconnected), failure);
+    }
+
+    /// The driver is done; `kept` is what can be taken up again.
+    pub(super) fn finish(&self, kept: Option<Kept>) {
         self.counters.closed();
         self.queue.close();
         self.end().finished = true;
         self.ended.notify_all();
+        *self.kept() = kept;
+        self.over.send_replace(true);
+    }
+
+    /// What the driver has left, when it is done.
+    pub(super) async fn take_session(&self) -> Option<Kept> {
+        // The sender is in `self`: it does not go while this waits.
+        let _ = self.over.subscribe().wait_for(|over| *over).await;
+        self.kept().take()
     }
 
     pub(super) fn disconnect(&self) {
@@ -102,21 +239,47 @@ impl Shared {
             SessionState::Ended | SessionState::Failed
         );
         self.reporter
-            .close((!over).then_some(SessionState::Disconnected));
+            .close((!over).then_some(SessionState::Disconnected), None);
         self.disconnect.notify_one();
     }
 
-    pub(super) fn push(&self, content: Content, timeout: Duration) -> Result<(), WriteError> {
+    /// Whether there is a connection, or one is being made.
+    pub(super) fn is_alive(&self) -> bool {
+        let end = self.end();
+        let over = end.finished || end.failure.is_some();
+        drop(end);
+        !over && !self.reporter.is_closed()
+    }
+
+    /// Hands content over; returns how many data packets were dropped for it.
+    pub(super) fn push(&self, content: Content, timeout: Duration) -> Result<u64, WriteError> {
         self.queue
             .push(content, timeout)
             .map_err(|error| match error {
                 PushError::Closed => WriteError::Failed(self.failure()),
                 PushError::Interrupted => WriteError::Interrupted,
-                PushError::TimedOut => WriteError::TimedOut,
             })
     }
 
-    pub(super) fn wait_for_end(&self, deadline: Instant) -> Result<(), WriteError> {
+    /// Nothing more comes: what waits has to be out within `timeout`. FALSE when there is no connection any more.
+    pub(super) fn announce_end(&self, content: Content, timeout: Duration) -> bool {
+        if !self.is_alive() {
+            return false;
+        }
+        if self.drain.borrow().is_some() {
+            return true;
+        }
+        if !self.queue.push_last(content) {
+            return false;
+        }
+        self.drain
+            .send_replace(Some((Instant::now() + timeout, timeout)));
+        self.ending();
+        true
+    }
+
+    /// Waits until the driver is done. It bounds that by itself.
+    pub(super) fn wait_for_end(&self) -> Result<(), WriteError> {
         let mut end = self.end();
         loop {
             if let Some(failure) = &end.failure {
@@ -128,15 +291,7 @@ impl Shared {
             if end.interrupted {
                 return Err(WriteError::Interrupted);
             }
-            let left = deadline.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return Err(WriteError::TimedOut);
-            }
-            end = self
-                .ended
-                .wait_timeout(end, left)
-                .unwrap_or_else(PoisonError::into_inner)
-                .0;
+            end = self.ended.wait(end).unwrap_or_else(PoisonError::into_inner);
         }
     }
 
@@ -148,6 +303,14 @@ impl Shared {
 
     pub(super) fn failure(&self) -> Option<Arc<Failure>> {
         self.end().failure.clone()
+    }
+
+    fn kept(&self) -> MutexGuard<'_, Option<Kept>> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn stages(&self) -> MutexGuard<'_, Stages> {
+        self.stages.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn end(&self) -> MutexGuard<'_, End> {

@@ -8,6 +8,7 @@
 
 use std::io::{ErrorKind, Read};
 use std::net::{SocketAddr, TcpStream};
+use std::time::Duration;
 
 /// A second handle on the socket of a connection, found by its addresses.
 ///
@@ -44,6 +45,27 @@ impl Socket {
         unacknowledged(&self.0)
     }
 
+    /// What TCP has got across since the connection began, where the system tells.
+    pub(super) fn delivery(&self) -> Option<Delivery> {
+        delivery(&self.0)
+    }
+
+    /// Bytes that were written since the connection began, by the count of [`Delivery::acknowledged`].
+    pub(super) fn written(&self) -> Option<u64> {
+        const ATTEMPTS: usize = 8;
+        let mut before = self.delivery()?.acknowledged;
+        for _ in 0..ATTEMPTS {
+            let waiting = self.unacknowledged()?;
+            let after = self.delivery()?.acknowledged;
+            if before == after {
+                return Some(after + waiting as u64);
+            }
+            // Something has arrived between the two questions.
+            before = after;
+        }
+        None
+    }
+
     /// Whether the peer has reset the connection since it was last asked, and nobody has met that reset yet.
     pub(super) fn was_reset(&self) -> bool {
         !matches!(self.0.take_error(), Ok(None))
@@ -56,6 +78,54 @@ impl Socket {
         let _ = (&self.0).take(limit as u64).read_to_end(&mut unread);
         unread
     }
+}
+
+/// What TCP has got across.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Delivery {
+    /// Bytes that the peer has acknowledged. Where the count begins is the system's affair.
+    pub(super) acknowledged: u64,
+    /// How long it takes there and back, on average.
+    pub(super) round_trip_time: Duration,
+    /// The connection is over: both ends are closed and acknowledged, or it was reset.
+    pub(super) over: bool,
+}
+
+/// Linux's TCP_INFO. Its counts outlive the connection.
+#[cfg(target_os = "linux")]
+fn delivery(socket: &TcpStream) -> Option<Delivery> {
+    use std::os::fd::AsRawFd;
+
+    // Where `struct tcp_info` has tcpi_state, tcpi_rtt and tcpi_bytes_acked: the C library's declaration may end before them.
+    const STATE: usize = 0;
+    const TCP_CLOSE: u8 = 7;
+    const ROUND_TRIP_TIME: usize = 68;
+    const BYTES_ACKNOWLEDGED: usize = 120;
+    let mut info = [0u8; 128];
+    let mut size = info.len() as libc::socklen_t;
+    // SAFETY: The descriptor is open for as long as `socket` lives, and no more than `size` bytes are written.
+    let result = unsafe {
+        libc::getsockopt(
+            socket.as_raw_fd(),
+            libc::IPPROTO_TCP,
+            libc::TCP_INFO,
+            info.as_mut_ptr().cast(),
+            &raw mut size,
+        )
+    };
+    let filled = info.get(..size as usize).filter(|_| result == 0)?;
+    let microseconds = filled.get(ROUND_TRIP_TIME..)?.first_chunk()?;
+    let acknowledged = filled.get(BYTES_ACKNOWLEDGED..)?.first_chunk()?;
+    Some(Delivery {
+        acknowledged: u64::from_ne_bytes(*acknowledged),
+        round_trip_time: Duration::from_micros(u32::from_ne_bytes(*microseconds).into()),
+        over: filled.get(STATE) == Some(&TCP_CLOSE),
+    })
+}
+
+#[cfg(not(target_os = "linux"))]
+fn delivery(_: &TcpStream) -> Option<Delivery> {
+    None
 }
 
 #[cfg(target_os = "linux")]
@@ -157,6 +227,28 @@ mod tests {
         let mut sink = vec![0; written];
         far.read_exact(&mut sink).unwrap();
         assert_eq!(found.unacknowledged(), Some(0), "the peer has it all");
+    }
+
+    /// What had arrived before a reset can still be known after it.
+    #[test]
+    fn what_was_acknowledged_outlives_the_connection() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let near = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (mut far, _) = listener.accept().unwrap();
+        near.set_nonblocking(true).unwrap();
+        let found = Socket::find(near.local_addr().unwrap(), near.peer_addr().unwrap()).unwrap();
+        let begin = found.written().unwrap();
+        assert_eq!(found.delivery().unwrap().acknowledged, begin);
+        (&near).write_all(&[0; 1000]).unwrap();
+        assert_eq!(found.written(), Some(begin + 1000));
+        far.read_exact(&mut [0; 999]).unwrap();
+        assert_eq!(found.delivery().unwrap().acknowledged, begin + 1000);
+        // With a byte unread, this is a reset.
+        drop(far);
+        near.set_nonblocking(false).unwrap();
+        assert!((&near).read(&mut [0]).is_err());
+        assert_eq!(found.delivery().unwrap().acknowledged, begin + 1000);
+        assert_eq!(found.written(), Some(begin + 1000));
     }
 
     #[test]

@@ -16,8 +16,12 @@ pub struct Stats {
     pub server: String,
     /// Bytes of PushStart bodies handed to the system.
     pub bytes_sent: u64,
+    /// Bytes of those that the peer has acknowledged, where the system tells.
+    pub bytes_acked: u64,
     /// Data packets, each counted once.
     pub packets_sent: u64,
+    /// Data packets that never went out: too much waited, or the server began anew in the middle of a group of pictures.
+    pub packets_dropped: u64,
     /// Data packets that had to go once more.
     pub packets_replayed: u64,
     /// Bytes of padding that stayed behind.
@@ -28,6 +32,10 @@ pub struct Stats {
     pub queued_time: Duration,
     /// TCP connections made.
     pub connects: u32,
+    /// Losses that were made good.
+    pub reconnects: u32,
+    /// Round-trip time of the connection, where the system tells.
+    pub round_trip_time: Duration,
     /// PushStart requests.
     pub push_starts: u32,
     /// Bits per second over the last ten seconds.
@@ -48,7 +56,12 @@ struct Inner {
     server: String,
     session: wmhttp::Counters,
     replayed: u64,
+    dropped: u64,
+    /// Of the PushStarts before the current one, and of that.
+    acknowledged: (u64, u64),
+    round_trip_time: Duration,
     connects: u32,
+    reconnects: u32,
     opened: Option<Instant>,
     closed: Option<Instant>,
     rate: Rate,
@@ -70,6 +83,36 @@ impl Counters {
         self.lock().replayed += packets;
     }
 
+    /// Begins anew: what was counted belongs to another session.
+    pub(super) fn reset(&self) {
+        self.bytes_sent.store(0, Ordering::Relaxed);
+        *self.lock() = Inner::default();
+    }
+
+    /// Counts dropped packets, and returns how many there are by now.
+    pub(super) fn dropped(&self, packets: u64) -> u64 {
+        let mut inner = self.lock();
+        inner.dropped += packets;
+        inner.dropped
+    }
+
+    /// So much of the current PushStart's body has arrived.
+    pub(super) fn acknowledged(&self, body_bytes: u64, round_trip_time: Duration) {
+        let mut inner = self.lock();
+        inner.acknowledged.1 = body_bytes;
+        inner.round_trip_time = round_trip_time;
+    }
+
+    /// Another PushStart begins.
+    pub(super) fn push_started(&self) {
+        let mut inner = self.lock();
+        inner.acknowledged.0 += std::mem::take(&mut inner.acknowledged.1);
+    }
+
+    pub(super) fn reconnected(&self) {
+        self.lock().reconnects += 1;
+    }
+
     pub(super) fn connected(&self) {
         self.lock().connects += 1;
     }
@@ -77,7 +120,8 @@ impl Counters {
     pub(super) fn opened(&self, server: String) {
         let mut inner = self.lock();
         inner.server = server;
-        inner.opened = Some(Instant::now());
+        inner.opened.get_or_insert_with(Instant::now);
+        inner.closed = None;
     }
 
     pub(super) fn closed(&self) {
@@ -93,6 +137,10 @@ impl Counters {
         Stats {
             server: inner.server.clone(),
             bytes_sent,
+            bytes_acked: inner.acknowledged.0 + inner.acknowledged.1,
+            packets_dropped: inner.dropped,
+            round_trip_time: inner.round_trip_time,
+            reconnects: inner.reconnects,
             packets_sent: inner.session.packets.saturating_sub(inner.replayed),
             packets_replayed: inner.replayed,
             padding_removed: inner.session.padding_removed,

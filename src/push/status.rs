@@ -4,10 +4,14 @@
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use super::Failure;
 use crate::auth::Credentials;
 use crate::wmhttp::{CredentialsWanted, HResult};
+
+/// How often it is told that packets are being dropped.
+const DROPS_INTERVAL: Duration = Duration::from_secs(10);
 
 /// The `WMT_STATUS` values of the Windows Media Format SDK that a push sink reports.
 ///
@@ -32,6 +36,10 @@ pub enum WmtStatus {
     Stopped = 12,
     /// The connection is closed.
     Closed = 13,
+    /// The connection was lost and is made again.
+    ReconnectStart = 35,
+    /// It stands again.
+    ReconnectEnd = 36,
 }
 
 impl WmtStatus {
@@ -46,6 +54,8 @@ impl WmtStatus {
             Self::Started => "WMT_STARTED",
             Self::Stopped => "WMT_STOPPED",
             Self::Closed => "WMT_CLOSED",
+            Self::ReconnectStart => "WMT_RECONNECT_START",
+            Self::ReconnectEnd => "WMT_RECONNECT_END",
         }
     }
 }
@@ -62,6 +72,8 @@ pub enum SessionState {
     Connected,
     /// `$H` was sent.
     Streaming,
+    /// The connection was lost and is made again.
+    Reconnecting,
     /// The end was announced; what waits is being sent.
     Ending,
     /// `$E` is on the wire and the connection closed.
@@ -114,14 +126,38 @@ impl Phase {
 pub struct Status {
     /// What happened.
     pub status: WmtStatus,
-    /// Whether it succeeded.
-    pub hresult: HResult,
     /// The state from now on.
     pub state: SessionState,
     /// The state until now.
     pub previous_state: SessionState,
-    /// Why it failed, if it did.
+    /// Why it failed or has to be done again, or why the end did not go out.
     pub failure: Option<Arc<Failure>>,
+    /// Which attempt to connect again this is about; 0: none.
+    pub attempt: u32,
+    /// How long until then.
+    pub retry_in: Duration,
+    /// Whether the connection that stands again goes on with the session of the last one.
+    pub resumed: bool,
+    /// Data packets dropped so far.
+    pub packets_dropped: u64,
+}
+
+impl Status {
+    /// Whether it succeeded.
+    pub fn hresult(&self) -> HResult {
+        self.failure
+            .as_ref()
+            .map_or(HResult::S_OK, |failure| failure.hresult())
+    }
+}
+
+/// What a status says beside its name and state.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Particulars {
+    pub(super) failure: Option<Arc<Failure>>,
+    pub(super) attempt: u32,
+    pub(super) retry_in: Duration,
+    pub(super) resumed: bool,
 }
 
 /// `IWMStatusCallback`: called in order, one call at a time, on any thread; it must not block.
@@ -131,6 +167,11 @@ pub trait StatusCallback: Send + Sync + 'static {
 
     /// `IWMStatusCallback::OnStatus`
     fn on_status(&self, status: &Status);
+
+    /// Data packets were dropped, so many in all by now. Told when it begins, and now and then while it goes on.
+    fn on_packets_dropped(&self, total: u64) {
+        let _ = total;
+    }
 
     /// `IWMCredentialCallback::AcquireCredentials`: called on a thread of its own, which it may block. `None` gives up.
     fn acquire_credentials(&self, wanted: &CredentialsWanted) -> Option<Credentials> {
@@ -149,6 +190,9 @@ pub(super) struct Reporter {
 #[derive(Default)]
 struct Inner {
     state: SessionState,
+    packets_dropped: u64,
+    /// When drops were last told of.
+    dropped_told: Option<Instant>,
     reports: VecDeque<Report>,
     reporting: bool,
     /// `Disconnect` was called: what the driver still says is nobody's business.
@@ -158,6 +202,7 @@ struct Inner {
 enum Report {
     Phase(Phase),
     Status(Status),
+    Dropped(u64),
 }
 
 impl Reporter {
@@ -176,6 +221,10 @@ impl Reporter {
         self.lock().state
     }
 
+    pub(super) fn is_closed(&self) -> bool {
+        self.lock().closed
+    }
+
     pub(super) fn phase(&self, phase: Phase) {
         let inner = self.lock();
         if !inner.closed {
@@ -183,41 +232,45 @@ impl Reporter {
         }
     }
 
+    /// Data packets were dropped; `total` is all there were.
+    pub(super) fn dropped(&self, total: u64) {
+        let mut inner = self.lock();
+        inner.packets_dropped = total;
+        let due = inner
+            .dropped_told
+            .is_none_or(|told| told.elapsed() >= DROPS_INTERVAL);
+        if due && !inner.closed {
+            inner.dropped_told = Some(Instant::now());
+            self.report(inner, Report::Dropped(total));
+        }
+    }
+
     pub(super) fn status(&self, status: WmtStatus, state: SessionState) {
-        self.change(status, state, HResult::S_OK, None, false);
+        self.change(status, state, Particulars::default());
     }
 
-    /// The writer has ended. It is told once, and not before there is a stream to end.
-    pub(super) fn ending(&self) {
-        if self.state() == SessionState::Streaming {
-            self.status(WmtStatus::EndOfStreaming, SessionState::Ending);
+    /// The last report: nothing is told after it. Without a state, it was told already.
+    pub(super) fn close(&self, state: Option<SessionState>, failure: Option<Arc<Failure>>) {
+        if let Some(state) = state {
+            let particulars = Particulars {
+                failure,
+                ..Particulars::default()
+            };
+            self.report_change(WmtStatus::Closed, state, particulars, true);
+        } else {
+            self.lock().closed = true;
         }
     }
 
-    pub(super) fn failure(&self, status: WmtStatus, failure: Arc<Failure>) {
-        self.change(
-            status,
-            SessionState::Failed,
-            failure.hresult(),
-            Some(failure),
-            false,
-        );
+    pub(super) fn change(&self, status: WmtStatus, state: SessionState, particulars: Particulars) {
+        self.report_change(status, state, particulars, false);
     }
 
-    /// The last report: nothing is told after it.
-    pub(super) fn close(&self, state: Option<SessionState>) {
-        match state {
-            Some(state) => self.change(WmtStatus::Closed, state, HResult::S_OK, None, true),
-            None => self.lock().closed = true,
-        }
-    }
-
-    fn change(
+    fn report_change(
         &self,
         status: WmtStatus,
         state: SessionState,
-        hresult: HResult,
-        failure: Option<Arc<Failure>>,
+        particulars: Particulars,
         close: bool,
     ) {
         let mut inner = self.lock();
@@ -225,13 +278,15 @@ impl Reporter {
             return;
         }
         inner.closed = close;
-        let previous_state = std::mem::replace(&mut inner.state, state);
         let status = Status {
             status,
-            hresult,
             state,
-            previous_state,
-            failure,
+            previous_state: std::mem::replace(&mut inner.state, state),
+            failure: particulars.failure,
+            attempt: particulars.attempt,
+            retry_in: particulars.retry_in,
+            resumed: particulars.resumed,
+            packets_dropped: inner.packets_dropped,
         };
         self.report(inner, Report::Status(status));
     }
@@ -247,6 +302,7 @@ impl Reporter {
             match &report {
                 Report::Phase(phase) => self.callback.on_phase(*phase),
                 Report::Status(status) => self.callback.on_status(status),
+                Report::Dropped(total) => self.callback.on_packets_dropped(*total),
             }
             inner = self.lock();
         }
@@ -287,7 +343,7 @@ mod tests {
         let reporter = Reporter::new(Box::new(log.clone()));
         reporter.status(WmtStatus::Locating, SessionState::Connecting);
         reporter.phase(Phase::Resolve);
-        reporter.close(Some(SessionState::Disconnected));
+        reporter.close(Some(SessionState::Disconnected), None);
         reporter.status(WmtStatus::Opened, SessionState::Connected);
         reporter.phase(Phase::Setup);
         assert_eq!(

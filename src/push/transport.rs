@@ -4,6 +4,7 @@
 
 use std::future::Future;
 use std::pin::Pin;
+use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::sync::mpsc;
@@ -20,11 +21,18 @@ pub(super) trait Transport: Send + Sync {
     /// Whether the next request can go on the connection of the last.
     fn connection_stands(&self) -> bool;
 
+    /// Bytes that have arrived of the body of the current PushStart, where that can be known.
+    fn acknowledged(&self) -> Option<u64>;
+
+    /// How long it takes to the peer and back, where that can be known.
+    fn round_trip_time(&self) -> Option<Duration>;
+
     /// Bytes that were written and that the peer has not acknowledged, where that can be known.
     fn unacknowledged(&self) -> Option<usize>;
 
-    /// Whether the peer has reset the connection since it was last asked, as far as can be known.
-    fn was_reset(&self) -> bool;
+    /// Whether the peer has reset the connection since it was last asked, after a body of so many bytes, as far as can
+    /// be known.
+    fn was_reset(&self, body_bytes: u64) -> bool;
 
     /// Begins a request. The one before it must be over, or dropped.
     fn start(&mut self, request: Request) -> Exchange;

@@ -45,8 +45,6 @@ pub enum WriteError {
     Failed(Option<Arc<Failure>>),
     /// The caller was told to return.
     Interrupted,
-    /// It took too long.
-    TimedOut,
 }
 
 impl fmt::Display for WriteError {
@@ -55,7 +53,6 @@ impl fmt::Display for WriteError {
             Self::Failed(Some(failure)) => fmt::Display::fmt(failure, f),
             Self::Failed(None) => f.write_str("there is no connection"),
             Self::Interrupted => f.write_str("interrupted"),
-            Self::TimedOut => f.write_str("timed out"),
         }
     }
 }

@@ -2,6 +2,8 @@
 
 //! From what happens in a push to what applications see on the bus: the one place that decides it.
 
+use std::time::Duration;
+
 use gst::prelude::*;
 use gst::subclass::prelude::*;
 
@@ -9,7 +11,7 @@ use super::SessionState;
 use super::imp::WmsPushSink;
 use super::location::SettingsError;
 use super::log::CAT;
-use crate::push::{self, Failure, Phase, Status, WmtStatus};
+use crate::push::{self, Failure, Phase, Probe, Status, WmtStatus};
 use crate::wmhttp::{self, HResult};
 
 /// The fields that every message of the element carries, under the same names and with the same types.
@@ -23,6 +25,11 @@ pub(super) struct Report<'a> {
     pub(super) reason: &'a str,
     pub(super) http_status: Option<(u16, &'a str)>,
     pub(super) hint: &'a str,
+    pub(super) attempt: u32,
+    /// Milliseconds.
+    pub(super) retry_in: u32,
+    pub(super) resumed: bool,
+    pub(super) packets_dropped: u64,
 }
 
 impl<'a> Report<'a> {
@@ -31,7 +38,10 @@ impl<'a> Report<'a> {
             state: status.state.into(),
             previous_state: status.previous_state.into(),
             status: Some(status.status),
-            hresult: Some(status.hresult),
+            attempt: status.attempt,
+            retry_in: u32::try_from(status.retry_in.as_millis()).unwrap_or(u32::MAX),
+            resumed: status.resumed,
+            packets_dropped: status.packets_dropped,
             ..Self::default()
         };
         status
@@ -76,13 +86,13 @@ impl<'a> Report<'a> {
             .field("hresult-name", hresult.name())
             .field("location", imp.shown_location())
             .field("reason", self.reason)
-            .field("attempt", 0u32)
-            .field("retry-in", 0u32)
+            .field("attempt", self.attempt)
+            .field("retry-in", self.retry_in)
             .field("http-status-code", u32::from(http_status))
             .field("http-reason", http_reason)
             .field("hint", self.hint)
-            .field("resumed", false)
-            .field("packets-dropped", 0u64)
+            .field("resumed", self.resumed)
+            .field("packets-dropped", self.packets_dropped)
             .field(
                 "running-time",
                 running_time.map_or(0, gst::ClockTime::nseconds),
@@ -134,21 +144,38 @@ pub(super) fn post_failure(imp: &WmsPushSink, status: &Status, failure: &Failure
     );
 }
 
-/// WARNING for an end that did not go out in time.
-pub(super) fn post_not_drained(imp: &WmsPushSink, state: SessionState, failure: &Failure) {
+/// WARNING for a connection that is tried again, and for an end that did not go out in time.
+pub(super) fn post_status_warning(imp: &WmsPushSink, status: &Status, failure: &Failure) {
     let (text, debug) = words(imp, failure);
+    // What it is about is the failure, not the status that it comes with.
+    let report = Report {
+        status: None,
+        ..Report::of_status(status)
+    };
+    let error = gerror(failure, &text);
+    post_warning(imp, error, &debug, &report, failure.phase);
+}
+
+/// WARNING for data packets that were dropped, so many in all.
+pub(super) fn post_dropped(imp: &WmsPushSink, state: SessionState, total: u64) {
     let report = Report {
         state,
         previous_state: state,
+        reason: "packets-dropped",
+        packets_dropped: total,
+        hresult: Some(HResult::NS_E_NET_WRITE),
+        hint: "The network or the server takes less than the stream's bit rate, or was away.",
         ..Report::default()
     };
-    post_warning(
-        imp,
-        gerror(failure, &text),
-        &debug,
-        &report.with_failure(failure),
-        failure.phase,
-    );
+    let text = format!("Data packets are dropped: {total} so far.");
+    let error = glib::Error::new(gst::ResourceError::Write, &text);
+    post_warning(imp, error, "", &report, Phase::Push);
+}
+
+/// The statistics, as a message of their own.
+pub(super) fn post_stats(imp: &WmsPushSink) {
+    let message = gst::message::Element::builder(imp.stats());
+    post(imp, message.src(&*imp.obj()).build());
 }
 
 /// WARNING for input that was left out.
@@ -267,6 +294,7 @@ impl From<push::SessionState> for SessionState {
             push::SessionState::Connecting => Self::Connecting,
             push::SessionState::Connected => Self::Connected,
             push::SessionState::Streaming => Self::Streaming,
+            push::SessionState::Reconnecting => Self::Reconnecting,
             push::SessionState::Ending => Self::Ending,
             push::SessionState::Ended => Self::Ended,
             push::SessionState::Failed => Self::Failed,
@@ -276,16 +304,14 @@ impl From<push::SessionState> for SessionState {
 
 /// The property `stats`.
 pub(super) fn stats(imp: &WmsPushSink, stats: &push::Stats) -> gst::Structure {
-    let nanoseconds =
-        |duration: std::time::Duration| u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
     gst::Structure::builder("wmspushsink-stats")
         .field("state", nick(stats.state.into()))
         .field("location", imp.shown_location())
         .field("server", &stats.server)
         .field("bytes-sent", stats.bytes_sent)
-        .field("bytes-acked", 0u64)
+        .field("bytes-acked", stats.bytes_acked)
         .field("packets-sent", stats.packets_sent)
-        .field("packets-dropped", 0u64)
+        .field("packets-dropped", stats.packets_dropped)
         .field("packets-replayed", stats.packets_replayed)
         .field("padding-removed", stats.padding_removed)
         .field(
@@ -294,10 +320,59 @@ pub(super) fn stats(imp: &WmsPushSink, stats: &push::Stats) -> gst::Structure {
         )
         .field("queued-time", nanoseconds(stats.queued_time))
         .field("connects", stats.connects)
-        .field("reconnects", 0u32)
+        .field("reconnects", stats.reconnects)
         .field("push-starts", stats.push_starts)
-        .field("rtt", 0u64)
+        .field("rtt", nanoseconds(stats.round_trip_time))
         .field("bitrate", stats.bitrate)
         .field("uptime", nanoseconds(stats.uptime))
         .build()
+}
+
+/// What the action `probe` returns.
+pub(super) fn probe(imp: &WmsPushSink, outcome: Result<Probe, Failure>) -> gst::Structure {
+    let probed = outcome.as_ref().ok().cloned().unwrap_or_default();
+    let failure = outcome.err();
+    let report = failure.as_ref().map_or_else(Report::default, |failure| {
+        Report::default().with_failure(failure)
+    });
+    let text = failure.as_ref().map(|failure| words(imp, failure).0);
+    probe_structure(imp, &probed, &report, text.as_deref().unwrap_or_default())
+        .field("phase", failure.map_or("", |failure| failure.phase.name()))
+        .build()
+}
+
+/// What the action `probe` returns for settings that cannot be used.
+pub(super) fn probe_settings_error(imp: &WmsPushSink, error: &SettingsError) -> gst::Structure {
+    let report = Report::of_settings(error);
+    let text = format!("Cannot push: {error}.");
+    probe_structure(imp, &Probe::default(), &report, &text)
+        .field("phase", Phase::Setup.name())
+        .build()
+}
+
+fn probe_structure(
+    imp: &WmsPushSink,
+    probed: &Probe,
+    report: &Report<'_>,
+    error: &str,
+) -> gst::structure::Builder {
+    let hresult = report.hresult.unwrap_or(HResult::S_OK);
+    let (http_status, http_reason) = report.http_status.unwrap_or_default();
+    gst::Structure::builder("wmspushsink-probe")
+        .field("ok", error.is_empty())
+        .field("location", imp.shown_location())
+        .field("server", &probed.server)
+        .field("authentication", probed.authentication)
+        .field("rtt", nanoseconds(probed.round_trip_time))
+        .field("error", error)
+        .field("hresult", hresult.0)
+        .field("hresult-name", hresult.name())
+        .field("reason", report.reason)
+        .field("http-status-code", u32::from(http_status))
+        .field("http-reason", http_reason)
+        .field("hint", report.hint)
+}
+
+fn nanoseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }

@@ -17,14 +17,18 @@ use super::location::{Location, SettingsError};
 use super::log::{self, CAT};
 use super::properties;
 use super::settings::Settings;
+use super::stats_timer::StatsTimer;
 use super::times::without_buffer_times;
 use super::writer::Stream;
 use super::{CredentialFlags, SessionState};
 use crate::auth::{Credentials, Role};
-use crate::push::{Connection, Error, Phase, Status, StatusCallback, WmtStatus};
+use crate::push::{self, Connection, Error, Phase, Status, StatusCallback, WmtStatus};
 use crate::wmhttp::{CredentialsWanted, HResult};
 
 const ACQUIRE_CREDENTIALS: &str = "acquire-credentials";
+const END_SESSION: &str = "end-session";
+const DISCONNECT: &str = "disconnect";
+const PROBE: &str = "probe";
 
 /// `wmspushsink`: a writer of ASF in front of a [`Connection`].
 #[derive(Default)]
@@ -39,6 +43,7 @@ pub struct WmsPushSink {
     session_state: Mutex<SessionState>,
     /// PROGRESS `connect` was started and has not ended.
     connecting: AtomicBool,
+    stats_timer: StatsTimer,
 }
 
 #[glib::object_subclass]
@@ -72,7 +77,15 @@ impl ObjectImpl for WmsPushSink {
                 ])
                 .return_type::<Option<gst::Structure>>()
                 .run_last();
-            vec![acquire_credentials.build()]
+            let end_session = action(END_SESSION, |imp| imp.end_session().to_value());
+            let disconnect = action(DISCONNECT, |imp| imp.leave().to_value());
+            let probe = action(PROBE, |imp| imp.probe().to_value());
+            vec![
+                acquire_credentials.build(),
+                end_session.return_type::<bool>().build(),
+                disconnect.return_type::<bool>().build(),
+                probe.return_type::<gst::Structure>().build(),
+            ]
         });
         SIGNALS.as_ref()
     }
@@ -85,6 +98,11 @@ impl ObjectImpl for WmsPushSink {
     fn set_property(&self, _id: usize, value: &glib::Value, pspec: &glib::ParamSpec) {
         let mut settings = self.settings();
         properties::set(&mut settings, pspec.name(), value);
+        if pspec.name() == "stats-interval" {
+            let interval = settings.stats_interval;
+            drop(settings);
+            return self.set_stats_interval(interval);
+        }
         if let Some(error) = settings.location.as_ref().and_then(Location::error) {
             gst::warning!(CAT, imp = self, "Will not start: {error}");
         }
@@ -258,15 +276,20 @@ impl WmsPushSink {
         self.connecting.store(true, Ordering::Release);
         bus::post_progress(self, gst::ProgressType::Start, "Connecting");
         let callback = Callback(self.obj().downgrade());
-        let connection = tracing::dispatcher::with_default(&log::dispatch(&self.obj()), || {
-            Connection::connect(settings, callback)
-        });
+        let last = self.connection();
+        let connection =
+            tracing::dispatcher::with_default(&log::dispatch(&self.obj()), || match last {
+                Some(last) => last.connect_again(settings, callback),
+                None => Connection::connect(settings, callback),
+            });
         let connection = connection.map_err(|error| {
             gst::element_imp_error!(self, gst::ResourceError::Failed, ("Cannot push: {error}."));
             self.end_progress(gst::ProgressType::Error, "Cannot connect");
             gst::StateChangeError
         })?;
         *self.connection_slot() = Some(Arc::new(connection));
+        let interval = self.settings().stats_interval;
+        self.stats_timer.set(self, interval);
         Ok(())
     }
 
@@ -276,7 +299,60 @@ impl WmsPushSink {
         if let Some(connection) = self.connection() {
             connection.disconnect();
         }
+        self.stats_timer.set(self, 0);
         *self.stream() = Stream::default();
+    }
+
+    /// The action `disconnect`: what comes now is discarded.
+    fn leave(&self) -> bool {
+        self.end_progress(gst::ProgressType::Canceled, "Disconnected");
+        self.connection()
+            .is_some_and(|connection| connection.disconnect())
+    }
+
+    /// The action `end-session`: what comes now is discarded.
+    fn end_session(&self) -> bool {
+        let timeout = self.settings().eos_timeout();
+        self.connection()
+            .is_some_and(|connection| connection.end_session(timeout))
+    }
+
+    /// The action `probe`.
+    fn probe(&self) -> gst::Structure {
+        let settings = match self.settings().connection() {
+            Ok(settings) => settings,
+            Err(error) => return bus::probe_settings_error(self, &error),
+        };
+        let callback = ProbeCallback(self.obj().downgrade());
+        let dispatch = log::dispatch(&self.obj());
+        let outcome =
+            tracing::dispatcher::with_default(&dispatch, || push::probe(settings, callback));
+        bus::probe(self, outcome)
+    }
+
+    fn set_stats_interval(&self, interval: u32) {
+        if self
+            .connection()
+            .is_some_and(|connection| connection.is_alive())
+        {
+            self.stats_timer.set(self, interval);
+        }
+    }
+
+    /// Asks upstream for a key frame: a server that began anew can do nothing with data before one.
+    fn request_key_frame(&self) {
+        // As gst_video_event_new_upstream_force_key_unit makes it.
+        let structure = gst::Structure::builder("GstForceKeyUnit")
+            .field("running-time", gst::ClockTime::NONE)
+            .field("all-headers", false)
+            .field("count", 0u32)
+            .build();
+        let event = gst::event::CustomUpstream::new(structure);
+        let pushed = self
+            .obj()
+            .static_pad("sink")
+            .is_some_and(|pad| pad.push_event(event));
+        gst::debug!(CAT, imp = self, "Asked for a key frame: {pushed}");
     }
 
     /// Lets the streaming thread return from whatever it waits for.
@@ -318,7 +394,7 @@ impl WmsPushSink {
         }
     }
 
-    fn stats(&self) -> gst::Structure {
+    pub(super) fn stats(&self) -> gst::Structure {
         let stats = self
             .connection()
             .map(|connection| connection.stats())
@@ -372,6 +448,20 @@ impl WmsPushSink {
     }
 }
 
+/// An action signal without arguments.
+fn action(
+    name: &str,
+    run: impl Fn(&WmsPushSink) -> glib::Value + Send + Sync + 'static,
+) -> glib::subclass::signal::SignalBuilder {
+    Signal::builder(name)
+        .run_last()
+        .action()
+        .class_handler(move |arguments| {
+            let element = arguments.first()?.get::<super::WmsPushSink>().ok()?;
+            Some(run(element.imp()))
+        })
+}
+
 /// The header in `streamheader` caps, its buffers put together.
 fn stream_header(caps: &gst::Caps) -> Option<Bytes> {
     let buffers = caps
@@ -420,39 +510,74 @@ impl StatusCallback for Callback {
         };
         let imp = element.imp();
         imp.set_session_state(status.state.into());
-        bus::post_status(imp, &Report::of_status(status));
-        match &status.failure {
-            Some(failure) => {
+        let failure = status.failure.as_deref();
+        match (status.status, failure) {
+            (WmtStatus::ReconnectStart | WmtStatus::Closed, Some(failure)) => {
+                bus::post_status_warning(imp, status, failure);
+                bus::post_status(imp, &Report::of_status(status));
+            }
+            (_, Some(failure)) => {
+                bus::post_status(imp, &Report::of_status(status));
                 bus::post_failure(imp, status, failure);
                 imp.end_progress(gst::ProgressType::Error, "Cannot connect");
             }
-            None if status.status == WmtStatus::Opened => {
-                imp.end_progress(gst::ProgressType::Complete, "Connected");
-            }
-            None => {}
+            (_, None) => bus::post_status(imp, &Report::of_status(status)),
+        }
+        match status.status {
+            WmtStatus::Opened => imp.end_progress(gst::ProgressType::Complete, "Connected"),
+            WmtStatus::ReconnectEnd if !status.resumed => imp.request_key_frame(),
+            _ => {}
+        }
+    }
+
+    fn on_packets_dropped(&self, total: u64) {
+        if let Some(element) = self.0.upgrade() {
+            let imp = element.imp();
+            bus::post_dropped(imp, imp.session_state(), total);
         }
     }
 
     fn acquire_credentials(&self, wanted: &CredentialsWanted) -> Option<Credentials> {
-        let element = self.0.upgrade()?;
-        let request = &wanted.request;
-        let mut flags = CredentialFlags::empty();
-        flags.set(CredentialFlags::PROXY, wanted.role == Role::Proxy);
-        flags.set(CredentialFlags::CLEAR_TEXT, request.clear_text);
-        let hresult = match &request.previous_user {
-            Some(_) => HResult::from_status(wanted.role.status()),
-            None => HResult::S_OK,
-        };
-        let answer = element.emit_by_name::<Option<gst::Structure>>(
-            ACQUIRE_CREDENTIALS,
-            &[
-                &request.realm,
-                &wanted.site,
-                &request.previous_user,
-                &flags,
-                &hresult.0,
-            ],
-        );
-        answer.as_deref().and_then(credentials)
+        acquire_credentials(&self.0, wanted)
     }
+}
+
+/// A probe changes nothing: it only asks for credentials.
+struct ProbeCallback(glib::WeakRef<super::WmsPushSink>);
+
+impl StatusCallback for ProbeCallback {
+    fn on_phase(&self, _: Phase) {}
+
+    fn on_status(&self, _: &Status) {}
+
+    fn acquire_credentials(&self, wanted: &CredentialsWanted) -> Option<Credentials> {
+        acquire_credentials(&self.0, wanted)
+    }
+}
+
+/// Emits the signal.
+fn acquire_credentials(
+    element: &glib::WeakRef<super::WmsPushSink>,
+    wanted: &CredentialsWanted,
+) -> Option<Credentials> {
+    let element = element.upgrade()?;
+    let request = &wanted.request;
+    let mut flags = CredentialFlags::empty();
+    flags.set(CredentialFlags::PROXY, wanted.role == Role::Proxy);
+    flags.set(CredentialFlags::CLEAR_TEXT, request.clear_text);
+    let hresult = match &request.previous_user {
+        Some(_) => HResult::from_status(wanted.role.status()),
+        None => HResult::S_OK,
+    };
+    let answer = element.emit_by_name::<Option<gst::Structure>>(
+        ACQUIRE_CREDENTIALS,
+        &[
+            &request.realm,
+            &wanted.site,
+            &request.previous_user,
+            &flags,
+            &hresult.0,
+        ],
+    );
+    answer.as_deref().and_then(credentials)
 }

@@ -231,6 +231,7 @@ pub(super) enum SettingsError {
     Template,
     UserAgent,
     CaFile(String),
+    ExtraHeader(String),
 }
 
 impl SettingsError {
@@ -242,7 +243,9 @@ impl SettingsError {
             Self::Proxy(_) => HResult::NS_E_PROXY_NOT_FOUND,
             Self::ProxyScheme => HResult::NS_E_UNKNOWN_PROTOCOL,
             Self::Template => HResult::NS_E_INVALID_PUSH_TEMPLATE,
-            Self::NoLocation | Self::UserAgent | Self::CaFile(_) => HResult::E_INVALIDARG,
+            Self::NoLocation | Self::UserAgent | Self::CaFile(_) | Self::ExtraHeader(_) => {
+                HResult::E_INVALIDARG
+            }
         }
     }
 
@@ -256,6 +259,9 @@ impl SettingsError {
             }
             Self::CaFile(_) => {
                 "Let ssl-ca-file name a PEM file with the certificates of authorities."
+            }
+            Self::ExtraHeader(_) => {
+                "Let extra-headers hold fields that neither the protocol nor authentication sets, and texts in them."
             }
             Self::Template => {
                 "Set template-url to a path such as /template, or to the URL of a publishing point."
@@ -280,6 +286,7 @@ impl fmt::Display for SettingsError {
             Self::Template => {
                 f.write_str("template-url is neither an absolute path nor an http URL")
             }
+            Self::ExtraHeader(name) => write!(f, "extra-headers cannot have {name:?}"),
             Self::UserAgent => f.write_str("user-agent does not follow MS-WMHTTP 2.2.1.8"),
         }
     }

@@ -5,15 +5,18 @@
 use glib::prelude::*;
 
 use crate::auth::{Scheme, Schemes};
+use crate::push;
 
 mod bus;
 mod clock_wait;
+mod extra_headers;
 mod imp;
 mod location;
 mod log;
 mod pacing;
 mod properties;
 mod settings;
+mod stats_timer;
 mod times;
 mod writer;
 
@@ -54,6 +57,33 @@ pub enum SessionState {
     /// The push has failed.
     #[enum_value(name = "Failed", nick = "failed")]
     Failed,
+}
+
+/// What happens when too much waits: the type of the property `leaky`, with the nicks of `queue`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, glib::Enum)]
+#[repr(i32)]
+#[enum_type(name = "GstWmsPushLeaky")]
+pub enum Leaky {
+    /// The streaming thread is blocked, for `stall-timeout` at the most; then the oldest packets are dropped.
+    #[default]
+    #[enum_value(name = "Not leaky", nick = "no")]
+    No,
+    /// New packets are dropped.
+    #[enum_value(name = "Leaky on upstream (new packets)", nick = "upstream")]
+    Upstream,
+    /// Old packets are dropped.
+    #[enum_value(name = "Leaky on downstream (old packets)", nick = "downstream")]
+    Downstream,
+}
+
+impl From<Leaky> for push::Leaky {
+    fn from(leaky: Leaky) -> Self {
+        match leaky {
+            Leaky::No => Self::No,
+            Leaky::Upstream => Self::Upstream,
+            Leaky::Downstream => Self::Downstream,
+        }
+    }
 }
 
 /// The schemes that may be used: the type of the property `auth-methods`.

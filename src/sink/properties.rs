@@ -5,8 +5,11 @@
 use gst::prelude::*;
 
 use super::location::{Location, ProxyUrl};
-use super::settings::{DEFAULT_EOS_TIMEOUT, DEFAULT_STALL_TIMEOUT, DEFAULT_TIMEOUT, Settings};
-use super::{AuthMethods, SessionState};
+use super::settings::{
+    DEFAULT_EOS_TIMEOUT, DEFAULT_MAX_SIZE_BYTES, DEFAULT_MAX_SIZE_TIME, DEFAULT_RECONNECT_TIMEOUT,
+    DEFAULT_STALL_TIMEOUT, DEFAULT_TIMEOUT, Settings,
+};
+use super::{AuthMethods, Leaky, SessionState};
 
 /// Takes the value of a property that can be written; GObject has checked its name, type and range.
 pub(super) fn set(settings: &mut Settings, name: &str, value: &glib::Value) {
@@ -23,6 +26,14 @@ pub(super) fn set(settings: &mut Settings, name: &str, value: &glib::Value) {
         "timeout" => settings.timeout = number(),
         "stall-timeout" => settings.stall_timeout = number(),
         "eos-timeout" => settings.eos_timeout = number(),
+        "reconnect-timeout" => settings.reconnect_timeout = number(),
+        "retry-first-connect" => settings.retry_first_connect = flag(),
+        "stats-interval" => settings.stats_interval = number(),
+        "max-size-bytes" => settings.max_size_bytes = number(),
+        "max-size-time" => settings.max_size_time = value.get().unwrap_or_default(),
+        "leaky" => settings.leaky = value.get().unwrap_or_default(),
+        "bitrate" => settings.bitrate = number(),
+        "extra-headers" => settings.extra_headers = value.get().unwrap_or_default(),
         "user-id" => settings.user.id = text(),
         "user-pw" => settings.user.password = text(),
         "auth-methods" => {
@@ -51,6 +62,14 @@ pub(super) fn get(settings: &Settings, name: &str) -> glib::Value {
         "timeout" => settings.timeout.to_value(),
         "stall-timeout" => settings.stall_timeout.to_value(),
         "eos-timeout" => settings.eos_timeout.to_value(),
+        "reconnect-timeout" => settings.reconnect_timeout.to_value(),
+        "retry-first-connect" => settings.retry_first_connect.to_value(),
+        "stats-interval" => settings.stats_interval.to_value(),
+        "max-size-bytes" => settings.max_size_bytes.to_value(),
+        "max-size-time" => settings.max_size_time.to_value(),
+        "leaky" => settings.leaky.to_value(),
+        "bitrate" => settings.bitrate.to_value(),
+        "extra-headers" => settings.extra_headers.to_value(),
         "user-id" => settings.user.id.to_value(),
         "auth-methods" => settings.auth_methods.to_value(),
         "allow-cleartext-auth" => settings.allow_cleartext_auth.to_value(),
@@ -130,6 +149,49 @@ pub(super) fn specs() -> Vec<glib::ParamSpec> {
             "Longest wait at EOS until all data is on the wire, in milliseconds",
             DEFAULT_EOS_TIMEOUT,
         ),
+        milliseconds(
+            "reconnect-timeout",
+            "Reconnect timeout (ms)",
+            "How long to try again after a loss, in milliseconds; 0 = never, 4294967295 = for ever",
+            DEFAULT_RECONNECT_TIMEOUT,
+        ),
+        glib::ParamSpecBoolean::builder("retry-first-connect")
+            .nick("Retry first connect")
+            .blurb("Whether a first connection that cannot be made is tried again like a lost one")
+            .mutable_ready()
+            .build(),
+        glib::ParamSpecUInt::builder("max-size-bytes")
+            .nick("Max. size (bytes)")
+            .blurb("Most bytes that may wait unsent in the element; 0 = any number")
+            .default_value(DEFAULT_MAX_SIZE_BYTES)
+            .mutable_ready()
+            .build(),
+        glib::ParamSpecUInt64::builder("max-size-time")
+            .nick("Max. size (ns)")
+            .blurb("Most stream, by its Send Times, that may wait unsent in the element, in nanoseconds; 0 = any")
+            .default_value(DEFAULT_MAX_SIZE_TIME)
+            .mutable_ready()
+            .build(),
+        glib::ParamSpecEnum::builder_with_default("leaky", Leaky::No)
+            .nick("Leaky")
+            .blurb("What happens when that is full: the writer waits, for stall-timeout at the most, or packets are dropped")
+            .mutable_ready()
+            .build(),
+        glib::ParamSpecUInt::builder("bitrate")
+            .nick("Bit rate (bit/s)")
+            .blurb("Total bits per second, for ASF file headers that do not tell; 0 = what the header gives away")
+            .mutable_ready()
+            .build(),
+        glib::ParamSpecBoxed::builder::<gst::Structure>("extra-headers")
+            .nick("Extra headers")
+            .blurb("More header fields for the requests, as the fields of a structure")
+            .mutable_ready()
+            .build(),
+        glib::ParamSpecUInt::builder("stats-interval")
+            .nick("Statistics interval (ms)")
+            .blurb("How often stats are posted as an element message, in milliseconds; 0 = never")
+            .mutable_playing()
+            .build(),
         glib::ParamSpecString::builder("user-id")
             .nick("User")
             .blurb("User for the server, as user, DOMAIN\\user or user@REALM")

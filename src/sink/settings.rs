@@ -7,17 +7,19 @@ use std::time::Duration;
 
 use url::Url;
 
-use super::AuthMethods;
+use super::extra_headers::extra_headers;
 use super::location::{Account, Location, ProxyUrl, SettingsError, template_path};
-use crate::push::{self, Trust};
+use super::{AuthMethods, Leaky};
+use crate::push::{self, Limits, Trust};
 use crate::wmhttp::{AccessConfig, SessionConfig, SetupBody, is_encoder_user_agent};
 
 pub(super) const DEFAULT_TIMEOUT: u32 = 10_000;
 pub(super) const DEFAULT_STALL_TIMEOUT: u32 = 15_000;
 pub(super) const DEFAULT_EOS_TIMEOUT: u32 = 5_000;
 
-/// What may wait unsent inside the element.
-const MAX_BYTES: usize = 8 * 1024 * 1024;
+pub(super) const DEFAULT_RECONNECT_TIMEOUT: u32 = 300_000;
+pub(super) const DEFAULT_MAX_SIZE_BYTES: u32 = 8 * 1024 * 1024;
+pub(super) const DEFAULT_MAX_SIZE_TIME: u64 = 10_000_000_000;
 
 /// The values of the properties.
 #[derive(Clone, Debug)]
@@ -30,6 +32,17 @@ pub(super) struct Settings {
     pub(super) timeout: u32,
     pub(super) stall_timeout: u32,
     pub(super) eos_timeout: u32,
+    /// 0: never; the highest value: for ever.
+    pub(super) reconnect_timeout: u32,
+    pub(super) retry_first_connect: bool,
+    pub(super) stats_interval: u32,
+    pub(super) max_size_bytes: u32,
+    /// Nanoseconds.
+    pub(super) max_size_time: u64,
+    pub(super) leaky: Leaky,
+    /// Total bits per second; 0: not known.
+    pub(super) bitrate: u32,
+    pub(super) extra_headers: Option<gst::Structure>,
     pub(super) remove_padding: bool,
     pub(super) live_header: bool,
     pub(super) user: Account,
@@ -54,6 +67,14 @@ impl Default for Settings {
             timeout: DEFAULT_TIMEOUT,
             stall_timeout: DEFAULT_STALL_TIMEOUT,
             eos_timeout: DEFAULT_EOS_TIMEOUT,
+            reconnect_timeout: DEFAULT_RECONNECT_TIMEOUT,
+            retry_first_connect: false,
+            stats_interval: 0,
+            max_size_bytes: DEFAULT_MAX_SIZE_BYTES,
+            max_size_time: DEFAULT_MAX_SIZE_TIME,
+            leaky: Leaky::No,
+            bitrate: 0,
+            extra_headers: None,
             remove_padding: true,
             live_header: true,
             user: Account::default(),
@@ -89,6 +110,7 @@ impl Settings {
         let ca_file = self.ssl_ca_file.as_deref().map(Path::new);
         let trust = Trust::new(self.ssl_strict, ca_file);
         let trust = trust.map_err(|error| SettingsError::CaFile(error.to_string()))?;
+        let extra_headers = self.extra_headers.as_deref().map(extra_headers);
         let milliseconds = |value: u32| Duration::from_millis(value.into());
         Ok(push::Settings {
             session: SessionConfig {
@@ -98,15 +120,30 @@ impl Settings {
                     auto_destroy: self.auto_destroy,
                 },
                 user_agent: self.user_agent.clone(),
+                extra_headers: extra_headers.transpose()?.unwrap_or_default(),
                 content_length: (self.content_length > 0).then_some(self.content_length.into()),
                 remove_padding: self.remove_padding,
                 access,
             },
             timeout: milliseconds(self.timeout),
             stall_timeout: milliseconds(self.stall_timeout),
-            max_bytes: MAX_BYTES,
+            reconnect_timeout: match self.reconnect_timeout {
+                u32::MAX => Duration::MAX,
+                value => milliseconds(value),
+            },
+            retry_first_connect: self.retry_first_connect,
+            limits: Limits {
+                bytes: usize::try_from(self.max_size_bytes).unwrap_or(usize::MAX),
+                time: Duration::from_nanos(self.max_size_time),
+                leaky: self.leaky.into(),
+            },
             trust,
         })
+    }
+
+    /// The property `eos-timeout`.
+    pub(super) fn eos_timeout(&self) -> Duration {
+        Duration::from_millis(self.eos_timeout.into())
     }
 
     /// Which proxy, and who may be told what.

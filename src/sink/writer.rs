@@ -2,8 +2,6 @@
 
 //! The way of a buffer: from its bytes to header and data units, each at its time.
 
-use std::time::Duration;
-
 use gst::prelude::*;
 use gst::subclass::prelude::*;
 use gst_base::prelude::*;
@@ -14,7 +12,7 @@ use super::imp::WmsPushSink;
 use super::log::CAT;
 use super::pacing::Pacer;
 use crate::asf::{DataPacket, FileHeader, Item, Reader, Skipped};
-use crate::push::{self, Connection, Error, Failure, Phase, WriteError, WriterSink};
+use crate::push::{self, Connection, Error, WriteError, WriterSink};
 
 /// What the input has come to.
 #[derive(Default)]
@@ -135,11 +133,8 @@ impl WmsPushSink {
             return Err(gst::FlowError::Error);
         }
         self.finish_reading(&connection)?;
-        let timeout = Duration::from_millis(self.settings().eos_timeout.into());
-        self.uninterrupted(|| match connection.on_end_writing(timeout) {
-            Err(WriteError::TimedOut) => self.give_up(&connection, timeout),
-            ended => ended,
-        })
+        let timeout = self.settings().eos_timeout();
+        self.uninterrupted(|| connection.on_end_writing(timeout))
     }
 
     /// What the reader still has at EOS is nothing that can be sent.
@@ -157,24 +152,10 @@ impl WmsPushSink {
         }
     }
 
-    /// What waits does not go out. When nothing ever did, that is a failure; otherwise the stream has ended all the
-    /// same, with a warning.
-    fn give_up(&self, connection: &Connection, timeout: Duration) -> Result<(), WriteError> {
-        let error = Error::DrainTimeout(timeout);
-        if connection.stats().push_starts == 0 {
-            return Err(connection.fail(error));
-        }
-        let failure = Failure {
-            phase: Phase::End,
-            error,
-        };
-        bus::post_not_drained(self, connection.state().into(), &failure);
-        connection.disconnect();
-        Ok(())
-    }
-
     /// Does something that blocks, again after each pause.
-    fn uninterrupted<T>(
+    ///
+    /// When the application has ended the push by itself, what still comes is discarded.
+    fn uninterrupted<T: Default>(
         &self,
         mut blocking: impl FnMut() -> Result<T, WriteError>,
     ) -> Result<T, gst::FlowError> {
@@ -184,9 +165,8 @@ impl WmsPushSink {
                 Err(WriteError::Interrupted) => {
                     self.obj().wait_preroll()?;
                 }
-                Err(WriteError::Failed(_) | WriteError::TimedOut) => {
-                    return Err(gst::FlowError::Error);
-                }
+                Err(WriteError::Failed(None)) => return Ok(T::default()),
+                Err(WriteError::Failed(Some(_))) => return Err(gst::FlowError::Error),
             }
         }
     }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MPL-2.0
 
 use std::fmt;
+use std::time::Duration;
 
 use http::StatusCode;
 
@@ -16,6 +17,8 @@ pub enum Error {
         status: StatusCode,
         /// The reason phrase as the server wrote it.
         reason: String,
+        /// RFC 7231 section 7.1.3 Retry-After, where it is given in seconds.
+        retry_after: Option<Duration>,
     },
     /// The server or a proxy wants authentication, and there is no way in.
     Denied {
@@ -54,10 +57,10 @@ pub enum Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Refused { status, reason } if reason.is_empty() => {
+            Self::Refused { status, reason, .. } if reason.is_empty() => {
                 write!(f, "the server refused with {}", status.as_u16())
             }
-            Self::Refused { status, reason } => {
+            Self::Refused { status, reason, .. } => {
                 write!(f, "the server refused with {} {reason}", status.as_u16())
             }
             Self::Denied {

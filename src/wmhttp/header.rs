@@ -3,8 +3,11 @@
 //! The HTTP header fields that MS-WMHTTP 2.2.1 restrains.
 
 use std::fmt;
+use std::time::Duration;
 
-use http::header::{COOKIE, HeaderMap, HeaderName, HeaderValue, SERVER, SET_COOKIE, VIA};
+use http::header::{
+    COOKIE, HeaderMap, HeaderName, HeaderValue, PRAGMA, RETRY_AFTER, SERVER, SET_COOKIE, VIA,
+};
 
 use super::Error;
 
@@ -201,6 +204,51 @@ pub fn windows_media_server(headers: &HeaderMap) -> Result<String, Error> {
             server: other.unwrap_or_default(),
         }),
     }
+}
+
+/// The server's Idle-Timeout, as 2.2.1.4 Pragma announces it; what 3.2.2 says where it does not.
+pub fn idle_timeout(headers: &HeaderMap) -> Duration {
+    const DEFAULT: Duration = Duration::from_secs(60);
+    const LEAST: u64 = 1000;
+    let fields = headers.get_all(PRAGMA).iter();
+    let tokens = fields
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','));
+    tokens
+        .filter_map(name_value)
+        .filter(|(name, _)| name.eq_ignore_ascii_case("timeout"))
+        .find_map(|(_, value)| value.parse::<u32>().ok())
+        .map(u64::from)
+        .filter(|milliseconds| *milliseconds >= LEAST)
+        .map_or(DEFAULT, Duration::from_millis)
+}
+
+/// RFC 7231 section 7.1.3 Retry-After in seconds. A date is passed over: there is no clock here.
+pub fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let seconds = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+    seconds.parse().ok().map(Duration::from_secs)
+}
+
+/// Whether a user may add this field to the requests: none of those that the protocol, HTTP or authentication is about.
+pub fn is_extra_header(name: &HeaderName) -> bool {
+    const OWN: [&str; 15] = [
+        "authorization",
+        "cache-control",
+        "connection",
+        "content-length",
+        "content-type",
+        "cookie",
+        "expect",
+        "host",
+        "keep-alive",
+        "proxy-authorization",
+        "te",
+        "transfer-encoding",
+        "upgrade",
+        "user-agent",
+        "x-accept-authentication",
+    ];
+    !OWN.contains(&name.as_str())
 }
 
 /// Whether a proxy stands in between, as far as Via tells.

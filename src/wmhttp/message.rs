@@ -14,7 +14,7 @@ use url::Url;
 use crate::auth::{Schemes, accept_header};
 
 use super::Error;
-use super::header::{Cookies, PUSH_SETUP, PUSH_START, X_ACCEPT_AUTHENTICATION};
+use super::header::{Cookies, PUSH_SETUP, PUSH_START, X_ACCEPT_AUTHENTICATION, retry_after};
 
 /// 2.2.2 Request Types: always a POST. Host is the transport's to write.
 #[derive(Debug)]
@@ -104,6 +104,7 @@ impl Response {
         Error::Refused {
             status: self.status,
             reason: self.reason.clone(),
+            retry_after: retry_after(&self.headers),
         }
     }
 }

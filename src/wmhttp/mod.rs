@@ -56,7 +56,8 @@ pub use client::{
 };
 pub use error::Error;
 pub use header::{
-    Cookies, PUSH_SETUP, PUSH_START, PushId, is_encoder_user_agent, requested_push_id,
+    Cookies, PUSH_SETUP, PUSH_START, PushId, is_encoder_user_agent, is_extra_header,
+    requested_push_id,
 };
 pub use hresult::HResult;
 pub use message::{Body, Request, Response};

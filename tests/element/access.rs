@@ -11,6 +11,7 @@ use base64::prelude::BASE64_STANDARD;
 use gst::prelude::*;
 use gstwmspush::auth::Credentials;
 use gstwmspush::publishing_point::{Fault, RequestSeen, Settings, When};
+use gstwmspush::push::WriterSink;
 use gstwmspush::wmhttp::{AccessConfig, HResult, SessionConfig};
 
 use crate::rig::{LONG, Pipeline, Point, fixture, text};
@@ -475,7 +476,7 @@ fn a_challenge_in_the_middle_of_a_body_costs_the_connection() {
     );
     assert!(head.contains("\r\nAuthorization: Digest "), "{head}");
     assert!(head.contains("\r\nCookie: push-id=4711\r\n"), "{head}");
-    let end = std::thread::spawn(move || connection.end_session(LONG));
+    let end = std::thread::spawn(move || connection.on_end_writing(LONG));
     let all = second.rest();
     assert_eq!(letters(&all), "HDE");
     assert_eq!(all[..sent.len()], sent);
@@ -489,7 +490,7 @@ fn a_challenge_behind_a_full_body_leaves_the_connection() {
     let server = Server::new();
     let connection = connect(as_alice(session(&server.location(), 16_000)));
     write(&connection, AUDIO_VIDEO);
-    let end = std::thread::spawn(move || connection.end_session(LONG));
+    let end = std::thread::spawn(move || connection.on_end_writing(LONG));
     let mut socket = server.accept();
     socket.head();
     socket.say(ACCEPTED);

@@ -137,7 +137,7 @@ fn what_a_server_leaves_unread_has_not_arrived() {
         stream.shutdown(std::net::Shutdown::Write).unwrap();
         setup
     }]);
-    let (_, messages) = Pipeline::file(AUDIO, &location, "").fail();
+    let (_, messages) = Pipeline::file(AUDIO, &location, "reconnect-timeout=0").fail();
     let error = messages.last().unwrap();
     assert!(
         error.starts_with("ERROR RESOURCE/Write end connection-"),
@@ -228,7 +228,7 @@ fn a_refusal_that_crosses_the_end_is_an_error() {
             faults: vec![(When::EveryPushStart, fault)],
             ..Settings::default()
         });
-        let (_, messages) = Pipeline::file(AUDIO, &point.location(), "").fail();
+        let (_, messages) = Pipeline::file(AUDIO, &point.location(), "reconnect-timeout=0").fail();
         assert_eq!(messages.last().unwrap(), error);
     }
 }

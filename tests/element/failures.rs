@@ -206,7 +206,7 @@ fn the_server_refuses_while_data_flows() {
         );
         // In real time: nothing is in flight when the server answers.
         let pipeline = Pipeline::new(&format!(
-            "filesrc location={} ! wmspushsink name=sink location={}",
+            "filesrc location={} ! wmspushsink name=sink reconnect-timeout=0 location={}",
             crate::rig::fixture(AUDIO_VIDEO),
             point.location()
         ));
@@ -255,7 +255,7 @@ fn the_connection_is_lost_while_data_flows() {
     ] {
         let point = with_fault(When::EveryPushStart, Fault::AfterPackets(3, fault.clone()));
         let pipeline = Pipeline::new(&format!(
-            "filesrc location={} ! wmspushsink name=sink location={}",
+            "filesrc location={} ! wmspushsink name=sink reconnect-timeout=0 location={}",
             crate::rig::fixture(AUDIO_VIDEO),
             point.location()
         ));

@@ -129,7 +129,7 @@ fn a_server_that_takes_nothing_is_an_error_in_time() {
     let point = stalling();
     let path = long_file(40_000_000);
     let pipeline = Pipeline::new(&format!(
-        "filesrc location={path} blocksize=65536 ! wmspushsink name=sink sync=false stall-timeout=1000 location={}",
+        "filesrc location={path} blocksize=65536 ! wmspushsink name=sink sync=false stall-timeout=1000 reconnect-timeout=0 location={}",
         point.location()
     ));
     let begun = Instant::now();
@@ -151,7 +151,7 @@ fn an_end_that_does_not_go_out_is_a_warning_in_time() {
     let point = stalling();
     let path = long_file(12_000_000);
     let pipeline = Pipeline::new(&format!(
-        "filesrc location={path} blocksize=65536 ! wmspushsink name=sink sync=false eos-timeout=500 location={}",
+        "filesrc location={path} blocksize=65536 ! wmspushsink name=sink sync=false max-size-time=0 eos-timeout=500 location={}",
         point.location()
     ));
     let begun = Instant::now();
@@ -171,7 +171,7 @@ fn an_end_that_does_not_go_out_is_a_warning_in_time() {
     );
     assert_eq!(
         messages[messages.len() - 2],
-        "WMT_CLOSED ending→disconnected S_OK".to_owned(),
+        "WMT_CLOSED ending→disconnected NS_E_NET_WRITE".to_owned(),
         "{messages:#?}"
     );
 }

@@ -9,7 +9,9 @@ use std::time::{Duration, Instant};
 use gst::prelude::*;
 use gstwmspush::asf::{Item, Reader};
 use gstwmspush::publishing_point::{Fault, Settings, When};
-use gstwmspush::push::{self, Connection, Phase, Status, StatusCallback, WriterSink};
+use gstwmspush::push::{
+    self, Connection, Leaky, Limits, Phase, Status, StatusCallback, WriterSink,
+};
 use gstwmspush::wmhttp::server::Received;
 use gstwmspush::wmhttp::{SessionConfig, SetupBody};
 
@@ -266,6 +268,7 @@ pub fn session(location: &str, content_length: u64) -> SessionConfig {
         url: location.parse().unwrap(),
         setup: SetupBody::default(),
         user_agent: "WMEncoder/12.0".to_owned(),
+        extra_headers: http::HeaderMap::new(),
         content_length: Some(content_length),
         remove_padding: true,
         access: gstwmspush::wmhttp::AccessConfig::default(),
@@ -277,7 +280,13 @@ pub fn connect(session: SessionConfig) -> Connection {
         session,
         timeout: LONG,
         stall_timeout: LONG,
-        max_bytes: 1 << 20,
+        reconnect_timeout: Duration::ZERO,
+        retry_first_connect: false,
+        limits: Limits {
+            bytes: 1 << 20,
+            time: Duration::ZERO,
+            leaky: Leaky::No,
+        },
         trust: gstwmspush::push::Trust::default(),
     };
     Connection::connect(settings, Quiet).unwrap()
@@ -302,7 +311,7 @@ fn bodies_end_where_their_heads_say() {
     let server = Server::new();
     let connection = connect(session(&server.location(), 16_000));
     write(&connection, AUDIO_VIDEO);
-    let end = std::thread::spawn(move || connection.end_session(LONG));
+    let end = std::thread::spawn(move || connection.on_end_writing(LONG));
     let mut socket = server.accept();
     socket.head();
     socket.say(ACCEPTED);

@@ -222,7 +222,7 @@ fn names(events: &[Event]) -> Vec<&str> {
         Event::CredentialsWanted(_) => "CredentialsWanted",
         Event::Authenticating => "Authenticating",
         Event::ServerConfigured { .. } => "ServerConfigured",
-        Event::PushStartSent => "PushStartSent",
+        Event::PushStartSent { .. } => "PushStartSent",
         Event::PushStartRepeated => "PushStartRepeated",
         Event::PushStartCompleted => "PushStartCompleted",
         Event::SessionEnded => "SessionEnded",
@@ -722,6 +722,7 @@ fn a_challenge_of_an_unknown_proxy_is_a_refusal() {
         let expected = Error::Refused {
             status: StatusCode::PROXY_AUTHENTICATION_REQUIRED,
             reason: "And you?".to_owned(),
+            retry_after: None,
         };
         assert_eq!(client.fails(&proxy_unauthorized(DIGEST)), expected);
     }
@@ -954,6 +955,7 @@ fn a_redirection_of_push_start_is_a_refusal() {
     let expected = Error::Refused {
         status: StatusCode::FOUND,
         reason: "Elsewhere".to_owned(),
+        retry_after: None,
     };
     let redirection = redirect(302, "http://other/live");
     assert_eq!(client.fails(&redirection), expected);
@@ -1087,7 +1089,7 @@ fn shown(client: &mut PushSession, shown: &mut Vec<String>) {
         shown.push(format!("{transmit:?}"));
         match transmit {
             Transmit::Request(request) => shown.push(format!("{request:?} {:?}", request.headers)),
-            Transmit::Compute(role, step) => client.resume(role, step.run()),
+            Transmit::Compute(role, step) => client.computed(role, step.run()),
             Transmit::Body(_) | Transmit::Close(_) => {}
         }
     }

@@ -44,6 +44,7 @@ pub fn config() -> SessionConfig {
         url: "http://media:8080/live".parse().unwrap(),
         setup: SetupBody::default(),
         user_agent: "WMEncoder/12.0 test/1".to_owned(),
+        extra_headers: http::HeaderMap::new(),
         content_length: None,
         remove_padding: true,
         access: AccessConfig::default(),

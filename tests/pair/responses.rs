@@ -128,6 +128,7 @@ fn a_refusal_ends_the_session_with_its_status_and_reason() {
         let expected = Error::Refused {
             status: refusal.status,
             reason: line[4..].to_owned(),
+            retry_after: None,
         };
         for mut client in [waiting(), streaming()] {
             assert_eq!(

@@ -42,7 +42,10 @@ fn a_session_runs_from_push_setup_to_the_final_end() {
     assert_eq!(pair.violations, [""; 0]);
     let [
         Event::ServerConfigured { server },
-        Event::PushStartSent,
+        Event::PushStartSent {
+            begins_at: 0,
+            header: Some(_),
+        },
         Event::SessionEnded,
     ] = &pair.events[..]
     else {

@@ -19,7 +19,7 @@ use crate::wmhttp::{Body, Error};
 const MAX_HOPS: u8 = 5;
 
 /// Who may be asked, and with what.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AccessConfig {
     /// The HTTP proxy, if there is one; without user information.
     pub proxy: Option<Url>,
@@ -257,10 +257,31 @@ impl Access {
     }
 
     /// The result of a blocking step.
-    pub(super) fn resume(&mut self, role: Role, result: StepResult) {
+    pub(super) fn computed(&mut self, role: Role, result: StepResult) {
         if let Some(authenticator) = self.authenticator(role) {
             authenticator.resume(result);
         }
+    }
+
+    /// The scheme that lets the requests in at the server.
+    pub(super) fn scheme(&self) -> Option<Scheme> {
+        self.server.scheme()
+    }
+
+    /// Whether somebody lets a connection in, and not its requests: PushSetup has to open each one.
+    pub(super) fn is_bound_to_connection(&self) -> bool {
+        let parties = self.proxy_server.iter().chain([&self.server]);
+        parties
+            .filter_map(Authenticator::scheme)
+            .any(|scheme| matches!(scheme, Scheme::Negotiate | Scheme::Ntlm))
+    }
+
+    /// Back to where the session first went: a server may send it elsewhere this time.
+    pub(super) fn restart(&mut self, url: &Url) {
+        if std::mem::take(&mut self.hops) > 0 {
+            *self = Self::new(self.config.clone(), url.clone());
+        }
+        self.connection_lost();
     }
 
     pub(super) fn connection_lost(&mut self) {

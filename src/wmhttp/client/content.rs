@@ -13,13 +13,18 @@ impl PushSession {
     /// 3.1.4.2 Request to Start Streaming Content
     ///
     /// Held until the server is configured. Once streaming has started, a header is for
-    /// [`new_header`](Self::new_header), which is where it then goes.
+    /// [`new_header`](Self::new_header), which is where it then goes; unless the session was
+    /// [taken up again](Self::resume) and it is the header in force.
     pub fn start_streaming(&mut self, header: FileHeader) -> Offer<FileHeader> {
         self.largest.include(&header);
         match self.state {
             State::PushSetupComplete => {
                 self.header = Some(header);
                 self.send_first_push_start();
+                Offer::Taken
+            }
+            // A session that was taken up again goes on.
+            State::PushStartInProgress { .. } if self.resumed && self.is_in_force(&header) => {
                 Offer::Taken
             }
             State::PushStartInProgress { .. } => self.new_header(header),
@@ -122,6 +127,11 @@ impl PushSession {
         }
     }
 
+    fn is_in_force(&self, header: &FileHeader) -> bool {
+        let known = self.header.as_ref();
+        known.is_some_and(|known| known.as_bytes() == header.as_bytes())
+    }
+
     /// Sends a packet whose payload is `payload`, if there is room for it.
     pub(super) fn send_packet(
         &mut self,
@@ -139,8 +149,9 @@ impl PushSession {
 
     /// Sends what was put into `heads`, and `rest` behind it.
     pub(super) fn send_body(&mut self, rest: Bytes) {
-        self.queued
-            .push_back(Queued::Body(self.heads.split().freeze()));
+        let heads = self.heads.split().freeze();
+        self.counters.body_bytes += (heads.len() + rest.len()) as u64;
+        self.queued.push_back(Queued::Body(heads));
         if !rest.is_empty() {
             self.queued.push_back(Queued::Body(rest));
         }
@@ -159,6 +170,7 @@ impl PushSession {
     }
 
     fn end(&mut self, state: State, last: Bytes) -> Offer<HResult> {
+        self.counters.body_bytes += last.len() as u64;
         self.queued.push_back(Queued::Close(last));
         self.events.push_back(Event::SessionEnded);
         self.state = state;

@@ -4,27 +4,30 @@
 
 use std::collections::VecDeque;
 use std::fmt;
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
+use http::HeaderMap;
 use url::Url;
 
 use crate::asf::FileHeader;
-use crate::auth::{BlockingStep, Role, StepResult};
+use crate::auth::{BlockingStep, Role, Scheme, StepResult};
 use crate::wmhttp::SetupBody;
 use crate::wmhttp::budget::LengthRemaining;
-use crate::wmhttp::header::Cookies;
+use crate::wmhttp::header::{Cookies, idle_timeout};
 use crate::wmhttp::message::{Body, Request};
 
 mod access;
 mod content;
 mod requests;
 mod responses;
+mod resumption;
 
 use access::Access;
 pub use access::{AccessConfig, CredentialsWanted, Entropy};
 
 /// What the higher layer asks for in one session.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SessionConfig {
     /// The publishing point: an `http` or `https` URL without user information.
     pub url: Url,
@@ -32,6 +35,8 @@ pub struct SessionConfig {
     pub setup: SetupBody,
     /// 2.2.1.8 User-Agent
     pub user_agent: String,
+    /// Fields that go with each request. [`is_extra_header`] tells which can.
+    pub extra_headers: HeaderMap,
     /// Bytes of each PushStart body; `None`: as 3.1.4.2.1 says. Never less than what it demands.
     pub content_length: Option<u64>,
     /// Whether ASF Padding Data is taken out of `$D` (2.2.3.3).
@@ -42,14 +47,15 @@ pub struct SessionConfig {
 
 /// One push session, from the client's side.
 ///
-/// It does nothing by itself. Its methods are of four kinds:
+/// It does nothing by itself. Its methods are of five kinds:
 ///
 /// * events from the higher layer (3.1.4): [`configure_server`](Self::configure_server),
 ///   [`start_streaming`](Self::start_streaming), [`data_unit`](Self::data_unit), [`new_header`](Self::new_header),
 ///   [`end_of_stream`](Self::end_of_stream);
 /// * what comes from elsewhere (3.1.5): [`handle_response`](Self::handle_response),
 ///   [`handle_silence`](Self::handle_silence), [`connection_lost`](Self::connection_lost),
-///   [`provide`](Self::provide), [`resume`](Self::resume);
+///   [`provide`](Self::provide), [`computed`](Self::computed);
+/// * another connection after the loss of one (3.2.7.1): [`resume`](Self::resume), [`restart`](Self::restart);
 /// * outputs: [`poll_transmit`](Self::poll_transmit) and [`poll_event`](Self::poll_event), to be emptied after each
 ///   of the above;
 /// * getters.
@@ -72,6 +78,10 @@ pub struct PushSession {
     start: Start,
     /// The server does not answer bodies that are complete.
     silent: bool,
+    /// The session was taken up again, and is the one that it was.
+    resumed: bool,
+    /// How long the server keeps a session whose connection is gone (3.2.2).
+    idle_timeout: Duration,
     /// The last request opened a handshake: its body stayed behind.
     handshake: bool,
     counters: Counters,
@@ -184,7 +194,7 @@ pub enum Transmit {
     Body(Bytes),
     /// The last bytes of the session, if any; when they are on the wire, the connection closes.
     Close(Bytes),
-    /// Nothing yet: this comes first, on a thread that may block, and its result goes to [`PushSession::resume`].
+    /// Nothing yet: this comes first, on a thread that may block, and its result goes to [`PushSession::computed`].
     Compute(Role, BlockingStep),
 }
 
@@ -201,7 +211,12 @@ pub enum Event {
         server: String,
     },
     /// A PushStart was sent (3.1.4.2.1).
-    PushStartSent,
+    PushStartSent {
+        /// The bytes of bodies before it, as [`Counters::body_bytes`] counts them.
+        begins_at: u64,
+        /// It begins with `$H`, and this header in it.
+        header: Option<FileHeader>,
+    },
     /// The last PushStart was not taken and goes again: so must all content that was taken since it was sent.
     PushStartRepeated,
     /// A PushStart whose body was complete was answered with success (3.1.5.2).
@@ -219,6 +234,8 @@ pub struct Counters {
     pub packets: u64,
     /// Bytes of padding that stayed behind.
     pub padding_removed: u64,
+    /// Bytes of PushStart bodies.
+    pub body_bytes: u64,
 }
 
 impl PushSession {
@@ -235,6 +252,8 @@ impl PushSession {
             largest: Largest::default(),
             start: Start::default(),
             silent: false,
+            resumed: false,
+            idle_timeout: idle_timeout(&HeaderMap::new()),
             handshake: false,
             counters: Counters::default(),
             heads: BytesMut::new(),
@@ -257,8 +276,8 @@ impl PushSession {
     }
 
     /// The result of [`Transmit::Compute`].
-    pub fn resume(&mut self, role: Role, result: StepResult) {
-        self.access.resume(role, result);
+    pub fn computed(&mut self, role: Role, result: StepResult) {
+        self.access.computed(role, result);
     }
 
     /// The next thing to send.
@@ -283,6 +302,14 @@ impl PushSession {
         )
     }
 
+    /// Whether a PushStart was sent that has not ended.
+    pub fn is_streaming(&self) -> bool {
+        matches!(
+            self.state,
+            State::PushStartInProgress { .. } | State::AwaitingPushStartResponse { .. }
+        )
+    }
+
     /// Whether a response has to come before anything else can happen.
     pub fn awaits_response(&self) -> bool {
         matches!(
@@ -294,6 +321,11 @@ impl PushSession {
     /// 3.1.1 UsingProxy: whether a proxy stands before the server, by the settings or by the field Via of a response.
     pub fn is_using_proxy(&self) -> bool {
         self.using_proxy
+    }
+
+    /// The scheme that authenticates the requests to the server, if one does.
+    pub fn authentication(&self) -> Option<Scheme> {
+        self.access.scheme()
     }
 
     /// Whether the next thing to send is a request.

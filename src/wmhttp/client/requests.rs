@@ -29,24 +29,28 @@ impl PushSession {
         let Some(header) = self.header.clone() else {
             return;
         };
-        self.send_push_start(None);
+        self.send_push_start(None, false);
         let taken = self.send_packet(PacketId::Header, None, header.as_bytes().clone());
         debug_assert!(taken, "a PushStart has room for its header");
     }
 
     /// A PushStart that goes on where the last one stopped.
     pub(super) fn send_next_push_start(&mut self, last: Last) {
-        self.send_push_start(Some(last));
+        self.send_push_start(Some(last), false);
+    }
+
+    /// The same on a new connection, after the last one was lost.
+    pub(super) fn send_resuming_push_start(&mut self) {
+        self.send_push_start(Some(Last::Data), true);
     }
 
     /// 3.1.4.2.1 Sending the PushStart Request
-    fn send_push_start(&mut self, goes_on: Option<Last>) {
+    fn send_push_start(&mut self, goes_on: Option<Last>, fresh: bool) {
         let content_length = self.content_length();
         self.length_remaining = LengthRemaining::new(content_length);
         self.counters.push_starts += 1;
         let body = Body::PushStart { content_length };
-        self.queued
-            .push_back(Queued::Request { body, fresh: false });
+        self.queued.push_back(Queued::Request { body, fresh });
         self.start = Start {
             header: self.header.clone(),
             goes_on,
@@ -54,7 +58,10 @@ impl PushSession {
         self.state = State::PushStartInProgress {
             last: goes_on.unwrap_or(Last::Header),
         };
-        self.events.push_back(Event::PushStartSent);
+        self.events.push_back(Event::PushStartSent {
+            begins_at: self.counters.body_bytes,
+            header: self.header.clone().filter(|_| goes_on.is_none()),
+        });
     }
 
     /// A request with what authorises it, or what has to be done first.
@@ -83,6 +90,7 @@ impl PushSession {
                         .insert(CONNECTION, HeaderValue::from_static("Keep-Alive"));
                 }
                 request.headers.extend(fields);
+                request.headers.extend(self.config.extra_headers.clone());
                 request.fresh = fresh;
                 Transmit::Request(Box::new(request))
             }

@@ -6,7 +6,7 @@ use super::access::Answer;
 use super::{Asked, Event, Last, PushSession, State, Then};
 use crate::auth::{Credentials, Role};
 use crate::wmhttp::Error;
-use crate::wmhttp::header::{Cookies, has_via, windows_media_server};
+use crate::wmhttp::header::{Cookies, has_via, idle_timeout, windows_media_server};
 use crate::wmhttp::message::Response;
 
 impl PushSession {
@@ -76,7 +76,7 @@ impl PushSession {
         if response.body.trim_ascii_start().starts_with(b"<") {
             return Err(Error::NotAnEncoder);
         }
-        self.accept(response);
+        let then = self.accept_push_setup(response, then);
         if self.handshake {
             // The server wants nothing: it has not seen what the body asks for.
             self.send_push_setup(then, false);
@@ -90,6 +90,20 @@ impl PushSession {
             Then::GoOn(last) => self.send_next_push_start(last),
         }
         Ok(())
+    }
+
+    /// Takes the response over. Where the server has given out another push-id there is nothing to go on with.
+    fn accept_push_setup(&mut self, response: &Response, then: Then) -> Then {
+        let push_id = self.cookies.push_id().clone();
+        self.accept(response);
+        if *self.cookies.push_id() == push_id {
+            return then;
+        }
+        self.resumed = false;
+        match then {
+            Then::GoOn(_) => Then::Header,
+            then => then,
+        }
     }
 
     fn handle_push_start_response(&mut self, response: &Response, last: Last) -> Result<(), Error> {
@@ -166,6 +180,7 @@ impl PushSession {
     /// What both successful responses change in the session.
     fn accept(&mut self, response: &Response) {
         self.access.accepted(response);
+        self.idle_timeout = idle_timeout(&response.headers);
         self.cookies.update(&response.headers);
         self.using_proxy |= has_via(&response.headers);
     }

@@ -2,79 +2,104 @@
 
 //! The task that runs one connection: it moves things between the queue, the session and the transport.
 
+mod closing;
+mod recovery;
+
 use std::future::pending;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::StatusCode;
 use tokio::sync::mpsc::{self, error::TrySendError};
 use tokio::task::{JoinHandle, spawn_blocking};
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::time::{Instant, sleep_until};
 
 use super::entropy::SystemEntropy;
-use super::http::notify_when_written;
+use super::kept::Kept;
+use super::ledger::Ledger;
 use super::queue::Content;
-use super::repeats::Repeats;
 use super::shared::Shared;
 use super::transport::{Exchange, Progress, Transport};
-use super::{Error, Failure, Phase, SessionState, Settings, WmtStatus};
-use crate::auth::{Credentials, Role, StepResult};
-use crate::wmhttp::{self, Body, CredentialsWanted, Event, Offer, PushSession, Response, Transmit};
+use super::{Error, Failure, Phase, Probe, SessionState, Settings, WmtStatus};
+use recovery::Recovery;
 
-/// How long a server may take to refuse what it has got before the end: a short stream is over before its answer is
-/// there.
-const FAREWELL: Duration = Duration::from_millis(250);
+use crate::asf::{FileHeader, KeyFrames};
+use crate::auth::{Credentials, Role, Scheme, StepResult};
+use crate::wmhttp::{Body, CredentialsWanted, Event, Offer, PushSession, Response, Transmit};
 
-/// How often the system is asked what is on its way: nothing tells when that has arrived.
-const ACKNOWLEDGEMENT_INTERVAL: Duration = Duration::from_millis(10);
+/// How often the system is asked what has arrived: nothing tells when it has.
+const ACKNOWLEDGEMENT_INTERVAL: Duration = Duration::from_millis(100);
 
-/// Runs one push session to its end and reports how it went.
+/// Runs one push session to its end and reports how it went. `last` is a connection whose session it may take up.
 pub(super) async fn drive(
+    settings: Settings,
+    shared: Arc<Shared>,
+    last: Option<Arc<Shared>>,
+    transport: impl Transport,
+    progress: mpsc::UnboundedReceiver<Progress>,
+) {
+    let config = settings.session.clone();
+    let mut driver = Driver::new(settings, shared.clone(), transport, progress);
+    let outcome = tokio::select! {
+        biased;
+        () = shared.disconnected() => Outcome::Disconnected,
+        timeout = shared.drain_timeout() => Outcome::NotDrained(timeout),
+        outcome = driver.run(last) => match outcome {
+            Ok(()) => Outcome::Ended,
+            Err(failure) => Outcome::Failed(failure),
+        },
+    };
+    driver.take_progress();
+    driver.take_acknowledgements();
+    // The connection closes here, before anybody is told that it is closed.
+    let (session, header) = driver.into_session();
+    let mut kept = None;
+    match outcome {
+        Outcome::Disconnected => {
+            tracing::info!("Disconnected");
+            kept = Kept::new(session, config, header);
+        }
+        Outcome::NotDrained(timeout) => shared.not_drained(timeout),
+        Outcome::Ended => {
+            tracing::info!("Session ended");
+            let reporter = &shared.reporter;
+            reporter.status(WmtStatus::Stopped, SessionState::Ended);
+            reporter.close(Some(SessionState::Ended), None);
+        }
+        Outcome::Failed(failure) => shared.fail(failure),
+    }
+    shared.finish(kept);
+}
+
+/// Runs one push session until PushSetup has succeeded, and leaves it.
+pub(super) async fn probe(
     settings: Settings,
     shared: Arc<Shared>,
     transport: impl Transport,
     progress: mpsc::UnboundedReceiver<Progress>,
-) {
+) -> Result<Probe, Failure> {
     let mut driver = Driver::new(settings, shared.clone(), transport, progress);
-    let outcome = tokio::select! {
-        biased;
-        () = shared.disconnected() => None,
-        outcome = driver.run() => Some(outcome),
-    };
-    driver.take_progress();
-    let proxied = driver.settings.session.access.proxy.is_some();
-    let phase = driver.phase;
-    // The connection closes here, before anybody is told that it is closed.
-    drop(driver);
-    match outcome {
-        None => tracing::info!("Disconnected"),
-        Some(Ok(())) => {
-            tracing::info!("Session ended");
-            shared
-                .reporter
-                .status(WmtStatus::Stopped, SessionState::Ended);
-            shared.reporter.close(Some(SessionState::Ended));
-        }
-        Some(Err(error)) => shared.fail(failure(phase, proxied, error)),
+    driver.begin(None).await;
+    while !shared.was_opened() {
+        driver.step().await.map_err(|error| driver.failure(error))?;
     }
-    shared.finish();
+    let scheme = driver.session.authentication();
+    Ok(Probe {
+        server: shared.counters.stats().server,
+        authentication: scheme.map_or("", Scheme::as_str),
+        round_trip_time: driver.transport.round_trip_time().unwrap_or_default(),
+    })
 }
 
-/// A failure in the phase that it belongs to: where there is a proxy, it is the proxy that is connected to.
-fn failure(phase: Phase, proxied: bool, error: Error) -> Failure {
-    let phase = match (&error, phase) {
-        (Error::Tls(_), _) => Phase::Tls,
-        (Error::Protocol(wmhttp::Error::Refused { status, .. }), _)
-        | (Error::Protocol(wmhttp::Error::Denied { status, .. }), _)
-            if *status == StatusCode::PROXY_AUTHENTICATION_REQUIRED =>
-        {
-            Phase::Proxy
-        }
-        (_, Phase::Resolve | Phase::Connect) if proxied => Phase::Proxy,
-        (_, phase) => phase,
-    };
-    Failure { phase, error }
+/// How a push is over.
+enum Outcome {
+    /// Its owner has left it.
+    Disconnected,
+    /// `$E` is on the wire.
+    Ended,
+    /// What was left did not go out in this time.
+    NotDrained(Duration),
+    Failed(Failure),
 }
 
 struct Driver<T> {
@@ -86,21 +111,66 @@ struct Driver<T> {
     session: PushSession,
     /// The request on its way.
     exchange: Option<Exchange>,
+    /// It is, or was, a PushStart.
+    streams: bool,
     /// Something that takes its time on a thread that may block.
     asked: Option<JoinHandle<Asked>>,
     /// Content that the session has not taken yet.
-    held: Option<Content>,
-    repeats: Repeats,
+    held: Option<Held>,
+    ledger: Ledger,
+    recovery: Recovery,
+    entry: Entry,
     /// A body chunk that the transport has not taken yet, and since when.
     outgoing: Option<(Bytes, Instant)>,
     /// When the response has to be there.
     response_due: Option<Instant>,
+    /// When the system is asked next what has arrived.
+    acknowledgement_due: Instant,
+    /// Since when nothing has arrived that is on its way.
+    unacknowledged_since: Option<Instant>,
+}
+
+/// Content in front of the session.
+struct Held {
+    content: Content,
+    /// It was sent before.
+    again: bool,
 }
 
 /// What comes back from a thread that may block.
 enum Asked {
     Credentials(Role, Option<Credentials>),
     Computed(Role, StepResult),
+}
+
+/// The playlist entry that is being sent.
+#[derive(Default)]
+struct Entry {
+    header: Option<FileHeader>,
+    key_frames: KeyFrames,
+    /// A new session has begun in the middle of it: data is of no use before the next key frame.
+    awaits_key_frame: bool,
+}
+
+impl Entry {
+    fn of(header: &FileHeader) -> Self {
+        Self {
+            header: Some(header.clone()),
+            key_frames: KeyFrames::of(header),
+            awaits_key_frame: false,
+        }
+    }
+
+    /// Whether `content` is of no use.
+    fn skips(&mut self, content: &Content) -> bool {
+        match content {
+            Content::DataUnit(packet) => {
+                self.awaits_key_frame &= !self.key_frames.begins_in(packet);
+                self.awaits_key_frame
+            }
+            Content::Header(_) | Content::EndOfStream(_) => false,
+        }
+    }
 }
 
 impl<T: Transport> Driver<T> {
@@ -118,34 +188,55 @@ impl<T: Transport> Driver<T> {
             progress,
             phase: Phase::Resolve,
             exchange: None,
+            streams: false,
             asked: None,
             held: None,
-            repeats: Repeats::default(),
+            ledger: Ledger::default(),
+            recovery: Recovery::default(),
+            entry: Entry::default(),
             outgoing: None,
             response_due: None,
+            acknowledgement_due: Instant::now(),
+            unacknowledged_since: None,
+        }
+    }
+
+    /// Closes the connection. What is left is the session, and the last header that was sent in it.
+    fn into_session(self) -> (PushSession, Option<FileHeader>) {
+        let header = self.entry.header.or_else(|| self.ledger.header().cloned());
+        (self.session, header)
+    }
+
+    /// Ends when `$E` is on the wire and the connection may be closed, or cannot be made any more.
+    async fn run(&mut self, last: Option<Arc<Shared>>) -> Result<(), Failure> {
+        self.begin(last).await;
+        loop {
+            match self.run_connection().await {
+                Ok(()) => return Ok(()),
+                Err(error) => self.recover(error).await?,
+            }
         }
     }
 
     /// Ends when `$E` is on the wire and the connection may be closed.
-    async fn run(&mut self) -> Result<(), Error> {
-        self.shared
-            .reporter
-            .status(WmtStatus::Locating, SessionState::Connecting);
-        self.enter(Phase::Resolve);
-        self.session.configure_server();
-        loop {
-            self.offer_held();
-            self.report_events()?;
-            if let Some(last) = self.transmit() {
-                if self.close(last).await? {
-                    return Ok(());
-                }
-            } else {
-                self.turn().await?;
-            }
-            // What goes again stands before what is held.
-            self.report_events()?;
+    async fn run_connection(&mut self) -> Result<(), Error> {
+        while !self.step().await? {}
+        Ok(())
+    }
+
+    /// TRUE when the connection may be closed.
+    async fn step(&mut self) -> Result<bool, Error> {
+        self.offer_held();
+        self.report_events()?;
+        let mut over = false;
+        if let Some(last) = self.transmit() {
+            over = self.close(last).await?;
+        } else {
+            self.turn().await?;
         }
+        // What goes again stands before what is held.
+        self.report_events()?;
+        Ok(over)
     }
 
     /// Waits for whatever comes next and takes it in.
@@ -153,8 +244,8 @@ impl<T: Transport> Driver<T> {
         let due = self.due();
         let idle = self.outgoing.is_none() && self.asked.is_none() && self.held.is_none();
         let takes_content = idle && self.session.is_ready();
-        if takes_content && let Some(content) = self.repeats.next() {
-            self.held = Some(content);
+        if takes_content && let Some((content, again)) = self.ledger.next() {
+            self.held = Some(Held { content, again });
             return Ok(());
         }
         let body = self
@@ -168,19 +259,28 @@ impl<T: Transport> Driver<T> {
             response = response(&mut self.exchange) => return self.handle_outcome(response),
             asked = answer(&mut self.asked) => return self.handle_asked(asked),
             () = room(body) => {}
-            content = self.shared.queue.pop(), if takes_content => self.held = Some(content),
+            content = self.shared.queue.pop(), if takes_content => {
+                self.held = Some(Held { content, again: false });
+            }
             () = expiry(due) => return self.handle_expiry(),
+            () = expiry(self.recovery.probation()) => self.end_probation(),
+            () = sleep_until(self.acknowledgement_due), if self.ledger.awaits_acknowledgement() => {
+                self.take_acknowledgements();
+            }
         }
         Ok(())
     }
 
     fn offer_held(&mut self) {
-        let Some(content) = self.held.take() else {
+        let Some(Held { content, again }) = self.held.take() else {
             return;
         };
-        let kept = self.repeats.keeps().then(|| content.clone());
-        let is_data = matches!(content, Content::DataUnit(_));
-        let held = match content {
+        if self.entry.skips(&content) {
+            self.shared.dropped(1);
+            return;
+        }
+        let streaming = self.session.is_streaming();
+        let held = match content.clone() {
             Content::Header(header) => {
                 held(self.session.start_streaming(header)).map(Content::Header)
             }
@@ -189,18 +289,32 @@ impl<T: Transport> Driver<T> {
             }
             Content::EndOfStream(reason) => {
                 self.enter(Phase::End);
+                self.shared.ending();
                 held(self.session.end_of_stream(reason)).map(Content::EndOfStream)
             }
         };
-        if held.is_some() {
-            self.held = held;
-            return;
+        match held {
+            Some(content) => self.held = Some(Held { content, again }),
+            None => self.taken(content, again, streaming),
         }
-        if is_data {
-            self.enter(Phase::Push);
+    }
+
+    /// The session has taken content; `streaming` if it was by then.
+    fn taken(&mut self, content: Content, again: bool, streaming: bool) {
+        match &content {
+            Content::Header(header) => self.entry = Entry::of(header),
+            Content::DataUnit(_) => {
+                self.enter(Phase::Push);
+                self.shared.counters.replayed(u64::from(again));
+                self.shared.started();
+            }
+            Content::EndOfStream(_) => {}
         }
-        if let Some(kept) = kept {
-            self.repeats.keep(kept);
+        // What opens a PushStart is told with it.
+        let opens = matches!(content, Content::Header(_)) && !streaming;
+        if !opens {
+            let ends_at = self.session.counters().body_bytes;
+            self.ledger.keep(content, ends_at);
         }
     }
 
@@ -220,6 +334,7 @@ impl<T: Transport> Driver<T> {
                     // A PushStart is waited for only until it has a connection.
                     let waits = connects || matches!(request.body, Body::PushSetup(_));
                     self.response_due = waits.then(|| Instant::now() + self.settings.timeout);
+                    self.streams = matches!(request.body, Body::PushStart { .. });
                     self.exchange = Some(self.transport.start(*request));
                 }
                 Transmit::Body(chunk) => self.send_chunk(chunk, Instant::now()),
@@ -255,61 +370,6 @@ impl<T: Transport> Driver<T> {
         }
     }
 
-    /// Sends the last bytes; when they have arrived, or there are none, the connection may go.
-    ///
-    /// FALSE when it all has to go again: a challenge has crossed the end.
-    async fn close(&mut self, last: Bytes) -> Result<bool, Error> {
-        let body = self
-            .exchange
-            .as_ref()
-            .and_then(|exchange| exchange.body.clone());
-        let Some(body) = body.filter(|_| !last.is_empty()) else {
-            return Ok(true);
-        };
-        let size = last.len();
-        let (last, written) = notify_when_written(last);
-        let sent = async {
-            if body.send(last).await.is_err() {
-                pending::<()>().await;
-            }
-            written.await;
-        };
-        // When the connection is lost, the bytes are dropped unwritten: then the response tells, and is asked first.
-        tokio::select! {
-            biased;
-            response = response(&mut self.exchange) => return self.handle_crossing(response?, false),
-            () = sent => self.shared.counters.sent(size),
-        }
-        let outcome = tokio::select! {
-            biased;
-            response = response(&mut self.exchange) => Some(response),
-            () = farewell(&self.transport) => None,
-        };
-        match outcome {
-            None => Ok(true),
-            Some(Err(Error::Closed)) if has_arrived(&self.transport).await => Ok(true),
-            Some(Err(error)) => Err(error),
-            Some(Ok(response)) => self.handle_crossing(response, true),
-        }
-    }
-
-    /// A response that has crossed the end of the stream; `ended` if the last byte was on the wire before.
-    fn handle_crossing(&mut self, response: Response, ended: bool) -> Result<bool, Error> {
-        match response.status {
-            StatusCode::UNAUTHORIZED | StatusCode::PROXY_AUTHENTICATION_REQUIRED => {
-                self.handle_outcome(Ok(response))?;
-                Ok(false)
-            }
-            // Some receivers answer the end itself, and one of them with 422.
-            StatusCode::UNPROCESSABLE_ENTITY if ended => Ok(true),
-            // Where a server just closes, which it may, its proxy makes 502 of that.
-            StatusCode::BAD_GATEWAY if ended && self.session.is_using_proxy() => Ok(true),
-            status if status.is_success() && ended => Ok(true),
-            status if status.is_success() => Err(wmhttp::Error::EndedEarly.into()),
-            _ => Err(response.refusal().into()),
-        }
-    }
-
     /// What happened to the connection while nobody asked.
     fn take_progress(&mut self) {
         while let Ok(progress) = self.progress.try_recv() {
@@ -320,13 +380,15 @@ impl<T: Transport> Driver<T> {
     fn handle_progress(&mut self, progress: Progress) {
         match (progress, self.phase) {
             (Progress::Resolved, Phase::Resolve) => {
-                self.shared
-                    .reporter
-                    .status(WmtStatus::Connecting, SessionState::Connecting);
+                if !self.recovery.is_under_way() {
+                    let reporter = &self.shared.reporter;
+                    reporter.status(WmtStatus::Connecting, SessionState::Connecting);
+                }
                 self.enter(Phase::Connect);
             }
             (Progress::Connected, _) => {
                 self.shared.counters.connected();
+                self.begin_probation();
                 let waits = self.session.awaits_response();
                 self.response_due = waits.then(|| Instant::now() + self.settings.timeout);
                 if matches!(self.phase, Phase::Resolve | Phase::Connect) {
@@ -340,6 +402,7 @@ impl<T: Transport> Driver<T> {
     /// The response, or the loss of the connection.
     fn handle_outcome(&mut self, outcome: Result<Response, Error>) -> Result<(), Error> {
         self.response_due = None;
+        self.take_acknowledgements();
         // Drops the body with it, which ends the request if it still flows.
         self.exchange = None;
         let response = match outcome {
@@ -366,7 +429,7 @@ impl<T: Transport> Driver<T> {
                 }
                 provided?;
             }
-            Some(Asked::Computed(role, result)) => self.session.resume(role, result),
+            Some(Asked::Computed(role, result)) => self.session.computed(role, result),
             None => return Err(Error::Lost("asking for credentials has failed".to_owned())),
         }
         Ok(())
@@ -387,18 +450,24 @@ impl<T: Transport> Driver<T> {
             match event {
                 Event::ServerConfigured { server } => {
                     tracing::info!(%server, "Publishing point is set up");
+                    self.end_recovery();
                     self.shared.opened(server);
                     self.enter(Phase::Start);
                 }
-                Event::PushStartSent => {
-                    self.repeats.clear();
-                    self.shared.started();
+                Event::PushStartSent { begins_at, header } => {
+                    self.shared.counters.push_started();
+                    let ends_at = self.session.counters().body_bytes;
+                    let header = header.map(|header| (header, ends_at));
+                    self.ledger.push_start(begins_at, header);
+                    if self.entry.header.is_some() {
+                        self.shared.started();
+                    }
                 }
                 Event::PushStartRepeated => {
                     tracing::debug!("PushStart goes again");
                     self.outgoing = None;
-                    let packets = self.repeats.repeat(self.held.take())?;
-                    self.shared.counters.replayed(packets);
+                    let held = self.held.take().map(|held| (held.content, held.again));
+                    self.ledger.repeat(held)?;
                 }
                 Event::Authenticating => self.enter(Phase::Authenticate),
                 Event::CredentialsWanted(wanted) => self.ask(wanted),
@@ -423,15 +492,12 @@ impl<T: Transport> Driver<T> {
         }
         self.phase = phase;
         self.shared.reporter.phase(phase);
-        if phase == Phase::End {
-            self.shared.reporter.ending();
-        }
     }
 
     /// When the current wait is over.
     fn due(&mut self) -> Option<Instant> {
-        if let Some((_, since)) = &self.outgoing {
-            return Some(*since + self.settings.stall_timeout);
+        if let Some(since) = self.stuck_since() {
+            return Some(since + self.settings.stall_timeout);
         }
         if self.session.awaits_response() && self.response_due.is_none() {
             self.response_due = Some(Instant::now() + self.settings.timeout);
@@ -439,12 +505,49 @@ impl<T: Transport> Driver<T> {
         self.response_due
     }
 
+    /// Since when nothing goes on, though there is something to send.
+    fn stuck_since(&self) -> Option<Instant> {
+        let outgoing = self.outgoing.as_ref().map(|(_, since)| *since);
+        match (outgoing, self.unacknowledged_since) {
+            (Some(one), Some(other)) => Some(one.min(other)),
+            (one, other) => one.or(other),
+        }
+    }
+
     fn expired(&self) -> Error {
         match self.phase {
             Phase::Resolve | Phase::Connect => Error::ConnectTimeout(self.settings.timeout),
-            _ if self.outgoing.is_some() => Error::Stalled(self.settings.stall_timeout),
+            _ if self.stuck_since().is_some() => Error::Stalled(self.settings.stall_timeout),
             _ if !self.session.awaits_response() => Error::ConnectTimeout(self.settings.timeout),
             _ => Error::ResponseTimeout(self.settings.timeout),
+        }
+    }
+
+    /// Bytes of the current PushStart's body so far.
+    fn body_bytes(&self) -> u64 {
+        let all = self.session.counters().body_bytes;
+        all.saturating_sub(self.ledger.begins_at())
+    }
+
+    /// What has arrived, as far as the system tells.
+    fn take_acknowledgements(&mut self) {
+        self.acknowledgement_due = Instant::now() + ACKNOWLEDGEMENT_INTERVAL;
+        if self.exchange.is_none() || !self.streams {
+            return;
+        }
+        let acknowledged = self.transport.acknowledged();
+        let progress = self.ledger.acknowledge(acknowledged);
+        let round_trip_time = self.transport.round_trip_time().unwrap_or_default();
+        let counters = &self.shared.counters;
+        counters.acknowledged(acknowledged.unwrap_or_default(), round_trip_time);
+        if progress || !self.ledger.awaits_acknowledgement() {
+            self.unacknowledged_since = None;
+        }
+        if self.ledger.awaits_acknowledgement() {
+            self.unacknowledged_since.get_or_insert_with(Instant::now);
+        }
+        if progress {
+            self.recovery.prove();
         }
     }
 }
@@ -468,23 +571,6 @@ async fn answer(asked: &mut Option<JoinHandle<Asked>>) -> Option<Asked> {
         Some(asked) => asked.await.ok(),
         None => pending().await,
     }
-}
-
-/// Whether the peer had everything when it closed, as far as can be known: where it left something unread, a reset
-/// follows.
-async fn has_arrived(transport: &impl Transport) -> bool {
-    sleep(FAREWELL).await;
-    // The client's own end of the stream counts as one byte.
-    let lost = transport.unacknowledged().is_some_and(|bytes| bytes > 1);
-    !lost && !transport.was_reset()
-}
-
-/// Until the peer has acknowledged everything, as far as can be known, and has had its time to refuse it.
-async fn farewell(transport: &impl Transport) {
-    while transport.unacknowledged().is_some_and(|bytes| bytes > 0) {
-        sleep(ACKNOWLEDGEMENT_INTERVAL).await;
-    }
-    sleep(FAREWELL).await;
 }
 
 /// Until the body takes another chunk, or will never.

@@ -1,0 +1,240 @@
+// SPDX-License-Identifier: MPL-2.0
+
+//! Another connection after the loss of one.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::StatusCode;
+use tokio::time::{Instant, sleep};
+
+use super::{Driver, Entry};
+use crate::push::backoff::Backoff;
+use crate::push::entropy::SystemEntropy;
+use crate::push::shared::Shared;
+use crate::push::transport::Transport;
+use crate::push::{Error, Failure, Phase, SessionState, WmtStatus};
+use crate::wmhttp::{self, Entropy};
+
+/// How long a server may take to refuse a session that is taken up again: it says nothing when it does not.
+const PROBATION: Duration = Duration::from_millis(250);
+
+/// Where the connection stands between its losses.
+#[derive(Default)]
+pub(super) struct Recovery {
+    /// When the connection was lost; not since: it stands, or has never stood.
+    lost: Option<Instant>,
+    backoff: Backoff,
+    /// The last session is tried again, and the server has not had its time to refuse.
+    resuming: Resuming,
+    /// The server does not know the session any more.
+    forgotten: bool,
+}
+
+/// How far the resumption of a session has come.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Resuming {
+    #[default]
+    No,
+    /// There is no connection yet.
+    Connecting,
+    /// The server may refuse until then before anybody hears of the connection.
+    Probation(Instant),
+    /// It is told that the session goes on; a refusal until then still means that it is forgotten.
+    Told(Instant),
+}
+
+impl Recovery {
+    /// Whether a lost connection is being made again.
+    pub(super) fn is_under_way(&self) -> bool {
+        self.lost.is_some()
+    }
+
+    /// When the server has had its time to refuse the session.
+    pub(super) fn probation(&self) -> Option<Instant> {
+        match self.resuming {
+            Resuming::Probation(until) => Some(until),
+            _ => None,
+        }
+    }
+
+    /// Something has arrived on a connection that stands: the next loss is a new one.
+    pub(super) fn prove(&mut self) {
+        if self.lost.is_none() {
+            self.backoff = Backoff::default();
+        }
+    }
+
+    /// Whether a refusal that comes now can be that of a session that was tried again.
+    fn may_be_forgotten(&self) -> bool {
+        match self.resuming {
+            Resuming::No | Resuming::Connecting => false,
+            Resuming::Probation(_) => true,
+            Resuming::Told(until) => Instant::now() < until,
+        }
+    }
+}
+
+impl<T: Transport> Driver<T> {
+    /// Begins with the session of the `last` connection, or with a new one.
+    pub(super) async fn begin(&mut self, last: Option<Arc<Shared>>) {
+        self.shared
+            .reporter
+            .status(WmtStatus::Locating, SessionState::Connecting);
+        self.enter(Phase::Resolve);
+        let kept = match last {
+            Some(last) => last.take_session().await,
+            None => None,
+        };
+        if let Some((session, header)) = kept.and_then(|kept| kept.take(&self.settings.session)) {
+            tracing::info!("Taking the session up again");
+            self.session = session;
+            self.ledger.take_up(header.clone());
+            if self.session.resume(header) {
+                self.recovery.resuming = Resuming::Connecting;
+                return;
+            }
+        }
+        self.shared.counters.reset();
+        self.session.configure_server();
+    }
+
+    /// After an error: does what has to be done before the connection can be made again, and waits until it is time.
+    ///
+    /// # Errors
+    ///
+    /// The failure that ends the push.
+    pub(super) async fn recover(&mut self, error: Error) -> Result<(), Failure> {
+        let refused = self.recovery.may_be_forgotten() && is_answer(&error);
+        let failure = self.failure(error);
+        self.leave_connection();
+        if refused {
+            tracing::info!("The server does not take the session up again: {failure}");
+            self.recovery.forgotten = true;
+            self.reconnect();
+            return Ok(());
+        }
+        let delay = self.next_delay(&failure)?;
+        sleep(delay).await;
+        // A server may drop whoever sends nothing: there is time until there is something.
+        if !self.ledger.waits() {
+            self.shared.queue.filled().await;
+        }
+        self.reconnect();
+        Ok(())
+    }
+
+    /// How long to wait before the next attempt, which is told of when it is the first.
+    fn next_delay(&mut self, failure: &Failure) -> Result<Duration, Failure> {
+        let allowed = self.shared.was_opened() || self.settings.retry_first_connect;
+        let patience = self.settings.reconnect_timeout;
+        if !allowed || patience.is_zero() || !failure.may_heal() {
+            return Err(failure.clone());
+        }
+        let now = Instant::now();
+        let first = self.recovery.lost.is_none();
+        let lost = *self.recovery.lost.get_or_insert(now);
+        let mut random = [0];
+        SystemEntropy.random(&mut random);
+        let wait = self.recovery.backoff.next(random[0]);
+        let delay = wait.max(failure.retry_after().unwrap_or_default());
+        if now.saturating_duration_since(lost).saturating_add(delay) > patience {
+            return Err(failure.clone());
+        }
+        let attempt = self.recovery.backoff.attempts();
+        if first {
+            self.shared.lost(failure.clone(), attempt, delay);
+        } else {
+            tracing::info!(attempt, ?delay, "Still no connection: {failure}");
+        }
+        Ok(delay)
+    }
+
+    /// What was under way goes back to what is to be sent.
+    fn leave_connection(&mut self) {
+        self.take_acknowledgements();
+        self.take_progress();
+        self.exchange = None;
+        self.asked = None;
+        self.outgoing = None;
+        self.response_due = None;
+        self.unacknowledged_since = None;
+        self.recovery.resuming = Resuming::No;
+        let held = self.held.take();
+        self.ledger
+            .lose_connection(held.map(|held| (held.content, held.again)));
+    }
+
+    /// Begins another connection: with the session as it is, where the server may still know it, or with a new one.
+    fn reconnect(&mut self) {
+        self.enter(Phase::Resolve);
+        let age = self.recovery.lost.map(|lost| lost.elapsed());
+        let kept = age.is_some_and(|age| age < self.session.idle_timeout());
+        let header = self.ledger.header().cloned();
+        if kept && !self.recovery.forgotten && self.session.resume(header.clone()) {
+            self.recovery.resuming = Resuming::Connecting;
+            return;
+        }
+        self.recovery.forgotten = true;
+        let begun = self.entry.header.is_some() && !self.ledger.begins_with_header();
+        let header = header.filter(|_| begun);
+        if let Some(header) = &header {
+            self.entry = Entry::of(header);
+            self.entry.awaits_key_frame = self.ledger.has_gap();
+        }
+        self.session.restart(header);
+    }
+
+    /// There is a connection: from now on the server can refuse the session.
+    pub(super) fn begin_probation(&mut self) {
+        if self.recovery.resuming == Resuming::Connecting && self.session.is_streaming() {
+            self.recovery.resuming = Resuming::Probation(Instant::now() + PROBATION);
+        }
+    }
+
+    /// The server has not refused the session.
+    pub(super) fn end_probation(&mut self) {
+        let until = Instant::now() + self.settings.timeout;
+        self.end_recovery();
+        self.recovery.resuming = Resuming::Told(until);
+        let server = self.shared.counters.stats().server;
+        self.shared.opened(server);
+        self.enter(Phase::Push);
+    }
+
+    /// The session goes on, or another one.
+    pub(super) fn end_recovery(&mut self) {
+        self.recovery.resuming = Resuming::No;
+        self.recovery.forgotten = false;
+        if self.recovery.lost.take().is_some() {
+            let attempts = self.recovery.backoff.attempts();
+            let resumed = self.session.has_resumed();
+            self.shared.recovered(attempts, resumed);
+        }
+    }
+
+    /// The error in the phase that it belongs to: where there is a proxy, it is the proxy that is connected to.
+    pub(super) fn failure(&self, error: Error) -> Failure {
+        let proxied = self.settings.session.access.proxy.is_some();
+        let phase = match (&error, self.phase) {
+            (Error::Tls(_), _) => Phase::Tls,
+            (Error::Protocol(wmhttp::Error::Refused { status, .. }), _)
+            | (Error::Protocol(wmhttp::Error::Denied { status, .. }), _)
+                if *status == StatusCode::PROXY_AUTHENTICATION_REQUIRED =>
+            {
+                Phase::Proxy
+            }
+            (_, Phase::Resolve | Phase::Connect) if proxied => Phase::Proxy,
+            (_, phase) => phase,
+        };
+        Failure { phase, error }
+    }
+}
+
+/// Whether the peer, and nothing on the way, has made an end.
+fn is_answer(error: &Error) -> bool {
+    matches!(
+        error,
+        Error::Protocol(_) | Error::BadResponse(_) | Error::Closed | Error::Reset
+    )
+}

@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: MPL-2.0
+
+//! Whether a publishing point can be pushed to, without pushing.
+
+use std::sync::Arc;
+use std::sync::mpsc::{RecvTimeoutError, sync_channel};
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tracing::instrument::WithSubscriber;
+
+use super::driver;
+use super::http::HttpTransport;
+use super::shared::Shared;
+use super::stats::Counters;
+use super::{Error, Failure, Phase, Settings, StatusCallback, runtime};
+
+/// What a server says to a PushSetup.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Probe {
+    /// Its Server field.
+    pub server: String,
+    /// The authentication scheme that let the request in, as it is written in HTTP; empty: none was needed.
+    pub authentication: &'static str,
+    /// Round-trip time of the connection, where the system tells.
+    pub round_trip_time: Duration,
+}
+
+/// Resolves, connects, authenticates, sends PushSetup, and leaves.
+///
+/// Blocks for at most twice [`Settings::timeout`]. The callback is asked for credentials, and told which phase has begun.
+///
+/// # Errors
+///
+/// The failure that a push would end with, or [`Error::ResponseTimeout`] when it takes too long.
+pub fn probe(settings: Settings, callback: impl StatusCallback) -> Result<Probe, Failure> {
+    let no_system = |error: std::io::Error| Failure {
+        phase: Phase::Resolve,
+        error: Error::Lost(error.to_string()),
+    };
+    let runtime = runtime::handle().map_err(no_system)?;
+    let timeout = settings.timeout.saturating_mul(2);
+    let counters = Arc::<Counters>::default();
+    let shared = Arc::new(Shared::new(settings.limits, counters, callback));
+    let (progress_sender, progress) = mpsc::unbounded_channel();
+    let transport = HttpTransport::new(&settings, progress_sender);
+    let transport = transport.map_err(|error| no_system(std::io::Error::other(error)))?;
+    let (sender, receiver) = sync_channel(1);
+    let probing = driver::probe(settings, shared.clone(), transport, progress);
+    let probing = async move {
+        // Nobody waits any more where this fails.
+        let _ = sender.send(probing.await);
+    };
+    let task = runtime.spawn(probing.with_current_subscriber());
+    match receiver.recv_timeout(timeout) {
+        Ok(outcome) => outcome,
+        Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {
+            task.abort();
+            Err(Failure {
+                phase: Phase::Setup,
+                error: Error::ResponseTimeout(timeout),
+            })
+        }
+    }
+}

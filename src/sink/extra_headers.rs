@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: MPL-2.0
+
+//! The property `extra-headers`, as `souphttpsrc` has it.
+
+use http::{HeaderMap, HeaderName, HeaderValue};
+
+use super::location::SettingsError;
+use crate::wmhttp::is_extra_header;
+
+/// The fields of `structure` as header fields: its names are theirs. A list or an array makes a field for each of its
+/// values.
+///
+/// # Errors
+///
+/// [`SettingsError::ExtraHeader`] with the name of a field that cannot be one, or that is not the user's to set.
+pub(super) fn extra_headers(structure: &gst::StructureRef) -> Result<HeaderMap, SettingsError> {
+    let mut headers = HeaderMap::new();
+    for (field, value) in structure.iter() {
+        let unusable = || SettingsError::ExtraHeader(field.to_string());
+        let name = HeaderName::from_bytes(field.as_bytes()).map_err(|_| unusable())?;
+        if !is_extra_header(&name) {
+            return Err(unusable());
+        }
+        for text in texts(value).ok_or_else(unusable)? {
+            let value = HeaderValue::from_str(&text).map_err(|_| unusable())?;
+            headers.append(name.clone(), value);
+        }
+    }
+    Ok(headers)
+}
+
+/// A value, or the values in it, as text.
+fn texts(value: &glib::Value) -> Option<Vec<String>> {
+    if let Ok(values) = value.get::<gst::ArrayRef<'_>>() {
+        return values.iter().map(|value| text(value)).collect();
+    }
+    if let Ok(values) = value.get::<gst::ListRef<'_>>() {
+        return values.iter().map(|value| text(value)).collect();
+    }
+    Some(vec![text(value)?])
+}
+
+fn text(value: &glib::Value) -> Option<String> {
+    value
+        .transform::<String>()
+        .ok()?
+        .get::<Option<String>>()
+        .ok()?
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fields_are_header_fields() {
+        gst::init().unwrap();
+        let structure = gst::Structure::builder("extra-headers")
+            .field("X-Site", "studio 1")
+            .field("X-Number", 7u32)
+            .field("X-Many", gst::Array::new(["a", "b"]))
+            .build();
+        let headers = extra_headers(&structure).unwrap();
+        assert_eq!(headers["x-site"], "studio 1");
+        assert_eq!(headers["x-number"], "7");
+        assert_eq!(headers.get_all("x-many").iter().count(), 2);
+    }
+
+    #[test]
+    fn what_the_protocol_needs_cannot_be_set() {
+        gst::init().unwrap();
+        for (name, value) in [
+            ("Cookie", "push-id=1"),
+            ("authorization", "Basic x"),
+            ("Content-Length", "1"),
+            ("X-Lines", "a\r\nX-Other: b"),
+        ] {
+            let structure = gst::Structure::builder("extra-headers").field(name, value);
+            let error = extra_headers(&structure.build()).unwrap_err();
+            assert_eq!(error, SettingsError::ExtraHeader(name.to_owned()));
+        }
+    }
+}
