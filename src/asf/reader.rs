@@ -38,6 +38,8 @@ pub struct Reader {
     state: State,
     expect: Expect,
     current: Option<FileHeader>,
+    /// The current header came from caps, and not in the stream as well
+    beside: bool,
     pending: Option<Pending>,
 }
 
@@ -56,6 +58,8 @@ struct Pending {
     header: FileHeader,
     /// From caps, which outlive a flush
     from_caps: bool,
+    /// As [`Reader::beside`]
+    beside: bool,
 }
 
 /// What the next bytes belong to
@@ -202,6 +206,12 @@ impl Reader {
         self.current.as_ref()
     }
 
+    /// Whether the last header that was an item came beside the stream and, so far, not in it: then the stream may have
+    /// been joined in its middle.
+    pub fn is_joined(&self) -> bool {
+        self.beside
+    }
+
     /// The header that the next packets belong to.
     fn active(&self) -> Option<&FileHeader> {
         self.pending
@@ -248,14 +258,26 @@ impl Reader {
     fn adopt(&mut self, header: FileHeader, from_caps: bool) {
         self.expect = Expect::packets_of(&header);
         if self.active() == Some(&header) {
+            let beside = match &mut self.pending {
+                Some(pending) => &mut pending.beside,
+                None => &mut self.beside,
+            };
+            *beside &= from_caps;
             return;
         }
         self.drop_pending();
         if self.current.is_none() {
+            self.beside = from_caps;
             self.current = Some(header.clone());
             self.output.push_back(Item::Header(header));
         } else if self.current.as_ref() != Some(&header) {
-            self.pending = Some(Pending { header, from_caps });
+            self.pending = Some(Pending {
+                header,
+                from_caps,
+                beside: from_caps,
+            });
+        } else {
+            self.beside &= from_caps;
         }
     }
 
@@ -376,7 +398,8 @@ impl Reader {
     }
 
     fn yield_packet(&mut self, bytes: Bytes) {
-        if let Some(Pending { header, .. }) = self.pending.take() {
+        if let Some(Pending { header, beside, .. }) = self.pending.take() {
+            self.beside = beside;
             self.current = Some(header.clone());
             self.output.push_back(Item::Header(header));
         }

@@ -6,6 +6,7 @@ use glib::prelude::*;
 
 use crate::auth::{Scheme, Schemes};
 
+mod bitrates;
 mod bus;
 mod clock_wait;
 mod imp;

@@ -32,6 +32,8 @@ pub(super) struct Settings {
     pub(super) eos_timeout: u32,
     pub(super) remove_padding: bool,
     pub(super) live_header: bool,
+    /// Of all streams together, in bit/s. 0: not given.
+    pub(super) bitrate: u32,
     pub(super) user: Account,
     pub(super) auth_methods: AuthMethods,
     pub(super) allow_cleartext_auth: bool,
@@ -56,6 +58,7 @@ impl Default for Settings {
             eos_timeout: DEFAULT_EOS_TIMEOUT,
             remove_padding: true,
             live_header: true,
+            bitrate: 0,
             user: Account::default(),
             auth_methods: AuthMethods::all(),
             allow_cleartext_auth: false,

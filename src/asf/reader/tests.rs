@@ -411,3 +411,34 @@ fn a_header_may_come_before_the_last_announced_packet() {
     push(&mut reader, &[next.as_bytes(), &packet(2)]);
     assert_eq!(items(&mut reader), [Item::Header(next), unit(2)]);
 }
+
+#[test]
+fn a_stream_is_joined_when_its_header_came_beside_it_alone() {
+    let next = header(P, 50, &[stream_properties()]);
+    let mut reader = Reader::new();
+    reader.stream_header(live().as_bytes().clone()).unwrap();
+    push(&mut reader, &[&packet(1)]);
+    assert_eq!(items(&mut reader), [Item::Header(live()), unit(1)]);
+    assert!(reader.is_joined());
+    push(&mut reader, &[live().as_bytes()]);
+    assert_eq!(items(&mut reader), []);
+    assert!(!reader.is_joined());
+    // Another header, of which the first packets of the last one know nothing.
+    reader.stream_header(next.as_bytes().clone()).unwrap();
+    assert_eq!(items(&mut reader), []);
+    assert!(!reader.is_joined());
+    push(&mut reader, &[&packet(2)]);
+    assert_eq!(items(&mut reader), [Item::Header(next.clone()), unit(2)]);
+    assert!(reader.is_joined());
+}
+
+#[test]
+fn a_stream_whose_header_comes_twice_is_not_joined() {
+    let next = header(P, 50, &[stream_properties()]);
+    let mut reader = started(&live());
+    assert!(!reader.is_joined());
+    reader.stream_header(next.as_bytes().clone()).unwrap();
+    push(&mut reader, &[next.as_bytes(), &packet(2)]);
+    assert_eq!(items(&mut reader), [Item::Header(next), unit(2)]);
+    assert!(!reader.is_joined());
+}
