@@ -11,6 +11,9 @@ use super::file_header::{DATA_HEAD, FileHeader, file_header_size};
 use super::guid::Guid;
 use super::item::{Item, SkipReason, Skipped};
 use super::object::ObjectHead;
+use chunks::{Chunk, Framing};
+
+mod chunks;
 
 /// Finds ASF file headers and data packets in bytes that come in any split.
 ///
@@ -27,6 +30,8 @@ use super::object::ObjectHead;
 ///     └─ first bytes are no header: error                    └─ no object: Discard, until restart
 /// ```
 ///
+/// A stream may also come in the chunks of a pulled one, with `$H` first: then a boundary is one between two chunks.
+///
 /// A header is recognised at packet boundaries only, where no legal packet can be taken for one. The first one is
 /// an item at once; a later one becomes an item just before its first packet, and is dropped when none follows. A
 /// header equal to the last one is no item.
@@ -37,6 +42,9 @@ pub struct Reader {
     output: VecDeque<Item>,
     state: State,
     expect: Expect,
+    framing: Framing,
+    /// A file header that is put together from several chunks
+    pieces: ByteQueue,
     current: Option<FileHeader>,
     /// The current header came from caps, and not in the stream as well
     beside: bool,
@@ -72,6 +80,8 @@ enum State {
     Header(usize),
     /// A data packet of this size
     Packet(usize),
+    /// A chunk with a piece of a file header, or with a data packet
+    Chunk(Chunk),
     /// Something that is counted down
     Skip {
         reason: SkipReason,
@@ -167,6 +177,7 @@ impl Reader {
                 },
                 Err(error) => {
                     self.queue.clear();
+                    self.pieces.clear();
                     self.input.clear();
                     self.state = State::Failed(error.clone());
                     return Err(error);
@@ -185,9 +196,8 @@ impl Reader {
             return Err(error.clone());
         }
         if self.current.is_none() {
-            return Err(Error::Incomplete {
-                bytes: self.queue.len(),
-            });
+            let bytes = self.queue.len().saturating_add(self.pieces.len());
+            return Err(Error::Incomplete { bytes });
         }
         self.drop_tail();
         self.drop_pending();
@@ -243,6 +253,7 @@ impl Reader {
                 } else {
                     Expect::Start
                 };
+                self.framing = Framing::Unknown;
             }
             Input::Rewind(_) => {
                 self.drop_tail();
@@ -298,6 +309,14 @@ impl Reader {
                 self.state = State::Boundary;
                 self.yield_packet(bytes);
             }
+            State::Chunk(chunk) => {
+                let chunk = *chunk;
+                let Some(bytes) = self.queue.take(chunk.size()) else {
+                    return Ok(Step::NeedMore);
+                };
+                self.state = State::Boundary;
+                self.take_chunk(chunk, bytes)?;
+            }
             State::Skip { reason, seen, left } => {
                 let skipped = self.queue.skip(*left);
                 *seen = seen.saturating_add(skipped);
@@ -327,6 +346,10 @@ impl Reader {
         let head = self.queue.peek(&mut head);
         if head.is_empty() {
             return Ok(Step::NeedMore);
+        }
+        let is_new = matches!(self.expect, Expect::Start);
+        if let Some(step) = self.step_framing(head, is_new)? {
+            return Ok(step);
         }
         let guid = head.get(..16).unwrap_or(head);
         let header_mismatch = Guid::HEADER.mismatch(guid);
@@ -412,6 +435,7 @@ impl Reader {
 
     /// What was begun does not go on.
     fn drop_tail(&mut self) {
+        self.drop_pieces();
         let rest = self.queue.clear();
         let (bytes, reason) = match std::mem::take(&mut self.state) {
             State::Boundary => match self.expect {
@@ -423,6 +447,7 @@ impl Reader {
             },
             State::Header(_) => (rest, SkipReason::PartialHeader),
             State::Packet(_) => (rest, SkipReason::PartialPacket),
+            State::Chunk(chunk) => (rest, chunk.partial()),
             State::Skip { reason, seen, .. } => (seen.saturating_add(rest), reason),
             // Reported when it was found
             State::Discard {

@@ -3,33 +3,33 @@
 use super::*;
 use crate::asf::testing::{header, object, stream_properties};
 
-const P: u32 = 100;
+pub(super) const P: u32 = 100;
 
-fn live() -> FileHeader {
+pub(super) fn live() -> FileHeader {
     header(P, 50, &[])
 }
 
-fn packet(seed: u8) -> Vec<u8> {
+pub(super) fn packet(seed: u8) -> Vec<u8> {
     let mut bytes = vec![0x00, 0x5D, seed, 0, 0, 0, 0, 0, 0x81, seed, 0, 0, 0, 0, 0];
     bytes.resize(P as usize, seed);
     bytes
 }
 
-fn unit(seed: u8) -> Item {
+pub(super) fn unit(seed: u8) -> Item {
     Item::DataUnit(DataPacket::parse(packet(seed).into()))
 }
 
-fn skipped(bytes: u64, reason: SkipReason) -> Item {
+pub(super) fn skipped(bytes: u64, reason: SkipReason) -> Item {
     Item::Skipped(Skipped { bytes, reason })
 }
 
-fn push(reader: &mut Reader, parts: &[&[u8]]) {
+pub(super) fn push(reader: &mut Reader, parts: &[&[u8]]) {
     parts
         .iter()
         .for_each(|part| reader.push(Bytes::copy_from_slice(part)));
 }
 
-fn items(reader: &mut Reader) -> Vec<Item> {
+pub(super) fn items(reader: &mut Reader) -> Vec<Item> {
     std::iter::from_fn(|| reader.next_item().unwrap()).collect()
 }
 
