@@ -11,7 +11,8 @@ use gstwmspush::wmhttp::server::Received;
 
 use crate::rig::{LONG, Pipeline, Point, fixture_bytes, init};
 
-const VALID: [&str; 9] = [
+const VALID: [&str; 10] = [
+    "audio_chunks_avmux_p3200.bin",
     "audio_ffmpeg_p3200.asf",
     "audio_many_tags_ffmpeg_p3200.asf",
     "av_asfmux_p1500_streamable.asf",

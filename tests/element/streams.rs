@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! What GStreamer does to a stream beside sending its bytes: tags, gaps, seeks, switches, and branches that join late.
+//! What elements in front do to a stream: they wrap and parse it, send tags and gaps, seek and switch, and let branches
+//! join late.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -37,6 +38,21 @@ fn tag(rate: u32, codec: &str) -> gst::Event {
         _ => to.add::<gst::tags::Title>(&codec, append),
     }
     gst::event::Tag::new(tags)
+}
+
+/// All buffers that go into the pad `sink` of this element.
+fn buffers_into(element: &gst::Element) -> Arc<Mutex<Vec<Bytes>>> {
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let record = Arc::clone(&seen);
+    let pad = element.static_pad("sink").unwrap();
+    pad.add_probe(gst::PadProbeType::BUFFER, move |_, info| {
+        if let Some(buffer) = info.buffer() {
+            let map = buffer.map_readable().unwrap();
+            record.lock().unwrap().push(Bytes::copy_from_slice(&map));
+        }
+        gst::PadProbeReturn::Ok
+    });
+    seen
 }
 
 fn header(push: &Push) -> FileHeader {
@@ -105,6 +121,32 @@ fn what_asfparse_makes_of_a_file_arrives() {
             "{name}: {messages:#?}"
         );
         assert_eq!(point.ended().received, expected(name), "{name}");
+    }
+}
+
+/// avmux_asf_stream wraps header and packets in the chunks of a pulled stream; no caps event comes with them.
+#[test]
+fn what_avmux_asf_stream_makes_arrives_unwrapped() {
+    let video = "videotestsrc num-buffers=30 ! avenc_msmpeg4 ! identity single-segment=true ! m.";
+    let audio = "audiotestsrc num-buffers=100 ! avenc_wmav2 ! m. avmux_asf_stream name=m";
+    for (producer, streams) in [(audio.to_owned(), 1), (format!("{video} {audio}"), 2)] {
+        let point = Point::new();
+        let location = point.location();
+        let pipeline = Pipeline::new(&format!(
+            "{producer} ! wmspushsink name=sink sync=false location={location}"
+        ));
+        let seen = buffers_into(&pipeline.sink);
+        pipeline.run();
+        let push = point.ended();
+        assert_eq!(header(&push).stream_count(), streams);
+        let seen = seen.lock().unwrap();
+        // The first chunk has the header, the last one is `$E`. 12 bytes stand in front of each packet.
+        let packets: Vec<_> = seen[1..seen.len() - 1]
+            .iter()
+            .map(|chunk| unpadded(&DataPacket::parse(chunk.slice(12..))))
+            .collect();
+        assert!(packets.len() > 3, "{}", packets.len());
+        assert_eq!(push.data().cloned().collect::<Vec<_>>(), packets);
     }
 }
 
@@ -264,16 +306,7 @@ fn a_branch_that_joins_late_begins_at_a_key_frame() {
         point.location()
     ));
     let queue = pipeline.pipeline.by_name("q").unwrap();
-    let seen = Arc::new(Mutex::new(Vec::<Bytes>::new()));
-    let record = Arc::clone(&seen);
-    let pad = queue.static_pad("sink").unwrap();
-    pad.add_probe(gst::PadProbeType::BUFFER, move |_, info| {
-        if let Some(buffer) = info.buffer() {
-            let map = buffer.map_readable().unwrap();
-            record.lock().unwrap().push(Bytes::copy_from_slice(&map));
-        }
-        gst::PadProbeReturn::Ok
-    });
+    let seen = buffers_into(&queue);
     pipeline.play();
     std::thread::sleep(Duration::from_millis(700));
     let tee = pipeline.pipeline.by_name("t").unwrap();
