@@ -145,6 +145,14 @@ fn avmux_writes_its_header_again_at_the_end() {
 }
 
 #[test]
+fn avmux_asf_stream_has_chunks_with_a_header_and_packets_in_them() {
+    assert_eq!(
+        summary("audio_chunks_avmux_p3200.bin"),
+        "H494/3200, 3, 12 chunk $E"
+    );
+}
+
+#[test]
 fn a_second_file_in_the_same_stream_is_a_new_header() {
     assert_eq!(
         summary("concat_asfmux_p1000_ffmpeg_p3200.bin"),

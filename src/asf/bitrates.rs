@@ -10,6 +10,7 @@ use super::guid::Guid;
 use super::header_tree::HeaderTree;
 use super::object::{ObjectHead, put, u16_at, u32_at};
 use super::stream_properties::{StreamProperties, stream_number};
+use super::{MAX_HEADER_IN_C, MAX_HEADER_IN_H};
 
 /// Bit rates in bit/s, from whoever knows what a file header does not tell; 0 stands for "not known"
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -39,7 +40,8 @@ impl FileHeader {
     ///   the total in `bitrates`, else the sum of all streams that stand in the Header Object itself (ASF 3.2). It
     ///   stays 0 when one of them is not known: a sum that is too small has servers and players set aside too little.
     /// * A Stream Bitrate Properties Object is added when the rates of all those streams are known. With some of them
-    ///   left out, a server would take these for streams of 0 bit/s.
+    ///   left out, a server would take these for streams of 0 bit/s. Nor is it added where it alone would make the
+    ///   header too large to be sent.
     pub fn to_live_with(&self, bitrates: &Bitrates) -> FileHeader {
         let mut tree = self.live_tree();
         bitrates.fill_in(&mut tree);
@@ -147,10 +149,13 @@ fn stream_bitrate_properties(streams: &[StreamProperties], rates: &Rates) -> Opt
     Some(object)
 }
 
-/// Whether the header is still one with this object in it.
+/// Whether there is room for this object: the header is still one with it, and is not too large for its packet by this
+/// object alone. One that is too large already has to shed others anyway.
 fn fits(tree: &HeaderTree, object: &[u8]) -> bool {
-    let len = tree.len().saturating_add(object.len());
-    len.saturating_sub(DATA_HEAD) as u64 <= MAX_HEADER_OBJECT
+    let without = tree.len();
+    let with = without.saturating_add(object.len());
+    let may_be_sent = with <= MAX_HEADER_IN_C || without > MAX_HEADER_IN_H;
+    may_be_sent && with.saturating_sub(DATA_HEAD) as u64 <= MAX_HEADER_OBJECT
 }
 
 #[cfg(test)]
@@ -329,14 +334,23 @@ mod tests {
     }
 
     #[test]
-    fn a_header_of_the_largest_size_gets_no_larger() {
-        let room = MAX_HEADER_OBJECT as usize - 30 - 104 - audio(1, 6000).len() - 24;
-        for (spare, grows) in [(31, false), (32, true)] {
-            let padding = object(Guid::PADDING, &vec![0; room - spare]);
-            let large = header(0, &[audio(1, 6000), padding]);
+    fn a_header_gets_no_larger_than_it_may_be() {
+        let largest = MAX_HEADER_OBJECT as usize + DATA_HEAD;
+        for (size, grows) in [
+            (MAX_HEADER_IN_C - 32, true),
+            (MAX_HEADER_IN_C - 31, false),
+            (MAX_HEADER_IN_H, false),
+            (MAX_HEADER_IN_H + 1, true),
+            (largest - 32, true),
+            (largest - 31, false),
+        ] {
+            let small = header(0, &[audio(1, 6000), object(Guid::PADDING, &[])]);
+            let padding = vec![0; size - small.as_bytes().len()];
+            let large = header(0, &[audio(1, 6000), object(Guid::PADDING, &padding)]);
             let live = large.to_live_with(&Bitrates::default());
-            let grown = live.as_bytes().len() > large.as_bytes().len();
-            assert_eq!((live.maximum_bitrate(), grown), (48_000, grows), "{spare}");
+            let grown = live.as_bytes().len() - size;
+            assert_eq!(live.maximum_bitrate(), 48_000);
+            assert_eq!(grown, if grows { 32 } else { 0 }, "{size}");
         }
     }
 }

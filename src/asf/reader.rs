@@ -11,6 +11,9 @@ use super::file_header::{DATA_HEAD, FileHeader, file_header_size};
 use super::guid::Guid;
 use super::item::{Item, SkipReason, Skipped};
 use super::object::ObjectHead;
+use chunks::{Chunk, Framing};
+
+mod chunks;
 
 /// Finds ASF file headers and data packets in bytes that come in any split.
 ///
@@ -27,6 +30,8 @@ use super::object::ObjectHead;
 ///     └─ first bytes are no header: error                    └─ no object: Discard, until restart
 /// ```
 ///
+/// A stream may also come in the chunks of a pulled one, with `$H` first: then a boundary is one between two chunks.
+///
 /// A header is recognised at packet boundaries only, where no legal packet can be taken for one. The first one is
 /// an item at once; a later one becomes an item just before its first packet, and is dropped when none follows. A
 /// header equal to the last one is no item.
@@ -37,7 +42,12 @@ pub struct Reader {
     output: VecDeque<Item>,
     state: State,
     expect: Expect,
+    framing: Framing,
+    /// A file header that is put together from several chunks
+    pieces: ByteQueue,
     current: Option<FileHeader>,
+    /// The current header came from caps, and not in the stream as well
+    beside: bool,
     pending: Option<Pending>,
 }
 
@@ -56,6 +66,8 @@ struct Pending {
     header: FileHeader,
     /// From caps, which outlive a flush
     from_caps: bool,
+    /// As [`Reader::beside`]
+    beside: bool,
 }
 
 /// What the next bytes belong to
@@ -68,6 +80,8 @@ enum State {
     Header(usize),
     /// A data packet of this size
     Packet(usize),
+    /// A chunk with a piece of a file header, or with a data packet
+    Chunk(Chunk),
     /// Something that is counted down
     Skip {
         reason: SkipReason,
@@ -163,6 +177,7 @@ impl Reader {
                 },
                 Err(error) => {
                     self.queue.clear();
+                    self.pieces.clear();
                     self.input.clear();
                     self.state = State::Failed(error.clone());
                     return Err(error);
@@ -181,9 +196,8 @@ impl Reader {
             return Err(error.clone());
         }
         if self.current.is_none() {
-            return Err(Error::Incomplete {
-                bytes: self.queue.len(),
-            });
+            let bytes = self.queue.len().saturating_add(self.pieces.len());
+            return Err(Error::Incomplete { bytes });
         }
         self.drop_tail();
         self.drop_pending();
@@ -200,6 +214,12 @@ impl Reader {
     /// The last header that was an item.
     pub fn header(&self) -> Option<&FileHeader> {
         self.current.as_ref()
+    }
+
+    /// Whether the last header that was an item came beside the stream and, so far, not in it: then the stream may have
+    /// been joined in its middle.
+    pub fn is_joined(&self) -> bool {
+        self.beside
     }
 
     /// The header that the next packets belong to.
@@ -233,6 +253,7 @@ impl Reader {
                 } else {
                     Expect::Start
                 };
+                self.framing = Framing::Unknown;
             }
             Input::Rewind(_) => {
                 self.drop_tail();
@@ -248,14 +269,26 @@ impl Reader {
     fn adopt(&mut self, header: FileHeader, from_caps: bool) {
         self.expect = Expect::packets_of(&header);
         if self.active() == Some(&header) {
+            let beside = match &mut self.pending {
+                Some(pending) => &mut pending.beside,
+                None => &mut self.beside,
+            };
+            *beside &= from_caps;
             return;
         }
         self.drop_pending();
         if self.current.is_none() {
+            self.beside = from_caps;
             self.current = Some(header.clone());
             self.output.push_back(Item::Header(header));
         } else if self.current.as_ref() != Some(&header) {
-            self.pending = Some(Pending { header, from_caps });
+            self.pending = Some(Pending {
+                header,
+                from_caps,
+                beside: from_caps,
+            });
+        } else {
+            self.beside &= from_caps;
         }
     }
 
@@ -275,6 +308,14 @@ impl Reader {
                 };
                 self.state = State::Boundary;
                 self.yield_packet(bytes);
+            }
+            State::Chunk(chunk) => {
+                let chunk = *chunk;
+                let Some(bytes) = self.queue.take(chunk.size()) else {
+                    return Ok(Step::NeedMore);
+                };
+                self.state = State::Boundary;
+                self.take_chunk(chunk, bytes)?;
             }
             State::Skip { reason, seen, left } => {
                 let skipped = self.queue.skip(*left);
@@ -305,6 +346,10 @@ impl Reader {
         let head = self.queue.peek(&mut head);
         if head.is_empty() {
             return Ok(Step::NeedMore);
+        }
+        let is_new = matches!(self.expect, Expect::Start);
+        if let Some(step) = self.step_framing(head, is_new)? {
+            return Ok(step);
         }
         let guid = head.get(..16).unwrap_or(head);
         let header_mismatch = Guid::HEADER.mismatch(guid);
@@ -376,7 +421,8 @@ impl Reader {
     }
 
     fn yield_packet(&mut self, bytes: Bytes) {
-        if let Some(Pending { header, .. }) = self.pending.take() {
+        if let Some(Pending { header, beside, .. }) = self.pending.take() {
+            self.beside = beside;
             self.current = Some(header.clone());
             self.output.push_back(Item::Header(header));
         }
@@ -389,6 +435,7 @@ impl Reader {
 
     /// What was begun does not go on.
     fn drop_tail(&mut self) {
+        self.drop_pieces();
         let rest = self.queue.clear();
         let (bytes, reason) = match std::mem::take(&mut self.state) {
             State::Boundary => match self.expect {
@@ -400,6 +447,7 @@ impl Reader {
             },
             State::Header(_) => (rest, SkipReason::PartialHeader),
             State::Packet(_) => (rest, SkipReason::PartialPacket),
+            State::Chunk(chunk) => (rest, chunk.partial()),
             State::Skip { reason, seen, .. } => (seen.saturating_add(rest), reason),
             // Reported when it was found
             State::Discard {

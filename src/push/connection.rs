@@ -114,6 +114,11 @@ impl Connection {
         WriteError::Failed(self.shared.failure())
     }
 
+    /// Counts a data packet as dropped that its owner has left out.
+    pub fn skip_data_unit(&self) {
+        self.shared.counters.dropped(1);
+    }
+
     /// Lets whatever blocks return at once, now and until it is called with `false`.
     pub fn interrupt(&self, interrupted: bool) {
         self.shared.interrupt(interrupted);

@@ -134,7 +134,9 @@ impl ElementImpl for WmsPushSink {
 
     fn pad_templates() -> &'static [gst::PadTemplate] {
         static TEMPLATES: Lazy<Vec<gst::PadTemplate>> = Lazy::new(|| {
-            let caps = gst::Caps::builder("video/x-ms-asf").build();
+            // The second is what avmux_asf_stream makes: ASF in the chunks of a pulled stream.
+            let types = ["video/x-ms-asf", "application/x-gst-av-asf_stream"];
+            let caps: gst::Caps = types.map(gst::Structure::new_empty).into_iter().collect();
             let sink = gst::PadTemplate::new(
                 "sink",
                 gst::PadDirection::Sink,
@@ -192,6 +194,8 @@ impl BaseSinkImpl for WmsPushSink {
                 self.stream().pacer.restart();
             }
             gst::EventView::Segment(segment) => self.handle_segment(segment.segment()),
+            // asfmux sends them before STREAM_START, with which a pad forgets them.
+            gst::EventView::Tag(tag) => self.stream().tags.add(tag.tag()),
             gst::EventView::Eos(_) => {
                 if let Err(error) = self.end() {
                     gst::debug!(CAT, imp = self, "EOS ends with {error:?}");

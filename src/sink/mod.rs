@@ -7,6 +7,7 @@ use glib::prelude::*;
 use crate::auth::{Scheme, Schemes};
 use crate::push;
 
+mod bitrates;
 mod bus;
 mod clock_wait;
 mod extra_headers;

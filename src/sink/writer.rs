@@ -6,12 +6,13 @@ use gst::prelude::*;
 use gst::subclass::prelude::*;
 use gst_base::prelude::*;
 
+use super::bitrates::TaggedBitrates;
 use super::bus;
 use super::clock_wait::Woken;
 use super::imp::WmsPushSink;
 use super::log::CAT;
 use super::pacing::Pacer;
-use crate::asf::{DataPacket, FileHeader, Item, Reader, Skipped};
+use crate::asf::{DataPacket, FileHeader, Item, KeyFrames, Reader, Skipped};
 use crate::push::{self, Connection, Error, WriteError, WriterSink};
 
 /// What the input has come to.
@@ -23,6 +24,62 @@ pub(super) struct Stream {
     live: Option<bool>,
     /// Bytes since the stream started or was flushed.
     pub(super) position: u64,
+    /// What the header's streams may begin with, as long as none of its data packets was sent.
+    entry: Option<Entry>,
+    /// Bit rates of tag lists since the last header.
+    pub(super) tags: TaggedBitrates,
+}
+
+/// Where the data packets of a header may begin.
+///
+/// A branch that is linked to a running tee, or a selector's other input, has its header in the caps alone and begins
+/// wherever the stream is. No player can decode what comes before the first key frame.
+struct Entry {
+    key_frames: KeyFrames,
+    /// Send Time of the first data packet that was dropped, in milliseconds.
+    since: Option<u32>,
+    dropped: u64,
+}
+
+impl Entry {
+    /// The longest wait for a key frame, in milliseconds of Send Time: well over the 8 to 10 s between two key frames of
+    /// common encoders. Without a bound, a stream that never marks one would never begin.
+    const LONGEST_WAIT: u32 = 30_000;
+
+    fn begins_in(&mut self, packet: &DataPacket) -> bool {
+        if self.key_frames.begins_in(packet) {
+            return true;
+        }
+        let Some(send_time) = packet.send_time() else {
+            return false;
+        };
+        let since = *self.since.get_or_insert(send_time);
+        send_time.wrapping_sub(since) > Self::LONGEST_WAIT
+    }
+}
+
+impl Stream {
+    /// Whether a data packet is to be sent; otherwise it is one of those in front of the first key frame.
+    fn begins_in(&mut self, packet: &DataPacket) -> bool {
+        let joined = self.reader.is_joined();
+        let Some(entry) = self.entry.as_mut().filter(|_| joined) else {
+            self.entry = None;
+            return true;
+        };
+        if !entry.begins_in(packet) {
+            entry.dropped += 1;
+            return false;
+        }
+        if entry.dropped > 0 {
+            gst::info!(
+                CAT,
+                "The stream was joined in its middle: {} data packets in front of a key frame are not sent",
+                entry.dropped
+            );
+        }
+        self.entry = None;
+        true
+    }
 }
 
 impl WmsPushSink {
@@ -55,7 +112,12 @@ impl WmsPushSink {
         header: &FileHeader,
     ) -> Result<(), gst::FlowError> {
         gst::info!(CAT, imp = self, "File header: {header:?}");
-        let live = self.settings().live_header.then(|| header.to_live());
+        let (live_header, bitrate) = {
+            let settings = self.settings();
+            (settings.live_header, settings.bitrate)
+        };
+        let bitrates = self.tagged_bitrates(stream).of(header, bitrate);
+        let live = live_header.then(|| header.to_live_with(&bitrates));
         let shed = self.uninterrupted(|| connection.on_header(live.as_ref().unwrap_or(header)))?;
         for object in shed {
             let text = format!(
@@ -66,7 +128,27 @@ impl WmsPushSink {
         }
         stream.pacer.restart();
         stream.live = None;
+        stream.entry = Some(Entry {
+            key_frames: KeyFrames::of(header),
+            since: None,
+            dropped: 0,
+        });
         Ok(())
+    }
+
+    /// What tags have told since the last header, and what the pad's sticky ones tell: those are of this stream, whenever
+    /// they came.
+    fn tagged_bitrates(&self, stream: &mut Stream) -> TaggedBitrates {
+        let mut told = std::mem::take(&mut stream.tags);
+        if let Some(pad) = self.obj().static_pad("sink") {
+            pad.sticky_events_foreach(|event| {
+                if let gst::EventView::Tag(tag) = event.view() {
+                    told.add(tag.tag());
+                }
+                std::ops::ControlFlow::Continue(gst::EventForeachAction::Keep)
+            });
+        }
+        told
     }
 
     fn write_data_unit(
@@ -82,6 +164,10 @@ impl WmsPushSink {
             packet.len(),
             packet.send_time()
         );
+        if !stream.begins_in(packet) {
+            connection.skip_data_unit();
+            return Ok(());
+        }
         if let Some(defect) = packet.defect() {
             gst::warning!(
                 CAT,

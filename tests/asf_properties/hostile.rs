@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use proptest::sample::Index;
 
 use crate::packets::{filled, payloads, sent};
-use crate::splits::file_header;
+use crate::splits::{chunk, file_header};
 
 /// File headers of fixtures
 const HEADERS: [(&[u8], usize); 3] = [
@@ -26,8 +26,8 @@ fn read_all(bytes: &[u8]) {
     bytes
         .chunks(97)
         .for_each(|part| reader.push(Bytes::copy_from_slice(part)));
-    // Nothing that is an item has fewer than 24 bytes, but for the rest of a Data Object.
-    let most = 4 + bytes.len() / 12;
+    // The smallest item is an empty chunk.
+    let most = 4 + bytes.len() / 4;
     let mut seen = 0;
     while let Ok(Some(_)) = reader.next_item() {
         seen += 1;
@@ -103,7 +103,10 @@ proptest! {
     #[test]
     fn any_bytes_are_read_to_their_end(bytes in prop::collection::vec(any::<u8>(), 0..600), size in 24u32..80, known in 0u64..400) {
         read_all(&bytes);
-        read_all(&[file_header(size, known, 1), bytes].concat());
+        read_all(&[b"$H", &bytes[..]].concat());
+        let header = file_header(size, known, 1);
+        read_all(&[chunk(b'H', 12, &header), bytes.clone()].concat());
+        read_all(&[header, bytes].concat());
     }
 
     #[test]

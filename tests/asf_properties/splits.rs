@@ -140,6 +140,44 @@ fn steps(parts: &[Part]) -> Vec<Step> {
     steps
 }
 
+/// A chunk of a pulled stream, with an MMS data packet
+pub fn chunk(id: u8, af_flags: u8, payload: &[u8]) -> Vec<u8> {
+    let size = (payload.len() as u16 + 8).to_le_bytes();
+    let head = [&[b'$', id][..], &size, &[1, 0, 0, 0, 0, af_flags], &size];
+    [&head.concat(), payload].concat()
+}
+
+/// Chunks of a stream, and beside them what happens to it
+fn chunks() -> impl Strategy<Value = Vec<Vec<u8>>> {
+    let size = || prop_oneof![Just(24u32), Just(40)];
+    let header = || {
+        (size(), 0u8..3, prop::collection::vec(any::<Index>(), 0..3)).prop_map(
+            |(size, tag, mut cuts)| {
+                let header = file_header(size, 50, tag);
+                let mut at: Vec<_> = cuts.drain(..).map(|cut| cut.index(header.len())).collect();
+                at.extend([0, header.len()]);
+                at.sort();
+                let piece = |pair: &[usize]| {
+                    let flags = if pair[0] == 0 { 4 } else { 0 };
+                    chunk(b'H', flags, &header[pair[0]..pair[1]])
+                };
+                at.windows(2).flat_map(piece).collect::<Vec<_>>()
+            },
+        )
+    };
+    let part = prop_oneof![
+        2 => header(),
+        8 => prop::collection::vec(any::<u8>(), 0..45).prop_map(|bytes| chunk(b'D', 0, &bytes)),
+        1 => (b'A'..=b'Z', prop::collection::vec(any::<u8>(), 0..20))
+            .prop_map(|(id, bytes)| chunk(id, 12, &bytes)),
+        1 => prop::collection::vec(any::<u8>(), 0..30),
+    ];
+    (header(), prop::collection::vec(part, 0..12)).prop_map(|(first, mut rest)| {
+        rest.insert(0, first);
+        rest
+    })
+}
+
 type Outcome = (Vec<Item>, Result<Vec<Skipped>, Error>);
 
 /// Runs a reader; `drain` asks for items after each push, else only at the end.
@@ -192,6 +230,55 @@ proptest! {
         };
         prop_assert_eq!(&run(&steps, true, cut), &whole);
         prop_assert_eq!(&run(&steps, false, cut), &whole);
+    }
+
+    #[test]
+    fn items_in_chunks_do_not_depend_on_the_split(
+        parts in chunks(),
+        restart in prop::option::of(any::<Index>()),
+        cuts in prop::collection::vec(any::<Index>(), 0..20),
+    ) {
+        let restart = restart.map(|restart| restart.index(parts.len()));
+        let mut steps: Vec<_> = parts.into_iter().map(Step::Bytes).collect();
+        if let Some(restart) = restart {
+            steps.insert(restart, Step::Restart);
+        }
+        let whole = run(&steps, true, |bytes| vec![Bytes::copy_from_slice(bytes)]);
+        let single = run(&steps, true, |bytes| bytes.chunks(1).map(Bytes::copy_from_slice).collect());
+        prop_assert_eq!(&single, &whole);
+        let cut = |bytes: &[u8]| {
+            let mut at: Vec<_> = cuts.iter().map(|cut| cut.index(bytes.len() + 1)).collect();
+            at.extend([0, bytes.len()]);
+            at.sort();
+            at.windows(2).map(|pair| Bytes::copy_from_slice(&bytes[pair[0]..pair[1]])).collect()
+        };
+        prop_assert_eq!(&run(&steps, false, cut), &whole);
+    }
+
+    /// Chunks or not, it is the same stream
+    #[test]
+    fn a_stream_in_chunks_is_the_stream_in_them(
+        entries in prop::collection::vec((24u32..200, 1u8..6, any::<u8>()), 1..5),
+        piece in 1usize..400,
+        split in 1usize..300,
+    ) {
+        let (mut bare, mut wrapped) = (Vec::new(), Vec::new());
+        for (number, (size, count, seed)) in entries.iter().enumerate() {
+            let header = file_header(*size, 50, number as u8);
+            for (number, part) in header.chunks(piece).enumerate() {
+                wrapped.extend(chunk(b'H', if number == 0 { 4 } else { 0 }, part));
+            }
+            bare.extend(header);
+            for number in 0..*count {
+                let packet = vec![seed.wrapping_add(number) & 0x0f; *size as usize];
+                wrapped.extend(chunk(b'D', 0, &packet));
+                bare.extend(packet);
+            }
+        }
+        let all = |stream: Vec<u8>| {
+            run(&[Step::Bytes(stream)], true, |bytes| bytes.chunks(split).map(Bytes::copy_from_slice).collect())
+        };
+        prop_assert_eq!(all(wrapped), all(bare));
     }
 
     /// Each byte is in an item, in what was skipped, or in a header that was no change

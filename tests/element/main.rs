@@ -12,5 +12,6 @@ mod messages;
 mod properties;
 mod rig;
 mod states;
+mod streams;
 mod timing;
 mod wire;

@@ -3,33 +3,33 @@
 use super::*;
 use crate::asf::testing::{header, object, stream_properties};
 
-const P: u32 = 100;
+pub(super) const P: u32 = 100;
 
-fn live() -> FileHeader {
+pub(super) fn live() -> FileHeader {
     header(P, 50, &[])
 }
 
-fn packet(seed: u8) -> Vec<u8> {
+pub(super) fn packet(seed: u8) -> Vec<u8> {
     let mut bytes = vec![0x00, 0x5D, seed, 0, 0, 0, 0, 0, 0x81, seed, 0, 0, 0, 0, 0];
     bytes.resize(P as usize, seed);
     bytes
 }
 
-fn unit(seed: u8) -> Item {
+pub(super) fn unit(seed: u8) -> Item {
     Item::DataUnit(DataPacket::parse(packet(seed).into()))
 }
 
-fn skipped(bytes: u64, reason: SkipReason) -> Item {
+pub(super) fn skipped(bytes: u64, reason: SkipReason) -> Item {
     Item::Skipped(Skipped { bytes, reason })
 }
 
-fn push(reader: &mut Reader, parts: &[&[u8]]) {
+pub(super) fn push(reader: &mut Reader, parts: &[&[u8]]) {
     parts
         .iter()
         .for_each(|part| reader.push(Bytes::copy_from_slice(part)));
 }
 
-fn items(reader: &mut Reader) -> Vec<Item> {
+pub(super) fn items(reader: &mut Reader) -> Vec<Item> {
     std::iter::from_fn(|| reader.next_item().unwrap()).collect()
 }
 
@@ -410,4 +410,35 @@ fn a_header_may_come_before_the_last_announced_packet() {
     let mut reader = started(&header(P, 50 + 300, &[]));
     push(&mut reader, &[next.as_bytes(), &packet(2)]);
     assert_eq!(items(&mut reader), [Item::Header(next), unit(2)]);
+}
+
+#[test]
+fn a_stream_is_joined_when_its_header_came_beside_it_alone() {
+    let next = header(P, 50, &[stream_properties()]);
+    let mut reader = Reader::new();
+    reader.stream_header(live().as_bytes().clone()).unwrap();
+    push(&mut reader, &[&packet(1)]);
+    assert_eq!(items(&mut reader), [Item::Header(live()), unit(1)]);
+    assert!(reader.is_joined());
+    push(&mut reader, &[live().as_bytes()]);
+    assert_eq!(items(&mut reader), []);
+    assert!(!reader.is_joined());
+    // Another header, of which the first packets of the last one know nothing.
+    reader.stream_header(next.as_bytes().clone()).unwrap();
+    assert_eq!(items(&mut reader), []);
+    assert!(!reader.is_joined());
+    push(&mut reader, &[&packet(2)]);
+    assert_eq!(items(&mut reader), [Item::Header(next.clone()), unit(2)]);
+    assert!(reader.is_joined());
+}
+
+#[test]
+fn a_stream_whose_header_comes_twice_is_not_joined() {
+    let next = header(P, 50, &[stream_properties()]);
+    let mut reader = started(&live());
+    assert!(!reader.is_joined());
+    reader.stream_header(next.as_bytes().clone()).unwrap();
+    push(&mut reader, &[next.as_bytes(), &packet(2)]);
+    assert_eq!(items(&mut reader), [Item::Header(next), unit(2)]);
+    assert!(!reader.is_joined());
 }
