@@ -16,7 +16,7 @@ const PLUGIN: &str = if cfg!(target_os = "macos") {
 };
 
 /// What cargo tells the tests about their package. Some build scripts run again when it changes.
-const OF_THIS_PACKAGE: &[&str] = &["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_"];
+const OF_THIS_PACKAGE: &[&str] = &["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_", "OUT_DIR"];
 
 /// An installation with a prefix of its own.
 static ELSEWHERE: LazyLock<PathBuf> = LazyLock::new(|| {
