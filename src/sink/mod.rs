@@ -2,7 +2,39 @@
 
 //! The element `wmspushsink`.
 
-use glib::prelude::*;
+/**
+ * SECTION:element-wmspushsink
+ *
+ * `wmspushsink` pushes an ASF stream to a publishing point of a Windows Media server, as a Windows Media Encoder does.
+ * It speaks MS-WMHTTP, the Windows Media HTTP Push Distribution Protocol, to Windows Media Services, to relays of the
+ * PeerCast family and to other servers that take such a push.
+ *
+ * It takes what `asfmux` and `avmux_asf` make, and stored ASF files. With #GstBaseSink:sync each data packet leaves at
+ * its Send Time when upstream is not live, and at once when it is. The connection is made in the background from READY
+ * to PAUSED; messages on the bus tell how the push fares, and #wmspushsink:stats what was sent.
+ *
+ * ## Example pipelines
+ *
+ * |[
+ * gst-launch-1.0 -e videotestsrc is-live=true ! avenc_wmv2 ! identity single-segment=true ! asfmux name=m streamable=true audiotestsrc is-live=true ! avenc_wmav2 ! m.   m. ! wmspushsink location=http://127.0.0.1:8080/live
+ * ]| Pushes a live picture and tone to the publishing point `/live`.
+ *
+ * |[
+ * gst-launch-1.0 filesrc location=x.wmv ! wmspushsink location=http://127.0.0.1:8080/live
+ * ]| Pushes a stored file in real time.
+ *
+ * |[
+ * gst-launch-1.0 filesrc location=x.wmv ! wmspushsink location=http://127.0.0.1:8080/new template-url=/live auto-destroy=true user-id='DOMAIN\user' user-pw=secret
+ * ]| Logs in, and has the server make the publishing point `/new` with the settings of `/live` for as long as the push
+ * lasts.
+ *
+ * |[
+ * gst-launch-1.0 -e videotestsrc is-live=true ! avenc_wmv2 ! identity single-segment=true ! asfmux streamable=true ! tee name=t   t. ! queue ! filesink location=record.asf   t. ! queue ! wmspushsink location=http://127.0.0.1:8080/live
+ * ]| Records what it pushes.
+ *
+ * Since: 0.1.0
+ */
+use gst::prelude::*;
 
 use crate::auth::{Scheme, Schemes};
 use crate::push;
@@ -131,6 +163,15 @@ pub enum CredentialFlags {
 }
 
 pub(crate) fn register(plugin: &gst::Plugin) -> Result<(), glib::BoolError> {
+    // The documentation describes the types that are marked.
+    let types = [
+        SessionState::static_type(),
+        AuthMethods::static_type(),
+        CredentialFlags::static_type(),
+    ];
+    for type_ in types {
+        type_.mark_as_plugin_api(gst::PluginAPIFlags::empty());
+    }
     gst::Element::register(
         Some(plugin),
         "wmspushsink",

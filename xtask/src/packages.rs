@@ -163,6 +163,16 @@ pub const PACKAGES: &[Package] = &[
         "reads GSSAPI's header files when the feature kerberos is built",
         Probe::File(&["/usr/lib64/libclang.so", "/usr/lib/libclang.so"]),
     ),
+    for_tests(
+        "meson",
+        "installs the plugin in a test",
+        Probe::Program("meson"),
+    ),
+    for_tests(
+        "ninja-build",
+        "does the work for meson",
+        Probe::Program("ninja"),
+    ),
     for_servers(
         "apache2-bin",
         "a web server to authenticate to; this package has no service",

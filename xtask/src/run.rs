@@ -14,9 +14,19 @@ pub type Result<T = ()> = std::result::Result<T, String>;
 /// How often a process that has closed its output is asked whether it has ended.
 const POLL: Duration = Duration::from_millis(20);
 
-/// The cargo that started this program.
+/// What cargo tells the programs that it starts about their package. Some build scripts run again when it changes.
+const OF_THIS_PACKAGE: &[&str] = &["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_"];
+
+/// The cargo that started this program. It builds what it would build in a shell, and so not everything twice.
 pub fn cargo() -> Command {
-    Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    for (name, _) in std::env::vars_os() {
+        let text = name.to_string_lossy();
+        if OF_THIS_PACKAGE.iter().any(|start| text.starts_with(start)) {
+            command.env_remove(&name);
+        }
+    }
+    command
 }
 
 /// Whether a program of this name stands in one of the directories of `PATH`, or where servers are, which is not in

@@ -1,0 +1,42 @@
+#!/bin/sh
+# SPDX-License-Identifier: MPL-2.0
+
+# For meson.build: lets cargo build one product, and copies it out of cargo's target directory.
+#
+#   cargo.sh CARGO MANIFEST TARGET_DIRECTORY FEATURES plugin OUTPUT
+#   cargo.sh CARGO MANIFEST TARGET_DIRECTORY FEATURES static OUTPUT PKG_CONFIG_TEMPLATE PKG_CONFIG_OUTPUT
+#
+# A CARGO_TARGET_DIR in the environment goes before TARGET_DIRECTORY, so what is built there already is not built again.
+set -eu
+
+cargo=$1 manifest=$2 target=${CARGO_TARGET_DIR:-$3} features=$4 product=$5 output=$6
+shift 6
+
+run_cargo() {
+    subcommand=$1
+    shift
+    "$cargo" "$subcommand" --release --lib --locked --manifest-path "$manifest" --target-dir "$target" \
+        --features "$features" "$@"
+}
+
+# With rlib beside it, the dependencies are compiled as they are for the plugin, and so only once.
+build_static() {
+    run_cargo rustc --crate-type rlib,staticlib "$@" -- --print native-static-libs
+}
+
+case $product in
+plugin)
+    run_cargo build
+    ;;
+static)
+    build_static
+    # Now that there is nothing left to build, cargo only says again what rustc said.
+    libraries=$(build_static --color never 2>&1 | sed -n 's/^note: native-static-libs: //p')
+    if [ -z "$libraries" ]; then
+        echo "$0: rustc does not tell what the static library needs" >&2
+        exit 1
+    fi
+    sed "s|@native_static_libs@|$libraries|" "$1" >"$2"
+    ;;
+esac
+cp "$target/release/${output##*/}" "$output"

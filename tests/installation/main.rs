@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: MPL-2.0
+
+//! `meson install`: GStreamer finds the plugin where it puts it, and a C program links the static library.
+//!
+//! Cargo's target directory is the one of these tests: a plugin that was built there before is not built again.
+#![cfg(unix)]
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::LazyLock;
+
+const PLUGIN: &str = if cfg!(target_os = "macos") {
+    "libgstwmspush.dylib"
+} else {
+    "libgstwmspush.so"
+};
+
+/// What cargo tells the tests about their package. Some build scripts run again when it changes.
+const OF_THIS_PACKAGE: &[&str] = &["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_", "OUT_DIR"];
+
+/// An installation with a prefix of its own.
+static ELSEWHERE: LazyLock<PathBuf> = LazyLock::new(|| {
+    let prefix = directory("elsewhere").join("prefix");
+    let options = [
+        format!("--prefix={}", prefix.display()),
+        "--libdir=lib".into(),
+    ];
+    install("elsewhere", &options, Path::new("/"));
+    prefix
+});
+
+/// A directory of this test, which is empty when it is first asked for.
+fn directory(name: &str) -> PathBuf {
+    static ALL: LazyLock<PathBuf> = LazyLock::new(|| {
+        let all = Path::new(env!("CARGO_TARGET_TMPDIR")).join("installation");
+        let _ = std::fs::remove_dir_all(&all);
+        all
+    });
+    let directory = ALL.join(name);
+    std::fs::create_dir_all(&directory).unwrap();
+    directory
+}
+
+/// A command in the environment that it has in a shell, so that cargo builds nothing twice.
+fn command(program: &str) -> Command {
+    let mut command = Command::new(program);
+    for (name, _) in std::env::vars_os() {
+        let text = name.to_string_lossy();
+        if OF_THIS_PACKAGE.iter().any(|start| text.starts_with(start)) {
+            command.env_remove(&name);
+        }
+    }
+    command
+}
+
+/// Runs a command, which has to succeed; its standard output.
+fn run(command: &mut Command) -> String {
+    let output = command
+        .output()
+        .unwrap_or_else(|error| panic!("{command:?}: {error}; `cargo xtask test` installs it"));
+    let stdout = String::from_utf8_lossy(&output.stdout).into_owned();
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{command:?}\n{stdout}{stderr}");
+    stdout
+}
+
+/// Builds and installs; `destination` goes before all paths.
+fn install(name: &str, options: &[String], destination: &Path) {
+    let build = directory(name).join("build");
+    let setup = [
+        "setup".as_ref(),
+        build.as_os_str(),
+        env!("CARGO_MANIFEST_DIR").as_ref(),
+    ];
+    run(command("meson").args(setup).args(options));
+    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap();
+    run(command("meson")
+        .args(["install", "-C"])
+        .arg(&build)
+        .env("CARGO_TARGET_DIR", target)
+        .env_remove("CARGO_BUILD_TARGET")
+        .env("DESTDIR", destination));
+}
+
+/// A variable of GStreamer's pkg-config file.
+fn gstreamer(variable: &str) -> String {
+    let variable = format!("--variable={variable}");
+    let value = run(command("pkg-config").args([&variable, "gstreamer-1.0"]));
+    value.trim().to_owned()
+}
+
+/// A command that searches plugins in one directory only, and keeps no record of them outside of these tests.
+fn with_plugins_of(mut command: Command, plugins: &Path, name: &str) -> Command {
+    command
+        .env_remove("GST_PLUGIN_PATH")
+        .env_remove("GST_PLUGIN_PATH_1_0")
+        .env("GST_PLUGIN_SYSTEM_PATH_1_0", plugins)
+        .env_remove("GST_REGISTRY_1_0")
+        .env("GST_REGISTRY", directory(name).join("registry.bin"));
+    command
+}
+
+/// All files below a directory.
+fn files(directory: &Path) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            files.extend(self::files(&path));
+        } else {
+            files.push(path);
+        }
+    }
+    files
+}
+
+#[test]
+fn the_registry_loads_the_plugin_below_a_prefix_of_its_own() {
+    let plugins = ELSEWHERE.join("lib/gstreamer-1.0");
+    let mut inspect = with_plugins_of(command("gst-inspect-1.0"), &plugins, "registry");
+    let shown = run(inspect.arg("wmspushsink"));
+    let file = shown
+        .lines()
+        .find_map(|line| line.trim().strip_prefix("Filename"))
+        .expect("a line with the file name");
+    assert_eq!(Path::new(file.trim()), plugins.join(PLUGIN));
+}
+
+/// Without a prefix, too: nobody has chosen meson's, and GStreamer does not search below it.
+#[test]
+fn the_plugin_goes_where_gstreamer_searches() {
+    let prefix = format!("--prefix={}", gstreamer("prefix"));
+    let searched = PathBuf::from(gstreamer("pluginsdir"));
+    for (name, options) in [("default", vec![]), ("same-prefix", vec![prefix])] {
+        let destination = directory(name).join("root");
+        let options = [options, vec!["-Ddefault_library=shared".into()]].concat();
+        install(name, &options, &destination);
+        let expected = destination.join(searched.strip_prefix("/").unwrap());
+        assert_eq!(files(&destination), [expected.join(PLUGIN)], "{name}");
+    }
+}
+
+#[test]
+fn a_c_program_links_the_static_library() {
+    let library = ELSEWHERE.join("lib");
+    let pkg_config = |options: &[&str]| {
+        let mut pkg_config = command("pkg-config");
+        let path = std::env::var("PKG_CONFIG_PATH").unwrap_or_default();
+        let path = format!("{}:{path}", library.join("pkgconfig").display());
+        run(pkg_config
+            .env("PKG_CONFIG_PATH", path)
+            .args(options)
+            .arg("gstwmspush"))
+    };
+    assert_eq!(
+        pkg_config(&["--modversion"]).trim(),
+        env!("CARGO_PKG_VERSION")
+    );
+    let flags = pkg_config(&["--static", "--cflags", "--libs"]);
+    let program = directory("static").join("program");
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/installation/static.c");
+    run(command("cc")
+        .arg(source)
+        .arg("-o")
+        .arg(&program)
+        .args(flags.split_whitespace()));
+    let program = command(program.to_str().unwrap());
+    let nothing = directory("static").join("no-plugins");
+    let printed = run(&mut with_plugins_of(program, &nothing, "static"));
+    assert_eq!(printed.trim(), "GstWmsPushSink");
+}
