@@ -168,6 +168,7 @@ pub(crate) fn register(plugin: &gst::Plugin) -> Result<(), glib::BoolError> {
         SessionState::static_type(),
         AuthMethods::static_type(),
         CredentialFlags::static_type(),
+        Leaky::static_type(),
     ];
     for type_ in types {
         type_.mark_as_plugin_api(gst::PluginAPIFlags::empty());

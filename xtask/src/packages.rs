@@ -145,13 +145,18 @@ pub const PACKAGES: &[Package] = &[
     ),
     for_tests(
         "gir1.2-gstreamer-1.0",
-        "GStreamer's core for Python",
+        "GStreamer's core for Python and JavaScript",
         Probe::Python("import gi; gi.require_version('Gst', '1.0')"),
     ),
     for_tests(
         "gir1.2-gst-plugins-base-1.0",
         "GStreamer's libraries beside the core for Python",
         Probe::Python("import gi; gi.require_version('GstApp', '1.0')"),
+    ),
+    for_tests(
+        "gjs",
+        "the test of the example in JavaScript",
+        Probe::Program("gjs"),
     ),
     for_tests(
         "libkrb5-dev",

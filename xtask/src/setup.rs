@@ -163,8 +163,8 @@ fn report(missing: &[&Package]) -> Result {
             .iter()
             .any(|package| package.needed_for != Use::Everything)
         {
-            "; Python 3 with PyGObject and GStreamer's typelibs, libclang, MIT Kerberos, meson with ninja, and for the \
-             tests on Linux the servers above"
+            "; Python 3 with PyGObject and GStreamer's typelibs, gjs, libclang, MIT Kerberos, meson with ninja, and for \
+             the tests on Linux the servers above"
         } else {
             ""
         }

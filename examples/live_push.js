@@ -1,0 +1,168 @@
+#!/usr/bin/env -S gjs -m
+// SPDX-License-Identifier: MPL-2.0
+
+// Pushes a live test picture and tone, and shows what wmspushsink tells on the way.
+//
+//   $ export GST_PLUGIN_PATH=$PWD/target/release
+//   $ gjs -m examples/live_push.js http://127.0.0.1:8080/live
+//
+// It needs gjs and GStreamer's typelibs: gjs and gir1.2-gstreamer-1.0 on Debian.
+// Ctrl-C or SIGTERM ends the push in good order: the exit status is 0. After an ERROR it is 1. A second Ctrl-C ends the
+// program at once.
+
+import GLib from 'gi://GLib';
+import Gst from 'gi://Gst?version=1.0';
+import System from 'system';
+
+const DEFAULT_LOCATION = 'http://127.0.0.1:8080/live';
+
+// The encoder shifts timestamps by 1000 hours; identity takes that away.
+const PIPELINE = `
+    videotestsrc is-live=true ! avenc_wmv2 ! identity single-segment=true ! asfmux name=m streamable=true
+    audiotestsrc is-live=true ! avenc_wmav2 ! m.
+    m. ! wmspushsink name=push`;
+
+// What is worth showing of a failure, beside its text.
+const DETAILS = ['phase', 'reason', 'hresult-name', 'http-status-code', 'http-reason', 'hint'];
+
+const SIGINT = 2;
+const SIGTERM = 15;
+
+// One push, from the first message to the last.
+class LivePush {
+    constructor(location) {
+        this.pipeline = Gst.parse_launch(PIPELINE);
+        this.sink = this.pipeline.get_by_name('push');
+        this.sink.location = location;
+        this.loop = GLib.MainLoop.new(null, false);
+        this.playing = false;
+        this.ending = false;
+        this.endedWell = false;
+    }
+
+    // Plays until EOS, which is a good end, or until an ERROR.
+    run() {
+        const bus = this.pipeline.get_bus();
+        bus.add_watch(GLib.PRIORITY_DEFAULT, (_bus, message) => this.onMessage(message));
+        for (const number of [SIGINT, SIGTERM])
+            GLib.unix_signal_add(GLib.PRIORITY_DEFAULT, number, () => this.onSignal());
+        // When this fails, an ERROR tells why.
+        this.pipeline.set_state(Gst.State.PLAYING);
+        this.loop.run();
+        showStats(this.sink.stats);
+        this.pipeline.set_state(Gst.State.NULL);
+        return this.endedWell;
+    }
+
+    onMessage(message) {
+        show(message);
+        if (message.type === Gst.MessageType.EOS || message.type === Gst.MessageType.ERROR) {
+            this.endedWell = message.type === Gst.MessageType.EOS;
+            this.loop.quit();
+        } else if (message.type === Gst.MessageType.STATE_CHANGED && message.src === this.pipeline) {
+            const [, state] = message.parse_state_changed();
+            if (state === Gst.State.PLAYING)
+                this.onPlaying();
+        }
+        return GLib.SOURCE_CONTINUE;
+    }
+
+    onPlaying() {
+        this.playing = true;
+        if (this.ending)
+            this.sendEos();
+    }
+
+    // Each signal is caught once: the next one does what it does without a handler, even while sendEos waits.
+    onSignal() {
+        GLib.idle_add(GLib.PRIORITY_DEFAULT, () => this.end());
+        return GLib.SOURCE_REMOVE;
+    }
+
+    end() {
+        if (!this.ending) {
+            print('Ending the push; a second Ctrl-C quits at once');
+            this.ending = true;
+            if (this.playing)
+                this.sendEos();
+        }
+        return GLib.SOURCE_REMOVE;
+    }
+
+    // Only while the pipeline is playing: before that, EOS would wait for the pipeline and the pipeline for EOS.
+    sendEos() {
+        this.pipeline.send_event(Gst.Event.new_eos());
+    }
+}
+
+function show(message) {
+    switch (message.type) {
+    case Gst.MessageType.PROGRESS:
+        showProgress(message);
+        break;
+    case Gst.MessageType.ELEMENT:
+        showStatus(message.get_structure());
+        break;
+    case Gst.MessageType.WARNING:
+        showFailure('WARNING', message.parse_warning(), message.parse_warning_details());
+        break;
+    case Gst.MessageType.ERROR:
+        showFailure('ERROR', message.parse_error(), message.parse_error_details());
+        break;
+    case Gst.MessageType.EOS:
+        print('EOS');
+        break;
+    }
+}
+
+function showProgress(message) {
+    const [type, code, text] = message.parse_progress();
+    const kind = Object.keys(Gst.ProgressType).find(name => Gst.ProgressType[name] === type);
+    print(`PROGRESS ${code} ${kind.toLowerCase()}: ${text}`);
+}
+
+function showStatus(status) {
+    // Other elements have messages, too.
+    if (status.get_name() !== 'wmspushsink-status')
+        return;
+    const text = name => status.get_string(name);
+    const states = `${text('previous-state')} -> ${text('state')}`;
+    print(`STATUS ${text('wmt-status-name')} ${states} ${text('hresult-name')} ${text('reason')}`.trimEnd());
+}
+
+// Other elements give no details; what they give is the debug string.
+function showFailure(kind, [error, debug], details) {
+    print(`${kind} ${error.message}`);
+    if (details)
+        showDetails(details);
+    else if (debug)
+        print(`    ${debug}`);
+}
+
+// A number is 0 and a text is empty where there is nothing to tell.
+function showDetails(details) {
+    for (const name of DETAILS) {
+        const value = details.has_field(name) ? details.get_value(name) : null;
+        if (value)
+            print(`    ${name}: ${value}`);
+    }
+}
+
+function showStats(stats) {
+    for (const name of ['packets-sent', 'bytes-sent'])
+        print(`${name}: ${stats.get_value(name)}`);
+}
+
+function main([location = DEFAULT_LOCATION]) {
+    Gst.init(null);
+    try {
+        const push = new LivePush(location);
+        print('Ctrl-C ends the push');
+        return push.run() ? 0 : 1;
+    } catch (error) {
+        printerr(`live_push: ${error.message}`);
+        return 1;
+    }
+}
+
+System.exit(main(System.programArgs));

@@ -1,0 +1,156 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MPL-2.0
+
+"""Pushes a live test picture and tone, and shows what wmspushsink tells on the way.
+
+    $ export GST_PLUGIN_PATH=$PWD/target/release
+    $ python3 examples/live_push.py http://127.0.0.1:8080/live
+
+It needs PyGObject and GStreamer's typelibs: python3-gi and gir1.2-gstreamer-1.0 on Debian.
+Ctrl-C or SIGTERM ends the push in good order: the exit status is 0. After an ERROR it is 1. A second Ctrl-C ends the
+program at once.
+"""
+
+import signal
+import sys
+
+import gi
+
+gi.require_version("Gst", "1.0")
+from gi.repository import GLib, Gst  # noqa: E402 (the version has to be known before)
+
+DEFAULT_LOCATION = "http://127.0.0.1:8080/live"
+
+# The encoder shifts timestamps by 1000 hours; identity takes that away.
+PIPELINE = """
+    videotestsrc is-live=true ! avenc_wmv2 ! identity single-segment=true ! asfmux name=m streamable=true
+    audiotestsrc is-live=true ! avenc_wmav2 ! m.
+    m. ! wmspushsink name=push
+"""
+
+# What is worth showing of a failure, beside its text.
+DETAILS = ("phase", "reason", "hresult-name", "http-status-code", "http-reason", "hint")
+
+
+class LivePush:
+    """One push, from the first message to the last."""
+
+    def __init__(self, location):
+        self.pipeline = Gst.parse_launch(PIPELINE)
+        self.sink = self.pipeline.get_by_name("push")
+        self.sink.set_property("location", location)
+        self.loop = GLib.MainLoop()
+        self.playing = False
+        self.ending = False
+        self.ended_well = False
+
+    def run(self):
+        """Plays until EOS, which is a good end, or until an ERROR."""
+        bus = self.pipeline.get_bus()
+        bus.add_watch(GLib.PRIORITY_DEFAULT, self.on_message)
+        for number in (signal.SIGINT, signal.SIGTERM):
+            GLib.unix_signal_add(GLib.PRIORITY_DEFAULT, number, self.on_signal)
+        # When this fails, an ERROR tells why.
+        self.pipeline.set_state(Gst.State.PLAYING)
+        self.loop.run()
+        show_stats(self.sink.get_property("stats"))
+        self.pipeline.set_state(Gst.State.NULL)
+        return self.ended_well
+
+    def on_message(self, _bus, message):
+        show(message)
+        if message.type in (Gst.MessageType.EOS, Gst.MessageType.ERROR):
+            self.ended_well = message.type == Gst.MessageType.EOS
+            self.loop.quit()
+        elif message.type == Gst.MessageType.STATE_CHANGED and message.src == self.pipeline:
+            _old, state, _pending = message.parse_state_changed()
+            if state == Gst.State.PLAYING:
+                self.on_playing()
+        return GLib.SOURCE_CONTINUE
+
+    def on_playing(self):
+        self.playing = True
+        if self.ending:
+            self.send_eos()
+
+    def on_signal(self):
+        # Each signal is caught once: the next one does what it does without a handler, even while send_eos waits.
+        GLib.idle_add(self.end)
+        return GLib.SOURCE_REMOVE
+
+    def end(self):
+        if not self.ending:
+            say("Ending the push; a second Ctrl-C quits at once")
+            self.ending = True
+            if self.playing:
+                self.send_eos()
+        return GLib.SOURCE_REMOVE
+
+    def send_eos(self):
+        """Only while the pipeline is playing: before that, EOS would wait for the pipeline and the pipeline for EOS."""
+        self.pipeline.send_event(Gst.Event.new_eos())
+
+
+def show(message):
+    if message.type == Gst.MessageType.PROGRESS:
+        kind, code, text = message.parse_progress()
+        say(f"PROGRESS {code} {kind.value_nick}: {text}")
+    elif message.type == Gst.MessageType.ELEMENT:
+        show_status(message.get_structure())
+    elif message.type == Gst.MessageType.WARNING:
+        show_failure("WARNING", *message.parse_warning(), message.parse_warning_details())
+    elif message.type == Gst.MessageType.ERROR:
+        show_failure("ERROR", *message.parse_error(), message.parse_error_details())
+    elif message.type == Gst.MessageType.EOS:
+        say("EOS")
+
+
+def show_status(status):
+    # Other elements have messages, too.
+    if status.get_name() != "wmspushsink-status":
+        return
+    fields = ("wmt-status-name", "previous-state", "state", "hresult-name", "reason")
+    name, previous, state, hresult, reason = (status.get_string(field) for field in fields)
+    say(f"STATUS {name} {previous} -> {state} {hresult} {reason}".rstrip())
+
+
+def show_failure(kind, error, debug, details):
+    """Other elements give no details; what they give is the debug string."""
+    say(f"{kind} {error.message}")
+    if details:
+        show_details(details)
+    elif debug:
+        say(f"    {debug}")
+
+
+def show_details(details):
+    """A number is 0 and a text is empty where there is nothing to tell."""
+    for name in DETAILS:
+        value = details.get_value(name) if details.has_field(name) else None
+        if value:
+            say(f"    {name}: {value}")
+
+
+def show_stats(stats):
+    for name in ("packets-sent", "bytes-sent"):
+        say(f"{name}: {stats.get_value(name)}")
+
+
+def say(line):
+    # At once, also into a pipe.
+    print(line, flush=True)
+
+
+def main():
+    Gst.init(None)
+    location = sys.argv[1] if len(sys.argv) > 1 else DEFAULT_LOCATION
+    try:
+        push = LivePush(location)
+    except GLib.Error as error:
+        sys.exit(f"live_push: {error.message}")
+    say("Ctrl-C ends the push")
+    sys.exit(0 if push.run() else 1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,240 @@
+// SPDX-License-Identifier: MPL-2.0
+
+//! Pushes a live test picture and tone, and shows what `wmspushsink` tells on the way.
+//!
+//! ```console
+//! $ cargo run --example live_push -- http://127.0.0.1:8080/live
+//! ```
+//!
+//! Ctrl-C or SIGTERM ends the push in good order: the exit status is 0. After an ERROR it is 1. A second Ctrl-C ends
+//! the program at once.
+
+use std::future::poll_fn;
+use std::io;
+use std::pin::Pin;
+use std::process::ExitCode;
+
+use futures_core::Stream;
+use gst::prelude::*;
+
+const DEFAULT_LOCATION: &str = "http://127.0.0.1:8080/live";
+
+/// The encoder shifts timestamps by 1000 hours; `identity` takes that away.
+const PIPELINE: &str = "\
+    videotestsrc is-live=true ! avenc_wmv2 ! identity single-segment=true ! asfmux name=m streamable=true \
+    audiotestsrc is-live=true ! avenc_wmav2 ! m. \
+    m. ! wmspushsink name=push";
+
+/// What is worth showing of a failure, beside its text.
+const DETAILS: [&str; 6] = [
+    "phase",
+    "reason",
+    "hresult-name",
+    "http-status-code",
+    "http-reason",
+    "hint",
+];
+
+type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> ExitCode {
+    let location = std::env::args().nth(1);
+    let location = location.as_deref().unwrap_or(DEFAULT_LOCATION);
+    match push(location).await {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("live_push: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Whether the push came to a good end.
+async fn push(location: &str) -> Result<bool> {
+    gst::init()?;
+    register()?;
+    let pipeline = gst::parse::launch(PIPELINE)?;
+    let pipeline = pipeline
+        .downcast::<gst::Pipeline>()
+        .map_err(|_| "no pipeline")?;
+    let sink = pipeline.by_name("push").ok_or("no sink")?;
+    sink.set_property("location", location);
+
+    println!("Ctrl-C ends the push");
+    let ended_well = run(&pipeline).await;
+    show_stats(&sink.property("stats"));
+    pipeline.set_state(gst::State::Null)?;
+    Ok(ended_well?)
+}
+
+/// The plugin that is installed comes first; without one, this program brings the element itself.
+fn register() -> Result<()> {
+    if gst::ElementFactory::find("wmspushsink").is_none() {
+        gstwmspush::plugin_register_static()?;
+    }
+    Ok(())
+}
+
+/// Plays until EOS, which is a good end, or until an ERROR.
+async fn run(pipeline: &gst::Pipeline) -> io::Result<bool> {
+    let mut signals = Signals::new()?;
+    let mut messages = pipeline.bus().expect("a pipeline has a bus").stream();
+    // When this fails, an ERROR tells why.
+    let _ = pipeline.set_state(gst::State::Playing);
+    let (mut playing, mut ending) = (false, false);
+    loop {
+        tokio::select! {
+            message = next(&mut messages) => {
+                show(&message);
+                match message.type_() {
+                    gst::MessageType::Eos => return Ok(true),
+                    gst::MessageType::Error => return Ok(false),
+                    _ if !playing && says_playing(&message, pipeline) => playing = true,
+                    _ => continue,
+                }
+            }
+            () = signals.recv() => {
+                if ending {
+                    // Any other way out would wait for the EOS to be taken.
+                    std::process::exit(1);
+                }
+                println!("Ending the push; a second Ctrl-C quits at once");
+                ending = true;
+            }
+        }
+        if playing && ending {
+            end(pipeline);
+        }
+    }
+}
+
+/// Whether the pipeline is playing from this message on. Before that, EOS would wait for the pipeline and the pipeline
+/// for EOS.
+fn says_playing(message: &gst::Message, pipeline: &gst::Pipeline) -> bool {
+    let gst::MessageView::StateChanged(change) = message.view() else {
+        return false;
+    };
+    message.src() == Some(pipeline.upcast_ref()) && change.current() == gst::State::Playing
+}
+
+/// The sources take the EOS when the sink has taken what they are pushing, which may last: this does not wait for them.
+fn end(pipeline: &gst::Pipeline) {
+    pipeline.call_async(|pipeline| {
+        pipeline.send_event(gst::event::Eos::new());
+    });
+}
+
+/// The next message; there is one more as long as there is a pipeline.
+async fn next(messages: &mut gst::bus::BusStream) -> gst::Message {
+    let message = poll_fn(|context| Pin::new(&mut *messages).poll_next(context)).await;
+    message.expect("the pipeline is still there")
+}
+
+fn show(message: &gst::Message) {
+    match message.view() {
+        gst::MessageView::Progress(progress) => {
+            let (kind, code, text) = progress.get();
+            let kind = format!("{kind:?}").to_lowercase();
+            println!("PROGRESS {code} {kind}: {text}");
+        }
+        gst::MessageView::Element(element) => {
+            let status = element.structure();
+            if let Some(status) = status.filter(|status| status.name() == "wmspushsink-status") {
+                show_status(status);
+            }
+        }
+        gst::MessageView::Warning(warning) => {
+            println!("WARNING {}", warning.error());
+            show_failure(warning.details(), warning.debug());
+        }
+        gst::MessageView::Error(error) => {
+            println!("ERROR {}", error.error());
+            show_failure(error.details(), error.debug());
+        }
+        gst::MessageView::Eos(_) => println!("EOS"),
+        _ => {}
+    }
+}
+
+fn show_status(status: &gst::StructureRef) {
+    let text = |name| status.get::<&str>(name).unwrap_or_default();
+    let line = format!(
+        "STATUS {} {} -> {} {} {}",
+        text("wmt-status-name"),
+        text("previous-state"),
+        text("state"),
+        text("hresult-name"),
+        text("reason")
+    );
+    println!("{}", line.trim_end());
+}
+
+/// Other elements give no details; what they give is the debug string.
+fn show_failure(details: Option<&gst::StructureRef>, debug: Option<glib::GString>) {
+    match (details, debug) {
+        (Some(details), _) => show_details(details),
+        (None, Some(debug)) => println!("    {debug}"),
+        (None, None) => {}
+    }
+}
+
+/// A number is 0 and a text is empty where there is nothing to tell.
+fn show_details(details: &gst::StructureRef) {
+    for name in DETAILS {
+        if let Ok(number @ 1..) = details.get::<u32>(name) {
+            println!("    {name}: {number}");
+        } else if let Ok(text) = details.get::<&str>(name)
+            && !text.is_empty()
+        {
+            println!("    {name}: {text}");
+        }
+    }
+}
+
+fn show_stats(stats: &gst::Structure) {
+    let number = |name| stats.get::<u64>(name).unwrap_or_default();
+    println!("packets-sent: {}", number("packets-sent"));
+    println!("bytes-sent: {}", number("bytes-sent"));
+}
+
+/// Ctrl-C and SIGTERM, caught from the moment that this exists.
+#[cfg(unix)]
+struct Signals {
+    interrupt: tokio::signal::unix::Signal,
+    terminate: tokio::signal::unix::Signal,
+}
+
+#[cfg(unix)]
+impl Signals {
+    fn new() -> io::Result<Self> {
+        use tokio::signal::unix::{SignalKind, signal};
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+        })
+    }
+
+    async fn recv(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
+}
+
+/// Ctrl-C, where there are no signals.
+#[cfg(windows)]
+struct Signals(tokio::signal::windows::CtrlC);
+
+#[cfg(windows)]
+impl Signals {
+    fn new() -> io::Result<Self> {
+        tokio::signal::windows::ctrl_c().map(Self)
+    }
+
+    async fn recv(&mut self) {
+        let _ = self.0.recv().await;
+    }
+}
