@@ -33,6 +33,8 @@ pub(super) struct Ledger {
     bytes: usize,
     /// What the peer has: the last header, and whether data of that entry.
     peer: Peer,
+    /// The same before the current PushStart.
+    before: Peer,
 }
 
 /// Content that waits, and whether it was sent before.
@@ -61,6 +63,7 @@ impl Ledger {
         self.arrived = 0;
         self.bytes = 0;
         self.begins_at = begins_at;
+        self.before = self.peer.clone();
         self.refusable = Some(Instant::now());
         if let Some((header, ends_at)) = header {
             self.sent.push_back(Sent {
@@ -123,9 +126,18 @@ impl Ledger {
             let text = "the server refuses a stream that it has taken for long";
             return Err(Error::Lost(text.to_owned()));
         }
-        self.peer = Peer::default();
+        self.peer = self.before.clone();
         self.take_back(held, |sent| !sent.opens);
         Ok(())
+    }
+
+    /// The current PushStart was refused: all of it goes again, as far as it is still there, and then `held`.
+    pub(super) fn refuse(&mut self, held: Option<Again>) {
+        if self.refusable.is_none() {
+            return self.lose_connection(held);
+        }
+        self.peer = self.before.clone();
+        self.take_back(held, |_| true);
     }
 
     /// The connection is lost: what has not arrived goes again, and then `held`.

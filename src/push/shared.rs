@@ -113,8 +113,11 @@ impl Shared {
             stages.started && !std::mem::replace(&mut stages.ending, true)
         };
         if first {
-            self.reporter
-                .status(WmtStatus::EndOfStreaming, SessionState::Ending);
+            let state = match self.reporter.state() {
+                SessionState::Reconnecting => SessionState::Reconnecting,
+                _ => SessionState::Ending,
+            };
+            self.reporter.status(WmtStatus::EndOfStreaming, state);
         }
     }
 

@@ -10,6 +10,7 @@ mod failures;
 mod input;
 mod messages;
 mod properties;
+mod recovery;
 mod rig;
 mod states;
 mod streams;

@@ -115,6 +115,8 @@ struct Driver<T> {
     streams: bool,
     /// Something that takes its time on a thread that may block.
     asked: Option<JoinHandle<Asked>>,
+    /// It was told that the server is being connected to.
+    connecting_told: bool,
     /// Content that the session has not taken yet.
     held: Option<Held>,
     ledger: Ledger,
@@ -190,6 +192,7 @@ impl<T: Transport> Driver<T> {
             exchange: None,
             streams: false,
             asked: None,
+            connecting_told: false,
             held: None,
             ledger: Ledger::default(),
             recovery: Recovery::default(),
@@ -212,7 +215,11 @@ impl<T: Transport> Driver<T> {
         self.begin(last).await;
         loop {
             match self.run_connection().await {
-                Ok(()) => return Ok(()),
+                Ok(()) => {
+                    // The stream may have been over before the server had its time to refuse it.
+                    self.end_recovery();
+                    return Ok(());
+                }
                 Err(error) => self.recover(error).await?,
             }
         }
@@ -380,7 +387,7 @@ impl<T: Transport> Driver<T> {
     fn handle_progress(&mut self, progress: Progress) {
         match (progress, self.phase) {
             (Progress::Resolved, Phase::Resolve) => {
-                if !self.recovery.is_under_way() {
+                if !std::mem::replace(&mut self.connecting_told, true) {
                     let reporter = &self.shared.reporter;
                     reporter.status(WmtStatus::Connecting, SessionState::Connecting);
                 }
@@ -535,7 +542,10 @@ impl<T: Transport> Driver<T> {
         if self.exchange.is_none() || !self.streams {
             return;
         }
+        // The end of the stream counts as one byte more.
+        let all = self.body_bytes();
         let acknowledged = self.transport.acknowledged();
+        let acknowledged = acknowledged.map(|bytes| bytes.min(all));
         let progress = self.ledger.acknowledge(acknowledged);
         let round_trip_time = self.transport.round_trip_time().unwrap_or_default();
         let counters = &self.shared.counters;

@@ -11,6 +11,7 @@ use tokio::time::{Instant, sleep};
 use super::{Driver, Entry};
 use crate::push::backoff::Backoff;
 use crate::push::entropy::SystemEntropy;
+use crate::push::queue::Content;
 use crate::push::shared::Shared;
 use crate::push::transport::Transport;
 use crate::push::{Error, Failure, Phase, SessionState, WmtStatus};
@@ -29,6 +30,8 @@ pub(super) struct Recovery {
     resuming: Resuming,
     /// The server does not know the session any more.
     forgotten: bool,
+    /// Resumptions in sequence whose connection went without a word: a refusal, or another loss.
+    broken: u8,
 }
 
 /// How far the resumption of a session has come.
@@ -65,12 +68,19 @@ impl Recovery {
         }
     }
 
-    /// Whether a refusal that comes now can be that of a session that was tried again.
-    fn may_be_forgotten(&self) -> bool {
+    /// Whether this is how a server says that it does not know the session that was tried again.
+    fn is_refusal(&mut self, error: &Error) -> bool {
+        let said = matches!(error, Error::Protocol(_) | Error::BadResponse(_));
+        let closed = matches!(error, Error::Closed | Error::Reset);
         match self.resuming {
             Resuming::No | Resuming::Connecting => false,
-            Resuming::Probation(_) => true,
-            Resuming::Told(until) => Instant::now() < until,
+            Resuming::Told(until) => said && Instant::now() < until,
+            Resuming::Probation(_) if closed => {
+                self.broken += 1;
+                // The session of a connection that was left is tried once.
+                self.broken > 1 || self.lost.is_none()
+            }
+            Resuming::Probation(_) => said,
         }
     }
 }
@@ -105,14 +115,29 @@ impl<T: Transport> Driver<T> {
     ///
     /// The failure that ends the push.
     pub(super) async fn recover(&mut self, error: Error) -> Result<(), Failure> {
-        let refused = self.recovery.may_be_forgotten() && is_answer(&error);
+        let refused = self.recovery.is_refusal(&error);
         let failure = self.failure(error);
-        self.leave_connection();
+        let held = self.leave_connection();
         if refused {
+            self.ledger.refuse(held);
             tracing::info!("The server does not take the session up again: {failure}");
             self.recovery.forgotten = true;
+            if self.shared.was_opened() && !self.recovery.is_under_way() {
+                self.recovery.lost = Some(Instant::now());
+                self.shared.lost(failure, 1, Duration::ZERO);
+            }
             self.reconnect();
             return Ok(());
+        }
+        if is_end_of_session(&failure.error) {
+            self.recovery.forgotten = true;
+            self.ledger.refuse(held);
+        } else {
+            self.ledger.lose_connection(held);
+        }
+        if self.phase == Phase::End && !self.ledger.waits() {
+            // Nothing is left that could be sent better.
+            return Err(failure);
         }
         let delay = self.next_delay(&failure)?;
         sleep(delay).await;
@@ -150,8 +175,8 @@ impl<T: Transport> Driver<T> {
         Ok(delay)
     }
 
-    /// What was under way goes back to what is to be sent.
-    fn leave_connection(&mut self) {
+    /// Nothing is under way any more. What the session has not taken yet is returned.
+    fn leave_connection(&mut self) -> Option<(Content, bool)> {
         self.take_acknowledgements();
         self.take_progress();
         self.exchange = None;
@@ -161,8 +186,7 @@ impl<T: Transport> Driver<T> {
         self.unacknowledged_since = None;
         self.recovery.resuming = Resuming::No;
         let held = self.held.take();
-        self.ledger
-            .lose_connection(held.map(|held| (held.content, held.again)));
+        held.map(|held| (held.content, held.again))
     }
 
     /// Begins another connection: with the session as it is, where the server may still know it, or with a new one.
@@ -206,6 +230,7 @@ impl<T: Transport> Driver<T> {
     pub(super) fn end_recovery(&mut self) {
         self.recovery.resuming = Resuming::No;
         self.recovery.forgotten = false;
+        self.recovery.broken = 0;
         if self.recovery.lost.take().is_some() {
             let attempts = self.recovery.backoff.attempts();
             let resumed = self.session.has_resumed();
@@ -231,10 +256,14 @@ impl<T: Transport> Driver<T> {
     }
 }
 
-/// Whether the peer, and nothing on the way, has made an end.
-fn is_answer(error: &Error) -> bool {
-    matches!(
-        error,
-        Error::Protocol(_) | Error::BadResponse(_) | Error::Closed | Error::Reset
-    )
+/// Whether it is the server itself that says no: it keeps no session of which it says so (3.2.4.1, 3.2.6.1). A gateway
+/// only speaks of its own connection.
+fn is_end_of_session(error: &Error) -> bool {
+    match error {
+        Error::Protocol(wmhttp::Error::Refused { status, .. }) => !matches!(
+            *status,
+            StatusCode::BAD_GATEWAY | StatusCode::GATEWAY_TIMEOUT
+        ),
+        _ => false,
+    }
 }

@@ -1,0 +1,428 @@
+// SPDX-License-Identifier: MPL-2.0
+
+//! What becomes of a push whose connection is lost: 3.2.7.1.
+
+use std::io::{Read, Write};
+use std::net::TcpListener;
+use std::time::{Duration, Instant};
+
+use gst::prelude::*;
+use gstwmspush::asf::{Item, Reader};
+use gstwmspush::publishing_point::{
+    Event, Fault, MidBody, Push, Refuse, RequestSeen, Settings, When,
+};
+use gstwmspush::wmhttp::server::{Received, Timeouts};
+
+use crate::input::{expected, unpadded};
+use crate::rig::{LONG, Pipeline, Point, fixture, long_file};
+
+const AUDIO_VIDEO: &str = "av_asfmux_p1500_streamable.asf";
+
+fn faulty(faults: Vec<(When, Fault)>) -> Point {
+    Point::with(Settings {
+        faults,
+        ..Settings::default()
+    })
+}
+
+/// A file in real time, or as fast as it goes.
+fn push(location: &str, properties: &str) -> Pipeline {
+    let path = fixture(AUDIO_VIDEO);
+    Pipeline::new(&format!(
+        "filesrc location={path} ! wmspushsink name=sink location={location} {properties}"
+    ))
+}
+
+fn stats(pipeline: &Pipeline) -> gst::Structure {
+    pipeline.sink.property("stats")
+}
+
+fn count(messages: &[String], begin: &str) -> usize {
+    messages
+        .iter()
+        .filter(|line| line.starts_with(begin))
+        .count()
+}
+
+/// The kinds of the requests: setup with or without a push-id, start with or without one.
+fn requests(point: &Point) -> Vec<String> {
+    let kind = |request: &RequestSeen| {
+        let head = String::from_utf8_lossy(&request.head).into_owned();
+        let kind = if head.contains("x-wms-pushsetup") {
+            "setup"
+        } else {
+            "start"
+        };
+        let new = head.contains("Cookie: push-id=0\r\n");
+        format!("{kind} {}", if new { "new" } else { "known" })
+    };
+    point.handle.requests().iter().map(kind).collect()
+}
+
+fn ended(point: &Point, sessions: usize) -> Vec<Push> {
+    let over =
+        |pushes: &[&Push]| pushes.len() == sessions && pushes.last().is_some_and(|push| push.over);
+    point
+        .handle
+        .wait_for_pushes(over, LONG)
+        .expect("all sessions, and the last is over")
+}
+
+/// Whatever was lost in between: everything arrives, once, in one session.
+fn assert_whole(push: &Push) {
+    let content = expected(AUDIO_VIDEO);
+    assert_eq!(push.received, content, "{} packets", push.data_packets);
+}
+
+#[test]
+fn a_lost_connection_is_resumed_and_nothing_is_missing() {
+    for what in [MidBody::Reset, MidBody::Close] {
+        let faults = vec![(When::PushStart(0), Fault::AfterPackets(9, what.clone()))];
+        let point = faulty(faults);
+        let pipeline = push(&point.location(), "");
+        let messages = pipeline.run();
+        assert_eq!(
+            count(&messages, "WARNING RESOURCE/Write push connection-"),
+            1
+        );
+        assert_eq!(
+            count(&messages, "WMT_RECONNECT_START streaming→reconnecting"),
+            1,
+            "{messages:#?}"
+        );
+        assert_eq!(
+            count(&messages, "WMT_RECONNECT_END reconnecting→streaming S_OK"),
+            1
+        );
+        assert_eq!(count(&messages, "ERROR"), 0);
+        assert_eq!(
+            requests(&point),
+            ["setup new", "start known", "start known"],
+            "{what:?}"
+        );
+        assert_whole(&ended(&point, 1)[0]);
+        let stats = stats(&pipeline);
+        assert_eq!(stats.get::<u32>("reconnects"), Ok(1));
+        assert_eq!(stats.get::<u64>("packets-dropped"), Ok(0));
+        assert_eq!(stats.get::<u64>("packets-sent"), Ok(27));
+    }
+}
+
+/// A refusal, in words or without: a new session begins at once, and with a key frame.
+#[test]
+fn a_forgotten_session_is_followed_by_a_new_one() {
+    for status in [400, 404, 408] {
+        let faults = vec![
+            (When::PushStart(0), Fault::AfterPackets(9, MidBody::Reset)),
+            (When::PushStart(1), Fault::Refuse(Refuse::new(status))),
+        ];
+        let point = faulty(faults);
+        let pipeline = push(&point.location(), "");
+        let begun = Instant::now();
+        let messages = pipeline.run();
+        assert!(begun.elapsed() < Duration::from_secs(5));
+        assert_eq!(count(&messages, "ERROR"), 0, "{messages:#?}");
+        assert_eq!(count(&messages, "WMT_RECONNECT_END"), 1);
+        assert_eq!(
+            requests(&point),
+            [
+                "setup new",
+                "start known",
+                "start known",
+                "setup new",
+                "start known"
+            ],
+            "{status}"
+        );
+        let pushes = ended(&point, 2);
+        let all = expected(AUDIO_VIDEO);
+        let (first, second) = (&pushes[0].received, &pushes[1].received);
+        assert_eq!(*first, all[..first.len()], "{status}");
+        assert_eq!(second[0], all[0], "$H");
+        assert_eq!(second[1..], all[all.len() - second.len() + 1..]);
+        let dropped = stats(&pipeline).get::<u64>("packets-dropped").unwrap();
+        let missing = (all.len() + 1 - first.len() - second.len()) as u64;
+        // One more may have been on its way into a socket that nobody read any more.
+        assert!(
+            (dropped..=dropped + 1).contains(&missing),
+            "{dropped} of {missing}"
+        );
+        assert_eq!(
+            count(&messages, "WARNING RESOURCE/Write push packets-dropped"),
+            usize::from(dropped > 0)
+        );
+    }
+}
+
+/// An early status that may heal is a loss like any other.
+#[test]
+fn statuses_that_may_heal_are_tried_again() {
+    for status in [403, 408, 409, 429, 500, 503] {
+        let refuse = Fault::AfterPackets(5, MidBody::Respond(Refuse::new(status)));
+        let point = faulty(vec![(When::PushStart(0), refuse)]);
+        let messages = push(&point.location(), "sync=false").run();
+        assert_eq!(count(&messages, "ERROR"), 0, "{status}: {messages:#?}");
+        assert_eq!(
+            count(&messages, "WMT_RECONNECT_END"),
+            1,
+            "{status}: {messages:#?}"
+        );
+    }
+}
+
+#[test]
+fn statuses_that_are_final_are_an_error() {
+    for status in [400, 404, 410] {
+        let refuse = Fault::AfterPackets(5, MidBody::Respond(Refuse::new(status)));
+        let point = faulty(vec![(When::PushStart(0), refuse)]);
+        let (_, messages) = push(&point.location(), "sync=false").fail();
+        assert_eq!(
+            count(&messages, "WMT_RECONNECT"),
+            0,
+            "{status}: {messages:#?}"
+        );
+    }
+}
+
+/// A server that is away for a while.
+#[test]
+fn a_server_that_comes_back_is_found_again() {
+    let point = faulty(vec![
+        (When::PushStart(0), Fault::AfterPackets(5, MidBody::Reset)),
+        (When::Request(2), Fault::Refuse(Refuse::new(503))),
+        (When::Request(3), Fault::Refuse(Refuse::new(503))),
+    ]);
+    let pipeline = push(&point.location(), "");
+    let messages = pipeline.run();
+    assert_eq!(count(&messages, "ERROR"), 0, "{messages:#?}");
+    assert_eq!(count(&messages, "WMT_RECONNECT_START"), 1, "{messages:#?}");
+    assert_eq!(count(&messages, "WMT_RECONNECT_END"), 1);
+}
+
+/// After `reconnect-timeout` the loss is an ERROR, with what the last attempt met.
+#[test]
+fn a_server_that_stays_away_is_an_error_in_time() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let location = format!("http://{}/live", listener.local_addr().unwrap());
+    let server = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut bytes = [0; 4096];
+        assert!(stream.read(&mut bytes).unwrap() > 0);
+        let accepted = "HTTP/1.1 204 No Content\r\nServer: Cougar/9.5\r\n\r\n";
+        stream.write_all(accepted.as_bytes()).unwrap();
+        assert!(stream.read(&mut bytes).unwrap() > 0);
+    });
+    let pipeline = push(&location, "reconnect-timeout=1000");
+    pipeline.play();
+    let mut messages = pipeline.messages_until("WMT_RECONNECT_START");
+    let begun = Instant::now();
+    server.join().unwrap();
+    messages.extend(pipeline.messages_until("ERROR"));
+    let took = begun.elapsed();
+    assert!(took < Duration::from_millis(1500), "{took:?}");
+    assert_eq!(
+        messages.last().unwrap(),
+        "ERROR RESOURCE/OpenWrite connect connection-refused NS_E_PUSH_CANNOTCONNECT"
+    );
+    assert_eq!(count(&messages, "ERROR"), 1);
+}
+
+/// A first connection is not tried again, unless that is asked for.
+#[test]
+fn a_first_connection_is_retried_on_demand() {
+    let faults = || vec![(When::PushSetup(0), Fault::Refuse(Refuse::new(503)))];
+    let point = faulty(faults());
+    let (_, messages) = push(&point.location(), "").fail();
+    assert_eq!(count(&messages, "WMT_RECONNECT"), 0);
+    let point = faulty(faults());
+    let messages = push(&point.location(), "retry-first-connect=true").run();
+    let expected = [
+        "PROGRESS connect Start",
+        "WMT_RECONNECT_START connecting→reconnecting NS_E_SERVER_UNAVAILABLE",
+        "WMT_RECONNECT_END reconnecting→connected S_OK",
+        "WMT_OPENED connected→connected S_OK",
+        "PROGRESS connect Complete",
+        "WMT_STARTED connected→streaming S_OK",
+    ];
+    let seen: Vec<_> = messages
+        .iter()
+        .filter(|line| expected.contains(&line.as_str()))
+        .collect();
+    assert_eq!(seen, expected, "{messages:#?}");
+}
+
+/// 3.2.6.1: whoever sends nothing for long is dropped. Playing again is a new session, and no error.
+#[test]
+fn a_pause_that_the_server_does_not_survive_is_no_error() {
+    let point = Point::with(Settings {
+        timeouts: Timeouts {
+            idle: Duration::from_secs(1),
+            ..Timeouts::default()
+        },
+        ..Settings::default()
+    });
+    let pipeline = push(&point.location(), "");
+    pipeline.play();
+    let data = |event: &Event| matches!(event, Event::Data { .. });
+    point.handle.wait_for(data, LONG).expect("data");
+    pipeline.pipeline.set_state(gst::State::Paused).unwrap();
+    let deleted = |event: &Event| matches!(event, Event::SessionDeleted { .. });
+    point
+        .handle
+        .wait_for(deleted, LONG)
+        .expect("the server's patience ends");
+    let mut messages = pipeline.messages_until("WMT_RECONNECT_START");
+    pipeline.play();
+    messages.extend(pipeline.messages_until("EOS"));
+    assert_eq!(count(&messages, "ERROR"), 0, "{messages:#?}");
+    assert_eq!(count(&messages, "WMT_RECONNECT_START"), 1, "{messages:#?}");
+    assert_eq!(count(&messages, "WMT_RECONNECT_END"), 1, "{messages:#?}");
+    assert!(ended(&point, 2)[1].data_packets > 0);
+}
+
+/// `Disconnect`, and `Connect` within five minutes: one session, one push-id, one `$H`.
+#[test]
+fn a_session_that_was_left_is_taken_up_again() {
+    let point = Point::new();
+    let pipeline = push(&point.location(), "");
+    for run in 0..3 {
+        pipeline.play();
+        // More than the first packet, which need not have had its whole header read by then.
+        let streams = |pushes: &[&Push]| {
+            let push = pushes[0];
+            push.receiving && push.push_starts == run + 1 && push.data_packets > 3 * u64::from(run)
+        };
+        let streams = |pushes: &[&Push]| pushes.len() == 1 && streams(pushes);
+        point.handle.wait_for_pushes(streams, LONG).expect("data");
+        if run < 2 {
+            pipeline.pipeline.set_state(gst::State::Ready).unwrap();
+        }
+    }
+    let messages = pipeline.messages_until("EOS");
+    assert_eq!(count(&messages, "ERROR"), 0, "{messages:#?}");
+    assert_eq!(count(&messages, "WARNING"), 0, "{messages:#?}");
+    assert_eq!(
+        requests(&point),
+        ["setup new", "start known", "start known", "start known"]
+    );
+    let push = ended(&point, 1).remove(0);
+    let headers = push
+        .received
+        .iter()
+        .filter(|packet| !matches!(packet, Received::Data(_)));
+    assert_eq!(headers.count(), 2, "$H and $E");
+}
+
+/// A server that has forgotten gets a new session, and the application hears nothing of it.
+#[test]
+fn a_session_that_was_left_for_too_long_is_a_new_one() {
+    let point = faulty(vec![(When::PushStart(1), Fault::Refuse(Refuse::new(400)))]);
+    let pipeline = push(&point.location(), "");
+    pipeline.play();
+    let data = |event: &Event| matches!(event, Event::Data { .. });
+    point.handle.wait_for(data, LONG).expect("data");
+    pipeline.pipeline.set_state(gst::State::Ready).unwrap();
+    pipeline.messages_until("WMT_CLOSED");
+    let messages = pipeline.run();
+    assert_eq!(count(&messages, "ERROR"), 0, "{messages:#?}");
+    assert_eq!(count(&messages, "WARNING"), 0, "{messages:#?}");
+    assert_eq!(count(&messages, "WMT_OPENED"), 1, "{messages:#?}");
+    assert_eq!(
+        requests(&point),
+        [
+            "setup new",
+            "start known",
+            "start known",
+            "setup new",
+            "start known"
+        ]
+    );
+    assert_whole(&ended(&point, 2)[1]);
+}
+
+/// Where the peer's TCP has stopped, a packet is cut: it goes again whole, and none before it does.
+#[cfg(target_os = "linux")]
+#[test]
+fn what_was_not_acknowledged_goes_again_from_a_packet_boundary() {
+    let path = long_file(20_000_000);
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let location = format!("http://{}/live", listener.local_addr().unwrap());
+    let (full, is_full) = std::sync::mpsc::channel();
+    let server = std::thread::spawn(move || {
+        let (stream, _) = listener.accept().unwrap();
+        head(&stream);
+        let accepted =
+            "HTTP/1.1 204 No Content\r\nServer: Cougar/9.5\r\nSet-Cookie: push-id=4711\r\n\r\n";
+        (&stream).write_all(accepted.as_bytes()).unwrap();
+        head(&stream);
+        (&stream).read_exact(&mut [0; 100_000]).unwrap();
+        is_full.recv_timeout(LONG).unwrap();
+        // So much has come in that nobody will read: closing the connection resets it.
+        let arrived = 100_000 + stream.peek(&mut vec![0; 16_000_000]).unwrap();
+        drop(stream);
+        let (stream, _) = listener.accept().unwrap();
+        assert!(head(&stream).contains("Cookie: push-id=4711\r\n"));
+        let mut rest = Vec::new();
+        (&stream).read_to_end(&mut rest).unwrap();
+        (arrived, rest)
+    });
+    let pipeline = Pipeline::new(&format!(
+        "filesrc location={path} blocksize=65536 ! wmspushsink name=sink sync=false max-size-time=0 \
+         max-size-bytes=1000000 location={location}"
+    ));
+    pipeline.play();
+    let begun = Instant::now();
+    while stats(&pipeline).get::<u32>("queued-bytes").unwrap() < 990_000 {
+        assert!(begun.elapsed() < LONG, "the queue is never full");
+        std::thread::yield_now();
+    }
+    full.send(()).unwrap();
+    let messages = pipeline.messages_until("EOS");
+    assert_eq!(count(&messages, "WMT_RECONNECT_END"), 1, "{messages:#?}");
+    assert!(stats(&pipeline).get::<u64>("packets-replayed").unwrap() > 0);
+    let (arrived, rest) = server.join().unwrap();
+    let packets = framed(&path);
+    let cut = packets
+        .iter()
+        .scan(0, |end, packet| {
+            *end += packet.len();
+            Some(*end)
+        })
+        .take_while(|end| *end <= arrived)
+        .count();
+    assert!(
+        rest == packets[cut..].concat(),
+        "from packet {cut} of {}",
+        packets.len()
+    );
+}
+
+/// The packets of a file as they go over the wire, from `$H` to `$E`.
+fn framed(path: &str) -> Vec<Vec<u8>> {
+    let mut reader = Reader::new();
+    reader.push(std::fs::read(path).unwrap().into());
+    let items = std::iter::from_fn(|| reader.next_item().unwrap());
+    let packet = |item| match item {
+        Item::Header(header) => Some((b'H', header.to_live().as_bytes().to_vec())),
+        Item::DataUnit(packet) => Some((b'D', unpadded(&packet).to_vec())),
+        Item::Skipped(_) => None,
+    };
+    let frame = |(letter, payload): (u8, Vec<u8>)| {
+        let size = u16::try_from(payload.len()).unwrap().to_le_bytes();
+        [&[b'$', letter][..], &size, &payload].concat()
+    };
+    let packets = items.filter_map(packet).map(frame);
+    packets.chain([b"$E\x04\0\0\0\0\0".to_vec()]).collect()
+}
+
+/// The head of a request, and nothing behind it.
+fn head(stream: &std::net::TcpStream) -> String {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        let mut byte = [0];
+        let mut stream = stream;
+        stream.read_exact(&mut byte).unwrap();
+        head.push(byte[0]);
+    }
+    String::from_utf8(head).unwrap()
+}
