@@ -142,6 +142,9 @@ fn the_element_is_registered_as_the_contract_says() {
     assert_eq!(element.type_().name(), "GstWmsPushSink");
     assert!(element.type_().is_a(gst_base::BaseSink::static_type()));
     let template = element.pad_template("sink").unwrap();
-    assert_eq!(template.caps().to_string(), "video/x-ms-asf; application/x-gst-av-asf_stream");
+    assert_eq!(
+        template.caps().to_string(),
+        "video/x-ms-asf; application/x-gst-av-asf_stream"
+    );
     assert_eq!(template.presence(), gst::PadPresence::Always);
 }

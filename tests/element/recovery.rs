@@ -290,7 +290,7 @@ fn a_session_that_was_left_is_taken_up_again() {
         // More than the first packet, which need not have had its whole header read by then.
         let streams = |pushes: &[&Push]| {
             let push = pushes[0];
-            push.receiving && push.push_starts == run + 1 && push.data_packets > 3 * u64::from(run)
+            push.receiving && push.push_starts == run + 1 && push.data_packets > 3 * run
         };
         let streams = |pushes: &[&Push]| pushes.len() == 1 && streams(pushes);
         point.handle.wait_for_pushes(streams, LONG).expect("data");

@@ -7,4 +7,5 @@ mod harness;
 mod properties;
 mod requirements;
 mod responses;
+mod resumption;
 mod session;
