@@ -25,6 +25,9 @@ type BoxError = Box<dyn StdError + Send + Sync>;
 /// How long a connect without permission waits for the pooled connection to win the race.
 const GATE_TIMEOUT: Duration = Duration::from_millis(500);
 
+/// Bytes that may wait in the system: about a second of what encoders of this protocol make.
+const MAX_UNSENT: u32 = 64 * 1024;
+
 /// Lets a connection be made only with permission.
 #[derive(Clone)]
 pub(super) struct Gate {
@@ -133,6 +136,9 @@ impl Gate {
         connection.get_extras(&mut extensions);
         let ends = extensions.get::<HttpInfo>();
         let socket = ends.and_then(|ends| Socket::find(ends.local_addr(), ends.remote_addr()));
+        if let Some(socket) = &socket {
+            socket.limit_unsent(MAX_UNSENT);
+        }
         *self.socket() = socket;
         self.shared.stands.store(true, Ordering::Release);
         let _ = self.progress.send(Progress::Connected);

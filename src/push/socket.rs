@@ -32,6 +32,12 @@ impl Socket {
             })
     }
 
+    /// Lets no more than `bytes` wait in the system that are not on their way, where it can: what waits is better kept
+    /// where it can still be dropped, and sent again.
+    pub(super) fn limit_unsent(&self, bytes: u32) {
+        limit_unsent(&self.0, bytes);
+    }
+
     /// Whether the peer has closed the connection, or reset it, and nothing is left to be read.
     pub(super) fn is_closed(&self) -> bool {
         match self.0.peek(&mut [0]) {
@@ -127,6 +133,26 @@ fn delivery(socket: &TcpStream) -> Option<Delivery> {
 fn delivery(_: &TcpStream) -> Option<Delivery> {
     None
 }
+
+#[cfg(target_os = "linux")]
+fn limit_unsent(socket: &TcpStream, bytes: u32) {
+    use std::os::fd::AsRawFd;
+
+    // Where it cannot be set, the system's own limit stays.
+    // SAFETY: The descriptor is open for as long as `socket` lives, and the option is one unsigned int.
+    unsafe {
+        libc::setsockopt(
+            socket.as_raw_fd(),
+            libc::IPPROTO_TCP,
+            libc::TCP_NOTSENT_LOWAT,
+            (&raw const bytes).cast(),
+            size_of::<u32>() as libc::socklen_t,
+        );
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn limit_unsent(_: &TcpStream, _: u32) {}
 
 #[cfg(target_os = "linux")]
 fn unacknowledged(socket: &TcpStream) -> Option<usize> {

@@ -62,6 +62,8 @@ struct Inner {
     round_trip_time: Duration,
     connects: u32,
     reconnects: u32,
+    /// PushStarts that never had a connection.
+    unsent: u32,
     opened: Option<Instant>,
     closed: Option<Instant>,
     rate: Rate,
@@ -109,6 +111,11 @@ impl Counters {
         inner.acknowledged.0 += std::mem::take(&mut inner.acknowledged.1);
     }
 
+    /// The last PushStart had no connection.
+    pub(super) fn push_start_unsent(&self) {
+        self.lock().unsent += 1;
+    }
+
     pub(super) fn reconnected(&self) {
         self.lock().reconnects += 1;
     }
@@ -145,7 +152,7 @@ impl Counters {
             packets_replayed: inner.replayed,
             padding_removed: inner.session.padding_removed,
             connects: inner.connects,
-            push_starts: inner.session.push_starts,
+            push_starts: inner.session.push_starts.saturating_sub(inner.unsent),
             bitrate: inner.rate.update(now, bytes_sent),
             uptime: inner.opened.map_or(Duration::ZERO, |opened| {
                 end.saturating_duration_since(opened)

@@ -146,7 +146,11 @@ pub(super) fn post_failure(imp: &WmsPushSink, status: &Status, failure: &Failure
 
 /// WARNING for a connection that is tried again, and for an end that did not go out in time.
 pub(super) fn post_status_warning(imp: &WmsPushSink, status: &Status, failure: &Failure) {
-    let (text, debug) = words(imp, failure);
+    let (mut text, debug) = words(imp, failure);
+    if status.status == WmtStatus::ReconnectStart {
+        let location = imp.shown_location();
+        text = format!("The connection to {location} is made again: {failure}.");
+    }
     // What it is about is the failure, not the status that it comes with.
     let report = Report {
         status: None,

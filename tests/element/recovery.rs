@@ -426,3 +426,53 @@ fn head(stream: &std::net::TcpStream) -> String {
     }
     String::from_utf8(head).unwrap()
 }
+
+/// No state change waits for the network, between two attempts either.
+#[test]
+fn null_comes_at_once_while_reconnecting() {
+    let reset = Fault::AfterPackets(3, MidBody::Reset);
+    let point = faulty(vec![(When::PushStart(0), reset)]);
+    let pipeline = push(&point.location(), "");
+    point.handle.set_faults(vec![
+        (When::PushStart(0), Fault::AfterPackets(3, MidBody::Reset)),
+        (When::Request(2), Fault::Refuse(Refuse::new(503))),
+        (When::Request(3), Fault::Silent),
+    ]);
+    pipeline.play();
+    pipeline.messages_until("WMT_RECONNECT_START");
+    let begun = Instant::now();
+    pipeline.pipeline.set_state(gst::State::Null).unwrap();
+    assert!(
+        begun.elapsed() < Duration::from_millis(100),
+        "{:?}",
+        begun.elapsed()
+    );
+    let state: gstwmspush::SessionState =
+        pipeline.sink.property_value("session-state").get().unwrap();
+    assert_eq!(state, gstwmspush::SessionState::Disconnected);
+}
+
+/// A dead server does not stop the other branches of a `tee`.
+#[test]
+fn a_leaky_element_never_blocks() {
+    for leaky in ["upstream", "downstream"] {
+        let stall = Fault::AfterPackets(3, MidBody::Stall);
+        let point = faulty(vec![(When::EveryPushStart, stall)]);
+        let path = long_file(20_000_000);
+        let pipeline = Pipeline::new(&format!(
+            "filesrc location={path} blocksize=65536 ! wmspushsink name=sink sync=false leaky={leaky} \
+             max-size-bytes=1000000 eos-timeout=300 location={}",
+            point.location()
+        ));
+        let begun = Instant::now();
+        let messages = pipeline.run();
+        assert!(
+            begun.elapsed() < Duration::from_secs(5),
+            "{:?}",
+            begun.elapsed()
+        );
+        let dropped = "WARNING RESOURCE/Write push packets-dropped NS_E_NET_WRITE";
+        assert_eq!(count(&messages, dropped), 1, "{leaky}: {messages:#?}");
+        assert!(stats(&pipeline).get::<u64>("packets-dropped").unwrap() > 1000);
+    }
+}

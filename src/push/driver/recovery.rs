@@ -179,6 +179,10 @@ impl<T: Transport> Driver<T> {
     fn leave_connection(&mut self) -> Option<(Content, bool)> {
         self.take_acknowledgements();
         self.take_progress();
+        if self.streams && matches!(self.phase, Phase::Resolve | Phase::Connect) {
+            self.shared.counters.push_start_unsent();
+        }
+        self.streams = false;
         self.exchange = None;
         self.asked = None;
         self.outgoing = None;
