@@ -13,6 +13,7 @@ use bytes::Bytes;
 use tokio::sync::mpsc::{self, error::TrySendError};
 use tokio::task::{JoinHandle, spawn_blocking};
 use tokio::time::{Instant, sleep_until};
+use tracing::Instrument;
 
 use super::entropy::SystemEntropy;
 use super::kept::Kept;
@@ -213,8 +214,11 @@ impl<T: Transport> Driver<T> {
     /// Ends when `$E` is on the wire and the connection may be closed, or cannot be made any more.
     async fn run(&mut self, last: Option<Arc<Shared>>) -> Result<(), Failure> {
         self.begin(last).await;
+        let mut number = 0u64;
         loop {
-            match self.run_connection().await {
+            number += 1;
+            let span = tracing::debug_span!("connection", number);
+            match self.run_connection().instrument(span).await {
                 Ok(()) => {
                     // The stream may have been over before the server had its time to refuse it.
                     self.end_recovery();
