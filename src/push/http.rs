@@ -7,30 +7,27 @@
 //! * A gate in front of the connector. hyper's pool races a new connection against the idle one, so that without it
 //!   PushStart would now and then leave the connection that PushSetup (and NTLM) went over.
 //! * The body ends on any response. hyper would go on sending it for ever.
-//! * The last bytes tell when they are on the wire, see [`notify_when_written`]; only then may the exchange be dropped.
+//! * The last bytes tell when they are on the wire, see [`notify_when_written`](super::body::notify_when_written); only then may the exchange be dropped.
 //!   Ending the body right after them would lose them.
 
 use std::error::Error as StdError;
 use std::fmt;
-use std::future::Future;
 use std::io;
-use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, ready};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use futures_core::Stream;
 use hyper::ext::ReasonPhrase;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::header::{HeaderName, HeaderValue};
 use reqwest::{Client, Version};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 use url::{Host, Url};
 
+use super::body::Packets;
 use super::gate::{Gate, GateClosed};
 use super::tls::handshake_failure;
-use super::transport::{BODY_CHUNKS, Exchange, Progress, Transport};
+use super::transport::{Exchange, Progress, Transport};
 use super::{Error, Settings, Trust};
 use crate::wmhttp::{self, Body, Request, Response};
 
@@ -331,33 +328,10 @@ fn keeps_alive(response: &reqwest::Response) -> bool {
     }
 }
 
-/// Makes `last` the bytes whose end on the wire is told.
-///
-/// The future ends when the transport has handed them to the system, or has given up.
-pub(super) fn notify_when_written(last: Bytes) -> (Bytes, impl Future<Output = ()> + Send) {
-    struct Notifying(
-        Bytes,
-        #[expect(dead_code, reason = "its drop is the message")] oneshot::Sender<()>,
-    );
-
-    impl AsRef<[u8]> for Notifying {
-        fn as_ref(&self) -> &[u8] {
-            &self.0
-        }
-    }
-
-    let (sender, receiver) = oneshot::channel();
-    let written = async {
-        // Nothing is ever sent: the sender goes when the bytes go.
-        let _ = receiver.await;
-    };
-    (Bytes::from_owner(Notifying(last, sender)), written)
-}
-
 /// Where the body of a request comes from. It outlives an attempt that found no connection.
 enum Source {
     Fixed(Bytes),
-    Packets(Arc<Mutex<PacketSource>>),
+    Packets(Packets),
 }
 
 impl Source {
@@ -366,13 +340,8 @@ impl Source {
             Body::PushSetup(bytes) => (Self::Fixed(bytes.clone()), None),
             Body::PushStart { content_length } => {
                 gate.begin_body();
-                let (sender, receiver) = mpsc::channel(BODY_CHUNKS);
-                let source = PacketSource {
-                    receiver,
-                    remaining: *content_length,
-                    opening: Opening::Wanted(gate.clone()),
-                };
-                (Self::Packets(Arc::new(Mutex::new(source))), Some(sender))
+                let (packets, sender) = Packets::new(*content_length, gate.clone());
+                (Self::Packets(packets), Some(sender))
             }
         }
     }
@@ -380,7 +349,7 @@ impl Source {
     fn to_body(&self) -> reqwest::Body {
         match self {
             Self::Fixed(bytes) => bytes.clone().into(),
-            Self::Packets(packets) => reqwest::Body::wrap_stream(Packets(packets.clone())),
+            Self::Packets(packets) => reqwest::Body::wrap_stream(packets.clone()),
         }
     }
 
@@ -388,62 +357,8 @@ impl Source {
     fn is_complete(&self) -> bool {
         match self {
             Self::Fixed(_) => true,
-            Self::Packets(packets) => lock(packets).remaining == 0,
+            Self::Packets(packets) => packets.is_complete(),
         }
-    }
-}
-
-/// The packets of a PushStart, as they come.
-struct PacketSource {
-    receiver: mpsc::Receiver<Bytes>,
-    /// Bytes of the body that have not been handed over.
-    remaining: u64,
-    opening: Opening,
-}
-
-/// The first chunk goes alone: when it is written, the gate learns where in the connection the body begins.
-enum Opening {
-    Wanted(Gate),
-    Written(Pin<Box<dyn Future<Output = ()> + Send>>),
-    Done,
-}
-
-impl PacketSource {
-    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
-        if let Opening::Written(written) = &mut self.opening {
-            ready!(written.as_mut().poll(cx));
-            self.opening = Opening::Done;
-        }
-        let Some(chunk) = ready!(self.receiver.poll_recv(cx)) else {
-            return Poll::Ready(None);
-        };
-        self.remaining = self.remaining.saturating_sub(chunk.len() as u64);
-        match std::mem::replace(&mut self.opening, Opening::Done) {
-            Opening::Wanted(gate) => {
-                let size = chunk.len();
-                let (chunk, written) = notify_when_written(chunk);
-                self.opening = Opening::Written(Box::pin(async move {
-                    written.await;
-                    gate.body_written(size);
-                }));
-                Poll::Ready(Some(chunk))
-            }
-            _ => Poll::Ready(Some(chunk)),
-        }
-    }
-}
-
-fn lock(packets: &Mutex<PacketSource>) -> MutexGuard<'_, PacketSource> {
-    packets.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-struct Packets(Arc<Mutex<PacketSource>>);
-
-impl Stream for Packets {
-    type Item = io::Result<Bytes>;
-
-    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        lock(&self.0).poll_next(cx).map(|chunk| chunk.map(Ok))
     }
 }
 

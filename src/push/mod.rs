@@ -15,6 +15,7 @@
 //! A payload is never copied on this way: a packet is a slice of the buffer that it came in until it is written.
 
 mod backoff;
+mod body;
 mod connection;
 mod driver;
 mod entropy;

@@ -11,7 +11,7 @@ use tokio::time::sleep;
 
 use super::{Driver, response};
 use crate::push::Error;
-use crate::push::http::notify_when_written;
+use crate::push::body::notify_when_written;
 use crate::push::transport::Transport;
 use crate::wmhttp::{self, Response};
 

@@ -3,7 +3,9 @@
 //! The task that runs one connection: it moves things between the queue, the session and the transport.
 
 mod closing;
+mod events;
 mod recovery;
+mod waits;
 
 use std::future::pending;
 use std::sync::Arc;
@@ -26,10 +28,7 @@ use recovery::Recovery;
 
 use crate::asf::{FileHeader, KeyFrames};
 use crate::auth::{Credentials, Role, Scheme, StepResult};
-use crate::wmhttp::{Body, CredentialsWanted, Event, Offer, PushSession, Response, Transmit};
-
-/// How often the system is asked what has arrived: nothing tells when it has.
-const ACKNOWLEDGEMENT_INTERVAL: Duration = Duration::from_millis(100);
+use crate::wmhttp::{Body, Offer, PushSession, Response, Transmit};
 
 /// Runs one push session to its end and reports how it went. `last` is a connection whose session it may take up.
 pub(super) async fn drive(
@@ -381,122 +380,6 @@ impl<T: Transport> Driver<T> {
         }
     }
 
-    /// What happened to the connection while nobody asked.
-    fn take_progress(&mut self) {
-        while let Ok(progress) = self.progress.try_recv() {
-            self.handle_progress(progress);
-        }
-    }
-
-    fn handle_progress(&mut self, progress: Progress) {
-        match (progress, self.phase) {
-            (Progress::Resolved, Phase::Resolve) => {
-                if !std::mem::replace(&mut self.connecting_told, true) {
-                    let reporter = &self.shared.reporter;
-                    reporter.status(WmtStatus::Connecting, SessionState::Connecting);
-                }
-                self.enter(Phase::Connect);
-            }
-            (Progress::Connected, _) => {
-                self.shared.counters.connected();
-                self.begin_probation();
-                let waits = self.session.awaits_response();
-                self.response_due = waits.then(|| Instant::now() + self.settings.timeout);
-                if matches!(self.phase, Phase::Resolve | Phase::Connect) {
-                    self.enter(Phase::Setup);
-                }
-            }
-            (Progress::Resolved, _) => {}
-        }
-    }
-
-    /// The response, or the loss of the connection.
-    fn handle_outcome(&mut self, outcome: Result<Response, Error>) -> Result<(), Error> {
-        self.response_due = None;
-        self.take_acknowledgements();
-        // Drops the body with it, which ends the request if it still flows.
-        self.exchange = None;
-        let response = match outcome {
-            Ok(response) => response,
-            Err(error) if is_silence(&error) && self.handle_silence() => return Ok(()),
-            Err(error) => return Err(error),
-        };
-        tracing::debug!(status = response.status.as_u16(), reason = %response.reason, "Response");
-        Ok(self.session.handle_response(&response)?)
-    }
-
-    /// Whether the server only has nothing to say to a body that it has got.
-    fn handle_silence(&mut self) -> bool {
-        self.outgoing.is_none() && self.session.handle_silence()
-    }
-
-    fn handle_asked(&mut self, asked: Option<Asked>) -> Result<(), Error> {
-        self.asked = None;
-        match asked {
-            Some(Asked::Credentials(role, credentials)) => {
-                let provided = self.session.provide(role, credentials);
-                if provided.is_err() && role == Role::Proxy {
-                    self.phase = Phase::Proxy;
-                }
-                provided?;
-            }
-            Some(Asked::Computed(role, result)) => self.session.computed(role, result),
-            None => return Err(Error::Lost("asking for credentials has failed".to_owned())),
-        }
-        Ok(())
-    }
-
-    fn handle_expiry(&mut self) -> Result<(), Error> {
-        if self.handle_silence() {
-            self.response_due = None;
-            self.exchange = None;
-            return Ok(());
-        }
-        Err(self.expired())
-    }
-
-    fn report_events(&mut self) -> Result<(), Error> {
-        self.shared.counters.update(self.session.counters());
-        while let Some(event) = self.session.poll_event() {
-            match event {
-                Event::ServerConfigured { server } => {
-                    tracing::info!(%server, "Publishing point is set up");
-                    self.end_recovery();
-                    self.shared.opened(server);
-                    self.enter(Phase::Start);
-                }
-                Event::PushStartSent { begins_at, header } => {
-                    self.shared.counters.push_started();
-                    let ends_at = self.session.counters().body_bytes;
-                    let header = header.map(|header| (header, ends_at));
-                    self.ledger.push_start(begins_at, header);
-                    if self.entry.header.is_some() {
-                        self.shared.started();
-                    }
-                }
-                Event::PushStartRepeated => {
-                    tracing::debug!("PushStart goes again");
-                    self.outgoing = None;
-                    let held = self.held.take().map(|held| (held.content, held.again));
-                    self.ledger.repeat(held)?;
-                }
-                Event::Authenticating => self.enter(Phase::Authenticate),
-                Event::CredentialsWanted(wanted) => self.ask(wanted),
-                Event::PushStartCompleted | Event::SessionEnded => tracing::debug!(?event, "Event"),
-            }
-        }
-        Ok(())
-    }
-
-    /// Asks the application, for as long as it takes.
-    fn ask(&mut self, wanted: CredentialsWanted) {
-        let shared = self.shared.clone();
-        self.asked = Some(spawn_blocking(move || {
-            let credentials = shared.reporter.acquire_credentials(&wanted);
-            Asked::Credentials(wanted.role, credentials)
-        }));
-    }
-
     fn enter(&mut self, phase: Phase) {
         if self.phase == phase && phase != Phase::Resolve {
             return;
@@ -504,71 +387,6 @@ impl<T: Transport> Driver<T> {
         self.phase = phase;
         self.shared.reporter.phase(phase);
     }
-
-    /// When the current wait is over.
-    fn due(&mut self) -> Option<Instant> {
-        if let Some(since) = self.stuck_since() {
-            return Some(since + self.settings.stall_timeout);
-        }
-        if self.session.awaits_response() && self.response_due.is_none() {
-            self.response_due = Some(Instant::now() + self.settings.timeout);
-        }
-        self.response_due
-    }
-
-    /// Since when nothing goes on, though there is something to send.
-    fn stuck_since(&self) -> Option<Instant> {
-        let outgoing = self.outgoing.as_ref().map(|(_, since)| *since);
-        match (outgoing, self.unacknowledged_since) {
-            (Some(one), Some(other)) => Some(one.min(other)),
-            (one, other) => one.or(other),
-        }
-    }
-
-    fn expired(&self) -> Error {
-        match self.phase {
-            Phase::Resolve | Phase::Connect => Error::ConnectTimeout(self.settings.timeout),
-            _ if self.stuck_since().is_some() => Error::Stalled(self.settings.stall_timeout),
-            _ if !self.session.awaits_response() => Error::ConnectTimeout(self.settings.timeout),
-            _ => Error::ResponseTimeout(self.settings.timeout),
-        }
-    }
-
-    /// Bytes of the current PushStart's body so far.
-    fn body_bytes(&self) -> u64 {
-        let all = self.session.counters().body_bytes;
-        all.saturating_sub(self.ledger.begins_at())
-    }
-
-    /// What has arrived, as far as the system tells.
-    fn take_acknowledgements(&mut self) {
-        self.acknowledgement_due = Instant::now() + ACKNOWLEDGEMENT_INTERVAL;
-        if self.exchange.is_none() || !self.streams {
-            return;
-        }
-        // The end of the stream counts as one byte more.
-        let all = self.body_bytes();
-        let acknowledged = self.transport.acknowledged();
-        let acknowledged = acknowledged.map(|bytes| bytes.min(all));
-        let progress = self.ledger.acknowledge(acknowledged);
-        let round_trip_time = self.transport.round_trip_time().unwrap_or_default();
-        let counters = &self.shared.counters;
-        counters.acknowledged(acknowledged.unwrap_or_default(), round_trip_time);
-        if progress || !self.ledger.awaits_acknowledgement() {
-            self.unacknowledged_since = None;
-        }
-        if self.ledger.awaits_acknowledgement() {
-            self.unacknowledged_since.get_or_insert_with(Instant::now);
-        }
-        if progress {
-            self.recovery.prove();
-        }
-    }
-}
-
-/// Whether there was no answer, rather than one that is none.
-fn is_silence(error: &Error) -> bool {
-    !matches!(error, Error::BadResponse(_))
 }
 
 /// The response of the request on its way; for ever when there is none.
