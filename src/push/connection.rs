@@ -116,7 +116,8 @@ impl Connection {
 
     /// Counts a data packet as dropped that its owner has left out.
     pub fn skip_data_unit(&self) {
-        self.shared.counters.dropped(1);
+        let total = self.shared.counters.dropped(1);
+        self.shared.reporter.count_dropped(total);
     }
 
     /// Lets whatever blocks return at once, now and until it is called with `false`.

@@ -245,6 +245,11 @@ impl Reporter {
         }
     }
 
+    /// Data packets were left out, which is nothing to tell of; `total` is all there were.
+    pub(super) fn count_dropped(&self, total: u64) {
+        self.lock().packets_dropped = total;
+    }
+
     pub(super) fn status(&self, status: WmtStatus, state: SessionState) {
         self.change(status, state, Particulars::default());
     }

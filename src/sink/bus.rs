@@ -19,7 +19,7 @@ use crate::wmhttp::{self, HResult};
 pub(super) struct Report<'a> {
     pub(super) state: SessionState,
     pub(super) previous_state: SessionState,
-    /// A WARNING has none.
+    /// A WARNING that comes with no status has none.
     pub(super) status: Option<WmtStatus>,
     pub(super) hresult: Option<HResult>,
     pub(super) reason: &'a str,
@@ -132,7 +132,7 @@ pub(super) fn post_progress(imp: &WmsPushSink, type_: gst::ProgressType, text: &
 pub(super) fn post_failure(imp: &WmsPushSink, status: &Status, failure: &Failure) {
     let (text, debug) = words(imp, failure);
     let details = Report::of_status(status).details("wmspushsink-error", failure.phase, imp);
-    let message = gst::message::Error::builder_from_error(gerror(failure, &text));
+    let message = gst::message::Error::builder_from_error(gerror(failure, status.status, &text));
     gst::error!(CAT, imp = imp, "{text} {debug}");
     post(
         imp,
@@ -151,13 +151,14 @@ pub(super) fn post_status_warning(imp: &WmsPushSink, status: &Status, failure: &
         let location = imp.shown_location();
         text = format!("The connection to {location} is made again: {failure}.");
     }
-    // What it is about is the failure, not the status that it comes with.
-    let report = Report {
-        status: None,
-        ..Report::of_status(status)
-    };
-    let error = gerror(failure, &text);
-    post_warning(imp, error, &debug, &report, failure.phase);
+    let error = gerror(failure, status.status, &text);
+    post_warning(
+        imp,
+        error,
+        &debug,
+        &Report::of_status(status),
+        failure.phase,
+    );
 }
 
 /// WARNING for data packets that were dropped, so many in all.
@@ -247,26 +248,31 @@ fn words(imp: &WmsPushSink, failure: &Failure) -> (String, String) {
     (text, debug.trim_start().to_owned())
 }
 
-/// The error domain and code of a failure.
-fn gerror(failure: &Failure, text: &str) -> glib::Error {
+/// The error domain and code of a failure, as it is told with `status`.
+fn gerror(failure: &Failure, status: WmtStatus, text: &str) -> glib::Error {
     match &failure.error {
         push::Error::Input(error) if error.is_wrong_type() => {
             glib::Error::new(gst::StreamError::WrongType, text)
         }
         push::Error::Input(_) => glib::Error::new(gst::StreamError::Format, text),
-        _ => glib::Error::new(resource_error(failure), text),
+        _ => glib::Error::new(resource_error(failure, status), text),
     }
 }
 
-fn resource_error(failure: &Failure) -> gst::ResourceError {
+fn resource_error(failure: &Failure, status: WmtStatus) -> gst::ResourceError {
     use gst::ResourceError as Code;
+    // Once the push was opened, whatever keeps its connection from being made again is a loss.
+    let lost = matches!(status, WmtStatus::Error | WmtStatus::ReconnectStart);
     let other = match failure.phase {
         Phase::Start | Phase::Push | Phase::End => Code::Write,
+        _ if lost => Code::Write,
         _ => Code::OpenWrite,
     };
     match &failure.error {
-        push::Error::Unresolvable(_) if failure.phase != Phase::Proxy => Code::NotFound,
-        push::Error::ConnectTimeout(_) if failure.phase == Phase::Resolve => Code::NotFound,
+        push::Error::Unresolvable(_) if failure.phase != Phase::Proxy && !lost => Code::NotFound,
+        push::Error::ConnectTimeout(_) if failure.phase == Phase::Resolve && !lost => {
+            Code::NotFound
+        }
         push::Error::Protocol(
             wmhttp::Error::Refused { status, .. } | wmhttp::Error::Denied { status, .. },
         ) => match status.as_u16() {

@@ -273,6 +273,7 @@ impl WmsPushSink {
     fn connect(&self) -> Result<(), gst::StateChangeError> {
         let settings = self.settings().connection();
         let settings = settings.map_err(|error| {
+            self.set_session_state(SessionState::Failed);
             bus::post_settings_error(self, &error);
             gst::StateChangeError
         })?;
@@ -323,7 +324,8 @@ impl WmsPushSink {
 
     /// The action `probe`.
     fn probe(&self) -> gst::Structure {
-        let settings = match self.settings().connection() {
+        let settings = self.settings().connection();
+        let settings = match settings {
             Ok(settings) => settings,
             Err(error) => return bus::probe_settings_error(self, &error),
         };

@@ -222,7 +222,7 @@ fn a_server_that_stays_away_is_an_error_in_time() {
     assert!(took < Duration::from_millis(1500), "{took:?}");
     assert_eq!(
         messages.last().unwrap(),
-        "ERROR RESOURCE/OpenWrite connect connection-refused NS_E_PUSH_CANNOTCONNECT"
+        "ERROR RESOURCE/Write connect connection-refused NS_E_PUSH_CANNOTCONNECT"
     );
     assert_eq!(count(&messages, "ERROR"), 1);
 }

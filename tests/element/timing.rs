@@ -149,7 +149,7 @@ fn a_server_that_takes_nothing_is_an_error_in_time() {
 #[test]
 fn an_end_that_does_not_go_out_is_a_warning_in_time() {
     let point = stalling();
-    let path = long_file(12_000_000);
+    let path = long_file(8_000_000);
     let pipeline = Pipeline::new(&format!(
         "filesrc location={path} blocksize=65536 ! wmspushsink name=sink sync=false max-size-time=0 eos-timeout=500 location={}",
         point.location()

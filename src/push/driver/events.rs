@@ -93,11 +93,13 @@ impl<T: Transport> Driver<T> {
                 Event::ServerConfigured { server } => {
                     tracing::info!(%server, "Publishing point is set up");
                     self.end_recovery();
+                    self.recovery.configured();
                     self.shared.opened(server);
                     self.enter(Phase::Start);
                 }
                 Event::PushStartSent { begins_at, header } => {
                     self.shared.counters.push_started();
+                    self.expect_forgetting();
                     let ends_at = self.session.counters().body_bytes;
                     let header = header.map(|header| (header, ends_at));
                     self.ledger.push_start(begins_at, header);

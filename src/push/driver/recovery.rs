@@ -32,6 +32,8 @@ pub(super) struct Recovery {
     forgotten: bool,
     /// Resumptions in sequence whose connection went without a word: a refusal, or another loss.
     broken: u8,
+    /// When PushSetup last succeeded.
+    configured: Option<Instant>,
 }
 
 /// How far the resumption of a session has come.
@@ -51,6 +53,11 @@ impl Recovery {
     /// Whether a lost connection is being made again.
     pub(super) fn is_under_way(&self) -> bool {
         self.lost.is_some()
+    }
+
+    /// PushSetup has succeeded.
+    pub(super) fn configured(&mut self) {
+        self.configured = Some(Instant::now());
     }
 
     /// When the server has had its time to refuse the session.
@@ -217,6 +224,21 @@ impl<T: Transport> Driver<T> {
     pub(super) fn begin_probation(&mut self) {
         if self.recovery.resuming == Resuming::Connecting && self.session.is_streaming() {
             self.recovery.resuming = Resuming::Probation(Instant::now() + PROBATION);
+        }
+    }
+
+    /// A PushStart is sent. When that comes long after PushSetup, the server may have forgotten the session by then
+    /// (3.2.6.2), as it may have one that is tried again.
+    pub(super) fn expect_forgetting(&mut self) {
+        let patience = self.session.idle_timeout();
+        let late = self
+            .recovery
+            .configured
+            .take()
+            .is_some_and(|then| then.elapsed() > patience);
+        if late && self.recovery.resuming == Resuming::No {
+            let until = Instant::now() + self.settings.timeout;
+            self.recovery.resuming = Resuming::Told(until);
         }
     }
 
