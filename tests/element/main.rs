@@ -12,6 +12,7 @@ mod messages;
 mod properties;
 mod recovery;
 mod rig;
+mod sessions;
 mod states;
 mod streams;
 mod timing;

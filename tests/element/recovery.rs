@@ -11,14 +11,14 @@ use gstwmspush::asf::{Item, Reader};
 use gstwmspush::publishing_point::{
     Event, Fault, MidBody, Push, Refuse, RequestSeen, Settings, When,
 };
-use gstwmspush::wmhttp::server::{Received, Timeouts};
+use gstwmspush::wmhttp::server::Timeouts;
 
 use crate::input::{expected, unpadded};
 use crate::rig::{LONG, Pipeline, Point, fixture, long_file};
 
 const AUDIO_VIDEO: &str = "av_asfmux_p1500_streamable.asf";
 
-fn faulty(faults: Vec<(When, Fault)>) -> Point {
+pub fn faulty(faults: Vec<(When, Fault)>) -> Point {
     Point::with(Settings {
         faults,
         ..Settings::default()
@@ -26,18 +26,18 @@ fn faulty(faults: Vec<(When, Fault)>) -> Point {
 }
 
 /// A file in real time, or as fast as it goes.
-fn push(location: &str, properties: &str) -> Pipeline {
+pub fn push(location: &str, properties: &str) -> Pipeline {
     let path = fixture(AUDIO_VIDEO);
     Pipeline::new(&format!(
         "filesrc location={path} ! wmspushsink name=sink location={location} {properties}"
     ))
 }
 
-fn stats(pipeline: &Pipeline) -> gst::Structure {
+pub fn stats(pipeline: &Pipeline) -> gst::Structure {
     pipeline.sink.property("stats")
 }
 
-fn count(messages: &[String], begin: &str) -> usize {
+pub fn count(messages: &[String], begin: &str) -> usize {
     messages
         .iter()
         .filter(|line| line.starts_with(begin))
@@ -45,7 +45,7 @@ fn count(messages: &[String], begin: &str) -> usize {
 }
 
 /// The kinds of the requests: setup with or without a push-id, start with or without one.
-fn requests(point: &Point) -> Vec<String> {
+pub fn requests(point: &Point) -> Vec<String> {
     let kind = |request: &RequestSeen| {
         let head = String::from_utf8_lossy(&request.head).into_owned();
         let kind = if head.contains("x-wms-pushsetup") {
@@ -59,7 +59,7 @@ fn requests(point: &Point) -> Vec<String> {
     point.handle.requests().iter().map(kind).collect()
 }
 
-fn ended(point: &Point, sessions: usize) -> Vec<Push> {
+pub fn ended(point: &Point, sessions: usize) -> Vec<Push> {
     let over =
         |pushes: &[&Push]| pushes.len() == sessions && pushes.last().is_some_and(|push| push.over);
     point
@@ -69,7 +69,7 @@ fn ended(point: &Point, sessions: usize) -> Vec<Push> {
 }
 
 /// Whatever was lost in between: everything arrives, once, in one session.
-fn assert_whole(push: &Push) {
+pub fn assert_whole(push: &Push) {
     let content = expected(AUDIO_VIDEO);
     assert_eq!(push.received, content, "{} packets", push.data_packets);
 }
@@ -278,66 +278,6 @@ fn a_pause_that_the_server_does_not_survive_is_no_error() {
     assert_eq!(count(&messages, "WMT_RECONNECT_START"), 1, "{messages:#?}");
     assert_eq!(count(&messages, "WMT_RECONNECT_END"), 1, "{messages:#?}");
     assert!(ended(&point, 2)[1].data_packets > 0);
-}
-
-/// `Disconnect`, and `Connect` within five minutes: one session, one push-id, one `$H`.
-#[test]
-fn a_session_that_was_left_is_taken_up_again() {
-    let point = Point::new();
-    let pipeline = push(&point.location(), "");
-    for run in 0..3 {
-        pipeline.play();
-        // More than the first packet, which need not have had its whole header read by then.
-        let streams = |pushes: &[&Push]| {
-            let push = pushes[0];
-            push.receiving && push.push_starts == run + 1 && push.data_packets > 3 * run
-        };
-        let streams = |pushes: &[&Push]| pushes.len() == 1 && streams(pushes);
-        point.handle.wait_for_pushes(streams, LONG).expect("data");
-        if run < 2 {
-            pipeline.pipeline.set_state(gst::State::Ready).unwrap();
-        }
-    }
-    let messages = pipeline.messages_until("EOS");
-    assert_eq!(count(&messages, "ERROR"), 0, "{messages:#?}");
-    assert_eq!(count(&messages, "WARNING"), 0, "{messages:#?}");
-    assert_eq!(
-        requests(&point),
-        ["setup new", "start known", "start known", "start known"]
-    );
-    let push = ended(&point, 1).remove(0);
-    let headers = push
-        .received
-        .iter()
-        .filter(|packet| !matches!(packet, Received::Data(_)));
-    assert_eq!(headers.count(), 2, "$H and $E");
-}
-
-/// A server that has forgotten gets a new session, and the application hears nothing of it.
-#[test]
-fn a_session_that_was_left_for_too_long_is_a_new_one() {
-    let point = faulty(vec![(When::PushStart(1), Fault::Refuse(Refuse::new(400)))]);
-    let pipeline = push(&point.location(), "");
-    pipeline.play();
-    let data = |event: &Event| matches!(event, Event::Data { .. });
-    point.handle.wait_for(data, LONG).expect("data");
-    pipeline.pipeline.set_state(gst::State::Ready).unwrap();
-    pipeline.messages_until("WMT_CLOSED");
-    let messages = pipeline.run();
-    assert_eq!(count(&messages, "ERROR"), 0, "{messages:#?}");
-    assert_eq!(count(&messages, "WARNING"), 0, "{messages:#?}");
-    assert_eq!(count(&messages, "WMT_OPENED"), 1, "{messages:#?}");
-    assert_eq!(
-        requests(&point),
-        [
-            "setup new",
-            "start known",
-            "start known",
-            "setup new",
-            "start known"
-        ]
-    );
-    assert_whole(&ended(&point, 2)[1]);
 }
 
 /// Where the peer's TCP has stopped, a packet is cut: it goes again whole, and none before it does.

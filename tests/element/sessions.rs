@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: MPL-2.0
+
+//! Sessions that were left without an end, and taken up again.
+
+use gst::prelude::*;
+use gstwmspush::publishing_point::{Event, Fault, Push, Refuse, When};
+use gstwmspush::wmhttp::HResult;
+use gstwmspush::wmhttp::server::Received;
+
+use crate::recovery::{assert_whole, count, ended, faulty, push, requests};
+use crate::rig::{LONG, Pipeline, Point, fixture};
+
+const AUDIO: &str = "audio_ffmpeg_p3200.asf";
+
+/// Plays until the PushStart of this number has brought data, and leaves.
+fn play_and_leave(pipeline: &Pipeline, point: &Point, push_start: u64) {
+    pipeline.play();
+    let streams = |pushes: &[&Push]| {
+        let Some(push) = pushes.last() else {
+            return false;
+        };
+        push.receiving && push.push_starts == push_start && push.data_packets >= 3 * push_start
+    };
+    point.handle.wait_for_pushes(streams, LONG).expect("data");
+    pipeline.pipeline.set_state(gst::State::Ready).unwrap();
+    pipeline.messages_until("WMT_CLOSED");
+}
+
+/// The letters of what a push brought, data folded.
+fn letters(push: &Push) -> String {
+    let mut letters = String::new();
+    for packet in &push.received {
+        let letter = match packet {
+            Received::Header(_) => 'H',
+            Received::StreamChange(_) => 'C',
+            Received::Data(_) => 'D',
+            Received::EndOfStream(HResult::S_FALSE) => '1',
+            Received::EndOfStream(_) => '0',
+            Received::Filler(_) => 'F',
+        };
+        if !(letter == 'D' && letters.ends_with('D')) {
+            letters.push(letter);
+        }
+    }
+    letters
+}
+
+/// `Disconnect`, and `Connect` within five minutes: one session, one push-id, one `$H`.
+#[test]
+fn a_session_that_was_left_is_taken_up_again() {
+    let point = Point::new();
+    let pipeline = push(&point.location(), "");
+    for run in 0..3 {
+        pipeline.play();
+        // More than the first packet, which need not have had its whole header read by then.
+        let streams = |pushes: &[&Push]| {
+            let push = pushes[0];
+            push.receiving && push.push_starts == run + 1 && push.data_packets > 3 * run
+        };
+        let streams = |pushes: &[&Push]| pushes.len() == 1 && streams(pushes);
+        point.handle.wait_for_pushes(streams, LONG).expect("data");
+        if run < 2 {
+            pipeline.pipeline.set_state(gst::State::Ready).unwrap();
+        }
+    }
+    let messages = pipeline.messages_until("EOS");
+    assert_eq!(count(&messages, "ERROR"), 0, "{messages:#?}");
+    assert_eq!(count(&messages, "WARNING"), 0, "{messages:#?}");
+    assert_eq!(
+        requests(&point),
+        ["setup new", "start known", "start known", "start known"]
+    );
+    let push = ended(&point, 1).remove(0);
+    let headers = push
+        .received
+        .iter()
+        .filter(|packet| !matches!(packet, Received::Data(_)));
+    assert_eq!(headers.count(), 2, "$H and $E");
+}
+
+/// A server that has forgotten gets a new session, and the application hears nothing of it.
+#[test]
+fn a_session_that_was_left_for_too_long_is_a_new_one() {
+    let point = faulty(vec![(When::PushStart(1), Fault::Refuse(Refuse::new(400)))]);
+    let pipeline = push(&point.location(), "");
+    pipeline.play();
+    let data = |event: &Event| matches!(event, Event::Data { .. });
+    point.handle.wait_for(data, LONG).expect("data");
+    pipeline.pipeline.set_state(gst::State::Ready).unwrap();
+    pipeline.messages_until("WMT_CLOSED");
+    let messages = pipeline.run();
+    assert_eq!(count(&messages, "ERROR"), 0, "{messages:#?}");
+    assert_eq!(count(&messages, "WARNING"), 0, "{messages:#?}");
+    assert_eq!(count(&messages, "WMT_OPENED"), 1, "{messages:#?}");
+    assert_eq!(
+        requests(&point),
+        [
+            "setup new",
+            "start known",
+            "start known",
+            "setup new",
+            "start known"
+        ]
+    );
+    assert_whole(&ended(&point, 2)[1]);
+}
+
+/// Another file: another header, which is another entry of the same session.
+#[test]
+fn a_changed_header_goes_on_as_a_stream_change() {
+    let point = Point::new();
+    let path = fixture("av_asfmux_p1500_streamable.asf");
+    let pipeline = Pipeline::new(&format!(
+        "filesrc name=file location={path} ! wmspushsink name=sink location={}",
+        point.location()
+    ));
+    play_and_leave(&pipeline, &point, 1);
+    let file = pipeline.pipeline.by_name("file").unwrap();
+    file.set_property("location", fixture(AUDIO));
+    let messages = pipeline.run();
+    assert_eq!(count(&messages, "WARNING"), 0, "{messages:#?}");
+    assert_eq!(
+        requests(&point),
+        ["setup new", "start known", "start known"]
+    );
+    assert_eq!(letters(&ended(&point, 1)[0]), "HD1CD0");
+}
+
+/// What was left at one publishing point is not taken up at another.
+#[test]
+fn another_location_is_another_session() {
+    let point = Point::new();
+    let pipeline = push(&point.location(), "");
+    play_and_leave(&pipeline, &point, 1);
+    pipeline
+        .sink
+        .set_property("location", point.handle.url("other"));
+    pipeline.run();
+    assert_eq!(
+        requests(&point),
+        ["setup new", "start known", "setup new", "start known"]
+    );
+    let pushes = ended(&point, 2);
+    assert_eq!(pushes[1].point, "/other");
+    assert_whole(&pushes[1]);
+}
+
+/// NULL keeps no connection, but knows the session.
+#[test]
+fn a_session_outlives_null() {
+    let point = Point::new();
+    let pipeline = push(&point.location(), "");
+    play_and_leave(&pipeline, &point, 1);
+    pipeline.pipeline.set_state(gst::State::Null).unwrap();
+    pipeline.run();
+    assert_eq!(
+        requests(&point),
+        ["setup new", "start known", "start known"]
+    );
+}
+
+/// Statistics go on with the session, and begin anew with another.
+#[test]
+fn statistics_go_on_with_the_session() {
+    let point = Point::new();
+    let pipeline = push(&point.location(), "");
+    play_and_leave(&pipeline, &point, 1);
+    pipeline.run();
+    let stats = pipeline.sink.property::<gst::Structure>("stats");
+    assert!(stats.get::<u64>("packets-sent").unwrap() > 27);
+    assert_eq!(stats.get::<u32>("connects"), Ok(2));
+    pipeline.pipeline.set_state(gst::State::Ready).unwrap();
+    pipeline.run();
+    let stats = pipeline.sink.property::<gst::Structure>("stats");
+    assert_eq!(stats.get::<u64>("packets-sent"), Ok(27));
+}
