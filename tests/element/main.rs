@@ -13,6 +13,7 @@ mod properties;
 mod recovery;
 mod rig;
 mod sessions;
+mod settings;
 mod states;
 mod streams;
 mod timing;

@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: MPL-2.0
+
+//! Properties whose effect is on the wire.
+
+use gst::prelude::*;
+use gstwmspush::asf::FileHeader;
+use gstwmspush::wmhttp::server::Received;
+
+use crate::rig::{Pipeline, Point};
+
+const AUDIO_VIDEO: &str = "av_asfmux_p1500_streamable.asf";
+
+#[test]
+fn extra_headers_go_with_each_request() {
+    let point = Point::new();
+    let pipeline = Pipeline::file(AUDIO_VIDEO, &point.location(), "");
+    let extra = gst::Structure::builder("extra-headers")
+        .field("X-Site", "studio 1")
+        .field("X-Take", gst::Array::new(["3", "4"]))
+        .build();
+    pipeline.sink.set_property("extra-headers", &extra);
+    assert_eq!(
+        pipeline.sink.property::<gst::Structure>("extra-headers"),
+        extra
+    );
+    pipeline.run();
+    for request in point.handle.requests() {
+        let head = String::from_utf8_lossy(&request.head).into_owned();
+        for field in ["X-Site: studio 1", "X-Take: 3", "X-Take: 4"] {
+            assert!(head.contains(&format!("\r\n{field}\r\n")), "{head}");
+        }
+    }
+}
+
+/// What would be somebody else's to set is an error, and nothing is sent.
+#[test]
+fn extra_headers_cannot_stand_for_the_protocol_s_own() {
+    let point = Point::new();
+    let pipeline = Pipeline::file(AUDIO_VIDEO, &point.location(), "");
+    let extra = gst::Structure::builder("extra-headers").field("Cookie", "push-id=1");
+    pipeline.sink.set_property("extra-headers", extra.build());
+    let (_, messages) = pipeline.fail();
+    assert_eq!(
+        messages.last().unwrap(),
+        "ERROR RESOURCE/Settings setup settings E_INVALIDARG"
+    );
+    assert!(point.handle.requests().is_empty());
+}
+
+/// Where the file header tells no bit rate, the property does.
+#[test]
+fn a_bit_rate_gets_into_the_header() {
+    let point = Point::new();
+    let pipeline = Pipeline::file(AUDIO_VIDEO, &point.location(), "bitrate=345678");
+    pipeline.run();
+    let Received::Header(header) = &point.ended().received[0] else {
+        panic!("no $H")
+    };
+    let header = FileHeader::parse(header.clone()).unwrap();
+    assert_eq!(header.maximum_bitrate(), 345_678);
+}
+
+/// Statistics come as messages for as long as the connection stands, and the interval can change meanwhile.
+#[test]
+fn statistics_come_at_the_interval_that_was_asked_for() {
+    let point = Point::new();
+    let pipeline = Pipeline::new(&format!(
+        "appsrc ! wmspushsink name=sink stats-interval=20 location={}",
+        point.location()
+    ));
+    let bus = pipeline.pipeline.bus().unwrap();
+    let is_stats = |message: &gst::Message| {
+        message
+            .structure()
+            .is_some_and(|structure| structure.name() == "wmspushsink-stats")
+    };
+    pipeline.play();
+    for _ in 0..3 {
+        loop {
+            let message = bus.timed_pop(gst::ClockTime::from_seconds(30)).unwrap();
+            if is_stats(&message) {
+                message
+                    .structure()
+                    .unwrap()
+                    .get::<u64>("bytes-sent")
+                    .unwrap();
+                break;
+            }
+        }
+    }
+    pipeline.sink.set_property("stats-interval", 0u32);
+    while bus.pop().is_some() {}
+    let later = gst::ClockTime::from_mseconds(200);
+    assert!(
+        bus.timed_pop_filtered(later, &[gst::MessageType::Element])
+            .is_none_or(|message| !is_stats(&message))
+    );
+}
