@@ -46,7 +46,7 @@ impl PacketSource {
                 let (chunk, written) = notify_when_written(chunk);
                 self.opening = Opening::Written(Box::pin(async move {
                     written.await;
-                    gate.body_written(size);
+                    gate.body_written(size as u64);
                 }));
                 Poll::Ready(Some(chunk))
             }

@@ -42,8 +42,20 @@ struct GateState {
     stands: AtomicBool,
     /// Its socket, where it can be found; that of a lost connection until there is another.
     socket: Mutex<Option<Socket>>,
-    /// Where the body of the current PushStart begins in what is written, by the system's count.
-    body_begins_at: Mutex<Option<u64>>,
+    /// Where the body of the current PushStart is in what is written.
+    mark: Mutex<Mark>,
+}
+
+/// A place in a body, and in what the system has been given of its connection.
+#[derive(Clone, Copy, Debug, Default)]
+enum Mark {
+    /// Nothing of the body is written.
+    #[default]
+    Before,
+    /// So many bytes of the body were written when so many were in all, by the system's count.
+    At { body: u64, written: u64 },
+    /// The system does not tell.
+    Unknown,
 }
 
 impl Gate {
@@ -75,22 +87,36 @@ impl Gate {
         self.socket().as_ref().and_then(Socket::unacknowledged)
     }
 
-    /// Another body begins; where, is not known yet.
+    /// Another body begins.
     pub(super) fn begin_body(&self) {
-        *self.body_begins_at() = None;
+        *self.mark() = Mark::Before;
     }
 
-    /// The body has been written to behind its first `bytes`, and no further.
-    pub(super) fn body_written(&self, bytes: usize) {
+    /// The body has been written to behind its first `body` bytes, and no further.
+    pub(super) fn body_written(&self, body: u64) {
         let written = self.socket().as_ref().and_then(Socket::written);
-        *self.body_begins_at() = written.and_then(|written| written.checked_sub(bytes as u64));
+        *self.mark() = match written {
+            Some(written) => Mark::At { body, written },
+            None => Mark::Unknown,
+        };
+    }
+
+    /// Whether all that was handed to the connection is in the system's hands: it has room for more.
+    pub(super) fn is_flushed(&self) -> bool {
+        let delivery = self.socket().as_ref().and_then(Socket::delivery);
+        delivery.is_some_and(|delivery| delivery.unsent < MAX_UNSENT)
     }
 
     /// Bytes of the body that have arrived, where the system tells.
     pub(super) fn acknowledged(&self) -> Option<u64> {
         let delivery = self.socket().as_ref().and_then(Socket::delivery)?;
-        let begins_at = (*self.body_begins_at()).unwrap_or(u64::MAX);
-        Some(delivery.acknowledged.saturating_sub(begins_at))
+        match *self.mark() {
+            Mark::Before => Some(0),
+            Mark::At { body, written } => {
+                Some((body + delivery.acknowledged).saturating_sub(written))
+            }
+            Mark::Unknown => None,
+        }
     }
 
     /// How long it takes to the peer and back, where the system tells.
@@ -108,10 +134,12 @@ impl Gate {
         let Some(socket) = socket.as_ref() else {
             return false;
         };
-        let begins_at = *self.body_begins_at();
-        let end = begins_at
-            .zip(body_bytes)
-            .map(|(begin, size)| begin + size + 1);
+        let end = match (*self.mark(), body_bytes) {
+            (Mark::At { body, written }, Some(size)) => {
+                Some((written + size + 1).saturating_sub(body))
+            }
+            _ => None,
+        };
         let broken = |delivery: Delivery| {
             delivery.over && end.is_some_and(|end| delivery.acknowledged < end)
         };
@@ -144,9 +172,9 @@ impl Gate {
         let _ = self.progress.send(Progress::Connected);
     }
 
-    fn body_begins_at(&self) -> MutexGuard<'_, Option<u64>> {
+    fn mark(&self) -> MutexGuard<'_, Mark> {
         self.shared
-            .body_begins_at
+            .mark
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
     }

@@ -93,6 +93,8 @@ pub(super) struct Delivery {
     pub(super) acknowledged: u64,
     /// How long it takes there and back, on average.
     pub(super) round_trip_time: Duration,
+    /// Bytes that were written and have not been sent even once.
+    pub(super) unsent: u32,
     /// The connection is over: both ends are closed and acknowledged, or it was reset.
     pub(super) over: bool,
 }
@@ -102,12 +104,13 @@ pub(super) struct Delivery {
 fn delivery(socket: &TcpStream) -> Option<Delivery> {
     use std::os::fd::AsRawFd;
 
-    // Where `struct tcp_info` has tcpi_state, tcpi_rtt and tcpi_bytes_acked: the C library's declaration may end before them.
+    // Where `struct tcp_info` has tcpi_state, tcpi_rtt, tcpi_bytes_acked and tcpi_notsent_bytes: the C library's declaration may end before them.
     const STATE: usize = 0;
     const TCP_CLOSE: u8 = 7;
     const ROUND_TRIP_TIME: usize = 68;
     const BYTES_ACKNOWLEDGED: usize = 120;
-    let mut info = [0u8; 128];
+    const UNSENT: usize = 144;
+    let mut info = [0u8; 148];
     let mut size = info.len() as libc::socklen_t;
     // SAFETY: The descriptor is open for as long as `socket` lives, and no more than `size` bytes are written.
     let result = unsafe {
@@ -122,7 +125,9 @@ fn delivery(socket: &TcpStream) -> Option<Delivery> {
     let filled = info.get(..size as usize).filter(|_| result == 0)?;
     let microseconds = filled.get(ROUND_TRIP_TIME..)?.first_chunk()?;
     let acknowledged = filled.get(BYTES_ACKNOWLEDGED..)?.first_chunk()?;
+    let unsent = filled.get(UNSENT..)?.first_chunk()?;
     Some(Delivery {
+        unsent: u32::from_ne_bytes(*unsent),
         acknowledged: u64::from_ne_bytes(*acknowledged),
         round_trip_time: Duration::from_micros(u32::from_ne_bytes(*microseconds).into()),
         over: filled.get(STATE) == Some(&TCP_CLOSE),

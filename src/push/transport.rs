@@ -22,7 +22,9 @@ pub(super) trait Transport: Send + Sync {
     fn connection_stands(&self) -> bool;
 
     /// Bytes that have arrived of the body of the current PushStart, where that can be known.
-    fn acknowledged(&self) -> Option<u64>;
+    ///
+    /// `handed_over` is how many there are by now, when none of them waits in the transport.
+    fn acknowledged(&self, handed_over: Option<u64>) -> Option<u64>;
 
     /// How long it takes to the peer and back, where that can be known.
     fn round_trip_time(&self) -> Option<Duration>;

@@ -4,13 +4,15 @@
 #![cfg(all(feature = "publishing-point", feature = "tls", unix))]
 
 use gst::prelude::*;
+use gstwmspush::publishing_point::{Fault, MidBody, Settings, When};
+use gstwmspush::wmhttp::server::Received;
 
 #[path = "../element/rig.rs"]
 #[allow(dead_code, reason = "not every test program needs all of it")]
 mod rig;
 mod stunnel;
 
-use rig::{Pipeline, Point, text};
+use rig::{Pipeline, Point, fixture, text};
 use stunnel::{Certificates, Tunnel};
 
 const AUDIO: &str = "audio_ffmpeg_p3200.asf";
@@ -91,4 +93,42 @@ fn an_unusable_file_of_authorities_is_a_settings_error() {
             "ERROR RESOURCE/Settings setup settings E_INVALIDARG"
         );
     }
+}
+
+/// The session is taken up again over TLS too, and hardly anything goes twice or never.
+#[test]
+fn a_lost_connection_is_resumed_over_tls() {
+    let fault = Fault::AfterPackets(9, MidBody::Reset);
+    let point = Point::with(Settings {
+        faults: vec![(When::PushStart(0), fault)],
+        ..Settings::default()
+    });
+    let certificates = Certificates::new("resumed");
+    let tunnel = Tunnel::new(&certificates, point.handle.local_addr());
+    let pipeline = Pipeline::new(&format!(
+        "filesrc location={} ! wmspushsink name=sink location={} ssl-ca-file={}",
+        fixture("av_asfmux_p1500_streamable.asf"),
+        tunnel.location(),
+        certificates.authority()
+    ));
+    let messages = pipeline.run();
+    let count = |begin: &str| {
+        messages
+            .iter()
+            .filter(|line| line.starts_with(begin))
+            .count()
+    };
+    assert_eq!(count("WMT_RECONNECT_END"), 1, "{messages:#?}");
+    let push = point.ended();
+    assert_eq!(push.push_starts, 2);
+    let data: Vec<_> = push
+        .received
+        .iter()
+        .filter(|packet| matches!(packet, Received::Data(_)))
+        .collect();
+    // What the tunnel had taken and not passed on is gone.
+    assert!((26..=27).contains(&data.len()), "{}", data.len());
+    assert!(data.windows(2).all(|pair| pair[0] != pair[1]));
+    let stats = pipeline.sink.property::<gst::Structure>("stats");
+    assert!(stats.get::<u64>("bytes-acked").unwrap() > 30_000);
 }

@@ -49,6 +49,16 @@ impl<T: Transport> Driver<T> {
         all.saturating_sub(self.ledger.begins_at())
     }
 
+    /// Whether the transport has taken all that the session has made, and passed it on.
+    fn is_handed_over(&self) -> bool {
+        let body = self
+            .exchange
+            .as_ref()
+            .and_then(|exchange| exchange.body.as_ref());
+        let passed_on = body.is_some_and(|body| body.capacity() == body.max_capacity());
+        passed_on && self.outgoing.is_none() && !self.session.has_transmits()
+    }
+
     /// What has arrived, as far as the system tells.
     pub(super) fn take_acknowledgements(&mut self) {
         self.acknowledgement_due = Instant::now() + ACKNOWLEDGEMENT_INTERVAL;
@@ -57,7 +67,8 @@ impl<T: Transport> Driver<T> {
         }
         // The end of the stream counts as one byte more.
         let all = self.body_bytes();
-        let acknowledged = self.transport.acknowledged();
+        let handed_over = self.is_handed_over().then_some(all);
+        let acknowledged = self.transport.acknowledged(handed_over);
         let acknowledged = acknowledged.map(|bytes| bytes.min(all));
         let progress = self.ledger.acknowledge(acknowledged);
         let round_trip_time = self.transport.round_trip_time().unwrap_or_default();

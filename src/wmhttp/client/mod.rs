@@ -328,6 +328,11 @@ impl PushSession {
         self.access.scheme()
     }
 
+    /// Whether something is to be polled.
+    pub fn has_transmits(&self) -> bool {
+        !self.queued.is_empty()
+    }
+
     /// Whether the next thing to send is a request.
     pub fn owes_request(&self) -> bool {
         matches!(self.queued.front(), Some(Queued::Request { .. }))
