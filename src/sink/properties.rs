@@ -140,7 +140,7 @@ pub(super) fn specs() -> Vec<glib::ParamSpec> {
         milliseconds(
             "stall-timeout",
             "Stall timeout (ms)",
-            "Longest time without any progress while data waits, in milliseconds",
+            "Longest time without any byte acknowledged while data waits, in milliseconds",
             DEFAULT_STALL_TIMEOUT,
         ),
         milliseconds(
