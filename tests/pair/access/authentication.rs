@@ -1,0 +1,375 @@
+// SPDX-License-Identifier: MPL-2.0
+
+//! Answers to a server's challenges: 3.1.5.1, 3.1.5.2.
+
+use super::*;
+
+/// 3.1.5.1, 3.1.4.1.1, decision D-4: C-087, C-208, C-210: the same PushSetup with Authorization, on the connection that
+/// the server has kept; C-125: PushStart has it too, before it is asked for.
+#[test]
+fn digest_answers_a_challenge_and_goes_on_with_push_start() {
+    let (mut client, first) = Client::new(known());
+    assert_anonymous(&first);
+    client.answer(&format!(
+        "{}\nSet-Cookie: push-id=77",
+        unauthorized(&[DIGEST])
+    ));
+    assert_eq!(names(&client.events()), ["Authenticating"]);
+    let second = client.push_setup();
+    let parts = [
+        r#"username="WMDOM\\alice""#,
+        r#"nonce="n1""#,
+        r#"uri="/live""#,
+        "nc=00000001",
+    ];
+    assert_digest(&second, "authorization", &parts);
+    assert_eq!(field(&second, "connection"), Some("Keep-Alive"));
+    assert_eq!(cookie(&second), "push-id=77");
+    assert_eq!(second.body, first.body);
+    assert!(!second.fresh);
+    for name in ["content-type", "content-length", "user-agent"] {
+        assert_eq!(field(&second, name), field(&first, name));
+    }
+    client.accepted();
+    let start = client.start();
+    assert_digest(
+        &start,
+        "authorization",
+        &[r#"nonce="n1""#, r#"uri="/live""#, "nc=00000002"],
+    );
+    assert!(!start.fresh);
+}
+
+/// 3.1.5.2, 3.1.4.2.1, decision D-14: C-125, C-231, C-236: PushStart with the new nonce and with `$H`; what was on its
+/// way of the old body stays behind, and the higher layer is told to offer it again.
+#[test]
+fn a_stale_nonce_repeats_push_start_from_its_header() {
+    let mut client = Client::digested(known());
+    client.accepted();
+    client.start();
+    client.data();
+    client.sent();
+    client.data();
+    client.events();
+    client.challenged(&[STALE]);
+    assert_eq!(
+        names(&client.events()),
+        ["Authenticating", "PushStartRepeated", "PushStartSent"]
+    );
+    let (start, body) = client.push_start();
+    assert_digest(
+        &start,
+        "authorization",
+        &[r#"nonce="n2""#, r#"uri="/live""#, "nc=00000001"],
+    );
+    assert_eq!(field(&start, "content-length"), Some("2147483647"));
+    assert_eq!(body, h());
+    assert_eq!(
+        client.0.length_remaining(),
+        UNKNOWN_CONTENT_LENGTH - h().len() as u64
+    );
+    client.data();
+    assert_eq!(client.sent().body, d());
+}
+
+/// 3.1.5.2: C-231, C-236: PushStart begins again as it began, whatever has been sent since.
+#[test]
+fn a_repeated_push_start_begins_with_the_header_that_it_began_with() {
+    let other = header_with(3200, 0);
+    let mut client = Client::digested(known());
+    client.accepted();
+    client.start();
+    client.data();
+    assert_eq!(client.0.new_header(other.clone()), Offer::Taken);
+    client.sent();
+    client.challenged(&[STALE]);
+    assert_eq!(client.push_start().1, h());
+    // All of it once more.
+    client.data();
+    assert_eq!(client.0.new_header(other.clone()), Offer::Taken);
+    let change = framed(b"$C", other.as_bytes().len() + 4, &[0; 4]);
+    let end = b"$E\x04\0\x01\0\0\0".to_vec();
+    let expected = [d(), end, change, other.as_bytes().to_vec()].concat();
+    assert_eq!(client.sent().body, expected);
+}
+
+/// 3.1.5.2: C-231, C-236: a PushStart that went on where another had stopped does so again, without `$H`.
+#[test]
+fn a_repeated_push_start_goes_on_where_it_went_on() {
+    let held = |client: &mut PushSession| {
+        assert!(matches!(client.data_unit(packet(1500)), Offer::Held(_)));
+    };
+    let mut client = in_second_body(4, held);
+    client.data();
+    client.data();
+    // The end of an entry goes, and then there is no place for the header.
+    client.data();
+    assert!(matches!(client.0.new_header(header()), Offer::Held(_)));
+    client.sent();
+    client.challenged(&[STALE]);
+    assert_eq!(client.push_start().1, b"");
+    client.data();
+    assert_eq!(client.sent().body, d());
+}
+
+/// 3.1.4.4: the end of an entry is told once, also where the PushStart behind it goes again.
+#[test]
+fn a_repeated_push_start_does_not_end_an_entry_twice() {
+    let next = header();
+    let held = |client: &mut PushSession| {
+        assert!(matches!(client.new_header(header()), Offer::Held(_)));
+    };
+    let mut client = in_second_body(12, held);
+    assert_eq!(client.0.new_header(next.clone()), Offer::Taken);
+    let first = client.sent().body;
+    assert_eq!(first[..2], *b"$C");
+    client.data();
+    client.challenged(&[STALE]);
+    assert_eq!(client.push_start().1, b"");
+    assert_eq!(client.0.new_header(next), Offer::Taken);
+    assert_eq!(client.sent().body, first);
+}
+
+/// 1.7, decision D-17: C-003: PushSetup on a connection of its own goes first, and NTLM with it; PushStart follows on
+/// that connection, without Authorization.
+#[test]
+fn ntlm_is_never_used_in_push_start() {
+    for scheme in ["NTLM", "Negotiate"] {
+        let mut client = Client::streaming(known());
+        client.data();
+        client.events();
+        client.challenged(&[scheme]);
+        if scheme == "Negotiate" && cfg!(feature = "kerberos") {
+            // A ticket would do, but there is none.
+            assert_anonymous(&client.push_start().0);
+            client.events();
+            client.challenged(&[scheme]);
+        }
+        assert_eq!(
+            names(&client.events()),
+            ["Authenticating", "PushStartRepeated"]
+        );
+        let leg1 = client.push_setup();
+        assert!(leg1.fresh);
+        assert_eq!(cookie(&leg1), "push-id=4124758405");
+        assert_eq!(field(&leg1, "content-length"), Some("0"));
+        assert_eq!(
+            field(&leg1, "authorization").unwrap(),
+            format!("{scheme} TlRMTVNTUAABAAAAB4IIogAAAAAAAAAAAAAAAAAAAAAFASgKAAAADw==")
+        );
+        client.challenged(&[&format!("{scheme} {TYPE_2}")]);
+        let leg3 = client.push_setup();
+        assert!(!leg3.fresh);
+        let prefix = format!("{scheme} TlRMTVNTUAAD");
+        assert!(field(&leg3, "authorization").unwrap().starts_with(&prefix));
+        client.events();
+        client.accepted();
+        assert_eq!(
+            names(&client.events()),
+            ["ServerConfigured", "PushStartSent"]
+        );
+        let (start, body) = client.push_start();
+        assert_anonymous(&start);
+        assert!(!start.fresh);
+        assert_eq!(body, h());
+        client.data();
+        assert_eq!(client.sent().body, d());
+        // Once is enough.
+        let refused = response(&unauthorized(&[scheme]));
+        let refused = client.0.handle_response(&refused);
+        let refused = refused.and_then(|()| client.0.provide(Role::Server, None));
+        assert!(matches!(refused, Err(Error::Denied { .. })), "{refused:?}");
+        client.assert_over();
+    }
+}
+
+/// 1.7: C-003: where PushStart has to be authorized, Digest is what it takes, if there is a choice.
+#[test]
+fn push_start_prefers_digest() {
+    let mut client = Client::streaming(known());
+    client.challenged(&["Negotiate", "NTLM", DIGEST]);
+    let (start, body) = client.push_start();
+    assert_digest(&start, "authorization", &["nc=00000001"]);
+    assert_eq!(body, h());
+}
+
+/// RFC 2616 section 11: C-208, C-231: what was refused is not tried again without end.
+#[test]
+fn wrong_credentials_end_the_session() {
+    let everything = unauthorized(&["Negotiate, NTLM", DIGEST, BASIC]);
+    for access in [
+        known(),
+        AccessConfig {
+            cleartext_basic: true,
+            ..known()
+        },
+    ] {
+        for streams in [false, true] {
+            let mut client = Client::new(access.clone()).0;
+            if streams {
+                client.accepted();
+                client.start();
+            }
+            let mut requests = 1;
+            let question = loop {
+                client.answer(&everything);
+                let asked = client.events().into_iter().find_map(|event| match event {
+                    Event::CredentialsWanted(wanted) => Some(wanted),
+                    _ => None,
+                });
+                let sent = client.sent().requests.len();
+                if let Some(asked) = asked {
+                    assert_eq!(sent, 0);
+                    break asked;
+                }
+                requests += sent;
+                assert!(requests < 10, "no end");
+            };
+            assert_eq!(
+                question.request.previous_user.as_deref(),
+                Some(r"WMDOM\alice")
+            );
+            let error = client.0.provide(Role::Server, Some(alice())).unwrap_err();
+            let denied = Denied::WrongCredentials;
+            assert!(matches!(error, Error::Denied { denied: found, .. } if found == denied));
+            client.assert_over();
+        }
+    }
+}
+
+/// C-208: an application that always knows others is not asked without end either.
+#[test]
+fn guesses_come_to_an_end() {
+    let (mut client, _) = Client::new(known());
+    client.challenged(&[DIGEST]);
+    let mut guesses = 0;
+    let error = loop {
+        client.push_setup();
+        client.challenged(&[DIGEST]);
+        client.question();
+        guesses += 1;
+        assert!(guesses < 100);
+        let guess = Credentials::new("alice", guesses.to_string());
+        if let Err(error) = client.0.provide(Role::Server, Some(guess)) {
+            break error;
+        }
+    };
+    assert!(matches!(error, Error::Denied { .. }));
+    client.assert_over();
+}
+
+fn wanted(scheme: Scheme, clear_text: bool, previous_user: Option<&str>) -> CredentialsWanted {
+    CredentialsWanted {
+        role: Role::Server,
+        site: "media".to_owned(),
+        request: CredentialRequest {
+            realm: Some("WMS".to_owned()),
+            scheme,
+            clear_text,
+            previous_user: previous_user.map(str::to_owned),
+        },
+    }
+}
+
+/// C-087, C-208: the application is asked, and nothing goes out or is taken before it answers.
+#[test]
+fn credentials_are_asked_for() {
+    let (mut client, _) = Client::new(AccessConfig::default());
+    client.challenged(&[DIGEST]);
+    assert_eq!(client.question(), wanted(Scheme::Digest, false, None));
+    assert!(!client.0.is_ready() && !client.0.awaits_response());
+    assert!(matches!(client.0.start_streaming(header()), Offer::Held(_)));
+    assert!(matches!(
+        client.0.end_of_stream(HResult::S_OK),
+        Offer::Held(_)
+    ));
+    assert!(client.sent().nothing());
+
+    client.0.provide(Role::Server, Some(bob())).unwrap();
+    assert_digest(
+        &client.push_setup(),
+        "authorization",
+        &[r#"username="bob""#],
+    );
+    client.challenged(&[DIGEST]);
+    assert_eq!(
+        client.question(),
+        wanted(Scheme::Digest, false, Some("bob"))
+    );
+    client.0.provide(Role::Server, Some(alice())).unwrap();
+    assert_digest(&client.push_setup(), "authorization", &[r#"alice""#]);
+    client.accepted();
+    assert_digest(&client.start(), "authorization", &[r#"alice""#]);
+}
+
+/// C-208
+#[test]
+fn an_application_may_give_up() {
+    let anybody = AccessConfig {
+        cleartext_basic: true,
+        ..AccessConfig::default()
+    };
+    for (access, field, question, denied) in [
+        (
+            AccessConfig::default(),
+            DIGEST,
+            wanted(Scheme::Digest, false, None),
+            Denied::NoCredentials,
+        ),
+        (
+            anybody,
+            BASIC,
+            wanted(Scheme::Basic, true, None),
+            Denied::NoCredentials,
+        ),
+    ] {
+        let (mut client, _) = Client::new(access);
+        client.challenged(&[field]);
+        assert_eq!(client.question(), question);
+        let error = client.0.provide(Role::Server, None).unwrap_err();
+        let expected = Error::Denied {
+            role: Role::Server,
+            status: StatusCode::UNAUTHORIZED,
+            reason: String::new(),
+            denied,
+        };
+        assert_eq!(error, expected);
+        client.assert_over();
+    }
+}
+
+/// The password would be read by anyone on the way.
+/// C-208
+#[test]
+fn basic_alone_is_refused_in_the_clear() {
+    let (mut client, _) = Client::new(known());
+    let denied = Denied::NoUsableScheme {
+        offered: vec!["Basic".to_owned()],
+    };
+    let expected = Error::Denied {
+        role: Role::Server,
+        status: StatusCode::UNAUTHORIZED,
+        reason: "Who are you?".to_owned(),
+        denied,
+    };
+    assert_eq!(client.fails(&unauthorized(&[BASIC])), expected);
+}
+
+/// 3.1.5.2: C-231, C-236: a PushStart waits for the application as PushSetup does.
+#[test]
+fn push_start_goes_again_when_credentials_are_there() {
+    let mut client = Client::streaming(AccessConfig::default());
+    client.data();
+    client.events();
+    client.challenged(&[DIGEST]);
+    assert_eq!(client.question(), wanted(Scheme::Digest, false, None));
+    assert!(matches!(client.0.data_unit(packet(1500)), Offer::Held(_)));
+    client.0.provide(Role::Server, Some(alice())).unwrap();
+    assert_eq!(
+        names(&client.events()),
+        ["PushStartRepeated", "PushStartSent"]
+    );
+    let (start, body) = client.push_start();
+    assert_digest(&start, "authorization", &["nc=00000001"]);
+    assert_eq!(body, h());
+}

@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: MPL-2.0
+
+//! Proxies that are configured, and what they ask for.
+
+use super::*;
+
+/// 3.1.4.1, 3.1.4.2.1: C-074, C-111: each request goes to the proxy, and the body of PushStart is a minute long, as
+/// UsingProxy makes it.
+#[test]
+fn a_configured_proxy_is_used() {
+    let (mut client, setup) = Client::new(proxied());
+    client.accepted();
+    let start = client.start();
+    for request in [&setup, &start] {
+        assert_eq!(request.proxy, Some(url("http://proxy:3128/")));
+        assert_eq!(request.url, config().url);
+        assert_anonymous(request);
+    }
+    assert_eq!(field(&start, "content-length"), Some("7500000"));
+}
+
+/// 3.1.4.1.1, 3.1.4.2.1: C-087, C-125, C-208, C-210: the proxy gets Proxy-Authorization, the server Authorization, each
+/// its own, and from then on both.
+#[test]
+fn a_proxy_and_a_server_are_answered_at_once() {
+    let (mut client, _) = Client::new(proxied());
+    client.answer(&proxy_unauthorized(
+        r#"Digest realm="P", nonce="p1", qop="auth""#,
+    ));
+    let setup = client.push_setup();
+    let proxy_parts = [
+        r#"username="bob""#,
+        r#"nonce="p1""#,
+        r#"uri="http://media:8080/live""#,
+    ];
+    assert_digest(&setup, "proxy-authorization", &proxy_parts);
+    assert_eq!(field(&setup, "authorization"), None);
+    assert!(!setup.fresh);
+    client.challenged(&[DIGEST]);
+    let setup = client.push_setup();
+    client.accepted();
+    let start = client.start();
+    for (request, count) in [(&setup, 1), (&start, 2)] {
+        assert_digest(request, "proxy-authorization", &proxy_parts);
+        assert_digest(
+            request,
+            "proxy-authorization",
+            &[&format!("nc={:08}", count + 1)],
+        );
+        let parts = [r#"alice""#, r#"nonce="n1""#, &format!("nc={count:08}")];
+        assert_digest(request, "authorization", &parts);
+    }
+}
+
+/// 3.1.5.2: C-231, C-236: 407 to a PushStart
+#[test]
+fn a_proxy_may_challenge_push_start() {
+    let mut client = Client::streaming(proxied());
+    client.data();
+    client.answer(&proxy_unauthorized(
+        r#"Digest realm="P", nonce="p1", qop="auth""#,
+    ));
+    let (start, body) = client.push_start();
+    assert_digest(&start, "proxy-authorization", &["nc=00000001"]);
+    assert_eq!(body, h());
+}
+
+/// A proxy's NTLM belongs to the connection: with a fresh one it begins anew.
+/// C-003, C-088
+#[test]
+fn a_fresh_connection_is_authenticated_anew_for_the_proxy() {
+    let (mut client, _) = Client::new(proxied());
+    client.answer(&proxy_unauthorized("NTLM"));
+    client.push_setup();
+    client.answer(&proxy_unauthorized(&format!("NTLM {TYPE_2}")));
+    let setup = client.push_setup();
+    assert_eq!(field(&setup, "connection"), Some("Keep-Alive"));
+    client.accepted();
+    assert_anonymous(&client.start());
+    client.challenged(&["NTLM"]);
+    let setup = client.push_setup();
+    assert!(setup.fresh);
+    assert!(field(&setup, "proxy-authorization").is_some());
+}
+
+/// C-208: nobody knew of it.
+#[test]
+fn a_challenge_of_an_unknown_proxy_is_a_refusal() {
+    for streams in [false, true] {
+        let mut client = if streams {
+            Client::streaming(known())
+        } else {
+            Client::new(known()).0
+        };
+        let expected = Error::Refused {
+            status: StatusCode::PROXY_AUTHENTICATION_REQUIRED,
+            reason: "And you?".to_owned(),
+            retry_after: None,
+        };
+        assert_eq!(client.fails(&proxy_unauthorized(DIGEST)), expected);
+    }
+}

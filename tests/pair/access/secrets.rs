@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: MPL-2.0
+
+//! 5.1: what nobody may see.
+
+use super::*;
+
+/// Everything that `client` shows while it has something to say.
+fn shown(client: &mut PushSession, shown: &mut Vec<String>) {
+    shown.push(format!("{client:?} {client:#?}"));
+    while let Some(transmit) = client.poll_transmit() {
+        shown.push(format!("{transmit:?}"));
+        match transmit {
+            Transmit::Request(request) => shown.push(format!("{request:?} {:?}", request.headers)),
+            Transmit::Compute(role, step) => client.computed(role, step.run()),
+            Transmit::Body(_) | Transmit::Close(_) => {}
+        }
+    }
+    while let Some(event) = client.poll_event() {
+        shown.push(format!("{event:?}"));
+    }
+}
+
+/// 5.1: C-252: neither password nor push-id nor what is made of them is in anything that can be logged.
+#[test]
+fn no_secret_shows() {
+    let basic = BASE64_STANDARD.encode(format!("alice:{PASSWORD}"));
+    let access = AccessConfig {
+        cleartext_basic: true,
+        credentials: Some(Credentials::new("alice", PASSWORD)),
+        ..proxied()
+    };
+    let config = SessionConfig { access, ..config() };
+    let mut lines = vec![format!("{config:?}")];
+    let mut client = PushSession::new(config, Fixed);
+    client.configure_server();
+    shown(&mut client, &mut lines);
+    let proxy = r#"Digest realm="P", nonce="p1", qop="auth""#;
+    for answer in [
+        format!("{}\nSet-Cookie: push-id=4711", proxy_unauthorized(proxy)),
+        format!("{}\nSet-Cookie: push-id=4712", unauthorized(&[BASIC])),
+        redirect(302, "http://mallory:gu3ss@media:8080/live"),
+        "HTTP/1.1 204 No Content\nServer: Cougar/9.5\nSet-Cookie: push-id=4713\nSet-Cookie: a=x7y"
+            .to_owned(),
+    ] {
+        let answer = response(&answer);
+        lines.push(format!("{answer:?}"));
+        client.handle_response(&answer).unwrap();
+        shown(&mut client, &mut lines);
+    }
+    let _ = client.start_streaming(header());
+    shown(&mut client, &mut lines);
+    client
+        .handle_response(&response(&unauthorized(&[BASIC])))
+        .unwrap();
+    shown(&mut client, &mut lines);
+    let wrong = response(&unauthorized(&[BASIC]));
+    client.handle_response(&wrong).unwrap();
+    shown(&mut client, &mut lines);
+    let error = client.provide(Role::Server, Some(Credentials::new("alice", PASSWORD)));
+    let error = error.unwrap_err();
+    lines.push(format!("{error:?} {error}"));
+    let lines = lines.join("\n");
+    assert!(lines.contains("Authenticating") && lines.contains("proxy-authorization"));
+    assert!(lines.contains("CredentialsWanted"));
+    for secret in [
+        PASSWORD,
+        &basic,
+        "4711",
+        "4712",
+        "4713",
+        "x7y",
+        "gu3ss",
+        "cnonce",
+        "response=",
+    ] {
+        assert!(!lines.contains(secret), "{secret} in {lines}");
+    }
+}
