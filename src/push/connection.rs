@@ -97,8 +97,7 @@ impl Connection {
     /// [`WmtStatus::Closed`](super::WmtStatus::Closed) and a failure in it, or, when nothing ever went out, as a failure.
     /// FALSE when there is no connection any more.
     pub fn end_session(&self, timeout: Duration) -> bool {
-        self.shared
-            .announce_end(Content::EndOfStream(HResult::S_OK), timeout)
+        self.shared.announce_end(HResult::S_OK, timeout)
     }
 
     /// Ends the push because of something that its owner found. The callback gets it like any other failure.

@@ -40,7 +40,7 @@ impl Content {
 /// Why content did not get in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum PushError {
-    /// Nobody takes anything out any more.
+    /// Nobody takes anything out any more, or nothing behind the end.
     Closed,
     /// [`Queue::interrupt`] was called.
     Interrupted,
@@ -66,6 +66,8 @@ struct Inner {
     /// Packets were dropped: what comes is of no use before the next key frame.
     skipping: bool,
     interrupted: bool,
+    /// The end is in it, or was: there is nothing behind it.
+    ended: bool,
     closed: bool,
 }
 
@@ -116,14 +118,16 @@ impl Queue {
         Ok(dropped)
     }
 
-    /// Appends what takes no space and does not wait. FALSE when nobody takes anything out any more.
-    pub(super) fn push_last(&self, content: Content) -> bool {
+    /// Appends the end, which takes no space. Nothing is taken behind it. FALSE when nobody takes anything out any more.
+    pub(super) fn end(&self, reason: HResult) -> bool {
         let mut inner = self.lock();
         if inner.closed {
             return false;
         }
-        inner.append(content);
+        inner.append(Content::EndOfStream(reason));
+        inner.ended = true;
         drop(inner);
+        self.space.notify_all();
         self.filled.notify_one();
         true
     }
@@ -182,7 +186,7 @@ impl Queue {
 
 impl Inner {
     fn check(&self) -> Result<(), PushError> {
-        match (self.closed, self.interrupted) {
+        match (self.closed || self.ended, self.interrupted) {
             (true, _) => Err(PushError::Closed),
             (false, true) => Err(PushError::Interrupted),
             (false, false) => Ok(()),
@@ -365,7 +369,8 @@ mod tests {
         let timeout = Duration::from_millis(20);
         assert_eq!(queue.push(packet(1), timeout), Ok(1), "the old one goes");
         assert!(begun.elapsed() >= timeout);
-        assert!(queue.push_last(Content::EndOfStream(HResult::S_OK)));
+        assert!(queue.end(HResult::S_OK));
+        assert_eq!(queue.push(packet(1), timeout), Err(PushError::Closed));
         assert_eq!(queue.try_pop().unwrap().bytes(), 1);
     }
 
@@ -415,10 +420,14 @@ mod tests {
     #[test]
     fn space_interruption_and_closing_wake_a_blocked_writer() {
         type Action = fn(&Queue);
-        let cases: [(Action, Result<u64, PushError>); 3] = [
+        let cases: [(Action, Result<u64, PushError>); 4] = [
             (|queue| drop(queue.try_pop()), Ok(0)),
             (|queue| queue.interrupt(true), Err(PushError::Interrupted)),
             (Queue::close, Err(PushError::Closed)),
+            (
+                |queue| assert!(queue.end(HResult::S_OK)),
+                Err(PushError::Closed),
+            ),
         ];
         for (wake, outcome) in cases {
             let queue = Arc::new(queue(1, Leaky::No));

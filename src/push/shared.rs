@@ -10,6 +10,7 @@ use super::queue::{Content, PushError, Queue};
 use super::stats::Counters;
 use super::status::{Particulars, Reporter};
 use super::{Error, Failure, Limits, Phase, SessionState, StatusCallback, WmtStatus, WriteError};
+use crate::wmhttp::HResult;
 
 /// What the owner's threads and the driver have in common.
 pub(super) struct Shared {
@@ -265,14 +266,14 @@ impl Shared {
     }
 
     /// Nothing more comes: what waits has to be out within `timeout`. FALSE when there is no connection any more.
-    pub(super) fn announce_end(&self, content: Content, timeout: Duration) -> bool {
+    pub(super) fn announce_end(&self, reason: HResult, timeout: Duration) -> bool {
         if !self.is_alive() {
             return false;
         }
         if self.drain.borrow().is_some() {
             return true;
         }
-        if !self.queue.push_last(content) {
+        if !self.queue.end(reason) {
             return false;
         }
         self.drain
