@@ -11,6 +11,7 @@ use gst_base::prelude::*;
 use gst_base::subclass::prelude::*;
 use once_cell::sync::Lazy;
 
+use super::allocation;
 use super::bus::{self, Report};
 use super::clock_wait::ClockWait;
 use super::location::{Location, SettingsError};
@@ -101,7 +102,7 @@ impl ObjectImpl for WmsPushSink {
         if pspec.name() == "stats-interval" {
             let interval = settings.stats_interval;
             drop(settings);
-            return self.set_stats_interval(interval);
+            return self.stats_timer.change(self, interval);
         }
         if let Some(error) = settings.location.as_ref().and_then(Location::error) {
             gst::warning!(CAT, imp = self, "Will not start: {error}");
@@ -221,6 +222,17 @@ impl BaseSinkImpl for WmsPushSink {
         BaseSinkImplExt::parent_query(self, query)
     }
 
+    fn propose_allocation(
+        &self,
+        query: &mut gst::query::Allocation,
+    ) -> Result<(), gst::LoggableError> {
+        let Some(pad) = self.obj().static_pad("sink") else {
+            return Ok(());
+        };
+        allocation::propose(query, &pad)
+            .map_err(|error| gst::loggable_error!(CAT, "Nothing is proposed: {error}"))
+    }
+
     fn render(&self, buffer: &gst::Buffer) -> Result<gst::FlowSuccess, gst::FlowError> {
         let connection = self.connection().ok_or(gst::FlowError::Flushing)?;
         let map = buffer.clone().into_mapped_buffer_readable().map_err(|_| {
@@ -294,7 +306,7 @@ impl WmsPushSink {
         })?;
         *self.connection_slot() = Some(Arc::new(connection));
         let interval = self.settings().stats_interval;
-        self.stats_timer.set(self, interval);
+        self.stats_timer.begin(self, interval);
         Ok(())
     }
 
@@ -304,7 +316,7 @@ impl WmsPushSink {
         if let Some(connection) = self.connection() {
             connection.disconnect();
         }
-        self.stats_timer.set(self, 0);
+        self.stats_timer.end(self);
         *self.stream() = Stream::default();
     }
 
@@ -334,15 +346,6 @@ impl WmsPushSink {
         let outcome =
             tracing::dispatcher::with_default(&dispatch, || push::probe(settings, callback));
         bus::probe(self, outcome)
-    }
-
-    fn set_stats_interval(&self, interval: u32) {
-        if self
-            .connection()
-            .is_some_and(|connection| connection.is_alive())
-        {
-            self.stats_timer.set(self, interval);
-        }
     }
 
     /// Asks upstream for a key frame: a server that began anew can do nothing with data before one.
@@ -469,7 +472,7 @@ fn action(
 }
 
 /// The header in `streamheader` caps, its buffers put together.
-fn stream_header(caps: &gst::Caps) -> Option<Bytes> {
+pub(super) fn stream_header(caps: &gst::Caps) -> Option<Bytes> {
     let buffers = caps
         .structure(0)?
         .get::<gst::ArrayRef<'_>>("streamheader")

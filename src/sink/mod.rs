@@ -39,6 +39,7 @@ use gst::prelude::*;
 use crate::auth::{Scheme, Schemes};
 use crate::push;
 
+mod allocation;
 mod bitrates;
 mod bus;
 mod clock_wait;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use gst::prelude::*;
 use gst::subclass::prelude::*;
@@ -8,17 +8,51 @@ use gst::subclass::prelude::*;
 use super::imp::WmsPushSink;
 use super::{bus, log::CAT};
 
-/// The property `stats-interval`: posts the statistics now and then.
+/// The property `stats-interval`: posts the statistics now and then, from READY→PAUSED to PAUSED→READY.
 #[derive(Default)]
-pub(super) struct StatsTimer(Mutex<Option<gst::PeriodicClockId>>);
+pub(super) struct StatsTimer(Mutex<Timer>);
+
+#[derive(Default)]
+struct Timer {
+    running: bool,
+    id: Option<gst::PeriodicClockId>,
+}
 
 impl StatsTimer {
-    /// Begins anew, with `interval` milliseconds; 0 ends it.
-    pub(super) fn set(&self, imp: &WmsPushSink, interval: u32) {
-        let new = (interval > 0).then(|| start(imp, interval)).flatten();
-        let mut id = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(old) = std::mem::replace(&mut *id, new) {
+    /// Begins, with `interval` milliseconds; 0 posts nothing until it is changed.
+    pub(super) fn begin(&self, imp: &WmsPushSink, interval: u32) {
+        let mut timer = self.lock();
+        timer.running = true;
+        timer.schedule(imp, interval);
+    }
+
+    /// Takes another interval, if it has begun.
+    pub(super) fn change(&self, imp: &WmsPushSink, interval: u32) {
+        let mut timer = self.lock();
+        if timer.running {
+            timer.schedule(imp, interval);
+        }
+    }
+
+    /// Ends until it begins anew.
+    pub(super) fn end(&self, imp: &WmsPushSink) {
+        let mut timer = self.lock();
+        timer.running = false;
+        timer.schedule(imp, 0);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Timer> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Timer {
+    fn schedule(&mut self, imp: &WmsPushSink, interval: u32) {
+        if let Some(old) = self.id.take() {
             old.unschedule();
+        }
+        if interval > 0 {
+            self.id = start(imp, interval);
         }
     }
 }

@@ -97,6 +97,8 @@ impl WmsPushSink {
                 }
                 Ok(Some(Item::Skipped(skipped))) => self.report_skipped(skipped),
                 Ok(None) => return Ok(gst::FlowSuccess::Ok),
+                // Nobody wants what comes after the application has ended the push.
+                Err(_) if was_left(connection) => return Ok(gst::FlowSuccess::Ok),
                 Err(error) => {
                     connection.fail(Error::Input(error));
                     return Err(gst::FlowError::Error);
@@ -218,6 +220,9 @@ impl WmsPushSink {
         if connection.state() == push::SessionState::Failed {
             return Err(gst::FlowError::Error);
         }
+        if was_left(&connection) {
+            return Ok(());
+        }
         self.finish_reading(&connection)?;
         let timeout = self.settings().eos_timeout();
         self.uninterrupted(|| connection.on_end_writing(timeout))
@@ -279,4 +284,9 @@ impl WmsPushSink {
         gst::debug!(CAT, imp = self, "Upstream is live: {}", answered && live);
         answered && live
     }
+}
+
+/// Whether the application has ended the push by itself.
+fn was_left(connection: &Connection) -> bool {
+    !connection.is_alive() && connection.state() != push::SessionState::Failed
 }

@@ -5,16 +5,20 @@
 #![cfg(feature = "publishing-point")]
 
 mod access;
+mod actions;
 mod connections;
 mod failures;
 mod input;
 mod messages;
+mod probe;
 mod properties;
+mod queries;
 mod recovery;
 mod rig;
 mod sessions;
 mod settings;
 mod states;
+mod statistics;
 mod streams;
 mod timing;
 mod wire;

@@ -1,0 +1,223 @@
+// SPDX-License-Identifier: MPL-2.0
+
+//! The action `probe`: what it tells of a server, and how long it takes.
+
+use std::net::TcpListener;
+use std::sync::{Mutex, mpsc};
+use std::time::{Duration, Instant};
+
+use gst::prelude::*;
+use gstwmspush::SessionState;
+use gstwmspush::publishing_point::{Event, Fault, Refuse, Settings, When};
+
+use crate::rig::{LONG, Pipeline, Point, fixture, init, text};
+
+const DIGEST: &str = r#"Digest realm="WMS", nonce="n1", qop="auth""#;
+
+fn with_faults(faults: Vec<(When, Fault)>) -> Point {
+    Point::with(Settings {
+        faults,
+        ..Settings::default()
+    })
+}
+
+fn element(location: &str) -> gst::Element {
+    init();
+    let element = gst::ElementFactory::make("wmspushsink");
+    element.property("location", location).build().unwrap()
+}
+
+fn probe(element: &gst::Element) -> gst::Structure {
+    let probed = element.emit_by_name::<gst::Structure>("probe", &[]);
+    assert_is_typed(&probed);
+    probed
+}
+
+/// The fields are the same, whatever happens.
+fn assert_is_typed(probed: &gst::StructureRef) {
+    assert_eq!(probed.name(), "wmspushsink-probe");
+    for field in [
+        "location",
+        "server",
+        "authentication",
+        "error",
+        "hresult-name",
+        "reason",
+        "http-reason",
+        "hint",
+        "phase",
+    ] {
+        probed.get::<&str>(field).unwrap();
+    }
+    for field in ["hresult", "http-status-code"] {
+        probed.get::<u32>(field).unwrap();
+    }
+    probed.get::<bool>("ok").unwrap();
+    probed.get::<u64>("rtt").unwrap();
+    assert_eq!(probed.n_fields(), 13);
+}
+
+/// `phase reason hresult-name status`
+fn failure(probed: &gst::StructureRef) -> String {
+    assert_eq!(probed.get::<bool>("ok"), Ok(false));
+    for field in ["error", "hint"] {
+        assert!(!text(probed, field).is_empty(), "{field}");
+    }
+    let words = ["phase", "reason", "hresult-name"].map(|field| text(probed, field));
+    let status = probed.get::<u32>("http-status-code").unwrap();
+    format!("{} {status}", words.join(" "))
+}
+
+fn answer(user: &str, password: &str) -> Option<glib::Value> {
+    let answer = gst::Structure::builder("credentials")
+        .field("user", user)
+        .field("password", password);
+    Some(Some(answer.build()).to_value())
+}
+
+#[test]
+fn a_server_that_would_take_the_push_is_described() {
+    let point = Point::new();
+    let element = element(&point.location());
+    let probed = probe(&element);
+    assert_eq!(probed.get::<bool>("ok"), Ok(true));
+    assert_eq!(text(&probed, "location"), point.location());
+    assert!(!text(&probed, "server").is_empty());
+    assert_eq!(text(&probed, "hresult-name"), "S_OK");
+    for field in ["authentication", "error", "reason", "hint", "phase"] {
+        assert_eq!(text(&probed, field), "", "{field}");
+    }
+    if cfg!(target_os = "linux") {
+        assert!(probed.get::<u64>("rtt").unwrap() > 0);
+    }
+    assert_eq!(point.handle.requests().len(), 1, "a PushSetup");
+    let state = element.property_value("session-state");
+    assert_eq!(state.get(), Ok(SessionState::Disconnected));
+    let stats = element.property::<gst::Structure>("stats");
+    assert_eq!(stats.get::<u32>("connects"), Ok(0));
+}
+
+#[test]
+fn a_refusal_is_told() {
+    let refuse = Fault::Refuse(Refuse::new(404));
+    let point = with_faults(vec![(When::EveryPushSetup, refuse)]);
+    let probed = probe(&element(&point.location()));
+    assert_eq!(
+        failure(&probed),
+        "setup refused NS_E_INVALID_PUSH_PUBLISHING_POINT 404"
+    );
+    assert_eq!(text(&probed, "http-reason"), "Not Found");
+}
+
+#[test]
+fn a_server_that_wants_credentials_is_told() {
+    let challenge = Fault::Challenge(vec![DIGEST.to_owned()]);
+    let point = with_faults(vec![(When::EveryPushSetup, challenge)]);
+    let probed = probe(&element(&point.location()));
+    assert_eq!(
+        failure(&probed),
+        "setup denied NS_E_SERVER_ACCESSDENIED 401"
+    );
+}
+
+#[test]
+fn credentials_are_asked_for_and_used() {
+    let challenge = Fault::Challenge(vec![DIGEST.to_owned()]);
+    let point = with_faults(vec![(When::PushSetup(0), challenge)]);
+    let element = element(&point.location());
+    let (asking, asked) = mpsc::channel();
+    element.connect("acquire-credentials", false, move |arguments| {
+        asking.send(arguments[1].get::<String>().unwrap()).unwrap();
+        answer("alice", "s3cret")
+    });
+    let probed = probe(&element);
+    assert_eq!(probed.get::<bool>("ok"), Ok(true));
+    assert_eq!(text(&probed, "authentication"), "Digest");
+    assert_eq!(asked.try_recv().unwrap(), "WMS");
+    assert!(!probed.to_string().contains("s3cret"));
+}
+
+#[test]
+fn nobody_listening_is_told() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let location = format!("http://{}/live", listener.local_addr().unwrap());
+    drop(listener);
+    let probed = probe(&element(&location));
+    assert_eq!(
+        failure(&probed),
+        "connect connection-refused NS_E_PUSH_CANNOTCONNECT 0"
+    );
+}
+
+#[test]
+fn settings_that_cannot_be_used_are_told() {
+    for (location, hresult) in [
+        ("", "NS_E_INVALID_NAME"),
+        ("ftp://user:s3cret@media/", "NS_E_UNKNOWN_PROTOCOL"),
+        ("http://media:99999/", "NS_E_INVALID_PORT"),
+    ] {
+        let probed = probe(&element(location));
+        assert_eq!(failure(&probed), format!("setup settings {hresult} 0"));
+        assert!(!probed.to_string().contains("s3cret"));
+    }
+}
+
+/// At most twice `timeout`.
+fn assert_bounded(begun: Instant) {
+    let took = begun.elapsed();
+    assert!(took < Duration::from_millis(2 * 300 + 200), "{took:?}");
+}
+
+#[test]
+fn a_silent_server_is_not_waited_for() {
+    let point = with_faults(vec![(When::EveryPushSetup, Fault::Silent)]);
+    let element = element(&point.location());
+    element.set_property("timeout", 300u32);
+    let begun = Instant::now();
+    let probed = probe(&element);
+    assert_bounded(begun);
+    assert_eq!(failure(&probed), "setup response-timeout NS_E_TIMEOUT 0");
+}
+
+#[test]
+fn a_handler_that_takes_its_time_is_not_waited_for() {
+    let challenge = Fault::Challenge(vec![DIGEST.to_owned()]);
+    let point = with_faults(vec![(When::EveryPushSetup, challenge)]);
+    let element = element(&point.location());
+    element.set_property("timeout", 300u32);
+    let (release, released) = mpsc::channel::<()>();
+    let released = Mutex::new(released);
+    element.connect("acquire-credentials", false, move |_| {
+        // Ends when the test lets go.
+        let _ = released.lock().unwrap().recv();
+        Some(None::<gst::Structure>.to_value())
+    });
+    let begun = Instant::now();
+    let probed = probe(&element);
+    assert_bounded(begun);
+    assert_eq!(failure(&probed), "setup response-timeout NS_E_TIMEOUT 0");
+    drop(release);
+}
+
+/// The server refuses a second source, and the first does not feel it.
+#[test]
+fn a_push_goes_on_beside_a_probe() {
+    let point = Point::new();
+    let pipeline = Pipeline::new(&format!(
+        "filesrc location={} ! wmspushsink name=sink location={}",
+        fixture("av_asfmux_p1500_streamable.asf"),
+        point.location()
+    ));
+    pipeline.play();
+    let data = |event: &Event| matches!(event, Event::Data { .. });
+    point.handle.wait_for(data, LONG).expect("data");
+    let probed = probe(&pipeline.sink);
+    assert_eq!(failure(&probed), "setup refused NS_E_BUSY 409");
+    let messages = pipeline.messages_until("EOS");
+    let statuses = messages.iter().filter(|line| line.starts_with("WMT_"));
+    let connecting = |line: &&String| line.contains("connecting");
+    assert_eq!(statuses.filter(connecting).count(), 3, "{messages:#?}");
+    let pushes = point.handle.pushes();
+    let streamed = pushes.iter().find(|push| push.data_packets > 0).unwrap();
+    assert_eq!(streamed.data_packets, 27);
+}
