@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: MPL-2.0
+
+// What gjs sees of the element, one line for each thing.
+
+imports.gi.versions.Gst = "1.0";
+const { GObject, Gst } = imports.gi;
+
+const MUTABLE_READY = 1 << 10;
+const MUTABLE_PLAYING = 1 << 12;
+
+function access(spec) {
+    const readable = spec.flags & GObject.ParamFlags.READABLE ? "r" : "";
+    const writable = spec.flags & GObject.ParamFlags.WRITABLE ? "w" : "";
+    return readable + writable;
+}
+
+function mutability(spec) {
+    if (spec.flags & MUTABLE_PLAYING)
+        return "playing";
+    return spec.flags & MUTABLE_READY ? "ready" : "-";
+}
+
+Gst.init(null);
+const sink = Gst.ElementFactory.make("wmspushsink", null);
+const own = GObject.Object.list_properties.call(sink.constructor)
+    .filter(spec => GObject.type_name(spec.owner_type) === "GstWmsPushSink")
+    .sort((one, other) => (one.name < other.name ? -1 : 1));
+for (const spec of own) {
+    const type = GObject.type_name(spec.value_type);
+    print(["property", spec.name, type, access(spec), mutability(spec)].join("\t"));
+}
+
+const stats = sink.stats;
+for (let number = 0; number < stats.n_fields(); number++) {
+    const name = stats.nth_field_name(number);
+    print(["stats", name, GObject.type_name(stats.get_field_type(name))].join("\t"));
+}

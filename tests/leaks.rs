@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: MPL-2.0
+
+//! Nothing is left behind, as GStreamer's leaks tracer sees it.
+#![cfg(all(feature = "publishing-point", unix))]
+
+use std::path::Path;
+use std::process::Command;
+
+use gstwmspush::publishing_point::{Fault, MidBody, PublishingPoint, Running, Settings, When};
+
+const AUDIO_VIDEO: &str = "av_asfmux_p1500_streamable.asf";
+
+const LIVE: &str = "videotestsrc is-live=true num-buffers=30 ! avenc_wmv2 ! identity single-segment=true \
+    ! asfmux name=m streamable=true  audiotestsrc is-live=true num-buffers=40 ! avenc_wmav2 ! m.  m.";
+
+fn point(faults: Vec<(When, Fault)>) -> Running {
+    let settings = Settings {
+        faults,
+        ..Settings::default()
+    };
+    PublishingPoint::bind(settings).unwrap().spawn().unwrap()
+}
+
+/// Runs gst-launch-1.0 to the end of the pipeline under the tracer; whether that was EOS.
+fn assert_clean(name: &str, pipeline: &str) -> bool {
+    let plugin = std::env::var_os("WMSPUSH_PLUGIN_DIR")
+        .expect("WMSPUSH_PLUGIN_DIR names the directory of the plugin; `cargo xtask test` sets it");
+    let registry = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("leaks-{name}.registry"));
+    let output = Command::new("timeout")
+        .args(["60", "gst-launch-1.0"])
+        .args(pipeline.split_whitespace())
+        .env("GST_TRACERS", "leaks")
+        .env("GST_DEBUG", "GST_TRACER:7")
+        .env("GST_DEBUG_NO_COLOR", "1")
+        .env("GST_PLUGIN_PATH", plugin)
+        .env("GST_REGISTRY", registry)
+        .output()
+        .unwrap();
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        told.contains("GST_TRACER"),
+        "the tracer says nothing: {told}"
+    );
+    let leaks: Vec<_> = told
+        .lines()
+        // The tracer tells the form of its lines first, with placeholders in it.
+        .filter(|line| line.contains("object-alive,") && !line.contains("%s"))
+        .collect();
+    assert_eq!(leaks, [""; 0], "{name}");
+    output.status.success()
+}
+
+fn file(properties: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/fixtures")
+        .join(AUDIO_VIDEO);
+    let path = path.display();
+    format!("filesrc location={path} ! wmspushsink {properties}")
+}
+
+#[test]
+fn a_file_leaves_nothing_behind() {
+    let point = point(Vec::new());
+    let location = point.url("live");
+    assert!(assert_clean("file", &file(&format!("location={location}"))));
+}
+
+#[test]
+fn a_live_stream_leaves_nothing_behind() {
+    let point = point(Vec::new());
+    let location = point.url("live");
+    assert!(assert_clean(
+        "live",
+        &format!("{LIVE} ! wmspushsink location={location}")
+    ));
+}
+
+#[test]
+fn a_resumed_push_leaves_nothing_behind() {
+    let reset = Fault::AfterPackets(5, MidBody::Reset);
+    let point = point(vec![(When::PushStart(0), reset)]);
+    let location = point.url("live");
+    assert!(assert_clean(
+        "resumed",
+        &file(&format!("location={location}"))
+    ));
+}
+
+#[test]
+fn a_failure_leaves_nothing_behind() {
+    let location = "location=http://127.0.0.1:9/live";
+    assert!(!assert_clean("failure", &file(location)));
+}
