@@ -12,7 +12,8 @@ use gst_base::subclass::prelude::*;
 use once_cell::sync::Lazy;
 
 use super::allocation;
-use super::bus::{self, Report};
+use super::bus;
+use super::callback::{Callback, ProbeCallback};
 use super::clock_wait::ClockWait;
 use super::location::{Location, SettingsError};
 use super::log::{self, CAT};
@@ -22,11 +23,9 @@ use super::stats_timer::StatsTimer;
 use super::times::without_buffer_times;
 use super::writer::Stream;
 use super::{CredentialFlags, SessionState};
-use crate::auth::{Credentials, Role};
-use crate::push::{self, Connection, Error, Phase, Status, StatusCallback, WmtStatus};
-use crate::wmhttp::{CredentialsWanted, HResult};
+use crate::push::{self, Connection, Error};
 
-const ACQUIRE_CREDENTIALS: &str = "acquire-credentials";
+pub(super) const ACQUIRE_CREDENTIALS: &str = "acquire-credentials";
 const END_SESSION: &str = "end-session";
 const DISCONNECT: &str = "disconnect";
 const PROBE: &str = "probe";
@@ -349,7 +348,7 @@ impl WmsPushSink {
     }
 
     /// Asks upstream for a key frame: a server that began anew can do nothing with data before one.
-    fn request_key_frame(&self) {
+    pub(super) fn request_key_frame(&self) {
         // As gst_video_event_new_upstream_force_key_unit makes it.
         let structure = gst::Structure::builder("GstForceKeyUnit")
             .field("running-time", gst::ClockTime::NONE)
@@ -418,7 +417,7 @@ impl WmsPushSink {
             .unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn set_session_state(&self, state: SessionState) {
+    pub(super) fn set_session_state(&self, state: SessionState) {
         let mut current = self
             .session_state
             .lock()
@@ -431,8 +430,13 @@ impl WmsPushSink {
         }
     }
 
+    /// Whether PROGRESS `connect` was started and has not ended.
+    pub(super) fn is_connecting(&self) -> bool {
+        self.connecting.load(Ordering::Acquire)
+    }
+
     /// Ends PROGRESS `connect`, once.
-    fn end_progress(&self, type_: gst::ProgressType, text: &str) {
+    pub(super) fn end_progress(&self, type_: gst::ProgressType, text: &str) {
         if self.connecting.swap(false, Ordering::AcqRel) {
             bus::post_progress(self, type_, text);
         }
@@ -483,110 +487,4 @@ pub(super) fn stream_header(caps: &gst::Caps) -> Option<Bytes> {
         header.extend_from_slice(&buffer.map_readable().ok()?);
     }
     (!header.is_empty()).then(|| header.into())
-}
-
-/// The user and password that a handler of `acquire-credentials` answers.
-fn credentials(answer: &gst::StructureRef) -> Option<Credentials> {
-    let user = answer.get::<String>("user").ok()?;
-    let password = answer.get::<String>("password").unwrap_or_default();
-    Some(Credentials::new(user, password))
-}
-
-/// What the connection reports goes on the bus.
-struct Callback(glib::WeakRef<super::WmsPushSink>);
-
-impl StatusCallback for Callback {
-    fn on_phase(&self, phase: Phase) {
-        let Some(element) = self.0.upgrade() else {
-            return;
-        };
-        let imp = element.imp();
-        let text = match phase {
-            Phase::Resolve => "Resolving the server's name",
-            Phase::Connect => "Connecting to the server",
-            Phase::Setup => "Setting up the publishing point",
-            Phase::Authenticate => "Authenticating",
-            Phase::Tls | Phase::Proxy | Phase::Start | Phase::Push | Phase::End => return,
-        };
-        if imp.connecting.load(Ordering::Acquire) {
-            bus::post_progress(imp, gst::ProgressType::Continue, text);
-        }
-    }
-
-    fn on_status(&self, status: &Status) {
-        let Some(element) = self.0.upgrade() else {
-            return;
-        };
-        let imp = element.imp();
-        imp.set_session_state(status.state.into());
-        let failure = status.failure.as_deref();
-        match (status.status, failure) {
-            (WmtStatus::ReconnectStart | WmtStatus::Closed, Some(failure)) => {
-                bus::post_status_warning(imp, status, failure);
-                bus::post_status(imp, &Report::of_status(status));
-            }
-            (_, Some(failure)) => {
-                bus::post_status(imp, &Report::of_status(status));
-                bus::post_failure(imp, status, failure);
-                imp.end_progress(gst::ProgressType::Error, "Cannot connect");
-            }
-            (_, None) => bus::post_status(imp, &Report::of_status(status)),
-        }
-        match status.status {
-            WmtStatus::Opened => imp.end_progress(gst::ProgressType::Complete, "Connected"),
-            WmtStatus::ReconnectEnd if !status.resumed => imp.request_key_frame(),
-            _ => {}
-        }
-    }
-
-    fn on_packets_dropped(&self, total: u64) {
-        if let Some(element) = self.0.upgrade() {
-            let imp = element.imp();
-            bus::post_dropped(imp, imp.session_state(), total);
-        }
-    }
-
-    fn acquire_credentials(&self, wanted: &CredentialsWanted) -> Option<Credentials> {
-        acquire_credentials(&self.0, wanted)
-    }
-}
-
-/// A probe changes nothing: it only asks for credentials.
-struct ProbeCallback(glib::WeakRef<super::WmsPushSink>);
-
-impl StatusCallback for ProbeCallback {
-    fn on_phase(&self, _: Phase) {}
-
-    fn on_status(&self, _: &Status) {}
-
-    fn acquire_credentials(&self, wanted: &CredentialsWanted) -> Option<Credentials> {
-        acquire_credentials(&self.0, wanted)
-    }
-}
-
-/// Emits the signal.
-fn acquire_credentials(
-    element: &glib::WeakRef<super::WmsPushSink>,
-    wanted: &CredentialsWanted,
-) -> Option<Credentials> {
-    let element = element.upgrade()?;
-    let request = &wanted.request;
-    let mut flags = CredentialFlags::empty();
-    flags.set(CredentialFlags::PROXY, wanted.role == Role::Proxy);
-    flags.set(CredentialFlags::CLEAR_TEXT, request.clear_text);
-    let hresult = match &request.previous_user {
-        Some(_) => HResult::from_status(wanted.role.status()),
-        None => HResult::S_OK,
-    };
-    let answer = element.emit_by_name::<Option<gst::Structure>>(
-        ACQUIRE_CREDENTIALS,
-        &[
-            &request.realm,
-            &wanted.site,
-            &request.previous_user,
-            &flags,
-            &hresult.0,
-        ],
-    );
-    answer.as_deref().and_then(credentials)
 }

@@ -42,6 +42,7 @@ use crate::push;
 mod allocation;
 mod bitrates;
 mod bus;
+mod callback;
 mod clock_wait;
 mod extra_headers;
 mod imp;
