@@ -9,7 +9,7 @@ use crate::asf::{DataPacket, FileHeader, ShedObject};
 
 /// `IWMWriterSink`: what a writer of ASF tells its sink.
 ///
-/// `AllocateDataUnit` has no counterpart: data units are [`bytes::Bytes`], and the writer brings its own.
+/// `AllocateDataUnit` has no counterpart here: data units are [`bytes::Bytes`], and the writer brings its own.
 pub trait WriterSink {
     /// `OnHeader`: the ASF file header, before any data unit. Another one later starts the next playlist entry.
     ///
