@@ -313,3 +313,55 @@ impl From<wmhttp::Error> for Error {
         Self::Protocol(error)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(status: u16) -> Failure {
+        let error = wmhttp::Error::Refused {
+            status: StatusCode::from_u16(status).unwrap(),
+            reason: String::new(),
+            retry_after: Some(Duration::from_secs(7)),
+        };
+        Failure {
+            phase: Phase::Push,
+            error: error.into(),
+        }
+    }
+
+    #[test]
+    fn refusals_are_judgements_or_pass() {
+        for status in [403, 408, 409, 423, 425, 429, 500, 502, 503, 504] {
+            assert!(refused(status).may_heal(), "{status}");
+        }
+        for status in [302, 400, 401, 404, 405, 407, 410, 414] {
+            assert!(!refused(status).may_heal(), "{status}");
+        }
+        assert_eq!(refused(503).retry_after(), Some(Duration::from_secs(7)));
+    }
+
+    #[test]
+    fn what_happens_to_connections_passes_and_what_is_wrong_stays() {
+        let may_heal = |error| {
+            let phase = Phase::Push;
+            Failure { phase, error }.may_heal()
+        };
+        for error in [
+            Error::Reset,
+            Error::Closed,
+            Error::Unresolvable(String::new()),
+            Error::Stalled(Duration::ZERO),
+        ] {
+            assert!(may_heal(error.clone()), "{error:?}");
+        }
+        for error in [
+            Error::BadResponse(String::new()),
+            Error::DrainTimeout(Duration::ZERO),
+            Error::Protocol(wmhttp::Error::EndedEarly),
+            Error::Protocol(wmhttp::Error::NotAnEncoder),
+        ] {
+            assert!(!may_heal(error.clone()), "{error:?}");
+        }
+    }
+}

@@ -211,3 +211,106 @@ impl Ledger {
         self.arrived = 0;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::asf::{DataPacket, testing};
+
+    fn data(number: u8) -> Content {
+        Content::DataUnit(DataPacket::parse(vec![number; 100].into()))
+    }
+
+    /// A PushStart with `$H` of 10 bytes, and three packets of 100 bytes behind it.
+    fn sent() -> Ledger {
+        let mut ledger = Ledger::default();
+        ledger.push_start(0, Some((testing::header(100, 50, &[]), 10)));
+        for number in 1..=3 {
+            ledger.keep(data(number), 10 + 100 * u64::from(number));
+        }
+        ledger
+    }
+
+    /// What goes again: `H`, or the number of a packet; with `'` if for the first time.
+    fn again(ledger: &mut Ledger) -> Vec<String> {
+        let name = |(content, again): Again| {
+            let name = match content {
+                Content::Header(_) => "H".to_owned(),
+                Content::DataUnit(packet) => packet.as_bytes()[0].to_string(),
+                Content::EndOfStream(_) => "E".to_owned(),
+            };
+            if again { name } else { name + "'" }
+        };
+        std::iter::from_fn(|| ledger.next()).map(name).collect()
+    }
+
+    #[test]
+    fn what_has_not_arrived_whole_goes_again() {
+        for (arrived, expected) in [
+            (0, &["H", "1", "2", "3", "4'"][..]),
+            (10, &["1", "2", "3", "4'"]),
+            (209, &["2", "3", "4'"]),
+            (210, &["3", "4'"]),
+            (1000, &["4'"]),
+        ] {
+            let mut ledger = sent();
+            assert_eq!(ledger.acknowledge(Some(arrived)), arrived > 0);
+            ledger.lose_connection(Some((data(4), false)));
+            assert_eq!(ledger.header().is_some(), arrived > 0);
+            assert_eq!(ledger.has_gap(), arrived > 10);
+            assert_eq!(again(&mut ledger), expected, "{arrived}");
+        }
+    }
+
+    /// Where nothing is known, nothing is sent twice.
+    #[test]
+    fn without_acknowledgements_everything_has_arrived() {
+        let mut ledger = sent();
+        ledger.acknowledge(None);
+        ledger.lose_connection(None);
+        assert!(!ledger.waits());
+    }
+
+    /// The session sends `$H` by itself when a PushStart goes again, and not when another session begins.
+    #[test]
+    fn a_refused_push_start_goes_again_whatever_has_arrived() {
+        let mut ledger = sent();
+        ledger.acknowledge(Some(1000));
+        ledger.repeat(None).unwrap();
+        assert_eq!(again(&mut ledger), ["1", "2", "3"]);
+        let mut ledger = sent();
+        ledger.acknowledge(Some(1000));
+        ledger.refuse(Some((data(4), false)));
+        assert!(ledger.begins_with_header() && !ledger.has_gap());
+        assert_eq!(again(&mut ledger), ["H", "1", "2", "3", "4'"]);
+    }
+
+    #[test]
+    fn what_was_sent_for_long_cannot_be_refused_any_more() {
+        let mut ledger = sent();
+        for number in 4..=255u8 {
+            let many = DataPacket::parse(vec![number; 65_000].into());
+            ledger.keep(
+                Content::DataUnit(many),
+                310 + 65_000 * u64::from(number - 3),
+            );
+        }
+        assert!(ledger.repeat(None).is_err());
+        ledger.acknowledge(Some(310));
+        ledger.refuse(None);
+        assert_eq!(again(&mut ledger).first().map(String::as_str), Some("4"));
+    }
+
+    /// 3.2.5.2.1: the response to a body says that all of it has arrived.
+    #[test]
+    fn another_push_start_means_that_the_last_one_arrived() {
+        let mut ledger = sent();
+        ledger.push_start(310, None);
+        assert!(ledger.header().is_some() && ledger.has_gap());
+        ledger.keep(data(4), 410);
+        assert!(!ledger.acknowledge(Some(99)));
+        assert!(ledger.acknowledge(Some(100)));
+        ledger.lose_connection(None);
+        assert!(!ledger.waits());
+    }
+}

@@ -412,4 +412,37 @@ mod tests {
             assert!(!is_encoder_user_agent(bad), "{bad}");
         }
     }
+
+    /// RFC 7231 section 7.1.3
+    #[test]
+    fn the_time_to_stay_away_is_one_in_seconds() {
+        for (value, wanted) in [
+            ("120", Some(Duration::from_secs(120))),
+            (" 0 ", Some(Duration::ZERO)),
+            ("-1", None),
+            ("soon", None),
+            ("Fri, 31 Dec 1999 23:59:59 GMT", None),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert(RETRY_AFTER, HeaderValue::from_str(value).unwrap());
+            assert_eq!(retry_after(&headers), wanted, "{value}");
+        }
+        assert_eq!(retry_after(&HeaderMap::new()), None);
+    }
+
+    /// 2.2.1.4, 3.2.2
+    #[test]
+    fn the_server_s_idle_timeout_stands_in_pragma() {
+        for (value, seconds) in [
+            ("no-cache, timeout=60000", 60),
+            ("no-cache,TIMEOUT=5000", 5),
+            ("no-cache", 60),
+            ("timeout=999", 60),
+            ("timeout=99999999999", 60),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert(PRAGMA, HeaderValue::from_str(value).unwrap());
+            assert_eq!(idle_timeout(&headers).as_secs(), seconds, "{value}");
+        }
+    }
 }
