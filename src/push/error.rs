@@ -112,6 +112,7 @@ impl Failure {
             }
             Error::Protocol(wmhttp::Error::IncompatibleServer { .. }) => "incompatible-server",
             Error::Protocol(wmhttp::Error::NotAnEncoder) => "not-an-encoder",
+            Error::Protocol(wmhttp::Error::Forgotten) => "session-forgotten",
             Error::Protocol(_) => "ended-by-server",
             Error::Reset => "connection-reset",
             Error::Closed => "connection-closed",
@@ -145,7 +146,8 @@ impl Failure {
             | Error::Reset
             | Error::Closed
             | Error::Lost(_)
-            | Error::Stalled(_) => true,
+            | Error::Stalled(_)
+            | Error::Protocol(wmhttp::Error::Forgotten) => true,
             Error::Protocol(wmhttp::Error::Refused { status, .. }) => {
                 matches!(
                     status.as_u16(),

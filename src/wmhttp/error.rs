@@ -44,6 +44,9 @@ pub enum Error {
     NotAnEncoder,
     /// The server answered a PushStart with success although its body was not complete.
     EndedEarly,
+    /// The server answered a PushStart that goes on with a session by giving out another push-id: it does not know the
+    /// session any more (3.2.6).
+    Forgotten,
     /// The bytes are no packet of 2.2.3.
     Framing(&'static str),
     /// A packet that may not come here (figure 7).
@@ -83,6 +86,7 @@ impl fmt::Display for Error {
             }
             Self::NotAnEncoder => f.write_str("the server takes the client for a player"),
             Self::EndedEarly => f.write_str("the server ended the stream before the client did"),
+            Self::Forgotten => f.write_str("the server does not know the session any more"),
             Self::Framing(what) => write!(f, "not a packet: {what}"),
             Self::UnexpectedPacket(what) => write!(f, "unexpected packet: {what}"),
             Self::SetupBody(what) => write!(f, "bad PushSetup body: {what}"),

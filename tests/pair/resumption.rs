@@ -8,8 +8,8 @@ use bytes::Bytes;
 use gstwmspush::asf::FileHeader;
 use gstwmspush::auth::Credentials;
 use gstwmspush::wmhttp::{
-    AccessConfig, Body, Event, HResult, Offer, PushSession, Request, Response, SessionConfig,
-    Transmit,
+    AccessConfig, Body, Error, Event, HResult, Offer, PushSession, Request, Response,
+    SessionConfig, Transmit,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
@@ -42,6 +42,14 @@ fn accepted(push_id: &str) -> Response {
             ("pragma", "no-cache, timeout=20000"),
         ],
     )
+}
+
+fn authenticated() -> SessionConfig {
+    let access = AccessConfig {
+        credentials: Some(Credentials::new("alice", "secret")),
+        ..AccessConfig::default()
+    };
+    SessionConfig { access, ..config() }
 }
 
 fn header(name: &str) -> FileHeader {
@@ -147,12 +155,7 @@ fn without_a_push_id_there_is_nothing_to_resume() {
 /// 1.7, decision D-17: a connection that has to be authenticated begins with PushSetup.
 #[test]
 fn ntlm_resumes_with_push_setup() {
-    let access = AccessConfig {
-        credentials: Some(Credentials::new("alice", "secret")),
-        ..AccessConfig::default()
-    };
-    let config = SessionConfig { access, ..config() };
-    let mut client = PushSession::new(config, Fixed);
+    let mut client = PushSession::new(authenticated(), Fixed);
     client.configure_server();
     sent(&mut client);
     let challenge = response(
@@ -189,6 +192,32 @@ fn another_push_id_is_another_session() {
     sent(&mut client);
     client.handle_response(&accepted("4712")).unwrap();
     assert!(!client.has_resumed());
+}
+
+/// Flumotion asks whoever it does not know for credentials, and gives out a push-id with the challenge.
+#[test]
+fn a_challenge_with_another_push_id_is_a_forgotten_session() {
+    let mut client = streaming(authenticated(), "4711");
+    assert!(client.resume(Some(header(AUDIO_VIDEO))));
+    sent(&mut client);
+    let digest = r#"Digest realm="r", nonce="n", qop=auth, algorithm=MD5"#;
+    let challenge = |push_id: &str| {
+        let cookie = format!("push-id={push_id}");
+        response(
+            401,
+            &[("www-authenticate", digest), ("set-cookie", &cookie)],
+        )
+    };
+    let forgotten = client.handle_response(&challenge("4712"));
+    assert_eq!(forgotten, Err(Error::Forgotten));
+    assert!(client.poll_transmit().is_none());
+    // The same one is a challenge like any other.
+    let mut client = streaming(authenticated(), "4711");
+    assert!(client.resume(Some(header(AUDIO_VIDEO))));
+    sent(&mut client);
+    assert_eq!(client.handle_response(&challenge("4711")), Ok(()));
+    let (requests, _) = sent(&mut client);
+    assert!(requests[0].headers.contains_key("authorization"));
 }
 
 /// Whatever state the loss is met in.

@@ -2,6 +2,7 @@
 
 //! Another connection after the loss of one.
 
+use std::io::ErrorKind;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -77,6 +78,9 @@ impl Recovery {
 
     /// Whether this is how a server says that it does not know the session that was tried again.
     fn is_refusal(&mut self, error: &Error) -> bool {
+        if matches!(error, Error::Protocol(wmhttp::Error::Forgotten)) {
+            return true;
+        }
         let said = matches!(error, Error::Protocol(_) | Error::BadResponse(_));
         let closed = matches!(error, Error::Closed | Error::Reset);
         match self.resuming {
@@ -141,6 +145,7 @@ impl<T: Transport> Driver<T> {
             self.ledger.refuse(held);
         } else {
             self.ledger.lose_connection(held);
+            self.recovery.forgotten |= self.has_restarted(&failure.error);
         }
         if self.phase == Phase::End && !self.ledger.waits() {
             // Nothing is left that could be sent better.
@@ -154,6 +159,19 @@ impl<T: Transport> Driver<T> {
         }
         self.reconnect();
         Ok(())
+    }
+
+    /// Whether the server was gone altogether, and its sessions with it. Some receivers look at no push-id when they are
+    /// there again, and would take data for a stream whose header they have never got.
+    fn has_restarted(&self, error: &Error) -> bool {
+        let refused = matches!(
+            error,
+            Error::CannotConnect {
+                kind: ErrorKind::ConnectionRefused,
+                ..
+            }
+        );
+        refused && self.settings.session.access.proxy.is_none()
     }
 
     /// How long to wait before the next attempt, which is told of when it is the first.

@@ -141,7 +141,12 @@ impl PushSession {
     /// Status 401 and 407
     fn challenge(&mut self, response: &Response, request: Asked) -> Result<(), Error> {
         // The server may assign the push-id here already, as in example 4.8.
+        let push_id = self.cookies.push_id().clone();
         self.cookies.update(&response.headers);
+        let goes_on = matches!(request, Asked::PushStart) && self.start.goes_on.is_some();
+        if goes_on && *self.cookies.push_id() != push_id {
+            return Err(Error::Forgotten);
+        }
         self.using_proxy |= has_via(&response.headers);
         let answer = self.access.challenged(response)?;
         self.events.push_back(Event::Authenticating);
