@@ -87,6 +87,13 @@ pub enum Event {
         /// Whether the publishing point went with it (AutoDestroy).
         point_removed: bool,
     },
+    /// A scripted fault strikes.
+    Fault {
+        /// The publishing point.
+        point: String,
+        /// What it does.
+        fault: String,
+    },
     /// A client departs from the specification.
     Violation {
         /// The publishing point.
@@ -140,7 +147,7 @@ impl Event {
     /// The session that it happened to.
     pub fn session(&self) -> Option<SessionKey> {
         match self {
-            Self::Refused { .. } | Self::Violation { .. } => None,
+            Self::Refused { .. } | Self::Fault { .. } | Self::Violation { .. } => None,
             Self::SetupAccepted { session, .. }
             | Self::PushStarted { session, .. }
             | Self::Header { session, .. }
@@ -166,6 +173,7 @@ impl Event {
             | Self::BodyComplete { point, .. }
             | Self::Closed { point, .. }
             | Self::SessionDeleted { point, .. }
+            | Self::Fault { point, .. }
             | Self::Violation { point, .. }
             | Self::Recorded { point, .. }
             | Self::RecordingFailed { point, .. } => point,
@@ -198,6 +206,7 @@ impl fmt::Display for Event {
             } else {
                 "session over"
             }),
+            Self::Fault { fault, .. } => write!(f, "a scripted fault: {fault}"),
             Self::Violation { violation, .. } => write!(f, "violation of {violation}"),
             Self::Recorded { path, packets, .. } => {
                 write!(f, "recorded {packets} packets to {}", path.display())

@@ -9,9 +9,10 @@ use bytes::Bytes;
 use http::header::EXPECT;
 use http::{Request, StatusCode, Version};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::time::sleep;
 
 use super::connection::{Connection, Next};
-use super::faults::{self, Fault, Instead, MidBody, Refuse};
+use super::faults::{self, Fault, MidBody};
 use super::handle::lock;
 use super::recorder::Recorder;
 use super::shared::random_push_id;
@@ -123,8 +124,9 @@ impl Connection {
         match outcome {
             Outcome::Complete => self.complete(request, session, faults).await,
             Outcome::EndOfStream => {
+                let success = session.success();
                 self.end(session, Closer::EndOfStream);
-                self.after_end(request, faults).await
+                self.after_end(request, faults, success).await
             }
             Outcome::Closed(closer) => {
                 self.lose(session, closer);
@@ -147,15 +149,19 @@ impl Connection {
         &mut self,
         session: &mut ReceivingSession,
         recorder: &mut Option<Recorder>,
-        fault: Option<(u64, MidBody)>,
+        mut fault: Option<(u64, MidBody)>,
     ) -> Outcome {
         let mut packets = 0;
+        let mut pause = Duration::ZERO;
         loop {
             loop {
-                if let Some((after, fault)) = &fault
-                    && packets >= *after
-                {
-                    return Outcome::Fault(fault.clone());
+                if let Some((_, fault)) = fault.take_if(|(after, _)| packets >= *after) {
+                    self.shared.strikes(session.point(), &fault);
+                    match fault {
+                        MidBody::Slow(slow) => pause = slow,
+                        MidBody::HalfClose => drop(self.stream.shutdown().await),
+                        fault => return Outcome::Fault(fault),
+                    }
                 }
                 match session.receive(&mut self.input, self.shared.now()) {
                     Ok(Some(received)) => {
@@ -171,6 +177,9 @@ impl Connection {
             }
             if session.is_complete() {
                 return Outcome::Complete;
+            }
+            if !pause.is_zero() {
+                sleep(pause).await;
             }
             if let Some(outcome) = self.read_body(session).await {
                 return outcome;
@@ -238,90 +247,10 @@ impl Connection {
         self.shared.push_stopped(key, event);
     }
 
-    /// 3.2.5.5: nothing more is owed after the final `$E`, unless a fault wants it.
-    async fn after_end(&mut self, request: &Request<()>, faults: &[Fault]) -> io::Result<Next> {
-        match faults::after_end(faults) {
-            None => Ok(Next::Close),
-            Some(Some(refuse)) => {
-                let reply = refuse.reply();
-                self.respond(request, &refuse.reason, reply).await?;
-                self.silence().await
-            }
-            Some(None) => self.silence().await,
-        }
-    }
-
-    async fn break_off(
-        &mut self,
-        request: &Request<()>,
-        fault: MidBody,
-        success: Reply,
-    ) -> io::Result<Next> {
-        match fault {
-            MidBody::Respond(refuse) => {
-                let refuse = Refuse {
-                    close: true,
-                    ..refuse
-                };
-                let reply = refuse.reply();
-                self.respond(request, &refuse.reason, reply).await
-            }
-            MidBody::Success => {
-                let reply = Reply {
-                    close: true,
-                    ..success
-                };
-                self.respond(request, "", reply).await
-            }
-            MidBody::Close => {
-                self.linger().await;
-                Ok(Next::Close)
-            }
-            MidBody::Reset => {
-                self.stream.set_zero_linger()?;
-                Ok(Next::Close)
-            }
-            MidBody::Stall => {
-                self.stopped().await;
-                Ok(Next::Close)
-            }
-        }
-    }
-
     async fn refuse(&mut self, request: &Request<()>, refusal: &Refusal) -> io::Result<Next> {
         let point = request.uri().path();
         self.shared.refused(point, refusal.status(), refusal);
         self.respond(request, "", refusal.reply(request)).await
-    }
-
-    async fn do_instead(
-        &mut self,
-        request: &Request<()>,
-        parsed: &PushRequest,
-        instead: Instead,
-    ) -> io::Result<Next> {
-        let (reply, reason) = match instead {
-            Instead::Nothing => return self.silence().await,
-            Instead::Bytes(bytes) => {
-                self.stream.write_all(bytes).await?;
-                self.linger().await;
-                return Ok(Next::Close);
-            }
-            Instead::Reply(reply, reason) => (reply, reason),
-        };
-        let status = reply.response.status();
-        self.shared
-            .refused(parsed.point(), status, "a scripted fault");
-        if parsed.kind() == RequestKind::PushSetup {
-            self.setup_body(parsed.content_length()).await?;
-            return self.respond(request, &reason, reply).await;
-        }
-        // The body of a PushStart comes after the answer, if it still comes.
-        let next = self.respond(request, &reason, reply).await?;
-        if next == Next::Request {
-            self.discard(parsed.content_length()).await?;
-        }
-        Ok(next)
     }
 }
 

@@ -2,7 +2,12 @@
 
 //! Scripted misbehaviour: what real servers, proxies and networks do to a client.
 
-use http::header::{CONNECTION, HeaderName, HeaderValue, LOCATION, SERVER, WWW_AUTHENTICATE};
+use std::fmt;
+use std::time::Duration;
+
+use http::header::{
+    CONNECTION, HeaderName, HeaderValue, LOCATION, SERVER, SET_COOKIE, WWW_AUTHENTICATE,
+};
 use http::{Request, StatusCode};
 
 use crate::wmhttp::server::{Reply, RequestKind};
@@ -43,6 +48,8 @@ pub enum Fault {
     Silent,
     /// Answers with something that is no HTTP.
     Garbage,
+    /// Goes wrong at once, as in the middle of a body, instead of serving the request.
+    AtOnce(MidBody),
     /// Answers as to a player: 200 with an ASX playlist (note <8>).
     Announcement,
     /// Serves the request, but calls itself something else; empty: nothing at all.
@@ -57,6 +64,10 @@ pub enum Fault {
     AfterPackets(u64, MidBody),
     /// After the final `$E`, answers this where a server may simply close; `None`: stays open and silent.
     AfterEnd(Option<Refuse>),
+    /// After the final `$E`, goes wrong as in the middle of a body.
+    AtEnd(MidBody),
+    /// Serves a PushSetup, but gives out another push-id than the session has.
+    PushId(String),
 }
 
 /// How to refuse a request.
@@ -84,6 +95,28 @@ pub enum MidBody {
     Reset,
     /// Nothing is read any more, until the client or the publishing point goes away.
     Stall,
+    /// Something that is no HTTP comes back, and the connection is closed.
+    Garbage,
+    /// A response comes back that takes its time or has no end.
+    Answer(Head),
+    /// The body is read on, but this pause comes before each read.
+    Slow(Duration),
+    /// The server's end is closed; the body is read on.
+    HalfClose,
+}
+
+/// The head of a response, 503, that no server means to send.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Head {
+    /// A good one, with this pause after each byte.
+    Trickle(Duration),
+    /// It breaks off, and the connection stays.
+    Unfinished,
+    /// One field has so many bytes.
+    Long(usize),
+    /// There is always another field.
+    Endless,
 }
 
 impl Refuse {
@@ -101,6 +134,48 @@ impl Refuse {
         let mut reply = Reply::last(status);
         reply.close = self.close;
         reply
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Refuse(refuse) => write!(f, "answers {}", refuse.status),
+            Self::Redirect { status, .. } => write!(f, "redirects with {status}"),
+            Self::Challenge(_) => f.write_str("wants credentials"),
+            Self::Silent => f.write_str("never answers"),
+            Self::Garbage => f.write_str("answers with garbage"),
+            Self::AtOnce(fault) => fmt::Display::fmt(fault, f),
+            Self::Announcement => f.write_str("answers a player"),
+            Self::Server(_) => f.write_str("is another server"),
+            Self::Status200 => f.write_str("answers 200 instead of 204"),
+            Self::Without(name) => write!(f, "leaves out {name}"),
+            Self::CloseAfterResponse => f.write_str("closes after the answer"),
+            Self::AfterPackets(packets, fault) => write!(f, "{fault} after {packets} packets"),
+            Self::AfterEnd(Some(refuse)) => write!(f, "answers {} at the end", refuse.status),
+            Self::AfterEnd(None) => f.write_str("stays open at the end"),
+            Self::AtEnd(fault) => write!(f, "{fault} at the end"),
+            Self::PushId(_) => f.write_str("gives out a wrong push-id"),
+        }
+    }
+}
+
+impl fmt::Display for MidBody {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Respond(refuse) => write!(f, "answers {}", refuse.status),
+            Self::Success => f.write_str("answers 204"),
+            Self::Close => f.write_str("closes"),
+            Self::Reset => f.write_str("resets"),
+            Self::Stall => f.write_str("reads nothing more"),
+            Self::Garbage => f.write_str("answers with garbage"),
+            Self::Answer(Head::Trickle(_)) => f.write_str("answers byte by byte"),
+            Self::Answer(Head::Unfinished) => f.write_str("answers with half a head"),
+            Self::Answer(Head::Long(_)) => f.write_str("answers with a huge head"),
+            Self::Answer(Head::Endless) => f.write_str("answers with an endless head"),
+            Self::Slow(_) => f.write_str("reads slowly"),
+            Self::HalfClose => f.write_str("closes its half"),
+        }
     }
 }
 
@@ -156,7 +231,7 @@ impl Script {
 /// What a fault answers instead of serving the request.
 pub(super) enum Instead {
     Reply(Reply, String),
-    Bytes(&'static [u8]),
+    Break(MidBody),
     Nothing,
 }
 
@@ -183,10 +258,21 @@ pub(super) fn instead(faults: &[Fault], request: &Request<()>) -> Option<Instead
             Some(Instead::Reply(reply, String::new()))
         }
         Fault::Silent => Some(Instead::Nothing),
-        Fault::Garbage => Some(Instead::Bytes(b"\x16\x03\x01 this is no HTTP\r\n\r\n")),
+        Fault::Garbage => Some(Instead::Break(MidBody::Garbage)),
+        Fault::AtOnce(fault) => Some(Instead::Break(fault.clone())),
         Fault::Announcement => Some(Instead::Reply(Reply::announcement(request), String::new())),
         _ => None,
     })
+}
+
+impl fmt::Display for Instead {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Reply(reply, _) => write!(f, "answers {}", reply.response.status().as_u16()),
+            Self::Break(fault) => fmt::Display::fmt(fault, f),
+            Self::Nothing => f.write_str("never answers"),
+        }
+    }
 }
 
 /// What `faults` make of a good response.
@@ -197,6 +283,9 @@ pub(super) fn spoil(faults: &[Fault], reply: &mut Reply) {
                 reply.response.headers_mut().remove(SERVER);
             }
             Fault::Server(name) => insert(reply, SERVER, name),
+            Fault::PushId(push_id) => {
+                insert(reply, SET_COOKIE, &format!("push-id={push_id}"));
+            }
             Fault::Status200 => *reply.response.status_mut() = StatusCode::OK,
             Fault::Without(name) => {
                 reply.response.headers_mut().remove(name);
@@ -219,11 +308,9 @@ pub(super) fn mid_body(faults: &[Fault]) -> Option<(u64, MidBody)> {
 }
 
 /// What is to happen after the final `$E`.
-pub(super) fn after_end(faults: &[Fault]) -> Option<Option<Refuse>> {
-    faults.iter().find_map(|fault| match fault {
-        Fault::AfterEnd(answer) => Some(answer.clone()),
-        _ => None,
-    })
+pub(super) fn after_end(faults: &[Fault]) -> Option<Fault> {
+    let at_end = |fault: &&Fault| matches!(fault, Fault::AfterEnd(_) | Fault::AtEnd(_));
+    faults.iter().find(at_end).cloned()
 }
 
 fn insert(reply: &mut Reply, name: HeaderName, value: &str) {

@@ -40,12 +40,13 @@ mod event;
 mod exchange;
 mod faults;
 mod handle;
+mod misbehaviour;
 mod recorder;
 mod shared;
 mod wire;
 
 pub use event::{Closer, Event};
-pub use faults::{Fault, MidBody, Refuse, When};
+pub use faults::{Fault, Head, MidBody, Refuse, When};
 pub use handle::{Handle, Push, RequestSeen};
 
 use connection::Connection;

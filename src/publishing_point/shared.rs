@@ -89,6 +89,14 @@ impl Shared {
         });
     }
 
+    /// A scripted fault does what it is there for.
+    pub(super) fn strikes(&self, point: &str, fault: impl ToString) {
+        self.events.push(Event::Fault {
+            point: point.to_owned(),
+            fault: fault.to_string(),
+        });
+    }
+
     pub(super) fn violations(&self, point: &str, violations: impl IntoIterator<Item = Violation>) {
         for violation in violations {
             let point = point.to_owned();
