@@ -5,6 +5,7 @@
 use std::time::Instant;
 
 use crate::conformance;
+use crate::fuzz;
 use crate::run::{self, Result};
 use crate::setup;
 use crate::workspace::Workspace;
@@ -15,6 +16,8 @@ enum Step {
     Cargo(&'static [&'static str]),
     /// What `cargo xtask conformance` checks.
     Conformance,
+    /// What `cargo xtask fuzz` does.
+    Fuzz,
 }
 
 /// The steps.
@@ -29,9 +32,20 @@ const STEPS: &[Step] = &[
         "-D",
         "warnings",
     ]),
+    Step::Cargo(&["fmt", "--manifest-path", "fuzz/Cargo.toml", "--check"]),
+    Step::Cargo(&[
+        "clippy",
+        "--manifest-path",
+        "fuzz/Cargo.toml",
+        "--",
+        "-D",
+        "warnings",
+    ]),
     Step::Conformance,
     Step::Cargo(BUILD),
     Step::Cargo(&["test", "--workspace", "--all-features"]),
+    // By itself: there are tests of timing.
+    Step::Fuzz,
     Step::Cargo(DOCUMENT),
 ];
 
@@ -63,6 +77,10 @@ fn run_step(workspace: &Workspace, place: &str, step: &Step) -> Result {
         Step::Conformance => {
             println!("==> {place} cargo xtask conformance");
             conformance::check(workspace)
+        }
+        Step::Fuzz => {
+            println!("==> {place} cargo xtask fuzz");
+            fuzz::check(workspace, fuzz::SECONDS, &[])
         }
     };
     let seconds = started.elapsed().as_secs_f64();
