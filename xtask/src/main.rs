@@ -9,7 +9,7 @@
 //! |---|---|
 //! | `setup`, `packages` | what has to be installed, and how to install it |
 //! | `test` | the checks of a change, in order |
-//! | `fuzz`, `tools` | the fuzz targets, each for a while; programs from crates.io |
+//! | `fuzz`, `deny`, `tools` | the fuzz targets, each for a while; what dependencies may be; programs from crates.io |
 //! | `conformance`, `requirements`, `citations` | which test holds which requirement of the protocol |
 //! | `demo`, `pipeline`, `messages`, `publishing_point` | ten seconds pushed through the plugin, shown as they go |
 //! | `proof`, `asf` | what the demo asks of the recording afterwards |
@@ -19,6 +19,7 @@ mod asf;
 mod citations;
 mod conformance;
 mod demo;
+mod deny;
 mod fuzz;
 mod messages;
 mod packages;
@@ -45,6 +46,7 @@ Commands:
   conformance  print which test holds which requirement of MS-WMHTTP, or why none does, and fail on a gap;
                with --strict also on what is not implemented yet
   fuzz         run the fuzz targets, or those that are named, for a minute each; with --seconds N for so long
+  deny         check licences, origins and known defects of dependencies
   help         print this
 
 Each command first installs what it needs where there is apt-get, and otherwise says what is missing.
@@ -69,6 +71,8 @@ enum Task {
         /// The targets; all of them when there are none.
         targets: Vec<String>,
     },
+    /// `cargo xtask deny`
+    Deny,
     /// `cargo xtask help`
     Help,
 }
@@ -83,6 +87,7 @@ fn main() -> ExitCode {
         Task::Demo => demo::run(),
         Task::Conformance { strict } => conformance::run(strict),
         Task::Fuzz { seconds, targets } => fuzz::run(seconds, &targets),
+        Task::Deny => deny::run(),
         Task::Help => {
             print!("{USAGE}");
             Ok(())
@@ -105,6 +110,7 @@ fn parse(arguments: &[String]) -> run::Result<Task> {
         ["demo"] => Ok(Task::Demo),
         ["conformance"] => Ok(Task::Conformance { strict: false }),
         ["conformance", "--strict"] => Ok(Task::Conformance { strict: true }),
+        ["deny"] => Ok(Task::Deny),
         ["help"] => Ok(Task::Help),
         [] => Err(format!("a command is missing\n\n{USAGE}")),
         _ if arguments
@@ -114,7 +120,7 @@ fn parse(arguments: &[String]) -> run::Result<Task> {
             Ok(Task::Help)
         }
         ["conformance", "--strict", extra, ..]
-        | ["test" | "demo" | "conformance" | "help", extra, ..] => {
+        | ["test" | "demo" | "conformance" | "deny" | "help", extra, ..] => {
             Err(format!("unknown argument \"{extra}\"\n\n{USAGE}"))
         }
         ["fuzz", ref arguments @ ..] => parse_fuzz(arguments),
@@ -154,6 +160,7 @@ mod tests {
     fn commands_and_help_are_understood() {
         assert_eq!(parsed("test"), Ok(Task::Test));
         assert_eq!(parsed("demo"), Ok(Task::Demo));
+        assert_eq!(parsed("deny"), Ok(Task::Deny));
         for (line, strict) in [("conformance", false), ("conformance --strict", true)] {
             assert_eq!(parsed(line), Ok(Task::Conformance { strict }), "{line}");
         }

@@ -5,6 +5,7 @@
 use std::time::Instant;
 
 use crate::conformance;
+use crate::deny;
 use crate::fuzz;
 use crate::run::{self, Result};
 use crate::setup;
@@ -16,6 +17,8 @@ enum Step {
     Cargo(&'static [&'static str]),
     /// What `cargo xtask conformance` checks.
     Conformance,
+    /// What `cargo xtask deny` checks.
+    Deny,
     /// What `cargo xtask fuzz` does.
     Fuzz,
 }
@@ -42,6 +45,7 @@ const STEPS: &[Step] = &[
         "warnings",
     ]),
     Step::Conformance,
+    Step::Deny,
     Step::Cargo(BUILD),
     Step::Cargo(&["test", "--workspace", "--all-features"]),
     // By itself: there are tests of timing.
@@ -77,6 +81,10 @@ fn run_step(workspace: &Workspace, place: &str, step: &Step) -> Result {
         Step::Conformance => {
             println!("==> {place} cargo xtask conformance");
             conformance::check(workspace)
+        }
+        Step::Deny => {
+            println!("==> {place} cargo xtask deny");
+            deny::check(workspace)
         }
         Step::Fuzz => {
             println!("==> {place} cargo xtask fuzz");
