@@ -2,7 +2,7 @@
 
 //! The kept inputs of the fuzz targets, without a fuzzer.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -56,4 +56,40 @@ fn every_target_has_inputs() {
     assert_eq!(names(&folder("targets")), known);
     assert_eq!(names(&folder("corpus")), known);
     assert!(names(&folder("dictionaries")).is_subset(&known));
+}
+
+/// The versions of each package in a lock file.
+fn locked(file: &str) -> BTreeMap<String, BTreeSet<String>> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(file);
+    let mut versions = BTreeMap::<_, BTreeSet<_>>::new();
+    for package in fs::read_to_string(path)
+        .unwrap()
+        .split("[[package]]")
+        .skip(1)
+    {
+        let value = |name: &str| {
+            let mut lines = package.lines();
+            let value = lines.find_map(|line| line.strip_prefix(name)?.strip_prefix(" = "));
+            value.unwrap().trim_matches('"').to_owned()
+        };
+        versions
+            .entry(value("name"))
+            .or_default()
+            .insert(value("version"));
+    }
+    versions
+}
+
+/// What is fuzzed is what is delivered.
+#[test]
+fn the_targets_are_built_with_the_dependencies_of_the_plugin() {
+    let ours = locked("Cargo.lock");
+    let mut compared = 0;
+    for (name, versions) in locked("fuzz/Cargo.lock") {
+        if let Some(ours) = ours.get(&name) {
+            assert!(versions.is_subset(ours), "{name}: {versions:?}, {ours:?}");
+            compared += 1;
+        }
+    }
+    assert!(compared > 100, "{compared}");
 }

@@ -105,6 +105,10 @@ fn run_cargo(workspace: &Workspace, place: &str, arguments: &[&str]) -> Result {
         // A registry of its own: the user's is not touched.
         .env("GST_REGISTRY", workspace.target.join("gst-registry.bin"))
         .env_remove("GST_REGISTRY_1_0");
+    if arguments.contains(&"--manifest-path") {
+        // Another workspace, which has a target directory of its own otherwise.
+        command.env("CARGO_TARGET_DIR", &workspace.target);
+    }
     if arguments == DOCUMENT {
         command.env("RUSTDOCFLAGS", "-D warnings");
     }

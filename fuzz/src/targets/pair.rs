@@ -141,9 +141,7 @@ impl Pair {
         }
         while let Some(event) = self.client.poll_event() {
             match event {
-                Event::PushStartSent { header, .. } => {
-                    self.writer.push_start_sent(header.is_some())
-                }
+                Event::PushStartSent { .. } => self.writer.push_start_sent(),
                 Event::PushStartRepeated => self.writer.push_start_repeated(),
                 Event::CredentialsWanted(wanted) => panic!("they were good: {wanted:?}"),
                 _ => {}

@@ -92,8 +92,8 @@ impl Writer {
         }
     }
 
-    /// A PushStart was sent, with `$H` or not. The header in it counts as taken.
-    pub fn push_start_sent(&mut self, _has_header: bool) {
+    /// A PushStart was sent. The header in it, if there is one, counts as taken.
+    pub fn push_start_sent(&mut self) {
         self.began = self.next;
     }
 
