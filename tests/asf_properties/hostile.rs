@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: MPL-2.0
 
 use bytes::Bytes;
-use gstwmspush::asf::{Bitrates, DataPacket, FileHeader, KeyFrames, MAX_HEADER_IN_H, Reader};
+use gstwmspush::asf::{DataPacket, FileHeader, KeyFrames, Reader};
 use proptest::prelude::*;
 use proptest::sample::Index;
 
-use crate::packets::{filled, payloads, sent};
-use crate::splits::{chunk, file_header};
+use crate::properties::header::{file_header, holds_for};
+use crate::properties::packet::{keeps_its_payloads, payloads};
+use crate::splits::chunk;
 
 /// File headers of fixtures
 const HEADERS: [(&[u8], usize); 3] = [
@@ -45,58 +46,6 @@ fn key_frames() -> [KeyFrames; 2] {
     })
 }
 
-fn use_header(header: &FileHeader) {
-    let live = header.to_live();
-    assert_eq!(live.to_live(), live);
-    assert!(live.is_broadcast());
-    for bitrates in [Bitrates::default(), some_bitrates()] {
-        use_bitrates(header, &live, &bitrates);
-    }
-    assert_eq!(
-        FileHeader::parse(live.as_bytes().clone()).as_ref(),
-        Ok(&live)
-    );
-    let streams = header.streams();
-    assert!(streams.is_sorted_by(|a, b| a.number < b.number));
-    assert!(
-        streams
-            .iter()
-            .all(|stream| (1..128).contains(&stream.number))
-    );
-    let recorded = header.for_recording(3, 1000);
-    assert_eq!(recorded.data_packets(), Some(3));
-    for limit in [0, 400, 1000, MAX_HEADER_IN_H] {
-        if let Ok((less, shed)) = header.shed_to(limit) {
-            assert!(less.as_bytes().len() <= limit);
-            assert_eq!(shed.is_empty(), less == *header);
-            assert_eq!(less.stream_count(), header.stream_count());
-            assert_eq!(FileHeader::parse(less.as_bytes().clone()), Ok(less));
-        }
-    }
-}
-
-fn some_bitrates() -> Bitrates {
-    Bitrates {
-        total: Some(300_000),
-        streams: [(1, 200_000), (9, 1)].into(),
-    }
-}
-
-/// A header made live with bit rates is `live` with one object more, at most.
-fn use_bitrates(header: &FileHeader, live: &FileHeader, bitrates: &Bitrates) {
-    let with = header.to_live_with(bitrates);
-    assert_eq!(with.to_live_with(bitrates), with);
-    assert_eq!(with.to_live(), with);
-    assert_eq!(live.to_live_with(bitrates), with);
-    assert_eq!(with.streams(), header.streams());
-    let grown = with.as_bytes().len() - live.as_bytes().len();
-    assert!(grown == 0 || grown >= 26 + 6 && (grown - 26).is_multiple_of(6));
-    if header.maximum_bitrate() != 0 {
-        assert_eq!(with.maximum_bitrate(), header.maximum_bitrate());
-    }
-    assert_eq!(FileHeader::parse(with.as_bytes().clone()), Ok(with));
-}
-
 proptest! {
     #![proptest_config(ProptestConfig { cases: 1500, failure_persistence: None, ..ProptestConfig::default() })]
 
@@ -122,7 +71,7 @@ proptest! {
         }
         read_all(&bytes);
         if let Ok(header) = FileHeader::parse(bytes.into()) {
-            use_header(&header);
+            holds_for(&header);
         }
     }
 
@@ -153,18 +102,6 @@ proptest! {
         rest in prop::collection::vec(prop_oneof![any::<u8>(), 0u8..12], 0..120),
     ) {
         let bytes = [start, vec![types, property], rest].concat();
-        let packet = DataPacket::parse(bytes.clone().into());
-        let unpadded = packet.without_padding();
-        let sent = sent(&unpadded);
-        prop_assert_eq!(sent.len() + unpadded.removed, bytes.len());
-        if packet.defect().is_some() {
-            prop_assert_eq!(&sent, &bytes);
-            prop_assert_eq!(packet.send_time(), None);
-        } else {
-            let again = DataPacket::parse(filled(&sent, bytes.len()).into());
-            prop_assert_eq!(again.defect(), None);
-            prop_assert_eq!(again.send_time(), packet.send_time());
-            prop_assert_eq!(again.has_key_frame(), packet.has_key_frame());
-        }
+        keeps_its_payloads(&bytes);
     }
 }

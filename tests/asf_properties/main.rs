@@ -5,4 +5,6 @@
 mod hostile;
 mod layouts;
 mod packets;
+#[path = "../properties/mod.rs"]
+mod properties;
 mod splits;

@@ -1,18 +1,8 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! Data packets made and read by rules of their own, and what receivers do to short ones.
+//! Data packets made by rules of their own.
 
-use gstwmspush::asf::Unpadded;
-
-/// One payload, as a demultiplexer sees it
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Payload {
-    pub stream: u8,
-    pub object: u32,
-    pub offset: u32,
-    pub replicated: Vec<u8>,
-    pub data: Vec<u8>,
-}
+use crate::properties::packet::width;
 
 /// How a packet is laid out. Types are 0, 1, 2, 3 for 0, 1, 2, 4 bytes.
 #[derive(Debug, Clone)]
@@ -41,10 +31,6 @@ pub enum Says {
     Implicit,
     /// Packet Length: 0
     Nothing,
-}
-
-pub fn width(length_type: u8) -> usize {
-    [0, 1, 2, 4][usize::from(length_type & 3)]
 }
 
 fn put(out: &mut Vec<u8>, value: usize, width: usize) -> Option<()> {
@@ -140,104 +126,4 @@ impl Shape {
             && (self.says == Says::Implicit || self.says == Says::Short && self.padding_type == 0);
         self.padding == 0 || by_padding || by_packet
     }
-}
-
-/// Reads the payloads of a packet as gst asfdemux does: payload data ends in front of the padding; where Padding Length
-/// is 0 or not there, it ends where Packet Length says.
-pub fn payloads(packet: &[u8]) -> Option<Vec<Payload>> {
-    let mut at = Cursor { bytes: packet };
-    if packet.first()? & 0x80 != 0 {
-        let len = at.number(1)? & 0x0f;
-        at.take(len)?;
-    }
-    let (types, property) = (at.number(1)?, at.number(1)?);
-    let field = |types: usize, shift: u8| width((types >> shift) as u8);
-    let packet_length = at.number(field(types, 5))?;
-    at.take(field(types, 1))?;
-    let padding = at.number(field(types, 3))?;
-    at.take(6)?;
-    let size = packet.len();
-    let end = match padding {
-        0 if (1..size).contains(&packet_length) => packet_length,
-        _ => size.checked_sub(padding)?,
-    };
-    at.bytes = &at.bytes[..end.checked_sub(size - at.bytes.len())?];
-    let mut found = Vec::new();
-    let (count, length_type) = match types & 1 {
-        0 => (1, None),
-        _ => at
-            .number(1)
-            .map(|flags| (flags & 0x3f, Some((flags >> 6) as u8)))?,
-    };
-    for _ in 0..count {
-        let stream = at.number(1)? as u8;
-        let object = at.number(field(property, 4))? as u32;
-        let offset = at.number(field(property, 2))? as u32;
-        let replicated = at.number(field(property, 0))?;
-        let replicated = at.take(replicated)?.to_vec();
-        let len = length_type.map_or(Some(at.bytes.len()), |length_type| {
-            at.number(width(length_type))
-        })?;
-        let data = at.take(len)?.to_vec();
-        found.push(Payload {
-            stream,
-            object,
-            offset,
-            replicated,
-            data,
-        });
-    }
-    Some(found)
-}
-
-struct Cursor<'a> {
-    bytes: &'a [u8],
-}
-
-impl<'a> Cursor<'a> {
-    fn take(&mut self, len: usize) -> Option<&'a [u8]> {
-        let (taken, rest) = self.bytes.split_at_checked(len)?;
-        self.bytes = rest;
-        Some(taken)
-    }
-
-    fn number(&mut self, width: usize) -> Option<usize> {
-        Some(
-            self.take(width)?
-                .iter()
-                .rev()
-                .fold(0, |number, &byte| number << 8 | usize::from(byte)),
-        )
-    }
-}
-
-/// What comes over the wire.
-pub fn sent(unpadded: &Unpadded) -> Vec<u8> {
-    [unpadded.head.as_slice(), &unpadded.body].concat()
-}
-
-/// A receiver that fills up with zeros: libmms, FFmpeg, flumotion.
-pub fn filled(received: &[u8], size: usize) -> Vec<u8> {
-    let mut packet = received.to_vec();
-    packet.resize(size, 0);
-    packet
-}
-
-/// A receiver that also writes what it filled up into the Padding Length: gst rtpasfdepay.
-pub fn filled_and_told(received: &[u8], size: usize) -> Vec<u8> {
-    let mut packet = filled(received, size);
-    if received.len() == size {
-        return packet;
-    }
-    let types = if packet[0] & 0x80 == 0 {
-        0
-    } else {
-        1 + usize::from(packet[0] & 0x0f)
-    };
-    let flags = packet[types];
-    let at = types + 2 + width(flags >> 5) + width(flags >> 1);
-    let missing = (size - received.len()) as u64;
-    let field = width(flags >> 3);
-    packet[at..at + field].copy_from_slice(&missing.to_le_bytes()[..field]);
-    packet
 }

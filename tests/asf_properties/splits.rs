@@ -1,47 +1,16 @@
 // SPDX-License-Identifier: MPL-2.0
 
 use bytes::Bytes;
-use gstwmspush::asf::{Error, Item, Reader, Skipped};
+use gstwmspush::asf::Item;
 use proptest::prelude::*;
 use proptest::sample::Index;
 
-const HEADER: [u8; 16] = [
-    0x30, 0x26, 0xb2, 0x75, 0x8e, 0x66, 0xcf, 0x11, 0xa6, 0xd9, 0x00, 0xaa, 0x00, 0x62, 0xce, 0x6c,
-];
-const DATA: [u8; 16] = [
-    0x36, 0x26, 0xb2, 0x75, 0x8e, 0x66, 0xcf, 0x11, 0xa6, 0xd9, 0x00, 0xaa, 0x00, 0x62, 0xce, 0x6c,
-];
-const FILE: [u8; 16] = [
-    0xa1, 0xdc, 0xab, 0x8c, 0x47, 0xa9, 0xcf, 0x11, 0x8e, 0xe4, 0x00, 0xc0, 0x0c, 0x20, 0x53, 0x65,
-];
-const STREAM: [u8; 16] = [
-    0x91, 0x07, 0xdc, 0xb7, 0xb7, 0xa9, 0xcf, 0x11, 0x8e, 0xe6, 0x00, 0xc0, 0x0c, 0x20, 0x53, 0x65,
-];
+use crate::properties::header::{file_header, object};
+use crate::properties::reader::{Step, is_the_same_in_any_split, run};
+
 const INDEX: [u8; 16] = [
     0x90, 0x08, 0x00, 0x33, 0xb1, 0xe5, 0xcf, 0x11, 0x89, 0xf4, 0x00, 0xa0, 0xc9, 0x03, 0x49, 0xcb,
 ];
-
-fn object(guid: &[u8; 16], body: &[u8]) -> Vec<u8> {
-    [guid, &(24 + body.len() as u64).to_le_bytes()[..], body].concat()
-}
-
-/// The smallest file header there is.
-pub fn file_header(packet_size: u32, data_size: u64, tag: u8) -> Vec<u8> {
-    let mut file = object(&FILE, &[tag; 80]);
-    file[92..96].copy_from_slice(&packet_size.to_le_bytes());
-    file[96..100].copy_from_slice(&packet_size.to_le_bytes());
-    let children = [file, object(&STREAM, &[0; 54])].concat();
-    let header = object(&HEADER, &[&[2, 0, 0, 0, 1, 2][..], &children].concat());
-    [
-        &header,
-        &DATA[..],
-        &data_size.to_le_bytes(),
-        &[tag; 16],
-        &[0; 8],
-        &[1, 1],
-    ]
-    .concat()
-}
 
 /// A part of a stream
 #[derive(Debug, Clone)]
@@ -86,14 +55,6 @@ fn parts() -> impl Strategy<Value = Vec<Part>> {
         rest.insert(0, first);
         rest
     })
-}
-
-/// What is done to a reader
-enum Step {
-    Bytes(Vec<u8>),
-    Restart,
-    Rewind(u64),
-    StreamHeader(Vec<u8>),
 }
 
 /// A stream, its neighbouring bytes in one step.
@@ -178,58 +139,13 @@ fn chunks() -> impl Strategy<Value = Vec<Vec<u8>>> {
     })
 }
 
-type Outcome = (Vec<Item>, Result<Vec<Skipped>, Error>);
-
-/// Runs a reader; `drain` asks for items after each push, else only at the end.
-fn run(steps: &[Step], drain: bool, split: impl Fn(&[u8]) -> Vec<Bytes>) -> Outcome {
-    let mut reader = Reader::new();
-    let mut items = Vec::new();
-    let mut fetch = |reader: &mut Reader| -> Result<(), Error> {
-        while let Some(item) = reader.next_item()? {
-            items.push(item);
-        }
-        Ok(())
-    };
-    let mut feed = || -> Result<Vec<Skipped>, Error> {
-        for step in steps {
-            match step {
-                Step::Bytes(bytes) => {
-                    for part in split(bytes) {
-                        reader.push(part);
-                        if drain {
-                            fetch(&mut reader)?;
-                        }
-                    }
-                }
-                Step::Restart => reader.restart(),
-                Step::Rewind(to) => reader.rewind(*to),
-                Step::StreamHeader(header) => reader.stream_header(header.clone().into())?,
-            }
-        }
-        fetch(&mut reader)?;
-        std::iter::from_fn(|| reader.finish().transpose()).collect()
-    };
-    let rest = feed();
-    (items, rest)
-}
-
 proptest! {
     #![proptest_config(ProptestConfig { cases: 1500, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn items_do_not_depend_on_the_split(parts in parts(), cuts in prop::collection::vec(any::<Index>(), 0..20)) {
         let steps = steps(&parts);
-        let whole = run(&steps, true, |bytes| vec![Bytes::copy_from_slice(bytes)]);
-        let single = run(&steps, true, |bytes| bytes.chunks(1).map(Bytes::copy_from_slice).collect());
-        prop_assert_eq!(&single, &whole);
-        let cut = |bytes: &[u8]| {
-            let mut at: Vec<_> = cuts.iter().map(|cut| cut.index(bytes.len() + 1)).collect();
-            at.extend([0, bytes.len()]);
-            at.sort();
-            at.windows(2).map(|pair| Bytes::copy_from_slice(&bytes[pair[0]..pair[1]])).collect()
-        };
-        prop_assert_eq!(&run(&steps, true, cut), &whole);
-        prop_assert_eq!(&run(&steps, false, cut), &whole);
+        is_the_same_in_any_split(&steps, |len| cuts.iter().map(|cut| cut.index(len + 1)).collect());
     }
 
     #[test]
@@ -243,16 +159,7 @@ proptest! {
         if let Some(restart) = restart {
             steps.insert(restart, Step::Restart);
         }
-        let whole = run(&steps, true, |bytes| vec![Bytes::copy_from_slice(bytes)]);
-        let single = run(&steps, true, |bytes| bytes.chunks(1).map(Bytes::copy_from_slice).collect());
-        prop_assert_eq!(&single, &whole);
-        let cut = |bytes: &[u8]| {
-            let mut at: Vec<_> = cuts.iter().map(|cut| cut.index(bytes.len() + 1)).collect();
-            at.extend([0, bytes.len()]);
-            at.sort();
-            at.windows(2).map(|pair| Bytes::copy_from_slice(&bytes[pair[0]..pair[1]])).collect()
-        };
-        prop_assert_eq!(&run(&steps, false, cut), &whole);
+        is_the_same_in_any_split(&steps, |len| cuts.iter().map(|cut| cut.index(len + 1)).collect());
     }
 
     /// Chunks or not, it is the same stream

@@ -3,7 +3,7 @@
 //! A client and a server that are connected by nothing but function calls.
 
 use std::collections::VecDeque;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use gstwmspush::asf::{DataPacket, FileHeader, Item, Reader};
@@ -12,9 +12,10 @@ use gstwmspush::wmhttp::server::{
     violations,
 };
 use gstwmspush::wmhttp::{
-    AccessConfig, Body, Entropy, Event, HResult, Offer, PushId, PushSession, Request, Response,
-    SessionConfig, SetupBody, Transmit,
+    Body, Event, HResult, Offer, PushId, PushSession, Request, SessionConfig, Transmit,
 };
+
+pub use super::messages::{Fixed, config, head, response};
 
 /// What a writer gives to a session.
 #[derive(Clone, Debug)]
@@ -37,31 +38,6 @@ pub fn fixture(name: &str) -> Vec<Content> {
             Item::Skipped(_) => None,
         })
         .collect()
-}
-
-pub fn config() -> SessionConfig {
-    SessionConfig {
-        url: "http://media:8080/live".parse().unwrap(),
-        setup: SetupBody::default(),
-        user_agent: "WMEncoder/12.0 test/1".to_owned(),
-        extra_headers: http::HeaderMap::new(),
-        content_length: None,
-        remove_padding: true,
-        access: AccessConfig::default(),
-    }
-}
-
-/// Time stands still and nothing is random.
-pub struct Fixed;
-
-impl Entropy for Fixed {
-    fn now(&self) -> SystemTime {
-        SystemTime::UNIX_EPOCH
-    }
-
-    fn random(&mut self, bytes: &mut [u8]) {
-        bytes.fill(7);
-    }
 }
 
 pub struct Pair {
@@ -247,29 +223,5 @@ impl Pair {
             _ => None,
         };
         self.received.iter().filter_map(data).collect()
-    }
-}
-
-/// What a transport makes of a request.
-pub fn head(request: &Request) -> http::Request<()> {
-    let mut head = http::Request::new(());
-    *head.method_mut() = Request::METHOD;
-    *head.uri_mut() = request.url.path().parse().unwrap();
-    *head.headers_mut() = request.headers.clone();
-    let host = request.url.authority().parse().unwrap();
-    head.headers_mut().insert(http::header::HOST, host);
-    head
-}
-
-pub fn response(response: &http::Response<Bytes>) -> Response {
-    Response {
-        status: response.status(),
-        reason: response
-            .status()
-            .canonical_reason()
-            .unwrap_or_default()
-            .to_owned(),
-        headers: response.headers().clone(),
-        body: response.body().clone(),
     }
 }

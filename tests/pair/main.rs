@@ -4,6 +4,7 @@
 
 mod access;
 mod harness;
+mod messages;
 mod properties;
 mod requirements;
 mod responses;

@@ -9,6 +9,7 @@
 //! |---|---|
 //! | `setup`, `packages` | what has to be installed, and how to install it |
 //! | `test` | the checks of a change, in order |
+//! | `fuzz`, `deny`, `tools` | the fuzz targets, each for a while; what dependencies may be; programs from crates.io |
 //! | `conformance`, `requirements`, `citations` | which test holds which requirement of the protocol |
 //! | `demo`, `pipeline`, `messages`, `publishing_point` | ten seconds pushed through the plugin, shown as they go |
 //! | `proof`, `asf` | what the demo asks of the recording afterwards |
@@ -18,6 +19,8 @@ mod asf;
 mod citations;
 mod conformance;
 mod demo;
+mod deny;
+mod fuzz;
 mod messages;
 mod packages;
 mod pipeline;
@@ -27,6 +30,7 @@ mod requirements;
 mod run;
 mod setup;
 mod test;
+mod tools;
 mod workspace;
 
 use std::process::ExitCode;
@@ -41,6 +45,8 @@ Commands:
                recorded
   conformance  print which test holds which requirement of MS-WMHTTP, or why none does, and fail on a gap;
                with --strict also on what is not implemented yet
+  fuzz         run the fuzz targets, or those that are named, for a minute each; with --seconds N for so long
+  deny         check licences, origins and known defects of dependencies
   help         print this
 
 Each command first installs what it needs where there is apt-get, and otherwise says what is missing.
@@ -58,6 +64,15 @@ enum Task {
         /// `--strict`
         strict: bool,
     },
+    /// `cargo xtask fuzz`
+    Fuzz {
+        /// `--seconds`
+        seconds: u32,
+        /// The targets; all of them when there are none.
+        targets: Vec<String>,
+    },
+    /// `cargo xtask deny`
+    Deny,
     /// `cargo xtask help`
     Help,
 }
@@ -71,6 +86,8 @@ fn main() -> ExitCode {
         Task::Test => test::run(),
         Task::Demo => demo::run(),
         Task::Conformance { strict } => conformance::run(strict),
+        Task::Fuzz { seconds, targets } => fuzz::run(seconds, &targets),
+        Task::Deny => deny::run(),
         Task::Help => {
             print!("{USAGE}");
             Ok(())
@@ -93,6 +110,7 @@ fn parse(arguments: &[String]) -> run::Result<Task> {
         ["demo"] => Ok(Task::Demo),
         ["conformance"] => Ok(Task::Conformance { strict: false }),
         ["conformance", "--strict"] => Ok(Task::Conformance { strict: true }),
+        ["deny"] => Ok(Task::Deny),
         ["help"] => Ok(Task::Help),
         [] => Err(format!("a command is missing\n\n{USAGE}")),
         _ if arguments
@@ -102,11 +120,30 @@ fn parse(arguments: &[String]) -> run::Result<Task> {
             Ok(Task::Help)
         }
         ["conformance", "--strict", extra, ..]
-        | ["test" | "demo" | "conformance" | "help", extra, ..] => {
+        | ["test" | "demo" | "conformance" | "deny" | "help", extra, ..] => {
             Err(format!("unknown argument \"{extra}\"\n\n{USAGE}"))
         }
+        ["fuzz", ref arguments @ ..] => parse_fuzz(arguments),
         [unknown, ..] => Err(format!("unknown command \"{unknown}\"\n\n{USAGE}")),
     }
+}
+
+/// `[--seconds N] [target…]`
+fn parse_fuzz(arguments: &[&str]) -> run::Result<Task> {
+    let (seconds, targets) = match *arguments {
+        ["--seconds", seconds, ref targets @ ..] => match seconds.parse() {
+            Ok(seconds @ 1..) => (seconds, targets),
+            _ => {
+                return Err(format!("\"{seconds}\" is no number of seconds\n\n{USAGE}"));
+            }
+        },
+        ref targets => (fuzz::SECONDS, targets),
+    };
+    if let Some(option) = targets.iter().find(|target| target.starts_with('-')) {
+        return Err(format!("unknown argument \"{option}\"\n\n{USAGE}"));
+    }
+    let targets = targets.iter().copied().map(String::from).collect();
+    Ok(Task::Fuzz { seconds, targets })
 }
 
 #[cfg(test)]
@@ -123,10 +160,22 @@ mod tests {
     fn commands_and_help_are_understood() {
         assert_eq!(parsed("test"), Ok(Task::Test));
         assert_eq!(parsed("demo"), Ok(Task::Demo));
+        assert_eq!(parsed("deny"), Ok(Task::Deny));
         for (line, strict) in [("conformance", false), ("conformance --strict", true)] {
             assert_eq!(parsed(line), Ok(Task::Conformance { strict }), "{line}");
         }
-        for line in ["help", "--help", "-h", "demo --help"] {
+        for (line, seconds, targets) in [
+            ("fuzz", 60, vec![]),
+            (
+                "fuzz --seconds 5 pair asf_reader",
+                5,
+                vec!["pair", "asf_reader"],
+            ),
+        ] {
+            let targets = targets.into_iter().map(String::from).collect();
+            assert_eq!(parsed(line), Ok(Task::Fuzz { seconds, targets }), "{line}");
+        }
+        for line in ["help", "--help", "-h", "demo --help", "fuzz --help"] {
             assert_eq!(parsed(line), Ok(Task::Help), "{line}");
         }
     }
@@ -138,6 +187,9 @@ mod tests {
             ("tset", "\"tset\""),
             ("demo --fast", "\"--fast\""),
             ("conformance --strict x", "\"x\""),
+            ("fuzz --seconds 0", "\"0\""),
+            ("fuzz --seconds", "\"--seconds\""),
+            ("fuzz pair --fast", "\"--fast\""),
         ] {
             let message = parsed(line).err().unwrap_or_default();
             assert!(

@@ -88,6 +88,7 @@ pub const PACKAGES: &[Package] = &[
         "the linker and the C library's development files",
         Probe::Program("cc"),
     ),
+    for_tests("g++", "compiles libFuzzer", Probe::Program("c++")),
     package(
         "pkg-config",
         "finds GStreamer when the plugin is built",

@@ -5,6 +5,8 @@
 use std::time::Instant;
 
 use crate::conformance;
+use crate::deny;
+use crate::fuzz;
 use crate::run::{self, Result};
 use crate::setup;
 use crate::workspace::Workspace;
@@ -15,6 +17,10 @@ enum Step {
     Cargo(&'static [&'static str]),
     /// What `cargo xtask conformance` checks.
     Conformance,
+    /// What `cargo xtask deny` checks.
+    Deny,
+    /// What `cargo xtask fuzz` does.
+    Fuzz,
 }
 
 /// The steps.
@@ -29,9 +35,21 @@ const STEPS: &[Step] = &[
         "-D",
         "warnings",
     ]),
+    Step::Cargo(&["fmt", "--manifest-path", "fuzz/Cargo.toml", "--check"]),
+    Step::Cargo(&[
+        "clippy",
+        "--manifest-path",
+        "fuzz/Cargo.toml",
+        "--",
+        "-D",
+        "warnings",
+    ]),
     Step::Conformance,
+    Step::Deny,
     Step::Cargo(BUILD),
     Step::Cargo(&["test", "--workspace", "--all-features"]),
+    // By itself: there are tests of timing.
+    Step::Fuzz,
     Step::Cargo(DOCUMENT),
 ];
 
@@ -64,6 +82,14 @@ fn run_step(workspace: &Workspace, place: &str, step: &Step) -> Result {
             println!("==> {place} cargo xtask conformance");
             conformance::check(workspace)
         }
+        Step::Deny => {
+            println!("==> {place} cargo xtask deny");
+            deny::check(workspace)
+        }
+        Step::Fuzz => {
+            println!("==> {place} cargo xtask fuzz");
+            fuzz::check(workspace, fuzz::SECONDS, &[])
+        }
     };
     let seconds = started.elapsed().as_secs_f64();
     outcome.map_err(|message| format!("step {place} failed after {seconds:.1} s: {message}"))?;
@@ -79,6 +105,10 @@ fn run_cargo(workspace: &Workspace, place: &str, arguments: &[&str]) -> Result {
         // A registry of its own: the user's is not touched.
         .env("GST_REGISTRY", workspace.target.join("gst-registry.bin"))
         .env_remove("GST_REGISTRY_1_0");
+    if arguments.contains(&"--manifest-path") {
+        // Another workspace, which has a target directory of its own otherwise.
+        command.env("CARGO_TARGET_DIR", &workspace.target);
+    }
     if arguments == DOCUMENT {
         command.env("RUSTDOCFLAGS", "-D warnings");
     }

@@ -180,10 +180,12 @@ impl Access {
     /// A 401 or 407.
     pub(super) fn challenged(&mut self, response: &Response) -> Result<Answer, Error> {
         let role = role(response);
+        // Behind a tunnel no answer reaches the proxy: whoever asks in its name would ask for ever.
+        let unreachable = role == Role::Proxy && self.tunnels();
         let next = match self.authenticator(role) {
-            Some(authenticator) => authenticator.challenged(&response.headers),
-            // A proxy that nobody knew of wants credentials.
-            None => return Err(response.refusal()),
+            Some(authenticator) if !unreachable => authenticator.challenged(&response.headers),
+            // Nor is there one where nobody knew of the proxy.
+            _ => return Err(response.refusal()),
         };
         self.answer(role, next).map_err(|denied| Error::Denied {
             role,

@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: MPL-2.0
+
+//! One module for each target. What they hold to is in `tests/properties`.
+
+use super::properties;
+
+#[path = "../../../tests/pair/messages.rs"]
+mod messages;
+
+pub mod asf_reader;
+pub mod challenges;
+pub mod pair;
+pub mod response_heads;
+pub mod server_packets;

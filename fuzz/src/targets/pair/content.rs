@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: MPL-2.0
+
+//! What a writer has written, what of it the client has, and what the server has.
+
+use gstwmspush::asf::{DataPacket, FileHeader};
+use gstwmspush::wmhttp::HResult;
+use gstwmspush::wmhttp::server::Received;
+
+use super::super::properties::header::file_header;
+
+/// Bytes of each packet.
+const PACKET_SIZE: u8 = 100;
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum Content {
+    Header(FileHeader),
+    Data(DataPacket),
+    End,
+}
+
+pub struct Writer {
+    /// Whether padding stays behind.
+    remove_padding: bool,
+    written: Vec<Content>,
+    /// What the client gets next.
+    next: usize,
+    /// The client gets the header in force first.
+    again: bool,
+    /// What the server gets next.
+    expected: usize,
+    /// What came next when the current PushStart was sent.
+    began: usize,
+}
+
+impl Writer {
+    pub fn new(remove_padding: bool) -> Self {
+        Self {
+            remove_padding,
+            written: Vec::new(),
+            next: 0,
+            again: false,
+            expected: 0,
+            began: 0,
+        }
+    }
+
+    /// Another header than any before.
+    pub fn write_header(&mut self) {
+        let number = self.written.len() as u8;
+        let header = file_header(PACKET_SIZE.into(), 50, number);
+        let header = FileHeader::parse(header.into()).unwrap();
+        self.written.push(Content::Header(header));
+    }
+
+    /// Another packet than any before: its number is its send time.
+    pub fn write_data(&mut self, padding: u8) {
+        const HEAD: usize = 24;
+        let padding = padding % (PACKET_SIZE - HEAD as u8);
+        let number = (self.written.len() as u32).to_le_bytes();
+        let replicated = [8, 1, 0, 0, 0, 1, 0, 0, 0];
+        let head = [
+            &[0x08, 0x5D, padding][..],
+            &number,
+            &[0, 0, 0x81, 0, 0, 0, 0, 0],
+            &replicated,
+        ];
+        let mut bytes = head.concat();
+        assert_eq!(bytes.len(), HEAD);
+        bytes.resize(usize::from(PACKET_SIZE - padding), 0xDA);
+        bytes.resize(PACKET_SIZE.into(), 0);
+        let packet = DataPacket::parse(bytes.into());
+        assert_eq!(packet.defect(), None);
+        self.written.push(Content::Data(packet));
+    }
+
+    pub fn end(&mut self) {
+        self.written.push(Content::End);
+    }
+
+    /// What the client gets next, if there is something.
+    pub fn next(&self) -> Option<Content> {
+        if self.again {
+            return self.header_in_force().map(Content::Header);
+        }
+        self.written.get(self.next).cloned()
+    }
+
+    /// The client has taken it.
+    pub fn taken(&mut self) {
+        if !std::mem::take(&mut self.again) {
+            self.next += 1;
+        }
+    }
+
+    /// A PushStart was sent. The header in it, if there is one, counts as taken.
+    pub fn push_start_sent(&mut self) {
+        self.began = self.next;
+    }
+
+    /// Everything since then goes again.
+    pub fn push_start_repeated(&mut self) {
+        self.next = self.began;
+    }
+
+    /// The connection is lost: the client goes on behind what it knows to have arrived, which is all but so many packets
+    /// of this entry. Without a header at the server, that goes first.
+    pub fn go_back(&mut self, unknown: usize, has_header: bool) {
+        let arrived = self.written[..self.expected].iter().rev();
+        let data = arrived.take_while(|content| matches!(content, Content::Data(_)));
+        self.expected -= data.take(unknown).count();
+        self.next = self.expected;
+        self.again = !has_header && self.header_in_force().is_some();
+    }
+
+    /// The last header that has come to the server, in whichever session.
+    pub fn header_in_force(&self) -> Option<FileHeader> {
+        let mut arrived = self.written[..self.expected].iter().rev();
+        arrived.find_map(|content| match content {
+            Content::Header(header) => Some(header.clone()),
+            Content::Data(_) | Content::End => None,
+        })
+    }
+
+    /// What comes to the server is what comes next.
+    pub fn arrived(&mut self, received: &Received) {
+        let expected = self.written.get(self.expected);
+        match (received, expected) {
+            (Received::Filler(_), _) => return,
+            (Received::EndOfStream(HResult::S_FALSE), Some(Content::Header(_))) => return,
+            (Received::Header(bytes), _)
+                if self
+                    .header_in_force()
+                    .is_some_and(|known| known.as_bytes() == bytes) =>
+            {
+                return;
+            }
+            (Received::Header(bytes), Some(Content::Header(header))) => {
+                assert_eq!(self.expected, 0, "$H does not begin another entry");
+                assert_eq!(bytes, header.as_bytes());
+            }
+            (Received::StreamChange(bytes), Some(Content::Header(header))) => {
+                assert_eq!(bytes, header.as_bytes());
+            }
+            (Received::Data(bytes), Some(Content::Data(packet))) => {
+                assert_eq!(bytes, &self.as_sent(packet));
+            }
+            (Received::EndOfStream(HResult::S_OK), Some(Content::End)) => {}
+            (received, expected) => panic!("{received:?} and not {expected:?}"),
+        }
+        self.expected += 1;
+    }
+
+    fn as_sent(&self, packet: &DataPacket) -> Vec<u8> {
+        if !self.remove_padding {
+            return packet.as_bytes().to_vec();
+        }
+        let unpadded = packet.without_padding();
+        [unpadded.head.as_slice(), &unpadded.body].concat()
+    }
+
+    pub fn has_all_arrived(&self) {
+        assert_eq!(self.expected, self.written.len());
+    }
+}

@@ -1,0 +1,206 @@
+// SPDX-License-Identifier: MPL-2.0
+
+//! Anything that a server or proxy may answer, in any state of a session.
+
+use arbitrary::{Arbitrary, Unstructured};
+use bytes::Bytes;
+use gstwmspush::asf::{DataPacket, FileHeader};
+use gstwmspush::auth::{Credentials, Role, Schemes};
+use gstwmspush::wmhttp::{
+    AccessConfig, Body, Event, HResult, Offer, PushSession, Request, Response, SessionConfig,
+    Transmit,
+};
+use http::header::{CONTENT_LENGTH, HeaderName, HeaderValue};
+
+use super::messages::{Fixed, config};
+use super::properties::header::file_header;
+
+/// Nothing may tell it but what goes to the server.
+const PASSWORD: &str = "swordfish";
+
+/// Most answers of one kind to PushSetup, in a row: five redirections, and some challenges for each place.
+const MOST_ANSWERS: usize = 40;
+
+/// Responses, one head after the other, behind what happens.
+#[derive(Arbitrary)]
+struct Input<'a> {
+    has_proxy: bool,
+    has_credentials: bool,
+    cleartext_basic: bool,
+    encrypted: bool,
+    happens: Vec<Happening>,
+    heads: &'a [u8],
+}
+
+#[derive(Arbitrary)]
+enum Happening {
+    Response { body: u8 },
+    Content(u8),
+    NewHeader(u8),
+    Credentials(bool),
+    Resume(bool),
+    Restart(bool),
+    Silence,
+    End,
+}
+
+/// Whatever is answered: requests are whole, secrets stay, and nobody is asked for ever.
+pub fn run(input: &[u8]) {
+    let Ok(input) = Input::arbitrary_take_rest(Unstructured::new(input)) else {
+        return;
+    };
+    let mut client = PushSession::new(settings(&input), Fixed);
+    client.configure_server();
+    drain(&mut client);
+    let (mut heads, mut last) = (input.heads, None);
+    for happening in &input.happens {
+        if let Happening::Response { body } = happening {
+            let Some(response) = take_response(&mut heads, (*body).into()) else {
+                break;
+            };
+            respond(&mut client, &response);
+            last = Some(response);
+        } else {
+            happen(&mut client, happening);
+        }
+        drain(&mut client);
+    }
+    if let Some(last) = last {
+        comes_to_an_end(&mut client, &last);
+    }
+}
+
+/// The session that the input is about.
+fn settings(input: &Input<'_>) -> SessionConfig {
+    let mut config = config();
+    if input.encrypted {
+        config.url = "https://media/live".parse().unwrap();
+    }
+    let credentials = || Credentials::new("STUDIO\\alice", PASSWORD.to_owned());
+    config.access = AccessConfig {
+        proxy: input
+            .has_proxy
+            .then(|| "http://proxy:3128/".parse().unwrap()),
+        schemes: Schemes::ALL,
+        cleartext_basic: input.cleartext_basic,
+        credentials: input.has_credentials.then(credentials),
+        proxy_credentials: input.has_credentials.then(credentials),
+    };
+    config
+}
+
+fn happen(client: &mut PushSession, happening: &Happening) {
+    match *happening {
+        Happening::Response { .. } => {}
+        Happening::Content(byte) => {
+            let _ = client.data_unit(DataPacket::parse(Bytes::from(vec![byte; 100])));
+        }
+        Happening::NewHeader(tag) => {
+            let _ = client.start_streaming(header(tag));
+        }
+        Happening::Credentials(given) => {
+            let credentials = given.then(|| Credentials::new("bob", PASSWORD.to_owned()));
+            let _ = client.provide(Role::Server, credentials);
+        }
+        Happening::Resume(with_header) => {
+            client.connection_lost();
+            client.resume(with_header.then(|| header(1)));
+        }
+        Happening::Restart(with_header) => client.restart(with_header.then(|| header(1))),
+        Happening::Silence => drop(client.handle_silence()),
+        Happening::End => {
+            let _: Offer<HResult> = client.end_of_stream(HResult::S_OK);
+        }
+    }
+}
+
+fn header(tag: u8) -> FileHeader {
+    FileHeader::parse(file_header(100, 50, tag).into()).unwrap()
+}
+
+/// A response as the transport reads it, and so many bytes of body.
+fn take_response(heads: &mut &[u8], body: usize) -> Option<Response> {
+    let mut fields = [httparse::EMPTY_HEADER; 64];
+    let mut head = httparse::Response::new(&mut fields);
+    let httparse::Status::Complete(size) = head.parse(heads).ok()? else {
+        return None;
+    };
+    let headers = head.headers.iter().filter_map(|field| {
+        let name = HeaderName::from_bytes(field.name.as_bytes()).ok()?;
+        Some((name, HeaderValue::from_bytes(field.value).ok()?))
+    });
+    let headers = headers.collect();
+    let (status, reason) = (head.code?, head.reason.unwrap_or_default().to_owned());
+    let rest = &heads[size..];
+    let (body, rest) = rest.split_at(body.min(rest.len()));
+    *heads = rest;
+    Some(Response {
+        status: http::StatusCode::from_u16(status).ok()?,
+        reason,
+        headers,
+        body: Bytes::copy_from_slice(body),
+    })
+}
+
+fn respond(client: &mut PushSession, response: &Response) {
+    if let Err(error) = client.handle_response(response) {
+        assert!(!client.has_transmits(), "nothing is sent after {error}");
+        if !knows_password(&response.reason) {
+            assert!(!knows_password(&format!("{error} {error:?}")));
+        }
+    }
+    let shown = format!("{client:?} {response:?}");
+    assert!(knows_password(&response.reason) || !knows_password(&shown));
+}
+
+fn knows_password(text: &str) -> bool {
+    text.contains(PASSWORD)
+}
+
+/// Takes all that is to be sent and told; returns whether a request was among it.
+fn drain(client: &mut PushSession) -> bool {
+    let mut requested = false;
+    while let Some(transmit) = client.poll_transmit() {
+        match transmit {
+            Transmit::Request(request) => {
+                is_whole(&request);
+                requested = true;
+            }
+            Transmit::Compute(role, step) => client.computed(role, step.run()),
+            Transmit::Body(bytes) => assert!(!bytes.is_empty()),
+            Transmit::Close(_) => {}
+        }
+    }
+    while client.poll_event().is_some() {}
+    requested
+}
+
+/// The request line and the fields can be written, and announce the body that follows.
+fn is_whole(request: &Request) {
+    assert!(matches!(request.url.scheme(), "http" | "https"));
+    assert!(request.url.has_host());
+    assert_eq!((request.url.username(), request.url.password()), ("", None));
+    let announced = request.headers[CONTENT_LENGTH].to_str().unwrap();
+    let follows = match &request.body {
+        Body::PushSetup(body) => body.len() as u64,
+        Body::PushStart { content_length } => *content_length,
+    };
+    assert_eq!(announced, follows.to_string());
+    assert!(!knows_password(&format!("{request:?}")));
+}
+
+/// The same answer over and over ends the session or lets it in, as far as PushSetup is concerned.
+fn comes_to_an_end(client: &mut PushSession, response: &Response) {
+    client.restart(None);
+    let mut answers = 0;
+    while drain(client) {
+        assert!(answers < MOST_ANSWERS, "for ever: {response:?}");
+        answers += 1;
+        respond(client, response);
+        while let Some(event) = client.poll_event() {
+            if let Event::CredentialsWanted(wanted) = event {
+                let _ = client.provide(wanted.role, None);
+            }
+        }
+    }
+}

@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: MPL-2.0
+
+//! The kept inputs of the fuzz targets, without a fuzzer.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+mod properties;
+#[path = "../fuzz/src/targets/mod.rs"]
+mod targets;
+
+/// A target, and what it does with an input.
+type Target = (&'static str, fn(&[u8]));
+
+const TARGETS: [Target; 5] = [
+    ("asf_reader", targets::asf_reader::run),
+    ("challenges", targets::challenges::run),
+    ("pair", targets::pair::run),
+    ("response_heads", targets::response_heads::run),
+    ("server_packets", targets::server_packets::run),
+];
+
+fn folder(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("fuzz")
+        .join(name)
+}
+
+/// The names in a folder, without what stands behind a dot.
+fn names(folder: &Path) -> BTreeSet<String> {
+    let entries = fs::read_dir(folder).unwrap();
+    let stem = |path: PathBuf| path.file_stem().unwrap().to_string_lossy().into_owned();
+    entries.map(|entry| stem(entry.unwrap().path())).collect()
+}
+
+#[test]
+fn every_target_holds_for_the_inputs_that_are_kept() {
+    for (name, run) in TARGETS {
+        let folder = folder("corpus").join(name);
+        let mut inputs = 0;
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            // Shown only when the input fails.
+            println!("{}", path.display());
+            run(&fs::read(path).unwrap());
+            inputs += 1;
+        }
+        assert!(inputs > 10, "{inputs} inputs for {name}");
+    }
+}
+
+#[test]
+fn every_target_has_inputs() {
+    let known: BTreeSet<_> = TARGETS.map(|(name, _)| name.to_owned()).into();
+    assert_eq!(names(&folder("targets")), known);
+    assert_eq!(names(&folder("corpus")), known);
+    assert!(names(&folder("dictionaries")).is_subset(&known));
+}
+
+/// The versions of each package in a lock file.
+fn locked(file: &str) -> BTreeMap<String, BTreeSet<String>> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(file);
+    let mut versions = BTreeMap::<_, BTreeSet<_>>::new();
+    for package in fs::read_to_string(path)
+        .unwrap()
+        .split("[[package]]")
+        .skip(1)
+    {
+        let value = |name: &str| {
+            let mut lines = package.lines();
+            let value = lines.find_map(|line| line.strip_prefix(name)?.strip_prefix(" = "));
+            value.unwrap().trim_matches('"').to_owned()
+        };
+        versions
+            .entry(value("name"))
+            .or_default()
+            .insert(value("version"));
+    }
+    versions
+}
+
+/// What is fuzzed is what is delivered.
+#[test]
+fn the_targets_are_built_with_the_dependencies_of_the_plugin() {
+    let ours = locked("Cargo.lock");
+    let mut compared = 0;
+    for (name, versions) in locked("fuzz/Cargo.lock") {
+        if let Some(ours) = ours.get(&name) {
+            assert!(versions.is_subset(ours), "{name}: {versions:?}, {ours:?}");
+            compared += 1;
+        }
+    }
+    assert!(compared > 100, "{compared}");
+}
