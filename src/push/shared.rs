@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MPL-2.0
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::sync::{Notify, watch};
+use tokio::time::Instant;
 
 use super::kept::Kept;
 use super::queue::{Content, PushError, Queue};
@@ -75,7 +76,7 @@ impl Shared {
             let announced = *drain.borrow_and_update();
             match announced {
                 Some((deadline, timeout)) => {
-                    tokio::time::sleep_until(deadline.into()).await;
+                    tokio::time::sleep_until(deadline).await;
                     return timeout;
                 }
                 // The sender is in `self`.
