@@ -6,6 +6,7 @@
 //! run one after the other.
 #![cfg(all(feature = "publishing-point", target_os = "linux"))]
 
+mod bodies;
 mod cycles;
 mod process;
 
