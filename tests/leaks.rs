@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! Nothing is left behind, as GStreamer's leaks tracer sees it.
+//! Nothing is left behind, as GStreamer's leaks tracer sees it, and valgrind.
 #![cfg(all(feature = "publishing-point", unix))]
 
 use std::path::Path;
@@ -21,19 +21,26 @@ fn point(faults: Vec<(When, Fault)>) -> Running {
     PublishingPoint::bind(settings).unwrap().spawn().unwrap()
 }
 
-/// Runs gst-launch-1.0 to the end of the pipeline under the tracer; whether that was EOS.
-fn assert_clean(name: &str, pipeline: &str) -> bool {
+/// A program that finds the plugin, with a bound.
+fn command(name: &str, program: &str) -> Command {
     let plugin = std::env::var_os("WMSPUSH_PLUGIN_DIR")
         .expect("WMSPUSH_PLUGIN_DIR names the directory of the plugin; `cargo xtask test` sets it");
     let registry = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("leaks-{name}.registry"));
-    let output = Command::new("timeout")
-        .args(["60", "gst-launch-1.0"])
+    let mut command = Command::new("timeout");
+    command
+        .args(["120", program])
+        .env("GST_PLUGIN_PATH", plugin)
+        .env("GST_REGISTRY", registry);
+    command
+}
+
+/// Runs gst-launch-1.0 to the end of the pipeline under the tracer; whether that was EOS.
+fn assert_clean(name: &str, pipeline: &str) -> bool {
+    let output = command(name, "gst-launch-1.0")
         .args(pipeline.split_whitespace())
         .env("GST_TRACERS", "leaks")
         .env("GST_DEBUG", "GST_TRACER:7")
         .env("GST_DEBUG_NO_COLOR", "1")
-        .env("GST_PLUGIN_PATH", plugin)
-        .env("GST_REGISTRY", registry)
         .output()
         .unwrap();
     let told = String::from_utf8_lossy(&output.stderr);
@@ -90,4 +97,35 @@ fn a_resumed_push_leaves_nothing_behind() {
 fn a_failure_leaves_nothing_behind() {
     let location = "location=http://127.0.0.1:9/live";
     assert!(!assert_clean("failure", &file(location)));
+}
+
+/// Neither a byte that is lost nor one that is read or written where none may be: connect, stream, lose, resume, end.
+#[cfg(target_os = "linux")]
+#[test]
+fn valgrind_finds_nothing() {
+    let reset = Fault::AfterPackets(5, MidBody::Reset);
+    let point = point(vec![(When::PushStart(0), reset)]);
+    let pipeline = file(&format!("sync=false location={}", point.url("live")));
+    // The plugins are looked for without valgrind: that takes long, and forks.
+    let mut inspect = command("valgrind", "gst-inspect-1.0");
+    let found = inspect.arg("wmspushsink").output().unwrap();
+    assert!(found.status.success(), "{found:?}");
+    let suppressions = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/valgrind.supp");
+    let output = command("valgrind", "valgrind")
+        .args(["--leak-check=full", "--show-leak-kinds=definite"])
+        .args(["--errors-for-leak-kinds=definite", "--error-exitcode=99"])
+        .arg(format!("--suppressions={}", suppressions.display()))
+        .arg("gst-launch-1.0")
+        .args(pipeline.split_whitespace())
+        .env("G_SLICE", "always-malloc")
+        .env("G_DEBUG", "gc-friendly")
+        .output()
+        .unwrap();
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{told}");
+    assert!(told.contains("ERROR SUMMARY: 0 errors"), "{told}");
+    let shown = String::from_utf8_lossy(&output.stdout);
+    assert!(shown.contains("Got EOS"), "{shown}");
+    let push = point.pushes().remove(0);
+    assert_eq!((push.push_starts, push.over), (2, true));
 }

@@ -129,6 +129,11 @@ impl Connection {
         self.shared.is_alive()
     }
 
+    /// Whether it is over, and not by a failure: its owner has ended it.
+    pub fn has_ended(&self) -> bool {
+        self.shared.has_ended()
+    }
+
     /// Where it stands.
     pub fn state(&self) -> SessionState {
         self.shared.reporter.state()

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MPL-2.0
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 use crate::asf::FileHeader;
 use crate::wmhttp::{PushSession, SessionConfig};

@@ -133,7 +133,8 @@ impl Ledger {
 
     /// The current PushStart was refused: all of it goes again, as far as it is still there, and then `held`.
     pub(super) fn refuse(&mut self, held: Option<Again>) {
-        if self.refusable.is_none() {
+        // After so long it was taken, whether or not anything was sent since then.
+        if self.refusable.is_none_or(|since| since.elapsed() > LONGEST) {
             return self.lose_connection(held);
         }
         self.peer = self.before.clone();

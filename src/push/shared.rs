@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MPL-2.0
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::sync::{Notify, watch};
+use tokio::time::Instant;
 
 use super::kept::Kept;
 use super::queue::{Content, PushError, Queue};
@@ -75,7 +76,7 @@ impl Shared {
             let announced = *drain.borrow_and_update();
             match announced {
                 Some((deadline, timeout)) => {
-                    tokio::time::sleep_until(deadline.into()).await;
+                    tokio::time::sleep_until(deadline).await;
                     return timeout;
                 }
                 // The sender is in `self`.
@@ -255,6 +256,11 @@ impl Shared {
         !over && !self.reporter.is_closed()
     }
 
+    /// Whether it is over, and not by a failure. One that is about to be told is no end already.
+    pub(super) fn has_ended(&self) -> bool {
+        self.reporter.is_closed() && self.reporter.state() != SessionState::Failed
+    }
+
     /// Hands content over; returns how many data packets were dropped for it.
     pub(super) fn push(&self, content: Content, timeout: Duration) -> Result<u64, WriteError> {
         self.queue
@@ -319,5 +325,43 @@ impl Shared {
 
     fn end(&self) -> MutexGuard<'_, End> {
         self.end.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::push::Status;
+
+    struct Nobody;
+
+    impl StatusCallback for Nobody {
+        fn on_phase(&self, _: Phase) {}
+
+        fn on_status(&self, _: &Status) {}
+    }
+
+    /// EOS is posted behind an end, and not instead of an ERROR.
+    #[test]
+    fn a_failure_is_no_end_before_it_is_told() {
+        let limits = Limits {
+            bytes: 0,
+            time: Duration::ZERO,
+            leaky: Default::default(),
+        };
+        let shared = Shared::new(limits, Arc::default(), Nobody);
+        assert!(shared.is_alive() && !shared.has_ended());
+        let failure = Failure {
+            phase: Phase::Push,
+            error: Error::Reset,
+        };
+        shared.end().failure = Some(Arc::new(failure.clone()));
+        assert!(!shared.is_alive() && !shared.has_ended(), "not told yet");
+        shared.end().failure = None;
+        shared.fail(failure);
+        assert!(!shared.is_alive() && !shared.has_ended(), "told");
+        let shared = Shared::new(limits, Arc::default(), Nobody);
+        shared.disconnect();
+        assert!(!shared.is_alive() && shared.has_ended());
     }
 }

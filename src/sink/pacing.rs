@@ -89,6 +89,21 @@ mod tests {
         }
     }
 
+    /// Twice through the 32 bits of milliseconds, which are 49.7 days each: no packet is early or late by a millisecond.
+    #[test]
+    fn months_keep_their_schedule() {
+        const STEP: u64 = 4999;
+        const FIRST: u32 = 3_600_000_000;
+        let mut pacer = Pacer::default();
+        for number in 0..2 * (1 << 32) / STEP {
+            let running_time = ms(number * STEP);
+            let send_time = FIRST.wrapping_add((number * STEP) as u32);
+            // Each comes a second before it is due.
+            let now = running_time.saturating_sub(ms(1000));
+            assert_eq!(pacer.schedule(send_time, now), running_time, "{number}");
+        }
+    }
+
     #[test]
     fn a_late_packet_does_not_move_the_schedule() {
         assert_eq!(schedule(&[(0, 0), (100, 5000), (200, 5000)]), [0, 100, 200]);

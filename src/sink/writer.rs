@@ -98,7 +98,7 @@ impl WmsPushSink {
                 Ok(Some(Item::Skipped(skipped))) => self.report_skipped(skipped),
                 Ok(None) => return Ok(gst::FlowSuccess::Ok),
                 // Nobody wants what comes after the application has ended the push.
-                Err(_) if was_left(connection) => return Ok(gst::FlowSuccess::Ok),
+                Err(_) if connection.has_ended() => return Ok(gst::FlowSuccess::Ok),
                 Err(error) => {
                     connection.fail(Error::Input(error));
                     return Err(gst::FlowError::Error);
@@ -220,7 +220,7 @@ impl WmsPushSink {
         if connection.state() == push::SessionState::Failed {
             return Err(gst::FlowError::Error);
         }
-        if was_left(&connection) {
+        if connection.has_ended() {
             return Ok(());
         }
         self.finish_reading(&connection)?;
@@ -284,9 +284,4 @@ impl WmsPushSink {
         gst::debug!(CAT, imp = self, "Upstream is live: {}", answered && live);
         answered && live
     }
-}
-
-/// Whether the application has ended the push by itself.
-fn was_left(connection: &Connection) -> bool {
-    !connection.is_alive() && connection.state() != push::SessionState::Failed
 }

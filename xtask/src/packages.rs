@@ -160,6 +160,11 @@ pub const PACKAGES: &[Package] = &[
         Probe::Program("gjs"),
     ),
     for_tests(
+        "valgrind",
+        "watches the memory of a push",
+        Probe::Program("valgrind"),
+    ),
+    for_tests(
         "libkrb5-dev",
         "GSSAPI, for the feature kerberos",
         Probe::Module("krb5-gssapi"),

@@ -30,6 +30,7 @@ impl<T: Transport> Driver<T> {
             }
             (Progress::Connected, _) => {
                 self.shared.counters.connected();
+                self.connecting = false;
                 self.begin_probation();
                 let waits = self.session.awaits_response();
                 self.response_due = waits.then(|| Instant::now() + self.settings.timeout);

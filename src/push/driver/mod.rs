@@ -5,6 +5,10 @@
 mod closing;
 mod events;
 mod recovery;
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
 mod waits;
 
 use std::future::pending;
@@ -113,6 +117,8 @@ struct Driver<T> {
     exchange: Option<Exchange>,
     /// It is, or was, a PushStart.
     streams: bool,
+    /// It goes when there is a connection.
+    connecting: bool,
     /// Something that takes its time on a thread that may block.
     asked: Option<JoinHandle<Asked>>,
     /// It was told that the server is being connected to.
@@ -191,6 +197,7 @@ impl<T: Transport> Driver<T> {
             phase: Phase::Resolve,
             exchange: None,
             streams: false,
+            connecting: false,
             asked: None,
             connecting_told: false,
             held: None,
@@ -345,6 +352,7 @@ impl<T: Transport> Driver<T> {
                     let waits = connects || matches!(request.body, Body::PushSetup(_));
                     self.response_due = waits.then(|| Instant::now() + self.settings.timeout);
                     self.streams = matches!(request.body, Body::PushStart { .. });
+                    self.connecting = connects;
                     self.exchange = Some(self.transport.start(*request));
                 }
                 Transmit::Body(chunk) => self.send_chunk(chunk, Instant::now()),

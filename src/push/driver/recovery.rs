@@ -204,7 +204,9 @@ impl<T: Transport> Driver<T> {
     fn leave_connection(&mut self) -> Option<(Content, bool)> {
         self.take_acknowledgements();
         self.take_progress();
-        if self.streams && matches!(self.phase, Phase::Resolve | Phase::Connect) {
+        // The phase may be another by then: data is taken for a PushStart that waits for its connection.
+        let connecting = std::mem::take(&mut self.connecting);
+        if self.streams && (connecting || matches!(self.phase, Phase::Resolve | Phase::Connect)) {
             self.shared.counters.push_start_unsent();
         }
         self.streams = false;

@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: MPL-2.0
+
+//! A month of the driver, on a clock that runs as fast as the processor.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tokio::time::{Instant, interval};
+
+use super::drive;
+use super::testing::{Fate, Memory, Server};
+use crate::asf::{DataPacket, Guid, testing};
+use crate::push::queue::Content;
+use crate::push::shared::Shared;
+use crate::push::{Leaky, Limits, Phase, SessionState, Settings, Status, StatusCallback, Trust};
+use crate::wmhttp::{AccessConfig, HResult, SessionConfig, SetupBody};
+
+const MONTH: Duration = Duration::from_secs(30 * 24 * 3600);
+
+/// Between two data packets, by their Send Times.
+const STEP: Duration = Duration::from_secs(8);
+
+/// So many come at the same time: some are under way whenever something happens.
+const BURST: u32 = 5;
+
+/// Every tenth data packet begins with a key frame.
+const KEY_FRAME_DISTANCE: u64 = 10;
+
+const PACKET_SIZE: u32 = 2000;
+
+/// Before the month begins, so that the 32 bits of milliseconds are over in its middle.
+const FIRST_SEND_TIME: u32 = 3_000_000_000;
+
+struct Nobody;
+
+impl StatusCallback for Nobody {
+    fn on_phase(&self, _: Phase) {}
+
+    fn on_status(&self, _: &Status) {}
+}
+
+fn settings() -> Settings {
+    Settings {
+        session: SessionConfig {
+            url: "http://media:8080/live".parse().unwrap(),
+            setup: SetupBody::default(),
+            user_agent: "WMEncoder/12.0 test/1".to_owned(),
+            extra_headers: http::HeaderMap::new(),
+            content_length: Some(66_000),
+            remove_padding: false,
+            access: AccessConfig::default(),
+        },
+        timeout: Duration::from_secs(10),
+        stall_timeout: Duration::from_secs(15),
+        reconnect_timeout: Duration::from_secs(300),
+        retry_first_connect: false,
+        limits: Limits {
+            bytes: 8 * 1024 * 1024,
+            time: Duration::from_secs(60),
+            leaky: Leaky::Downstream,
+        },
+        trust: Trust::new(true, None).unwrap(),
+    }
+}
+
+/// A data packet with its number in a payload of video.
+fn packet(number: u64) -> Content {
+    let milliseconds = number * STEP.as_millis() as u64;
+    let send_time = FIRST_SEND_TIME.wrapping_add(milliseconds as u32);
+    let stream = if number.is_multiple_of(KEY_FRAME_DISTANCE) {
+        0x82
+    } else {
+        0x02
+    };
+    let head = [
+        &[0x00, 0x5D][..],
+        &send_time.to_le_bytes(),
+        &[0, 0],
+        &[stream, 1, 0, 0, 0, 0, 0],
+        &number.to_le_bytes(),
+    ];
+    let mut bytes = head.concat();
+    bytes.resize(PACKET_SIZE as usize, 0xEE);
+    let packet = DataPacket::parse(bytes.into());
+    assert_eq!(packet.send_time(), Some(send_time));
+    Content::DataUnit(packet)
+}
+
+fn number(packet: &[u8]) -> u64 {
+    u64::from_le_bytes(packet[15..23].try_into().unwrap())
+}
+
+/// What happens, one after the other: every five minutes on average something else.
+fn script() -> impl FnMut() -> (Duration, Fate) {
+    let fates = [
+        Fate::Reset,
+        Fate::Close,
+        Fate::Refuse(408),
+        Fate::Silence,
+        Fate::Outage(Duration::from_secs(45)),
+        Fate::Forget,
+        Fate::Refuse(503),
+        Fate::Outage(Duration::from_secs(200)),
+    ];
+    let mut count = 0u64;
+    move || {
+        count += 1;
+        let seconds = 30 + count * 7919 % 541;
+        (
+            Duration::from_secs(seconds),
+            fates[count as usize % fates.len()],
+        )
+    }
+}
+
+/// Writes so many packets, each at the time of its burst.
+async fn write(shared: &Shared, numbers: std::ops::RangeInclusive<u64>) {
+    let mut ticks = interval(STEP * BURST);
+    for number in numbers {
+        if number % u64::from(BURST) == 1 {
+            ticks.tick().await;
+        }
+        let dropped = shared.push(packet(number), Duration::ZERO).unwrap();
+        shared.dropped(dropped);
+        let (bytes, time) = shared.queue.level();
+        assert!(
+            bytes <= 8 * 1024 * 1024 && time <= Duration::from_secs(60),
+            "{time:?}"
+        );
+    }
+}
+
+fn resident() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    line.map_or(0, |line| {
+        line.trim().trim_end_matches(" kB").parse().unwrap()
+    })
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_month_of_losses_loses_no_packet_without_counting_it() {
+    let begun = Instant::now();
+    let settings = settings();
+    let server = Server::new(script(), number);
+    let (sender, progress) = mpsc::unbounded_channel();
+    let memory = Memory {
+        server: server.clone(),
+        progress: sender,
+    };
+    let shared = Arc::new(Shared::new(settings.limits, Arc::default(), Nobody));
+    let driver = tokio::spawn(drive(settings, shared.clone(), None, memory, progress));
+    let video = testing::stream_of(2, Guid::VIDEO_MEDIA, &[]);
+    let header = testing::header(PACKET_SIZE, 50, &[video]);
+    shared
+        .push(Content::Header(header), Duration::ZERO)
+        .unwrap();
+
+    let packets = MONTH.as_secs() / STEP.as_secs();
+    write(&shared, 1..=packets / 4).await;
+    let memory = resident();
+    write(&shared, packets / 4 + 1..=packets).await;
+    let grown = resident().saturating_sub(memory);
+    assert!(begun.elapsed() >= MONTH - 2 * BURST * STEP);
+    assert!(shared.announce_end(HResult::S_OK, Duration::from_secs(600)));
+    driver.await.unwrap();
+
+    let seen = server.lock().unwrap().seen;
+    let stats = shared.counters.stats();
+    println!("{seen:?} {stats:?}, {grown} KiB more memory");
+    assert_eq!(shared.failure(), None);
+    assert_eq!(shared.reporter.state(), SessionState::Ended);
+    assert_eq!(seen.packets + stats.packets_dropped, packets);
+    assert_eq!((seen.again, seen.ends), (0, 1));
+    // What is lost behind the last data packet of a body is not told: the next PushStart makes it good.
+    let reconnects = u64::from(stats.reconnects);
+    assert!((seen.losses * 99 / 100..=seen.losses).contains(&reconnects));
+    assert_eq!(u64::from(stats.connects), seen.losses + 1);
+    assert_eq!(u64::from(stats.push_starts), seen.push_starts);
+    let resumed = seen.losses + 1 - seen.sessions;
+    for thousands in [resumed, seen.sessions, seen.bodies] {
+        assert!(thousands > 2000, "{thousands}");
+    }
+    assert!(stats.uptime >= MONTH - 2 * BURST * STEP && stats.packets_sent <= packets);
+    assert!(grown < 1024, "{grown} KiB more memory");
+}

@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: MPL-2.0
+
+//! Bodies of the size that a PushStart has when nobody asks for another.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use gstwmspush::asf::{DataPacket, FileHeader, Item, Reader};
+use gstwmspush::publishing_point::{PublishingPoint, Settings as PointSettings};
+use gstwmspush::push::{
+    Connection, Leaky, Limits, Phase, Settings, Status, StatusCallback, Trust, WriterSink,
+};
+use gstwmspush::wmhttp::{AccessConfig, SessionConfig, SetupBody, UNKNOWN_CONTENT_LENGTH};
+
+use crate::process::Process;
+use crate::{AUDIO_VIDEO, LONG, alone, fixture};
+
+/// Large ones are fast.
+const PACKET_SIZE: u32 = 60_000;
+
+/// What the process may add from the first body to the last, in KiB.
+const TOLERANCE: u64 = 8 * 1024;
+
+struct Drops(Arc<AtomicU64>);
+
+impl StatusCallback for Drops {
+    fn on_phase(&self, _: Phase) {}
+
+    fn on_status(&self, status: &Status) {
+        assert!(status.failure.is_none(), "{status:?}");
+    }
+
+    fn on_packets_dropped(&self, total: u64) {
+        self.0.store(total, Ordering::Relaxed);
+    }
+}
+
+/// The header of a fixture, for packets of this size.
+fn header() -> FileHeader {
+    const FILE_PROPERTIES: [u8; 4] = [0xA1, 0xDC, 0xAB, 0x8C];
+    const PACKET_SIZES: std::ops::Range<usize> = 92..100;
+    let mut reader = Reader::new();
+    reader.push(std::fs::read(fixture(AUDIO_VIDEO)).unwrap().into());
+    let Some(Item::Header(header)) = reader.next_item().unwrap() else {
+        panic!("no header");
+    };
+    let mut bytes = header.as_bytes().to_vec();
+    let mut windows = bytes.windows(FILE_PROPERTIES.len());
+    let at = windows.position(|bytes| bytes == FILE_PROPERTIES).unwrap();
+    let size = PACKET_SIZE.to_le_bytes();
+    bytes[at..][PACKET_SIZES].copy_from_slice(&[size, size].concat());
+    FileHeader::parse(bytes.into()).unwrap()
+}
+
+fn settings(location: &str) -> Settings {
+    Settings {
+        session: SessionConfig {
+            url: location.parse().unwrap(),
+            setup: SetupBody::default(),
+            user_agent: "WMEncoder/12.0 test/1".to_owned(),
+            extra_headers: http::HeaderMap::new(),
+            content_length: None,
+            remove_padding: false,
+            access: AccessConfig::default(),
+        },
+        timeout: LONG,
+        stall_timeout: LONG,
+        reconnect_timeout: Duration::ZERO,
+        retry_first_connect: false,
+        limits: Limits {
+            bytes: 8 * 1024 * 1024,
+            time: Duration::ZERO,
+            leaky: Leaky::No,
+        },
+        trust: Trust::new(true, None).unwrap(),
+    }
+}
+
+#[test]
+fn bodies_of_the_default_size_follow_one_another() {
+    let _alone = alone();
+    let point = PublishingPoint::bind(PointSettings::default()).unwrap();
+    let point = point.spawn().unwrap();
+    let drops = Arc::<AtomicU64>::default();
+    let connection = Connection::connect(settings(&point.url("live")), Drops(drops.clone()));
+    let connection = connection.unwrap();
+    connection.on_header(&header()).unwrap();
+    let mut bytes = vec![0xEE; PACKET_SIZE as usize];
+    bytes[..15].copy_from_slice(&[0x00, 0x5D, 0, 0, 0, 0, 0, 0, 0x82, 1, 0, 0, 0, 0, 0]);
+    let packet = DataPacket::parse(Bytes::from(bytes));
+    assert!(packet.defect().is_none());
+
+    // Two bodies, and the beginning of a third.
+    let packets = 2 * UNKNOWN_CONTENT_LENGTH / u64::from(PACKET_SIZE) + 100;
+    let mut warm = None;
+    for number in 0..packets {
+        connection.on_data_unit(packet.clone()).unwrap();
+        if number == packets / 4 {
+            warm = Some(Process::now());
+        }
+    }
+    connection.on_end_writing(LONG).unwrap();
+    let stats = connection.stats();
+    assert_eq!((stats.push_starts, stats.connects), (3, 1));
+    assert_eq!(stats.packets_sent, packets);
+    assert_eq!(
+        (stats.packets_dropped, drops.load(Ordering::Relaxed)),
+        (0, 0)
+    );
+    let over = |pushes: &[&gstwmspush::publishing_point::Push]| pushes[0].over;
+    let push = point.wait_for_pushes(over, LONG).unwrap().remove(0);
+    assert_eq!((push.push_starts, push.data_packets), (3, packets));
+    assert!(stats.bytes_sent > u64::from(u32::MAX), "more than 32 bits");
+    warm.unwrap().assert_not_grown(TOLERANCE);
+}
