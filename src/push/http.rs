@@ -205,7 +205,9 @@ async fn exchange(
     };
     let response = match response {
         Ok(response) => response,
-        Err(error) => return unread_response(gate).ok_or_else(|| classify(&error, stall_timeout)),
+        Err(error) => {
+            return unread_response(gate).ok_or_else(|| classify(&error, request, stall_timeout));
+        }
     };
     let reusable = keeps_alive(&response);
     // A response that comes while the body flows has to stop it at once.
@@ -397,7 +399,7 @@ impl fmt::Display for Unresolvable {
 impl StdError for Unresolvable {}
 
 /// What an error of reqwest's is about.
-fn classify(error: &reqwest::Error, stall_timeout: Duration) -> Error {
+fn classify(error: &reqwest::Error, request: &Request, stall_timeout: Duration) -> Error {
     if let Some(unresolvable) = cause::<Unresolvable>(error) {
         return Error::Unresolvable(unresolvable.to_string());
     }
@@ -417,7 +419,18 @@ fn classify(error: &reqwest::Error, stall_timeout: Duration) -> Error {
     }
     let system = cause::<io::Error>(error);
     if error.is_connect() {
-        let kind = system.map_or(io::ErrorKind::Other, io::Error::kind);
+        let kind = system.map_or(io::ErrorKind::Other, innermost_kind);
+        // What can happen only to a connection that there is.
+        let stood = matches!(
+            kind,
+            io::ErrorKind::ConnectionReset
+                | io::ErrorKind::ConnectionAborted
+                | io::ErrorKind::BrokenPipe
+                | io::ErrorKind::UnexpectedEof
+        );
+        if stood && request.url.scheme() == "https" && request.proxy.is_none() {
+            return Error::Tls(root_cause(error).to_string());
+        }
         return Error::CannotConnect {
             kind,
             message: root_cause(error).to_string(),
@@ -442,6 +455,12 @@ fn classify(error: &reqwest::Error, stall_timeout: Duration) -> Error {
         Some(io::ErrorKind::TimedOut) => Error::Stalled(stall_timeout),
         _ => Error::Lost(root_cause(error).to_string()),
     }
+}
+
+/// What an error of the system is about that others are wrapped around.
+fn innermost_kind(error: &io::Error) -> io::ErrorKind {
+    let wrapped = error.get_ref().and_then(|error| error.downcast_ref());
+    wrapped.map_or(error.kind(), innermost_kind)
 }
 
 fn is_gate_closed(error: &reqwest::Error) -> bool {

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use super::Error;
 use super::queue::Content;
-use crate::asf::FileHeader;
+use crate::asf::{FileHeader, KeyFrames};
 
 /// How long a server may take to refuse a PushStart for want of authentication, and how much may be on its way by then.
 const LONGEST: Duration = Duration::from_secs(5);
@@ -171,6 +171,29 @@ impl Ledger {
     /// Whether something waits to go again.
     pub(super) fn waits(&self) -> bool {
         !self.repeating.is_empty()
+    }
+
+    /// Whether a new session could show anything of what waits to go again: a header, or data that decoding can begin
+    /// with.
+    pub(super) fn is_worth_a_session(&self, key_frames: &KeyFrames) -> bool {
+        self.repeating.iter().any(|(content, _)| match content {
+            Content::Header(_) => true,
+            Content::DataUnit(packet) => key_frames.begins_in(packet),
+            Content::EndOfStream(_) => false,
+        })
+    }
+
+    /// Nothing goes again. Returns how many data packets that are.
+    pub(super) fn give_up(&mut self) -> u64 {
+        let data = |(content, _): &Again| matches!(content, Content::DataUnit(_));
+        let given_up = self.repeating.iter().filter(|again| data(again)).count();
+        self.repeating.clear();
+        given_up as u64
+    }
+
+    /// Whether the current PushStart begins with `$H`.
+    pub(super) fn opens(&self) -> bool {
+        self.sent.front().is_some_and(|sent| sent.opens)
     }
 
     /// Whether what goes again begins with a header.

@@ -2,7 +2,7 @@
 
 //! The end of a stream: 3.1.4.4, and what may cross it.
 
-use std::future::pending;
+use std::future::{pending, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -42,17 +42,24 @@ impl<T: Transport> Driver<T> {
             }
             written.await;
         };
+        tokio::pin!(sent);
         // When the connection is lost, the bytes are dropped unwritten: then the response tells, and is asked first.
-        tokio::select! {
-            biased;
-            response = response(&mut self.exchange) => return self.handle_crossing(response?, false),
-            () = sent => self.shared.counters.sent(size),
-        }
-        let outcome = tokio::select! {
+        let crossing = tokio::select! {
             biased;
             response = response(&mut self.exchange) => Some(response),
-            () = farewell(&self.transport) => None,
+            () = &mut sent => None,
         };
+        let outcome = match crossing {
+            None => tokio::select! {
+                biased;
+                response = response(&mut self.exchange) => Some(response),
+                () = farewell(&self.transport) => None,
+            },
+            // A server that is fast has closed before anybody could hear that the last byte was on the wire.
+            Some(Err(Error::Closed)) if is_over(sent).await => Some(Err(Error::Closed)),
+            Some(response) => return self.handle_crossing(response?, false),
+        };
+        self.shared.counters.sent(size);
         match outcome {
             None if self.transport.was_reset(self.body_bytes()) => Err(Error::Reset),
             None => Ok(true),
@@ -79,6 +86,15 @@ impl<T: Transport> Driver<T> {
             status if status.is_success() => Err(wmhttp::Error::EndedEarly.into()),
             _ => Err(response.refusal().into()),
         }
+    }
+}
+
+/// Whether something is over by now.
+async fn is_over(future: impl Future<Output = ()>) -> bool {
+    tokio::select! {
+        biased;
+        () = future => true,
+        () = ready(()) => false,
     }
 }
 

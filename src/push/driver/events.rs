@@ -59,7 +59,8 @@ impl<T: Transport> Driver<T> {
 
     /// Whether the server only has nothing to say to a body that it has got.
     pub(super) fn handle_silence(&mut self) -> bool {
-        self.outgoing.is_none() && self.session.handle_silence()
+        let arrived = self.outgoing.is_none() && !self.ledger.awaits_acknowledgement();
+        arrived && self.session.handle_silence()
     }
 
     pub(super) fn handle_asked(&mut self, asked: Option<Asked>) -> Result<(), Error> {
@@ -79,6 +80,7 @@ impl<T: Transport> Driver<T> {
     }
 
     pub(super) fn handle_expiry(&mut self) -> Result<(), Error> {
+        self.take_acknowledgements();
         if self.handle_silence() {
             self.response_due = None;
             self.exchange = None;

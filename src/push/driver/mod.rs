@@ -28,7 +28,7 @@ use super::queue::Content;
 use super::shared::Shared;
 use super::transport::{Exchange, Progress, Transport};
 use super::{Error, Failure, Phase, Probe, SessionState, Settings, WmtStatus};
-use recovery::Recovery;
+use recovery::{Recovered, Recovery};
 
 use crate::asf::{FileHeader, KeyFrames};
 use crate::auth::{Credentials, Role, Scheme, StepResult};
@@ -230,7 +230,12 @@ impl<T: Transport> Driver<T> {
                     self.end_recovery();
                     return Ok(());
                 }
-                Err(error) => self.recover(error).await?,
+                Err(error) => {
+                    if self.recover(error).await? == Recovered::Over {
+                        self.end_recovery();
+                        return Ok(());
+                    }
+                }
             }
         }
     }

@@ -18,7 +18,8 @@ use crate::push::transport::Transport;
 use crate::push::{Error, Failure, Phase, SessionState, WmtStatus};
 use crate::wmhttp::{self, Entropy};
 
-/// How long a server may take to refuse a session that is taken up again: it says nothing when it does not.
+/// How long a server may take to refuse a PushStart, and with it a session that is taken up again: it says nothing when
+/// it does not.
 const PROBATION: Duration = Duration::from_millis(250);
 
 /// Where the connection stands between its losses.
@@ -35,6 +36,17 @@ pub(super) struct Recovery {
     broken: u8,
     /// When PushSetup last succeeded.
     configured: Option<Instant>,
+    /// When the last PushStart was sent, or its connection made.
+    started: Option<Instant>,
+}
+
+/// How a push goes on after an error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Recovered {
+    /// On another connection.
+    Again,
+    /// Not at all: it had come to its end.
+    Over,
 }
 
 /// How far the resumption of a session has come.
@@ -76,13 +88,20 @@ impl Recovery {
         }
     }
 
+    /// Whether the connection went as soon as a PushStart was there. When that was to go on with a session, the server
+    /// has most likely thrown away whatever its system has taken.
+    fn is_early(&self, error: &Error) -> bool {
+        let recent = self.started.is_some_and(|then| then.elapsed() < PROBATION);
+        recent && is_close(error)
+    }
+
     /// Whether this is how a server says that it does not know the session that was tried again.
     fn is_refusal(&mut self, error: &Error) -> bool {
         if matches!(error, Error::Protocol(wmhttp::Error::Forgotten)) {
             return true;
         }
         let said = matches!(error, Error::Protocol(_) | Error::BadResponse(_));
-        let closed = matches!(error, Error::Closed | Error::Reset);
+        let closed = is_close(error);
         match self.resuming {
             Resuming::No | Resuming::Connecting => false,
             Resuming::Told(until) => said && Instant::now() < until,
@@ -125,7 +144,10 @@ impl<T: Transport> Driver<T> {
     /// # Errors
     ///
     /// The failure that ends the push.
-    pub(super) async fn recover(&mut self, error: Error) -> Result<(), Failure> {
+    pub(super) async fn recover(&mut self, error: Error) -> Result<Recovered, Failure> {
+        // A connection that was made and lost in one turn.
+        self.take_progress();
+        let early = self.recovery.is_early(&error) && !self.ledger.opens();
         let refused = self.recovery.is_refusal(&error);
         let failure = self.failure(error);
         let held = self.leave_connection();
@@ -133,15 +155,22 @@ impl<T: Transport> Driver<T> {
             self.ledger.refuse(held);
             tracing::info!("The server does not take the session up again: {failure}");
             self.recovery.forgotten = true;
+            if self.phase == Phase::End && !self.ledger.is_worth_a_session(&self.entry.key_frames) {
+                // The server knows the session no more because it has got the end of it.
+                let dropped = self.ledger.give_up();
+                self.shared.dropped(dropped);
+                return Ok(Recovered::Over);
+            }
             if self.shared.was_opened() && !self.recovery.is_under_way() {
                 self.recovery.lost = Some(Instant::now());
                 self.shared.lost(failure, 1, Duration::ZERO);
             }
             self.reconnect();
-            return Ok(());
+            return Ok(Recovered::Again);
         }
-        if is_end_of_session(&failure.error) {
-            self.recovery.forgotten = true;
+        let ended = is_end_of_session(&failure.error);
+        self.recovery.forgotten |= ended;
+        if ended || early {
             self.ledger.refuse(held);
         } else {
             self.ledger.lose_connection(held);
@@ -158,7 +187,7 @@ impl<T: Transport> Driver<T> {
             self.shared.queue.filled().await;
         }
         self.reconnect();
-        Ok(())
+        Ok(Recovered::Again)
     }
 
     /// Whether the server was gone altogether, and its sessions with it. Some receivers look at no push-id when they are
@@ -242,7 +271,8 @@ impl<T: Transport> Driver<T> {
 
     /// There is a connection: from now on the server can refuse the session.
     pub(super) fn begin_probation(&mut self) {
-        if self.recovery.resuming == Resuming::Connecting && self.session.is_streaming() {
+        self.recovery.started = Some(Instant::now());
+        if self.recovery.resuming == Resuming::Connecting && self.streams {
             self.recovery.resuming = Resuming::Probation(Instant::now() + PROBATION);
         }
     }
@@ -250,6 +280,7 @@ impl<T: Transport> Driver<T> {
     /// A PushStart is sent. When that comes long after PushSetup, the server may have forgotten the session by then
     /// (3.2.6.2), as it may have one that is tried again.
     pub(super) fn expect_forgetting(&mut self) {
+        self.recovery.started = Some(Instant::now());
         let patience = self.session.idle_timeout();
         let late = self
             .recovery
@@ -275,13 +306,13 @@ impl<T: Transport> Driver<T> {
     /// The session goes on, or another one.
     pub(super) fn end_recovery(&mut self) {
         self.recovery.resuming = Resuming::No;
-        self.recovery.forgotten = false;
         self.recovery.broken = 0;
         if self.recovery.lost.take().is_some() {
             let attempts = self.recovery.backoff.attempts();
-            let resumed = self.session.has_resumed();
+            let resumed = self.session.has_resumed() && !self.recovery.forgotten;
             self.shared.recovered(attempts, resumed);
         }
+        self.recovery.forgotten = false;
     }
 
     /// The error in the phase that it belongs to: where there is a proxy, it is the proxy that is connected to.
@@ -300,6 +331,11 @@ impl<T: Transport> Driver<T> {
         };
         Failure { phase, error }
     }
+}
+
+/// Whether the connection went without a word.
+fn is_close(error: &Error) -> bool {
+    matches!(error, Error::Closed | Error::Reset)
 }
 
 /// Whether it is the server itself that says no: it keeps no session of which it says so (3.2.4.1, 3.2.6.1). A gateway
