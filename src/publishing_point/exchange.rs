@@ -47,7 +47,8 @@ impl Connection {
             Err(refusal) => return self.refuse(&request, &refusal).await,
         };
         let faults = lock(&self.shared.script).next(parsed.kind());
-        if let Some(instead) = faults::instead(&faults, &request) {
+        if let Some((fault, instead)) = faults::instead(&faults, &request) {
+            self.shared.strikes(&point, fault);
             return self.do_instead(&request, &parsed, instead).await;
         }
         if expects_continue(&request) {
@@ -87,7 +88,7 @@ impl Connection {
                 let (point, user_agent) = (parsed.point(), parsed.user_agent());
                 self.shared.setup_accepted(accepted.key, point, user_agent);
                 let mut reply = accepted.reply;
-                faults::spoil(faults, &mut reply);
+                self.spoil(point, faults, &mut reply);
                 reply
             }
             Err(refusal) => {
@@ -156,7 +157,8 @@ impl Connection {
         loop {
             loop {
                 if let Some((_, fault)) = fault.take_if(|(after, _)| packets >= *after) {
-                    self.shared.strikes(session.point(), &fault);
+                    let what = format!("{fault} in the middle");
+                    self.shared.strikes(session.point(), what);
                     match fault {
                         MidBody::Slow(slow) => pause = slow,
                         MidBody::HalfClose => drop(self.stream.shutdown().await),
@@ -226,7 +228,7 @@ impl Connection {
             point,
         };
         self.shared.push_stopped(key, complete);
-        faults::spoil(faults, &mut reply);
+        self.spoil(request.uri().path(), faults, &mut reply);
         self.respond(request, "", reply).await
     }
 

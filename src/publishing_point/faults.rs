@@ -236,8 +236,18 @@ pub(super) enum Instead {
 }
 
 /// The first of `faults` that keeps the request from being served.
-pub(super) fn instead(faults: &[Fault], request: &Request<()>) -> Option<Instead> {
-    faults.iter().find_map(|fault| match fault {
+pub(super) fn instead<'a>(
+    faults: &'a [Fault],
+    request: &Request<()>,
+) -> Option<(&'a Fault, Instead)> {
+    let mut instead = faults
+        .iter()
+        .map(|fault| (fault, instead_by(fault, request)));
+    instead.find_map(|(fault, instead)| Some((fault, instead?)))
+}
+
+fn instead_by(fault: &Fault, request: &Request<()>) -> Option<Instead> {
+    match fault {
         Fault::Refuse(refuse) => Some(Instead::Reply(refuse.reply(), refuse.reason.clone())),
         Fault::Redirect { status, location } => {
             let refuse = Refuse {
@@ -262,41 +272,34 @@ pub(super) fn instead(faults: &[Fault], request: &Request<()>) -> Option<Instead
         Fault::AtOnce(fault) => Some(Instead::Break(fault.clone())),
         Fault::Announcement => Some(Instead::Reply(Reply::announcement(request), String::new())),
         _ => None,
-    })
-}
-
-impl fmt::Display for Instead {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Reply(reply, _) => write!(f, "answers {}", reply.response.status().as_u16()),
-            Self::Break(fault) => fmt::Display::fmt(fault, f),
-            Self::Nothing => f.write_str("never answers"),
-        }
     }
 }
 
-/// What `faults` make of a good response.
-pub(super) fn spoil(faults: &[Fault], reply: &mut Reply) {
-    for fault in faults {
-        match fault {
-            Fault::Server(name) if name.is_empty() => {
-                reply.response.headers_mut().remove(SERVER);
-            }
-            Fault::Server(name) => insert(reply, SERVER, name),
-            Fault::PushId(push_id) => {
-                insert(reply, SET_COOKIE, &format!("push-id={push_id}"));
-            }
-            Fault::Status200 => *reply.response.status_mut() = StatusCode::OK,
-            Fault::Without(name) => {
-                reply.response.headers_mut().remove(name);
-            }
-            Fault::CloseAfterResponse => {
-                insert(reply, CONNECTION, "close");
-                reply.close = true;
-            }
-            _ => {}
+/// What `faults` make of a good response; returns those that make something of it.
+pub(super) fn spoil<'a>(faults: &'a [Fault], reply: &mut Reply) -> Vec<&'a Fault> {
+    let mut spoils = |fault: &&Fault| spoil_by(fault, reply);
+    faults.iter().filter(|fault| spoils(fault)).collect()
+}
+
+/// FALSE when the fault has nothing to do with the response.
+fn spoil_by(fault: &Fault, reply: &mut Reply) -> bool {
+    match fault {
+        Fault::Server(name) if name.is_empty() => {
+            reply.response.headers_mut().remove(SERVER);
         }
+        Fault::Server(name) => insert(reply, SERVER, name),
+        Fault::PushId(push_id) => insert(reply, SET_COOKIE, &format!("push-id={push_id}")),
+        Fault::Status200 => *reply.response.status_mut() = StatusCode::OK,
+        Fault::Without(name) => {
+            reply.response.headers_mut().remove(name);
+        }
+        Fault::CloseAfterResponse => {
+            insert(reply, CONNECTION, "close");
+            reply.close = true;
+        }
+        _ => return false,
     }
+    true
 }
 
 /// What is to happen inside the body, and after how many packets.

@@ -26,7 +26,6 @@ impl Connection {
         parsed: &PushRequest,
         instead: Instead,
     ) -> io::Result<Next> {
-        self.shared.strikes(parsed.point(), &instead);
         let (reply, reason) = match instead {
             Instead::Nothing => return self.silence().await,
             Instead::Break(fault) => {
@@ -48,6 +47,13 @@ impl Connection {
             self.discard(parsed.content_length()).await?;
         }
         Ok(next)
+    }
+
+    /// Makes of a good response what the faults want.
+    pub(super) fn spoil(&self, point: &str, faults: &[Fault], reply: &mut Reply) {
+        for fault in faults::spoil(faults, reply) {
+            self.shared.strikes(point, fault);
+        }
     }
 
     /// Ends the connection in one of the ways in which they end. `success` is the answer of a server that is content.

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use gst::prelude::*;
 use gstwmspush::publishing_point::{Fault, MidBody, Refuse, Settings, When};
 
-use crate::rig::{Pipeline, Point, text};
+use crate::rig::{Pipeline, Point, socket_with_full_backlog, text};
 
 const AUDIO: &str = "audio_ffmpeg_p3200.asf";
 const AUDIO_VIDEO: &str = "av_asfmux_p1500_streamable.asf";
@@ -303,31 +303,5 @@ fn unusable_settings() {
             !messages.iter().any(|line| line.starts_with("PROGRESS")),
             "{messages:#?}"
         );
-    }
-}
-
-pub struct FullBacklog {
-    pub address: std::net::SocketAddr,
-    _listener: TcpListener,
-    _waiting: Vec<std::net::TcpStream>,
-}
-
-/// Connects until the system takes no more.
-pub fn socket_with_full_backlog() -> FullBacklog {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap();
-    let mut waiting = Vec::new();
-    loop {
-        match std::net::TcpStream::connect_timeout(&address, Duration::from_millis(200)) {
-            Ok(stream) => waiting.push(stream),
-            Err(_) => {
-                return FullBacklog {
-                    address,
-                    _listener: listener,
-                    _waiting: waiting,
-                };
-            }
-        }
-        assert!(waiting.len() < 10_000, "the backlog has no end");
     }
 }

@@ -199,6 +199,49 @@ fn a_server_that_comes_back_is_found_again() {
     assert_eq!(count(&messages, "WMT_RECONNECT_END"), 1);
 }
 
+/// Where nobody listened for a while, the server was restarted, and its sessions are gone: some receivers would not say
+/// so, and take data without a header.
+#[test]
+fn a_restarted_server_gets_a_new_session() {
+    const RESTART: Duration = Duration::from_millis(600);
+    let reset = Fault::AfterPackets(9, MidBody::Reset);
+    let first = faulty(vec![(When::PushStart(0), reset)]);
+    let pipeline = push(&first.location(), "");
+    pipeline.play();
+    let mut messages = pipeline.messages_until("WMT_RECONNECT_START");
+    let listen = first.handle.local_addr();
+    drop(first);
+    std::thread::sleep(RESTART);
+    let second = Point::with(Settings {
+        listen,
+        ..Settings::default()
+    });
+    messages.extend(pipeline.messages_until("EOS"));
+    assert_eq!(count(&messages, "ERROR"), 0, "{messages:#?}");
+    assert_eq!(count(&messages, "WMT_RECONNECT_END"), 1, "{messages:#?}");
+    assert_eq!(requests(&second), ["setup new", "start known"]);
+    let received = &ended(&second, 1)[0].received;
+    assert_eq!(received[0], expected(AUDIO_VIDEO)[0], "$H");
+}
+
+/// Whoever comes second is told so, and does no harm to the first.
+#[test]
+fn a_second_encoder_finds_the_point_taken() {
+    let point = Point::new();
+    let first = push(&point.location(), "");
+    first.play();
+    let data = |event: &Event| matches!(event, Event::Data { .. });
+    point.handle.wait_for(data, LONG).expect("data");
+    let (_, messages) = push(&point.location(), "").fail();
+    assert_eq!(
+        messages.last().unwrap(),
+        "ERROR RESOURCE/Busy setup refused NS_E_BUSY"
+    );
+    let messages = first.messages_until("EOS");
+    assert_eq!(count(&messages, "WARNING"), 0, "{messages:#?}");
+    assert_whole(&point.ended());
+}
+
 /// After `reconnect-timeout` the loss is an ERROR, with what the last attempt met.
 #[test]
 fn a_server_that_stays_away_is_an_error_in_time() {

@@ -2,6 +2,7 @@
 
 //! A pipeline with the element at its end, its messages as lines, and a publishing point to push to.
 
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Once;
 use std::time::{Duration, Instant};
 
@@ -162,7 +163,7 @@ impl Pipeline {
         }
     }
 
-    fn line(&self, message: &gst::Message) -> Option<String> {
+    pub fn line(&self, message: &gst::Message) -> Option<String> {
         let from_sink = message.src() == Some(self.sink.upcast_ref());
         match message.view() {
             gst::MessageView::Eos(_) => Some("EOS".to_owned()),
@@ -238,4 +239,31 @@ pub fn long_file(size: usize) -> String {
     std::fs::write(&unique, bytes).unwrap();
     std::fs::rename(unique, &path).unwrap();
     path
+}
+
+/// A place that swallows connection attempts, as a firewall does.
+pub struct FullBacklog {
+    pub address: SocketAddr,
+    _listener: TcpListener,
+    _waiting: Vec<TcpStream>,
+}
+
+/// Connects until the system takes no more.
+pub fn socket_with_full_backlog() -> FullBacklog {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let mut waiting = Vec::new();
+    loop {
+        match TcpStream::connect_timeout(&address, Duration::from_millis(200)) {
+            Ok(stream) => waiting.push(stream),
+            Err(_) => {
+                return FullBacklog {
+                    address,
+                    _listener: listener,
+                    _waiting: waiting,
+                };
+            }
+        }
+        assert!(waiting.len() < 10_000, "the backlog has no end");
+    }
 }

@@ -6,8 +6,7 @@ use gst::prelude::*;
 use gstwmspush::publishing_point::{Closer, Event, Fault, MidBody, Settings, When};
 use gstwmspush::wmhttp::server::Received;
 
-use crate::failures::socket_with_full_backlog;
-use crate::rig::{LONG, Pipeline, Point, fixture, long_file};
+use crate::rig::{LONG, Pipeline, Point, fixture, long_file, socket_with_full_backlog};
 
 const AUDIO_VIDEO: &str = "av_asfmux_p1500_streamable.asf";
 

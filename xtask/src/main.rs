@@ -9,6 +9,7 @@
 //! |---|---|
 //! | `setup`, `packages` | what has to be installed, and how to install it |
 //! | `test` | the checks of a change, in order |
+//! | `faults` | the table of what becomes of a push in each fault and phase |
 //! | `fuzz`, `deny`, `tools` | the fuzz targets, each for a while; what dependencies may be; programs from crates.io |
 //! | `conformance`, `requirements`, `citations` | which test holds which requirement of the protocol |
 //! | `demo`, `pipeline`, `messages`, `publishing_point` | ten seconds pushed through the plugin, shown as they go |
@@ -20,6 +21,7 @@ mod citations;
 mod conformance;
 mod demo;
 mod deny;
+mod faults;
 mod fuzz;
 mod messages;
 mod packages;
@@ -45,6 +47,7 @@ Commands:
                recorded
   conformance  print which test holds which requirement of MS-WMHTTP, or why none does, and fail on a gap;
                with --strict also on what is not implemented yet
+  faults       put the element into every fault in every phase, and print what becomes of it and how long it takes
   fuzz         run the fuzz targets, or those that are named, for a minute each; with --seconds N for so long
   deny         check licences, origins and known defects of dependencies
   help         print this
@@ -64,6 +67,8 @@ enum Task {
         /// `--strict`
         strict: bool,
     },
+    /// `cargo xtask faults`
+    Faults,
     /// `cargo xtask fuzz`
     Fuzz {
         /// `--seconds`
@@ -86,6 +91,7 @@ fn main() -> ExitCode {
         Task::Test => test::run(),
         Task::Demo => demo::run(),
         Task::Conformance { strict } => conformance::run(strict),
+        Task::Faults => faults::run(),
         Task::Fuzz { seconds, targets } => fuzz::run(seconds, &targets),
         Task::Deny => deny::run(),
         Task::Help => {
@@ -111,6 +117,7 @@ fn parse(arguments: &[String]) -> run::Result<Task> {
         ["conformance"] => Ok(Task::Conformance { strict: false }),
         ["conformance", "--strict"] => Ok(Task::Conformance { strict: true }),
         ["deny"] => Ok(Task::Deny),
+        ["faults"] => Ok(Task::Faults),
         ["help"] => Ok(Task::Help),
         [] => Err(format!("a command is missing\n\n{USAGE}")),
         _ if arguments
@@ -120,9 +127,11 @@ fn parse(arguments: &[String]) -> run::Result<Task> {
             Ok(Task::Help)
         }
         ["conformance", "--strict", extra, ..]
-        | ["test" | "demo" | "conformance" | "deny" | "help", extra, ..] => {
-            Err(format!("unknown argument \"{extra}\"\n\n{USAGE}"))
-        }
+        | [
+            "test" | "demo" | "conformance" | "deny" | "faults" | "help",
+            extra,
+            ..,
+        ] => Err(format!("unknown argument \"{extra}\"\n\n{USAGE}")),
         ["fuzz", ref arguments @ ..] => parse_fuzz(arguments),
         [unknown, ..] => Err(format!("unknown command \"{unknown}\"\n\n{USAGE}")),
     }

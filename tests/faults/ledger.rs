@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: MPL-2.0
+
+//! What was pushed and what has arrived.
+
+use std::collections::HashMap;
+
+use bytes::Bytes;
+use gstwmspush::asf::{Item, Reader};
+use gstwmspush::publishing_point::Push;
+use gstwmspush::wmhttp::server::Received;
+
+use crate::rig::fixture_bytes;
+
+/// What every row pushes.
+pub const FIXTURE: &str = "av_asfmux_p1500_streamable.asf";
+
+/// Which of the pushed packets have arrived, and how often.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Ledger {
+    pub pushed: usize,
+    /// Different packets that have arrived.
+    pub arrived: usize,
+    /// Packets that have arrived once more.
+    pub twice: usize,
+    /// File headers that have arrived.
+    pub headers: usize,
+    /// Sessions that anything has arrived in.
+    pub sessions: usize,
+    /// What must not be.
+    pub wrong: Vec<String>,
+}
+
+impl Ledger {
+    pub fn of(pushes: &[Push]) -> Self {
+        let numbers = numbers();
+        let mut ledger = Self {
+            pushed: numbers.len(),
+            ..Self::default()
+        };
+        let mut seen = vec![false; numbers.len()];
+        let pushes = pushes.iter().filter(|push| !push.received.is_empty());
+        for push in pushes {
+            ledger.sessions += 1;
+            let mut last = None;
+            for received in &push.received {
+                match received {
+                    Received::Header(_) | Received::StreamChange(_) => {
+                        ledger.headers += 1;
+                        last = None;
+                    }
+                    Received::Data(data) => match numbers.get(data) {
+                        Some(&number) => {
+                            if last.is_some_and(|last| number < last) {
+                                ledger.wrong.push(format!("packet {number} after {last:?}"));
+                            }
+                            last = Some(number);
+                            ledger.twice += usize::from(std::mem::replace(&mut seen[number], true));
+                        }
+                        None => ledger
+                            .wrong
+                            .push("a packet that nobody has pushed".to_owned()),
+                    },
+                    _ => {}
+                }
+            }
+        }
+        ledger.arrived = seen.iter().filter(|seen| **seen).count();
+        ledger
+    }
+
+    pub fn missing(&self) -> usize {
+        self.pushed - self.arrived
+    }
+}
+
+/// The place of each data packet in the stream, by what goes over the wire.
+fn numbers() -> HashMap<Bytes, usize> {
+    let mut reader = Reader::new();
+    reader.push(fixture_bytes(FIXTURE).into());
+    let items = std::iter::from_fn(|| reader.next_item().unwrap());
+    let packets = items.filter_map(|item| match item {
+        Item::DataUnit(packet) => {
+            let unpadded = packet.without_padding();
+            Some(Bytes::from(
+                [unpadded.head.as_slice(), &unpadded.body].concat(),
+            ))
+        }
+        _ => None,
+    });
+    let numbers: HashMap<_, _> = packets.zip(0..).collect();
+    assert_eq!(numbers.len(), 27, "no two packets are the same");
+    numbers
+}

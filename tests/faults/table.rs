@@ -1,0 +1,245 @@
+// SPDX-License-Identifier: MPL-2.0
+
+//! The table: one line per fault and phase, and what is wrong with it.
+
+use std::fmt;
+use std::time::Duration;
+
+use crate::ledger::Ledger;
+use crate::rows::Row;
+use crate::run::{self, EOS_BOUND, NULL_BOUND, Outcome, PROGRESS_ENDS, SEND_BOUND};
+
+/// What was found out about one row.
+pub struct Line {
+    phase: &'static str,
+    fault: String,
+    expected: Option<String>,
+    outcome: Outcome,
+    null: Option<Duration>,
+    send_eos: Option<Duration>,
+    eos: Option<Duration>,
+}
+
+/// How a push can end.
+#[derive(Debug, PartialEq, Eq)]
+enum End {
+    /// With this ERROR: domain and code, phase, reason.
+    Error(String),
+    /// It has gone on in the same session, and nothing is missing.
+    Resumed,
+    /// It has gone on in a new session; what is missing was counted.
+    NewSession,
+    /// Nothing was to be seen of the fault, and nothing is missing.
+    Unnoticed,
+    /// The server's system has taken, and acknowledged, what the server has thrown away.
+    Lossy,
+}
+
+impl fmt::Display for End {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Error(error) => write!(f, "ERROR {error}"),
+            Self::Resumed => f.write_str("goes on in the same session"),
+            Self::NewSession => f.write_str("goes on in a new session"),
+            Self::Unnoticed => f.write_str("goes on"),
+            Self::Lossy => f.write_str("goes on and cannot know"),
+        }
+    }
+}
+
+/// What is to become of a row: `expected.tsv` has phase, fault and end; two ends where either may come first.
+fn expected(row: &Row) -> Option<String> {
+    let lines = include_str!("expected.tsv").lines();
+    let mut columns = lines.map(|line| line.split('\t'));
+    columns.find_map(|mut line| {
+        let is_it = line.next() == Some(row.phase) && line.next() == Some(&row.fault);
+        line.next().filter(|_| is_it).map(str::to_owned)
+    })
+}
+
+/// Pushes three times: to the end, to NULL and to EOS.
+pub fn try_out(row: &Row) -> Line {
+    let outcome = run::to_the_end(&row.scene(), |_, _| {});
+    let null = run::to_null(&row.scene(), &row.strike);
+    let (send_eos, eos) = run::to_eos(&row.scene(), &row.strike).unzip();
+    Line {
+        phase: row.phase,
+        fault: row.fault.clone(),
+        expected: expected(row),
+        outcome,
+        null,
+        send_eos,
+        eos,
+    }
+}
+
+impl Line {
+    /// How the push has ended.
+    fn end(&self) -> End {
+        let messages = &self.outcome.messages;
+        if let Some(error) = messages.iter().find_map(|line| line.strip_prefix("ERROR ")) {
+            // Without the HRESULT: those are tested by themselves.
+            let words: Vec<_> = error.split(' ').take(3).collect();
+            return End::Error(words.join(" "));
+        }
+        let ledger = self.outcome.ledger.as_ref();
+        let missing = ledger.map_or(0, Ledger::missing);
+        match self.outcome.resumed.last() {
+            Some(false) => End::NewSession,
+            _ if missing > self.dropped() => End::Lossy,
+            Some(true) => End::Resumed,
+            None => End::Unnoticed,
+        }
+    }
+
+    /// Everything that is not as it should be.
+    pub fn wrong(&self) -> Vec<String> {
+        let mut wrong = Vec::new();
+        let mut check = |right: bool, what: String| {
+            if !right {
+                wrong.push(format!("{} / {}: {what}", self.phase, self.fault));
+            }
+        };
+        let end = self.end().to_string();
+        let expected = self.expected.as_deref().unwrap_or("something");
+        // A refusal may come before the first data has gone, or after.
+        let alike = |end: &str| end.replace(" start ", " push ");
+        check(
+            expected
+                .split(" | ")
+                .any(|expected| alike(&end) == alike(expected)),
+            format!("{end}, not {expected}: {:#?}", self.outcome),
+        );
+        for (what, took, bound) in [
+            ("NULL", self.null, NULL_BOUND),
+            ("sending EOS", self.send_eos, SEND_BOUND),
+            ("EOS", self.eos, EOS_BOUND),
+        ] {
+            // Behind the end, upstream is in the sink already.
+            let bound = if self.phase == "end" {
+                EOS_BOUND
+            } else {
+                bound
+            };
+            let in_time = took.is_some_and(|took| took <= bound);
+            check(in_time, format!("{what} took {took:?}"));
+        }
+        for what in wrong_messages(&self.outcome.messages) {
+            check(false, what);
+        }
+        for what in self
+            .outcome
+            .ledger
+            .iter()
+            .flat_map(|ledger| self.wrong_packets(ledger))
+        {
+            check(false, what);
+        }
+        wrong
+    }
+
+    fn wrong_packets(&self, ledger: &Ledger) -> Vec<String> {
+        let mut wrong = ledger.wrong.clone();
+        let (end, dropped, missing) = (self.end(), self.dropped(), ledger.missing());
+        let told = match end {
+            // What was on its way when the connection went may have arrived or not.
+            End::NewSession => (missing.saturating_sub(2)..=missing + 1).contains(&dropped),
+            End::Resumed | End::Unnoticed => missing == 0 && dropped == 0,
+            End::Lossy | End::Error(_) => true,
+        };
+        if !told {
+            wrong.push(format!("{ledger:?}, dropped {dropped}"));
+        }
+        // A reset may come before the last acknowledgement.
+        if end == End::Resumed && (ledger.headers > 1 || ledger.twice > 1) {
+            wrong.push(format!("resumed, and yet {ledger:?}"));
+        }
+        wrong
+    }
+
+    fn dropped(&self) -> usize {
+        let dropped = self.outcome.stats.get::<u64>("packets-dropped");
+        usize::try_from(dropped.unwrap()).unwrap()
+    }
+}
+
+/// The rules for messages that hold whatever happens.
+fn wrong_messages(messages: &[String]) -> Vec<String> {
+    let count = |begin: &str| {
+        messages
+            .iter()
+            .filter(|line| line.starts_with(begin))
+            .count()
+    };
+    let place = |begin: &str| messages.iter().position(|line| line.starts_with(begin));
+    let mut wrong = Vec::new();
+    let mut check = |right: bool, what: &str| {
+        if !right {
+            wrong.push(format!("{what}: {messages:#?}"));
+        }
+    };
+    let ends = PROGRESS_ENDS.map(count);
+    check(ends.iter().sum::<usize>() == 1, "PROGRESS has one end");
+    check(
+        count("PROGRESS connect Start") == 1,
+        "PROGRESS has one start",
+    );
+    let failed = count("ERROR") == 1;
+    check(failed != (count("EOS") == 1), "either EOS or one ERROR");
+    check(
+        count("WMT_RECONNECT_START") == count("WMT_RECONNECT_END") + usize::from(failed)
+            || count("WMT_RECONNECT_START") == count("WMT_RECONNECT_END"),
+        "a loss is over once",
+    );
+    check(
+        count("WARNING RESOURCE") >= count("WMT_RECONNECT_START"),
+        "a loss is a WARNING",
+    );
+    if let (Some(error), Some(progress)) = (place("ERROR"), place("PROGRESS connect Error")) {
+        check(error < progress, "ERROR comes before PROGRESS ERROR");
+    }
+    wrong
+}
+
+impl fmt::Display for Line {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let packets = match &self.outcome.ledger {
+            None => "–".to_owned(),
+            Some(ledger) => format!(
+                "{}/{} dropped {} twice {}",
+                ledger.arrived,
+                ledger.pushed,
+                self.dropped(),
+                ledger.twice
+            ),
+        };
+        let milliseconds = |took: Option<Duration>| {
+            took.map_or("–".to_owned(), |took| {
+                format!("{:.1}", took.as_secs_f64() * 1000.0)
+            })
+        };
+        write!(
+            f,
+            "| {:<12} | {:<34} | {:<52} | {:>6.2} | {:<26} | {:>5} | {:>5} | {:>6} |",
+            self.phase,
+            self.fault,
+            self.end().to_string(),
+            self.outcome.took.as_secs_f64(),
+            packets,
+            milliseconds(self.null),
+            milliseconds(self.send_eos),
+            milliseconds(self.eos),
+        )
+    }
+}
+
+pub fn print(lines: &[Line]) {
+    println!(
+        "| {:<12} | {:<34} | {:<52} | {:>6} | {:<26} | {:>5} | {:>5} | {:>6} |",
+        "phase", "the server", "the push", "s", "packets that arrived", "NULL", "send", "EOS ms"
+    );
+    println!("| --- | --- | --- | ---: | --- | ---: | ---: | ---: |");
+    for line in lines {
+        println!("{line}");
+    }
+}
