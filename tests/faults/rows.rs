@@ -92,7 +92,7 @@ fn strangers() -> Vec<Row> {
         Row::new("connect", "is not there", || {
             Scene::nowhere("http://127.0.0.1:1/live")
         }),
-        Row::new("connect", "is behind a black hole", || Scene::black_hole()),
+        Row::new("connect", "is behind a black hole", Scene::black_hole),
         Row::new("tls", "says nothing", || {
             Scene::stranger("https", Manner::Silent)
         }),
@@ -124,18 +124,18 @@ fn proxies() -> Vec<Row> {
     ];
     let answers = answers.into_iter().map(|(fault, manner)| {
         Row::new("proxy", fault, move || {
-            Scene::stranger("http", manner).as_proxy()
+            Scene::stranger("http", manner).behind_it()
         })
     });
     let nowhere = [
         Row::new("proxy", "has no address", || {
-            Scene::nowhere("http://media.invalid/live").as_proxy()
+            Scene::nowhere("http://media.invalid/live").behind_it()
         }),
         Row::new("proxy", "is not there", || {
-            Scene::nowhere("http://127.0.0.1:1/live").as_proxy()
+            Scene::nowhere("http://127.0.0.1:1/live").behind_it()
         }),
         Row::new("proxy", "is behind a black hole", || {
-            Scene::black_hole().as_proxy()
+            Scene::black_hole().behind_it()
         }),
     ];
     let dies = [MidBody::Close, MidBody::Reset, MidBody::Stall].map(|fault| {
@@ -144,7 +144,7 @@ fn proxies() -> Vec<Row> {
             (When::PushStart(0), Fault::AfterPackets(9, fault.clone())),
         ];
         Row::new("proxy", format!("{fault} in the middle"), move || {
-            Scene::point(script.clone()).as_proxy()
+            Scene::point(script.clone()).behind_it()
         })
     });
     answers.chain(nowhere).chain(dies).collect()
@@ -198,7 +198,7 @@ fn requests(phase: &'static str, before: &[Script], when: When) -> Vec<Row> {
             let loops = matches!(fault, Fault::Redirect { .. }) && before.len() <= 1 && is_setup;
             Row::new(phase, &fault, move || {
                 let scene = Scene::point(script.clone());
-                let scene = if loops { scene.with_loop(when) } else { scene };
+                let scene = if loops { scene.with_loop() } else { scene };
                 if phase == "next start" {
                     scene.with("content-length", 20_000)
                 } else {

@@ -83,21 +83,14 @@ impl Scene {
         }
     }
 
-    /// The requests that `when` tells are redirected to where they came to, again and again.
-    pub fn with_loop(self, when: When) -> Self {
+    /// Every PushSetup is redirected to where it came to.
+    pub fn with_loop(self) -> Self {
         let point = self.point.as_ref().expect("a publishing point");
         let location = self.location.clone();
-        let from = match when {
-            When::PushSetup(_) => When::EveryPushSetup,
-            other => other,
-        };
-        point.handle.set_faults(vec![(
-            from,
-            Fault::Redirect {
-                status: 302,
-                location,
-            },
-        )]);
+        let status = 302;
+        let redirect = Fault::Redirect { status, location };
+        let faults = vec![(When::EveryPushSetup, redirect)];
+        point.handle.set_faults(faults);
         self
     }
 
@@ -107,7 +100,7 @@ impl Scene {
     }
 
     /// The location becomes one behind a proxy that is where the location was.
-    pub fn as_proxy(mut self) -> Self {
+    pub fn behind_it(mut self) -> Self {
         let place = self.location.find("//").expect("a URL") + 2;
         let authority = self.location[place..].split('/').next().unwrap_or_default();
         let proxy = format!("http://{authority}");
