@@ -17,8 +17,8 @@ use super::shared::Shared;
 use super::{Control, wire};
 use crate::wmhttp::server::Reply;
 
-/// How long the head of a request may take, and the body of a PushSetup.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long the head of a request may take, and the body of one that is no PushStart.
+pub(super) const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Largest body of a PushSetup.
 const MAX_SETUP_BODY: u64 = 4096;

@@ -39,6 +39,9 @@ impl Connection {
             return Ok(Next::Close);
         };
         self.shared.request_seen(head.clone());
+        if let Some(next) = self.watch(&request).await? {
+            return Ok(next);
+        }
         let point = request.uri().path().to_owned();
         self.shared.violations(&point, violations(&request));
         let parsed = match PushRequest::new(&request) {

@@ -12,7 +12,7 @@ use tokio::sync::Notify;
 
 use super::faults::{Fault, When};
 use super::shared::Shared;
-use super::{Control, Event};
+use super::{Control, Event, Viewer};
 use crate::wmhttp::HResult;
 use crate::wmhttp::server::{Received, SessionKey};
 
@@ -55,6 +55,11 @@ impl Handle {
     /// Everything that was pushed so far, by session.
     pub fn pushes(&self) -> Vec<Push> {
         lock(&self.shared.pushes).0.values().cloned().collect()
+    }
+
+    /// Everybody who watches, in the order in which they came.
+    pub fn viewers(&self) -> Vec<Viewer> {
+        self.shared.audience.viewers()
     }
 
     /// Waits until what was pushed is as `wanted` wants it. `None` after `timeout`.

@@ -3,8 +3,8 @@
 //! An embedded publishing point: enough of a Windows Media server to push to, for the demo, the tests and the benches.
 //!
 //! [`PublishingPoint`] listens, speaks HTTP/1.x with [`wmhttp::server`](crate::wmhttp::server), records what comes as
-//! `.asf` files, and misbehaves when a script of [`Fault`]s says so. A [`Handle`] shows what happened, from async code
-//! and from plain threads alike:
+//! `.asf` files, shows it to players with [`wmsp`](crate::wmsp), and misbehaves when a script of [`Fault`]s says so. A
+//! [`Handle`] shows what happened, from async code and from plain threads alike:
 //!
 //! ```
 //! use std::time::Duration;
@@ -34,16 +34,21 @@ use tokio::task::JoinSet;
 
 use crate::wmhttp::server::{Points, Timeouts};
 
+mod audience;
 mod connection;
 mod date;
+mod delivery;
 mod event;
 mod exchange;
 mod faults;
 mod handle;
 mod recorder;
+mod relay;
 mod shared;
+mod viewing;
 mod wire;
 
+pub use audience::{Leave, Viewer};
 pub use event::{Closer, Event};
 pub use faults::{Fault, MidBody, Refuse, When};
 pub use handle::{Handle, Push, RequestSeen};
@@ -70,6 +75,8 @@ pub struct Settings {
     pub points: Points,
     /// Most connections at a time; others are closed at once.
     pub max_connections: usize,
+    /// Most viewers at a time; others get 503. Fewer than connections, so that they keep no pusher out.
+    pub max_viewers: usize,
     /// What is to go wrong.
     pub faults: Vec<(When, Fault)>,
 }
@@ -83,6 +90,7 @@ impl Default for Settings {
             timeouts: Timeouts::default(),
             points: Points::default(),
             max_connections: 64,
+            max_viewers: 32,
             faults: Vec::new(),
         }
     }

@@ -10,12 +10,13 @@ use bytes::Bytes;
 use http::StatusCode;
 use tokio::sync::{Notify, watch};
 
+use super::audience::Audience;
 use super::faults::Script;
 use super::handle::{Events, Pushes, RequestSeen, lock};
 use super::recorder::Recorder;
 use super::{Control, Event, Settings};
-use crate::wmhttp::PushId;
 use crate::wmhttp::server::{Deleted, Received, ReceivingSession, SessionKey, Sessions, Violation};
+use crate::wmhttp::{HResult, PushId};
 
 pub(super) struct Shared {
     /// Where the time of the sessions begins.
@@ -30,6 +31,7 @@ pub(super) struct Shared {
     pub(super) requests: Mutex<Vec<RequestSeen>>,
     pub(super) events: Events,
     pub(super) control: watch::Sender<Control>,
+    pub(super) audience: Audience,
     recorders: Mutex<HashMap<SessionKey, Recorder>>,
 }
 
@@ -48,6 +50,7 @@ impl Shared {
             requests: Mutex::default(),
             events: Events::default(),
             control: watch::Sender::new(Control::default()),
+            audience: Audience::default(),
             recorders: Mutex::default(),
         }
     }
@@ -132,6 +135,7 @@ impl Shared {
         received: &Received,
     ) {
         let key = session.key();
+        self.audience.publish(key, session.point(), received);
         self.record(key, session.point(), recorder, received);
         lock(&self.pushes)
             .entry(key)
@@ -247,7 +251,12 @@ impl Shared {
         } = deleted;
         let recorder = self.take_recorder(key);
         self.recorded(key, &point, recorder);
-        lock(&self.pushes).entry(key).over = true;
+        let mut pushes = lock(&self.pushes);
+        let push = pushes.entry(key);
+        push.over = true;
+        let reason = push.end.unwrap_or(HResult::E_ABORT);
+        drop(pushes);
+        self.audience.end(key, &point, reason);
         self.pushes_changed.notify_all();
         self.events.push(Event::SessionDeleted {
             session: key,

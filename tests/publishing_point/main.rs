@@ -280,7 +280,7 @@ fn a_shutdown_disconnects_everybody() {
 fn what_is_no_push_is_refused() {
     let point = serve(|_| {});
     for (wire, status) in [
-        ("GET /live HTTP/1.1\r\nHost: a\r\n\r\n".to_owned(), 405),
+        ("PUT /live HTTP/1.1\r\nHost: a\r\n\r\n".to_owned(), 405),
         (request("/live", "pushend", "0", 0), 415),
         (request("/live", "pushsetup", "0", 5000), 413),
         (request("/live", "pushsetup", "a b", 0), 400),

@@ -43,6 +43,8 @@ mod violation;
 
 pub use refusal::Refusal;
 pub use reply::Reply;
+#[cfg(feature = "publishing-point")]
+pub(crate) use reply::SERVER_NAME;
 pub use request::{PushRequest, RequestKind};
 pub use session::{Received, ReceivingSession, SessionKey};
 pub use violation::{Violation, Weight, violations};

@@ -15,7 +15,7 @@ use super::request::text;
 use crate::wmhttp::PushId;
 
 /// What the server calls itself: Windows Media Services of Windows Server 2008 R2.
-const COUGAR: &str = "Cougar/9.6.7600.16564";
+pub(crate) const SERVER_NAME: HeaderValue = HeaderValue::from_static("Cougar/9.6.7600.16564");
 
 /// 2.2.1.7 Supported, as in example 4.8. None of it matters to a push.
 const FEATURES: &str = "com.microsoft.wm.srvppair, com.microsoft.wm.sswitch, \
@@ -82,7 +82,7 @@ impl Reply {
         *response.status_mut() = status;
         let no_cache = HeaderValue::from_static("no-cache");
         let headers = response.headers_mut();
-        headers.insert(SERVER, HeaderValue::from_static(COUGAR));
+        headers.insert(SERVER, SERVER_NAME);
         headers.insert(CONTENT_LENGTH, HeaderValue::from(0));
         headers.insert(PRAGMA, no_cache.clone());
         headers.insert(CACHE_CONTROL, no_cache);

@@ -18,7 +18,7 @@ use crate::wmhttp::{
 const MAX_VIOLATIONS: usize = 64;
 
 /// Tells sessions apart without their push-id, which nobody may see.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SessionKey(pub(super) u64);
 
 impl fmt::Display for SessionKey {
