@@ -161,7 +161,7 @@ impl Presence {
         };
         viewers.present.insert(id, viewer);
         drop(viewers);
-        shared.events.push(Event::ViewerJoined {
+        shared.tell(Event::ViewerJoined {
             viewer: id,
             point: point.to_owned(),
             user_agent: user_agent.to_owned(),
@@ -183,7 +183,7 @@ impl Drop for Presence {
     fn drop(&mut self) {
         let viewer = lock(&self.shared.audience.viewers).present.remove(&self.id);
         if let Some(viewer) = viewer {
-            self.shared.events.push(Event::ViewerLeft {
+            self.shared.tell(Event::ViewerLeft {
                 viewer: viewer.id,
                 point: viewer.point,
                 packets: viewer.packets,

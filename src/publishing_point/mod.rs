@@ -42,9 +42,11 @@ mod event;
 mod exchange;
 mod faults;
 mod handle;
+mod meter;
 mod recorder;
 mod relay;
 mod shared;
+mod status;
 mod viewing;
 mod wire;
 
@@ -52,6 +54,7 @@ pub use audience::{Leave, Viewer};
 pub use event::{Closer, Event};
 pub use faults::{Fault, MidBody, Refuse, When};
 pub use handle::{Handle, Push, RequestSeen};
+pub use status::{ErrorSeen, PointStatus, Status};
 
 use connection::Connection;
 use handle::lock;

@@ -14,6 +14,7 @@ use super::audience::Audience;
 use super::faults::Script;
 use super::handle::{Events, Pushes, RequestSeen, lock};
 use super::recorder::Recorder;
+use super::status::Ledger;
 use super::{Control, Event, Settings};
 use crate::wmhttp::server::{Deleted, Received, ReceivingSession, SessionKey, Sessions, Violation};
 use crate::wmhttp::{HResult, PushId};
@@ -32,6 +33,7 @@ pub(super) struct Shared {
     pub(super) events: Events,
     pub(super) control: watch::Sender<Control>,
     pub(super) audience: Audience,
+    pub(super) ledger: Mutex<Ledger>,
     recorders: Mutex<HashMap<SessionKey, Recorder>>,
 }
 
@@ -51,6 +53,7 @@ impl Shared {
             events: Events::default(),
             control: watch::Sender::new(Control::default()),
             audience: Audience::default(),
+            ledger: Mutex::new(Ledger::new()),
             recorders: Mutex::default(),
         }
     }
@@ -66,6 +69,12 @@ impl Shared {
             Some(deadline) => tokio::time::sleep_until(deadline.into()).await,
             None => std::future::pending().await,
         }
+    }
+
+    /// Something happened.
+    pub(super) fn tell(&self, event: Event) {
+        lock(&self.ledger).see(&event);
+        self.events.push(event);
     }
 
     pub(super) fn request_seen(&self, head: Bytes) {
@@ -85,7 +94,7 @@ impl Shared {
     }
 
     pub(super) fn refused(&self, point: &str, status: StatusCode, reason: impl ToString) {
-        self.events.push(Event::Refused {
+        self.tell(Event::Refused {
             point: point.to_owned(),
             status: status.as_u16(),
             reason: reason.to_string(),
@@ -95,7 +104,7 @@ impl Shared {
     pub(super) fn violations(&self, point: &str, violations: impl IntoIterator<Item = Violation>) {
         for violation in violations {
             let point = point.to_owned();
-            self.events.push(Event::Violation { point, violation });
+            self.tell(Event::Violation { point, violation });
         }
     }
 
@@ -107,7 +116,7 @@ impl Shared {
         drop(pushes);
         self.pushes_changed.notify_all();
         self.sessions_changed.notify_one();
-        self.events.push(Event::SetupAccepted {
+        self.tell(Event::SetupAccepted {
             session,
             point: point.to_owned(),
             user_agent: user_agent.to_owned(),
@@ -121,7 +130,7 @@ impl Shared {
         push.push_starts += 1;
         drop(pushes);
         self.pushes_changed.notify_all();
-        self.events.push(Event::PushStarted {
+        self.tell(Event::PushStarted {
             session: session.key(),
             point: session.point().to_owned(),
         });
@@ -136,6 +145,9 @@ impl Shared {
     ) {
         let key = session.key();
         self.audience.publish(key, session.point(), received);
+        if let Received::Data(packet) = received {
+            lock(&self.ledger).data(key, packet.len(), self.now());
+        }
         self.record(key, session.point(), recorder, received);
         lock(&self.pushes)
             .entry(key)
@@ -144,7 +156,7 @@ impl Shared {
         let violations = session.take_violations();
         self.violations(session.point(), violations);
         let point = || session.point().to_owned();
-        self.events.push(match received {
+        self.tell(match received {
             Received::Header(header) | Received::StreamChange(header) => Event::Header {
                 session: key,
                 point: point(),
@@ -216,7 +228,7 @@ impl Shared {
             return;
         };
         match recorder.finish() {
-            Ok(()) => self.events.push(Event::Recorded {
+            Ok(()) => self.tell(Event::Recorded {
                 session,
                 point: point.to_owned(),
                 path: recorder.path().to_owned(),
@@ -227,7 +239,7 @@ impl Shared {
     }
 
     fn recording_failed(&self, session: SessionKey, point: &str, error: &std::io::Error) {
-        self.events.push(Event::RecordingFailed {
+        self.tell(Event::RecordingFailed {
             session,
             point: point.to_owned(),
             error: error.to_string(),
@@ -239,7 +251,7 @@ impl Shared {
         lock(&self.pushes).entry(session).receiving = false;
         self.pushes_changed.notify_all();
         self.sessions_changed.notify_one();
-        self.events.push(event);
+        self.tell(event);
     }
 
     /// The session is no more.
@@ -258,7 +270,7 @@ impl Shared {
         drop(pushes);
         self.audience.end(key, &point, reason);
         self.pushes_changed.notify_all();
-        self.events.push(Event::SessionDeleted {
+        self.tell(Event::SessionDeleted {
             session: key,
             point,
             point_removed,

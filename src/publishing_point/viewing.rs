@@ -22,6 +22,9 @@ use crate::wmsp::{Framer, Opened, PlayerKind, PlayerRequest, Refusal, reply};
 /// Largest body of a player's request: what it logs, mostly.
 const MAX_BODY: u64 = 64 * 1024;
 
+/// Where the status is; a publishing point of that name can be pushed to, and watched by MS-WMSP alone.
+const STATUS: &str = "/status";
+
 /// Most of what a player calls itself that is kept.
 const MAX_USER_AGENT: usize = 200;
 
@@ -32,6 +35,7 @@ impl Connection {
             Some(Ok(player)) => self.player(request, &player).await?,
             Some(Err(refusal)) => self.turn_away(request, refusal).await?,
             None => match *request.method() {
+                Method::GET if request.uri().path() == STATUS => self.status(request).await?,
                 Method::GET => self.file(request).await?,
                 Method::POST => return Ok(None),
                 _ => {
@@ -106,6 +110,18 @@ impl Connection {
         let next = self.show(request, relay, framed(player), head).await;
         drop(playing);
         next
+    }
+
+    /// How everything fares.
+    async fn status(&mut self, request: &Request<()>) -> io::Result<Next> {
+        let address = self.stream.local_addr()?;
+        let json = self.shared.status().to_json(address);
+        let response = reply::document("application/json", json);
+        let reply = Reply {
+            response,
+            close: false,
+        };
+        self.respond(request, "", reply).await
     }
 
     /// The stream as a file, for whoever does not know MS-WMSP.

@@ -7,6 +7,7 @@
 mod players;
 mod protocol;
 mod relaying;
+mod status;
 mod stream;
 mod viewer;
 

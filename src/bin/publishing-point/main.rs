@@ -2,16 +2,17 @@
 
 //! A publishing point to push to: `publishing-point [--listen ADDR:PORT] [--record DIR]`.
 
-use std::collections::HashMap;
-use std::fmt::Display;
 use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use gstwmspush::publishing_point::{Event, Handle, PublishingPoint, Settings};
-use gstwmspush::wmhttp::server::SessionKey;
+use gstwmspush::publishing_point::{PublishingPoint, Settings};
+
+use display::Display;
+
+mod display;
 
 const USAGE: &str = "\
 Usage: publishing-point [--listen ADDR:PORT] [--record DIR]
@@ -26,14 +27,12 @@ Options:
   --version           show the version
 ";
 
-/// How often a push that streams is reported.
-const REPORT: Duration = Duration::from_secs(5);
-
 fn main() -> ExitCode {
     let settings = match parse(std::env::args_os().skip(1)) {
         Ok(Command::Serve(settings)) => settings,
         Ok(Command::Show(text)) => {
-            say(text.trim_end());
+            // Nobody may be there to read it.
+            let _ = io::stdout().write_all(text.as_bytes());
             return ExitCode::SUCCESS;
         }
         Err(error) => {
@@ -77,7 +76,7 @@ fn parse(arguments: impl Iterator<Item = std::ffi::OsString>) -> Result<Command,
             "--help" | "-h" => return Ok(Command::Show(USAGE.to_owned())),
             "--version" | "-V" => {
                 let version = env!("CARGO_PKG_VERSION");
-                return Ok(Command::Show(format!("publishing-point {version}")));
+                return Ok(Command::Show(format!("publishing-point {version}\n")));
             }
             "--listen" => settings.listen = address(&value()?.to_string_lossy())?,
             "--record" => settings.record = Some(directory(value()?.into())?),
@@ -116,24 +115,22 @@ fn run(settings: Settings) -> Result<(), String> {
 async fn serve(point: PublishingPoint) -> io::Result<()> {
     let mut signals = Signals::new()?;
     let handle = point.handle();
-    say(format_args!("listening on http://{}/", point.local_addr()));
+    let mut display = Display::new();
+    display.line(&format!("listening on http://{}/", point.local_addr()));
     let mut server = std::pin::pin!(point.serve());
-    let mut rates = Rates::default();
-    let mut report = tokio::time::interval(REPORT);
+    let mut report = tokio::time::interval(display.interval());
     loop {
         tokio::select! {
             served = &mut server => {
                 // What happened on the way out.
+                display.finish();
                 while let Some(event) = handle.wait_for(|_| true, Duration::ZERO) {
-                    say_event(&event);
+                    display.event(&event);
                 }
                 return served;
             }
-            event = handle.next_event() => {
-                rates.see(&event);
-                say_event(&event);
-            }
-            _ = report.tick() => rates.report(&handle),
+            event = handle.next_event() => display.event(&event),
+            _ = report.tick() => display.status(&handle.status()),
             () = signals.recv() => handle.stop(),
         }
     }
@@ -177,49 +174,6 @@ impl Signals {
     async fn recv(&mut self) {
         let _ = tokio::signal::ctrl_c().await;
     }
-}
-
-fn say_event(event: &Event) {
-    if !matches!(event, Event::Data { .. }) {
-        say(event);
-    }
-}
-
-/// When each push was last reported, and how far it was then.
-#[derive(Default)]
-struct Rates(HashMap<SessionKey, (Instant, u64)>);
-
-impl Rates {
-    fn see(&mut self, event: &Event) {
-        match event {
-            Event::PushStarted { session, .. } => {
-                self.0.entry(*session).or_insert((Instant::now(), 0));
-            }
-            Event::SessionDeleted { session, .. } => drop(self.0.remove(session)),
-            _ => {}
-        }
-    }
-
-    fn report(&mut self, handle: &Handle) {
-        let now = Instant::now();
-        for push in handle.pushes().iter().filter(|push| push.receiving) {
-            let Some((since, bytes)) = self.0.insert(push.session, (now, push.data_bytes)) else {
-                continue;
-            };
-            let bits = (push.data_bytes - bytes) as f64 * 8.0;
-            let rate = bits / 1000.0 / now.duration_since(since).as_secs_f64().max(0.001);
-            say(format_args!(
-                "{} (session {}): {} packets, {} bytes, {rate:.0} kbit/s",
-                push.point, push.session, push.data_packets, push.data_bytes
-            ));
-        }
-    }
-}
-
-/// One line, at once. Nobody may be there to read it any more.
-fn say(line: impl Display) {
-    let mut out = io::stdout().lock();
-    let _ = writeln!(out, "{line}").and_then(|()| out.flush());
 }
 
 #[cfg(test)]
