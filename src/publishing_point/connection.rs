@@ -176,6 +176,18 @@ impl Connection {
         }
     }
 
+    /// Lets a body go by that is not wanted, where the connection stays: for as long as one may come at all.
+    pub(super) async fn pass(&mut self, next: Next, length: u64) -> io::Result<Next> {
+        if next == Next::Close {
+            return Ok(next);
+        }
+        let limit = self.shared.settings.timeouts.idle;
+        match tokio::time::timeout(limit, self.discard(length)).await {
+            Ok(passed) => passed.map(|()| Next::Request),
+            Err(_) => Ok(Next::Close),
+        }
+    }
+
     pub(super) async fn stopped(&mut self) {
         while !self.stopping() && self.control.changed().await.is_ok() {}
     }

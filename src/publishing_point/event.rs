@@ -153,6 +153,8 @@ pub enum Closer {
     BadPacket,
     /// The publishing point itself (3.2.4.1).
     Server,
+    /// Another source, after this one had been silent for too long.
+    Displaced,
     /// A scripted fault.
     Fault,
 }
@@ -251,6 +253,7 @@ impl fmt::Display for Closer {
             Self::IdleTimeout => "nothing came for too long",
             Self::BadPacket => "the client sent something that is no packet, or out of order",
             Self::Server => "by the server",
+            Self::Displaced => "another source has taken over",
             Self::Fault => "by a scripted fault",
         })
     }

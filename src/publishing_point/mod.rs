@@ -21,6 +21,7 @@
 //! # }
 //! ```
 
+use std::collections::BTreeMap;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::ops::Deref;
@@ -32,7 +33,8 @@ use std::time::Duration;
 use http::StatusCode;
 use tokio::task::JoinSet;
 
-use crate::wmhttp::server::{Points, Timeouts};
+use crate::auth::{Credentials, Guard};
+use crate::wmhttp::server::{Points, Redirect, Rules, Timeouts};
 
 mod audience;
 mod connection;
@@ -60,6 +62,9 @@ use connection::Connection;
 use handle::lock;
 use shared::Shared;
 
+/// For what accounts are good.
+const REALM: &str = "publishing point";
+
 /// How long connections have to say goodbye when the publishing point stops.
 const FAREWELL: Duration = Duration::from_secs(2);
 
@@ -76,6 +81,12 @@ pub struct Settings {
     pub timeouts: Timeouts,
     /// Which publishing points there are; by default every path is one.
     pub points: Points,
+    /// Who may push; empty: everybody. Whoever may not cannot see the status either.
+    pub accounts: Vec<Credentials>,
+    /// Publishing points that are elsewhere (3.2.5.1).
+    pub redirects: BTreeMap<String, Redirect>,
+    /// After so long without a packet a source gives way to another one.
+    pub stale: Duration,
     /// Most connections at a time; others are closed at once.
     pub max_connections: usize,
     /// Most viewers at a time; others get 503. Fewer than connections, so that they keep no pusher out.
@@ -92,9 +103,26 @@ impl Default for Settings {
             keep: false,
             timeouts: Timeouts::default(),
             points: Points::default(),
+            accounts: Vec::new(),
+            redirects: BTreeMap::new(),
+            stale: Rules::STALE,
             max_connections: 64,
             max_viewers: 32,
             faults: Vec::new(),
+        }
+    }
+}
+
+impl Settings {
+    /// What the sessions have to know of this.
+    fn rules(&self) -> Rules {
+        let mut secret = [0; 32];
+        // Without randomness there are no push-ids either, and nobody comes in.
+        let _ = getrandom::fill(&mut secret);
+        Rules {
+            guard: Guard::new(REALM, self.accounts.clone(), secret),
+            redirects: self.redirects.clone(),
+            stale: self.stale,
         }
     }
 }

@@ -34,13 +34,16 @@ pub(super) struct Shared {
     pub(super) control: watch::Sender<Control>,
     pub(super) audience: Audience,
     pub(super) ledger: Mutex<Ledger>,
+    /// A session may have taken the place of another one.
+    displacements: watch::Sender<()>,
     recorders: Mutex<HashMap<SessionKey, Recorder>>,
 }
 
 impl Shared {
     pub(super) fn new(mut settings: Settings) -> Self {
         let script = Script::new(std::mem::take(&mut settings.faults));
-        let sessions = Sessions::new(settings.timeouts, settings.points.clone());
+        let sessions =
+            Sessions::new(settings.timeouts, settings.points.clone()).with_rules(settings.rules());
         Self {
             start: Instant::now(),
             settings,
@@ -54,6 +57,7 @@ impl Shared {
             control: watch::Sender::new(Control::default()),
             audience: Audience::default(),
             ledger: Mutex::new(Ledger::new()),
+            displacements: watch::Sender::new(()),
             recorders: Mutex::default(),
         }
     }
@@ -94,6 +98,8 @@ impl Shared {
     }
 
     pub(super) fn refused(&self, point: &str, status: StatusCode, reason: impl ToString) {
+        // A challenge or a redirection may have set a session's timer.
+        self.sessions_changed.notify_one();
         self.tell(Event::Refused {
             point: point.to_owned(),
             status: status.as_u16(),
@@ -116,6 +122,7 @@ impl Shared {
         drop(pushes);
         self.pushes_changed.notify_all();
         self.sessions_changed.notify_one();
+        self.displacements.send_replace(());
         self.tell(Event::SetupAccepted {
             session,
             point: point.to_owned(),
@@ -130,6 +137,7 @@ impl Shared {
         push.push_starts += 1;
         drop(pushes);
         self.pushes_changed.notify_all();
+        self.displacements.send_replace(());
         self.tell(Event::PushStarted {
             session: session.key(),
             point: session.point().to_owned(),
@@ -244,6 +252,16 @@ impl Shared {
             point: point.to_owned(),
             error: error.to_string(),
         });
+    }
+
+    /// Until another session has taken the place of this one.
+    pub(super) async fn displaced(&self, session: SessionKey) {
+        let mut displacements = self.displacements.subscribe();
+        while !lock(&self.sessions).is_displaced(session) {
+            if displacements.changed().await.is_err() {
+                std::future::pending().await
+            }
+        }
     }
 
     /// No PushStart is in progress any more.

@@ -16,7 +16,7 @@ use super::delivery::{Delivery, Form, Playing};
 use super::handle::lock;
 use super::relay::Relay;
 use super::wire;
-use crate::wmhttp::server::Reply;
+use crate::wmhttp::server::{Access, Reply};
 use crate::wmsp::{Framer, Opened, PlayerKind, PlayerRequest, Refusal, reply};
 
 /// Largest body of a player's request: what it logs, mostly.
@@ -114,6 +114,12 @@ impl Connection {
 
     /// How everything fares.
     async fn status(&mut self, request: &Request<()>) -> io::Result<Next> {
+        let now = self.shared.now();
+        let authorised = lock(&self.shared.sessions).authorise(&Access::of(request), now);
+        if let Err(refusal) = authorised {
+            self.shared.refused(STATUS, refusal.status(), &refusal);
+            return self.respond(request, "", refusal.reply(request)).await;
+        }
         let address = self.stream.local_addr()?;
         let json = self.shared.status().to_json(address);
         let response = reply::document("application/json", json);

@@ -7,6 +7,7 @@ mod client;
 mod faults;
 mod program;
 mod recording;
+mod rules;
 
 use std::collections::BTreeSet;
 use std::time::Duration;

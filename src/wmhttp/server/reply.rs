@@ -6,12 +6,14 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{
-    ALLOW, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderName, HeaderValue, PRAGMA,
-    SERVER, SET_COOKIE,
+    ALLOW, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderName, HeaderValue, LOCATION,
+    PRAGMA, SERVER, SET_COOKIE, WWW_AUTHENTICATE,
 };
 use http::{Request, Response, StatusCode};
 
+use super::Redirect;
 use super::request::text;
+use crate::auth::Challenged;
 use crate::wmhttp::PushId;
 
 /// What the server calls itself: Windows Media Services of Windows Server 2008 R2.
@@ -59,6 +61,29 @@ impl Reply {
         let mut reply = Self::last(StatusCode::METHOD_NOT_ALLOWED);
         let post = HeaderValue::from_static("POST");
         reply.response.headers_mut().insert(ALLOW, post);
+        reply
+    }
+
+    /// 401 (3.2.5.1, 3.2.5.2). The connection stays.
+    pub(super) fn challenge(Challenged(fields): &Challenged) -> Self {
+        let mut reply = Self::empty(StatusCode::UNAUTHORIZED);
+        for field in fields {
+            let headers = reply.response.headers_mut();
+            headers.append(WWW_AUTHENTICATE, field.clone());
+        }
+        reply
+    }
+
+    /// 302 or 305 (3.2.5.1). The connection closes.
+    pub(super) fn redirect(redirect: &Redirect) -> Self {
+        let status = match redirect.is_proxy {
+            true => StatusCode::USE_PROXY,
+            false => StatusCode::FOUND,
+        };
+        let mut reply = Self::last(status);
+        if let Ok(location) = HeaderValue::from_str(&redirect.location) {
+            reply.response.headers_mut().insert(LOCATION, location);
+        }
         reply
     }
 
