@@ -33,6 +33,7 @@ Options:
   --stale S              seconds without a packet after which another source may take over [default: 20]
   --max-viewers N        most players at a time [default: 32]
   --fault 'WHEN WHAT'    misbehave, for tests of clients; see below
+  --end-with-stdin       end when standard input does, as at a signal
   --help                 show this
   --version              show the version
 
@@ -62,8 +63,16 @@ const MOST: u64 = u32::MAX as u64 / 1000;
 /// What the arguments ask for.
 #[derive(Debug, PartialEq)]
 pub enum Command {
-    Serve(Box<Settings>),
+    Serve(Box<Serve>),
     Show(String),
+}
+
+/// How to serve.
+#[derive(Debug, PartialEq)]
+pub struct Serve {
+    pub settings: Settings,
+    /// Whether to end when standard input does.
+    pub end_with_stdin: bool,
 }
 
 pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, String> {
@@ -71,6 +80,7 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, S
         listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
         ..Settings::default()
     };
+    let mut end_with_stdin = false;
     let mut parser = lexopt::Parser::from_args(arguments);
     while let Some(argument) = parser.next().map_err(told)? {
         let name = match argument {
@@ -85,10 +95,14 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, S
                 let version = env!("CARGO_PKG_VERSION");
                 return Ok(Command::Show(format!("publishing-point {version}\n")));
             }
+            "end-with-stdin" => end_with_stdin = true,
             _ => set(&mut settings, &name, &mut parser)?,
         }
     }
-    Ok(Command::Serve(Box::new(settings)))
+    Ok(Command::Serve(Box::new(Serve {
+        settings,
+        end_with_stdin,
+    })))
 }
 
 /// One option with its value.
@@ -206,7 +220,7 @@ mod tests {
 
     fn settings(arguments: &[&str]) -> Settings {
         match parsed(arguments) {
-            Ok(Command::Serve(settings)) => *settings,
+            Ok(Command::Serve(serve)) => serve.settings,
             other => panic!("{arguments:?}: {other:?}"),
         }
     }

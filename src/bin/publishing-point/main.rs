@@ -6,9 +6,9 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use gstwmspush::publishing_point::{PublishingPoint, Settings};
+use gstwmspush::publishing_point::{Handle, PublishingPoint};
 
-use arguments::{Command, parse};
+use arguments::{Command, Serve, parse};
 use display::Display;
 
 mod arguments;
@@ -16,8 +16,8 @@ mod display;
 mod fault_script;
 
 fn main() -> ExitCode {
-    let settings = match parse(std::env::args_os().skip(1)) {
-        Ok(Command::Serve(settings)) => *settings,
+    let serve = match parse(std::env::args_os().skip(1)) {
+        Ok(Command::Serve(serve)) => *serve,
         Ok(Command::Show(text)) => {
             // Nobody may be there to read it.
             let _ = io::stdout().write_all(text.as_bytes());
@@ -28,7 +28,7 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    match run(settings) {
+    match run(serve) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("publishing-point: {error}");
@@ -37,20 +37,35 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(settings: Settings) -> Result<(), String> {
+fn run(serve: Serve) -> Result<(), String> {
+    let Serve {
+        settings,
+        end_with_stdin,
+    } = serve;
     let listen = settings.listen;
     let point = PublishingPoint::bind(settings)
         .map_err(|error| format!("cannot listen on {listen}: {error}"))?;
+    if end_with_stdin {
+        stop_with_stdin(point.handle());
+    }
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|error| format!("cannot start: {error}"))?;
     runtime
-        .block_on(serve(point))
+        .block_on(show(point))
         .map_err(|error| format!("cannot serve: {error}"))
 }
 
-async fn serve(point: PublishingPoint) -> io::Result<()> {
+/// Standard input is nobody's but for its end. The thread waits for it, and the program for neither.
+fn stop_with_stdin(handle: Handle) {
+    std::thread::spawn(move || {
+        let _ = io::copy(&mut io::stdin().lock(), &mut io::sink());
+        handle.stop();
+    });
+}
+
+async fn show(point: PublishingPoint) -> io::Result<()> {
     let mut signals = Signals::new()?;
     let handle = point.handle();
     let mut display = Display::new();
