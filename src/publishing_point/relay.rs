@@ -33,6 +33,17 @@ pub(super) struct Packet {
     pub(super) number: u32,
 }
 
+impl Packet {
+    /// As the first that somebody gets of an entry that has begun before.
+    fn joined_by(self, key_frames: KeyFrames) -> Self {
+        if self.number == 0 {
+            return self;
+        }
+        let bytes = key_frames.join_at(&DataPacket::parse(self.bytes));
+        Self { bytes, ..self }
+    }
+}
+
 /// A playlist entry: where it begins there is an ASF file header.
 #[derive(Clone, Debug)]
 pub(super) struct Entry {
@@ -67,6 +78,8 @@ pub(super) struct Cursor {
     entry: u32,
     /// Where it reads on; `None` before the first packet where decoding can begin.
     next: Option<u64>,
+    /// Whether it has had no packet yet.
+    joins: bool,
 }
 
 /// The stream of one session, as it goes on.
@@ -145,6 +158,7 @@ impl Relay {
         let cursor = Cursor {
             entry: ring.entry.number,
             next: ring.start.or(before_all),
+            joins: true,
         };
         (cursor, ring.entry.clone())
     }
@@ -233,8 +247,14 @@ impl Ring {
         };
         cursor.next = Some(next + 1);
         match item {
+            Item::Packet(packet) if cursor.joins => {
+                cursor.joins = false;
+                Step::Packet(packet.clone().joined_by(self.key_frames))
+            }
             Item::Packet(packet) => Step::Packet(packet.clone()),
             Item::Change(entry) => {
+                // From its beginning on.
+                cursor.joins = false;
                 cursor.entry = entry.number;
                 Step::Change(entry.clone())
             }

@@ -3,6 +3,7 @@
 //! Who sees what of a stream, and who is dropped.
 
 use bytes::Bytes;
+use gstwmspush::asf::{DataPacket, KeyFrames};
 use gstwmspush::publishing_point::{Event, Leave};
 
 use crate::client::{Client, ENDLESS, data_packets, end, event, packet, serve, stream_change};
@@ -191,4 +192,33 @@ fn without_a_file_header_there_is_nothing_to_see() {
         Viewer::ask(&point, "GET /live HTTP/1.1\nHost: a").status(),
         404
     );
+}
+
+/// Of a packet in which a key frame begins, whoever comes late gets no frame that needs an earlier one.
+#[test]
+fn the_first_packet_of_a_late_viewer_begins_with_the_key_frame() {
+    let point = serve(|_| {});
+    let stream = Stream::of("av_asfmux_p1500_streamable.asf");
+    let unpadded = stream.unpadded();
+    let key_frames = KeyFrames::of(&stream.header);
+    let shorter = |start: &usize| {
+        let joined = key_frames.join_at(&DataPacket::parse(unpadded[*start].clone()));
+        joined.len() < unpadded[*start].len()
+    };
+    let start = stream.starts().into_iter().find(shorter).unwrap();
+    let mut pusher = Pusher::start(&point, "/live", &stream.header);
+    pusher.send(&unpadded[..=start]);
+    let mut viewer = Viewer::play(&point, "/live", OLD);
+    joined(&point);
+    pusher.end();
+    let packets = viewer.packets();
+    let Packet::Data { number, bytes, .. } = &packets[1] else {
+        panic!();
+    };
+    assert_eq!(*number as usize, start);
+    let first = DataPacket::parse(bytes.clone().into());
+    assert_eq!(first.defect(), None);
+    assert!(key_frames.begins_in(&first));
+    assert!(bytes.len() < unpadded[start].len());
+    assert_eq!(key_frames.join_at(&first), bytes.as_slice());
 }
