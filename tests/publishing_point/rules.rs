@@ -23,7 +23,7 @@ fn authorization(user: &str, password: &str) -> String {
     format!("Authorization: {}\r\nHost: ", value.to_str().unwrap())
 }
 
-/// S-13, S-14, S-31: 401, WWW-Authenticate, and a connection that stays
+/// S-013, S-014, S-031: 401, WWW-Authenticate, and a connection that stays
 #[test]
 fn who_has_no_account_is_challenged_and_may_try_again() {
     let point = guarded();
@@ -127,7 +127,7 @@ fn the_element_comes_in_with_an_account() {
     );
 }
 
-/// S-12
+/// S-012
 #[test]
 fn who_asks_for_a_point_that_is_elsewhere_is_sent_there() {
     for (is_proxy, status) in [(false, 302), (true, 305)] {
@@ -171,4 +171,27 @@ fn a_silent_source_gives_way_to_another_one() {
     assert!(other.rest().is_empty());
     let pushes = point.pushes();
     assert_eq!((pushes[0].data_packets, pushes[1].data_packets), (0, 1));
+}
+
+/// S-063: the Inactivity-Timeout, and not the Idle-Timeout, ends a session whose client has gone between two requests.
+#[test]
+fn a_client_that_goes_between_two_requests_may_come_back() {
+    const IDLE: Duration = Duration::from_millis(200);
+    let point = serve(|settings| settings.timeouts.idle = IDLE);
+    let mut client = Client::connect(&point);
+    client.setup("/live");
+    let body = packet(b'H', b"header");
+    let start = request("/live", "pushstart", &client.push_id(), body.len() as u64);
+    client.send([start.as_bytes(), &body].concat());
+    assert_eq!(client.response().status(), 204);
+    let push_id = client.push_id();
+    drop(client);
+    let deleted = |event: &Event| matches!(event, Event::SessionDeleted { .. });
+    assert_eq!(point.wait_for(deleted, 2 * IDLE), None);
+    let mut client = Client::resume(&point, &push_id);
+    let rest = [packet(b'D', b"1"), end(0)].concat();
+    let start = request("/live", "pushstart", &push_id, rest.len() as u64);
+    client.send([start.as_bytes(), &rest].concat());
+    assert!(client.rest().is_empty());
+    assert_eq!(point.pushes()[0].data_packets, 1);
 }
