@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MPL-2.0
-"""Writes the stream behind an mmsh URL to standard output, by libmms, on which GStreamer's mmssrc stands too."""
+"""Writes the stream behind an mmsh URL to standard output, by libmms."""
 
 import ctypes
 import sys

@@ -73,7 +73,7 @@ fn ffmpeg(url: &str, into: &Path) -> Player {
     Player::start(command.arg(into))
 }
 
-/// libmms, which many players stand on, GStreamer's `mmssrc` among them.
+/// libmms, which many players stand on; `mmssrc` of GStreamer up to 1.20 did.
 #[cfg(target_os = "linux")]
 fn libmms(url: &str, into: &Path) -> Player {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/watching/libmms.py");
@@ -228,7 +228,7 @@ fn buffers(source: &str, ready: impl FnOnce()) -> Vec<(String, usize)> {
         .into()
 }
 
-/// `mmssrc` is not among Debian's plugins; its library has been there above.
+/// Since 1.22 it has no `mmssrc` any more, and takes the stream by HTTP.
 #[test]
 fn gstreamer_sees_every_frame() {
     let directory = Directory::new("gstreamer");
