@@ -4,6 +4,7 @@
 //! the project's own.
 #![cfg(feature = "publishing-point")]
 
+#[cfg(target_os = "linux")]
 mod players;
 mod protocol;
 mod relaying;

@@ -4,6 +4,7 @@
 
 use std::fs::{self, File};
 use std::io::Write;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
@@ -22,11 +23,7 @@ impl Directory {
         let name = format!("wmspush-{test}-{}", std::process::id());
         let path = std::env::temp_dir().join(name);
         fs::create_dir_all(&path).unwrap();
-        #[cfg(unix)]
-        {
-            use std::os::unix::fs::PermissionsExt;
-            fs::set_permissions(&path, fs::Permissions::from_mode(0o1777)).unwrap();
-        }
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o1777)).unwrap();
         Self(path)
     }
 
@@ -64,9 +61,16 @@ impl Drop for Player {
     }
 }
 
+/// A program that has a minute.
+fn bounded(program: &str) -> Command {
+    let mut command = Command::new("timeout");
+    command.args(["60", program]);
+    command
+}
+
 /// ffmpeg, which writes what it reads into a file.
 fn ffmpeg(url: &str, into: &Path) -> Player {
-    let mut command = Command::new("ffmpeg");
+    let mut command = bounded("ffmpeg");
     command.args([
         "-v", "error", "-i", url, "-c", "copy", "-f", "matroska", "-y",
     ]);
@@ -74,25 +78,22 @@ fn ffmpeg(url: &str, into: &Path) -> Player {
 }
 
 /// libmms, which many players stand on; `mmssrc` of GStreamer up to 1.20 did.
-#[cfg(target_os = "linux")]
 fn libmms(url: &str, into: &Path) -> Player {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/watching/libmms.py");
-    let mut command = Command::new("python3");
+    let mut command = bounded("python3");
     let out = File::create(into).unwrap();
     Player::start(command.arg(script).arg(url).stdout(out))
 }
 
 /// VLC, which writes what it reads into a file. It refuses to be root.
-#[cfg(target_os = "linux")]
 fn vlc(url: &str, into: &Path) -> Player {
-    use std::os::unix::fs::MetadataExt;
     let mut command = match fs::metadata("/proc/self").unwrap().uid() {
         0 => {
-            let mut command = Command::new("runuser");
+            let mut command = bounded("runuser");
             command.args(["-u", "nobody", "--", "cvlc"]);
             command
         }
-        _ => Command::new("cvlc"),
+        _ => bounded("cvlc"),
     };
     command
         .env("HOME", into.parent().unwrap())
@@ -151,7 +152,6 @@ fn every_player_sees_every_frame() {
         ("ffmpeg-again.mkv", ffmpeg, &mmsh),
         ("ffmpeg-http.mkv", ffmpeg, &http),
     ];
-    #[cfg(target_os = "linux")]
     players.extend([
         ("libmms.asf", libmms as Start, &*mmsh),
         ("vlc.asf", vlc, &mmsh),

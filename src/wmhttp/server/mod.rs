@@ -32,15 +32,15 @@
 //! | 3.2.5.3 | A body that is no sequence of packets in the order of figure 7 gets 400, and the session is over. |
 //! | 3.2.5.5 | A body that `$E` (S_FALSE) completes is answered, unlike in note <14>. |
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::time::Duration;
 
 use super::{PushId, SetupBody};
-use crate::auth::Guard;
 
 mod refusal;
 mod reply;
 mod request;
+mod rules;
 mod session;
 mod violation;
 
@@ -49,6 +49,7 @@ pub use reply::Reply;
 #[cfg(feature = "publishing-point")]
 pub(crate) use reply::SERVER_NAME;
 pub use request::{Access, PushRequest, RequestKind};
+pub use rules::Rules;
 use session::Heard;
 pub use session::{Received, ReceivingSession, SessionKey};
 pub use violation::{Violation, Weight, violations};
@@ -87,32 +88,6 @@ impl Points {
         match self {
             Self::Any => true,
             Self::Listed(paths) => paths.contains(path),
-        }
-    }
-}
-
-/// What whoever runs the server wants.
-#[derive(Debug)]
-pub struct Rules {
-    /// Who may push.
-    pub guard: Guard,
-    /// Publishing points that are elsewhere.
-    pub redirects: BTreeMap<String, Redirect>,
-    /// After so long without `$H`, `$D` or `$C` a source gives way to another one.
-    pub stale: Duration,
-}
-
-impl Rules {
-    /// The default of [`stale`](Self::stale).
-    pub const STALE: Duration = Duration::from_secs(20);
-}
-
-impl Default for Rules {
-    fn default() -> Self {
-        Self {
-            guard: Guard::new("", Vec::new(), [0; 32]),
-            redirects: BTreeMap::new(),
-            stale: Self::STALE,
         }
     }
 }
