@@ -2,78 +2,37 @@
 
 //! The first packet of a stream that is joined in its middle.
 
-use std::ops::Range;
-
 use bytes::Bytes;
 
-use super::data_packet::{DataPacket, Layout, PayloadEnd};
+use super::data_packet::DataPacket;
 use super::key_frames::KeyFrames;
-use super::object::put;
-use super::payload;
+use super::payload::Place;
+use super::selecting::Left;
 
 impl KeyFrames {
     /// The packet without what comes of video in front of its first key frame, which nobody can decode who has not seen
     /// what was before. Other streams stay, and so does a packet that has no such payloads, or that has padding.
     pub fn join_at(&self, packet: &DataPacket) -> Bytes {
-        self.joined(packet)
-            .unwrap_or_else(|| packet.as_bytes().clone())
-    }
-
-    /// `None` when the packet has to stay as it is.
-    fn joined(&self, packet: &DataPacket) -> Option<Bytes> {
-        let bytes = packet.as_bytes();
-        let layout = packet.layout().filter(|layout| layout.multiple)?;
-        if layout.end != PayloadEnd::At(bytes.len()) || layout.padding_length.value != 0 {
-            return None;
+        let is_start = |place: &Place| place.begins_key_frame && self.is_video(place.stream);
+        let places = packet.places().unwrap_or_default();
+        let Some(first) = places.iter().position(is_start) else {
+            return packet.as_bytes().clone();
+        };
+        match packet.keep(|number, place| number >= first || !self.is_video(place.stream)) {
+            Left::Some(bytes) => bytes,
+            Left::All | Left::Nothing => packet.as_bytes().clone(),
         }
-        let (_, area) = Layout::read(bytes, layout.length_types).ok()?;
-        let count_at = area.end.checked_sub(area.bytes.len())?;
-        let payloads = payload::places(area)?;
-        let is_start =
-            |payload: &payload::Place| payload.begins_key_frame && self.is_video(payload.stream);
-        let first = payloads.iter().position(is_start)?;
-        let (before, behind) = payloads.split_at_checked(first)?;
-        let kept = before
-            .iter()
-            .filter(|payload| !self.is_video(payload.stream));
-        let kept: Vec<_> = kept.chain(behind).collect();
-        if kept.len() == payloads.len() {
-            return None;
-        }
-        let flags = bytes.get(count_at)? & 0xc0;
-        let mut out = bytes.get(..count_at)?.to_vec();
-        out.push(flags | u8::try_from(kept.len()).ok()?);
-        for place in kept {
-            let Range { start, end } = place.bytes;
-            out.extend_from_slice(
-                bytes.get(count_at.checked_add(start)?..count_at.checked_add(end)?)?,
-            );
-        }
-        put_packet_length(&mut out, layout);
-        Some(out.into())
-    }
-}
-
-/// Packet Length, where there is one, as the packet is now: shorter, so that it fits the field.
-fn put_packet_length(packet: &mut [u8], layout: &Layout) {
-    let field = layout.packet_length;
-    if field.value == 0 {
-        return;
-    }
-    let length = (packet.len() as u32).to_le_bytes();
-    if let Some(length) = length.get(..field.width) {
-        put(packet, field.offset, length);
     }
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::super::guid::Guid;
     use super::super::testing::{header, stream_of};
     use super::*;
 
     /// A packet with a Packet Length of two bytes and payloads of these streams, offsets and data.
-    fn packet(payloads: &[(u8, u8, &[u8])]) -> DataPacket {
+    pub(in super::super) fn packet(payloads: &[(u8, u8, &[u8])]) -> DataPacket {
         let mut bytes = vec![0x41, 0x55, 0, 0, 7, 0, 0, 0, 9, 0];
         bytes.push(0x80 | payloads.len() as u8);
         for (stream, offset, data) in payloads {

@@ -13,7 +13,8 @@
 //! * a header is taken apart by [`FileHeader`], which also makes the header of a live stream of it
 //!   ([`FileHeader::to_live`], with bit rates [`FileHeader::to_live_with`]), one that fits a limit ([`FileHeader::shed_to`]) and that of a recorded file
 //!   ([`FileHeader::for_recording`]);
-//! * a packet is taken apart by [`DataPacket`], which also leaves its padding out ([`DataPacket::without_padding`]);
+//! * a packet is taken apart by [`DataPacket`], which also leaves its padding out ([`DataPacket::without_padding`]), or
+//!   whole streams ([`DataPacket::with_streams`]);
 //! * [`KeyFrames`] tells at which packets decoding can begin, and what to leave out of the first.
 //!
 //! Section numbers are those of the *Advanced Systems Format (ASF) Specification*, revision 01.20.
@@ -56,6 +57,7 @@ mod object;
 mod padding;
 mod payload;
 mod reader;
+mod selecting;
 mod shed;
 mod stream_properties;
 #[cfg(test)]

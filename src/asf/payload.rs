@@ -61,7 +61,7 @@ pub(super) fn check(area: Area<'_>, multiple: bool) -> Result<KeyFrameBits, Defe
     Ok(key_frames)
 }
 
-/// One of several payloads
+/// One payload
 pub(super) struct Place {
     /// From its Stream Number to the end of its data, in bytes from the start of the area
     pub bytes: Range<usize>,
@@ -70,8 +70,8 @@ pub(super) struct Place {
     pub begins_key_frame: bool,
 }
 
-/// Where each of several payloads is; `None` when one of them is not inside of the area.
-pub(super) fn places(area: Area<'_>) -> Option<Vec<Place>> {
+/// Where each payload is; `None` when one of them is not inside of the area.
+pub(super) fn places(area: Area<'_>, multiple: bool) -> Option<Vec<Place>> {
     let Area {
         bytes,
         end,
@@ -81,6 +81,10 @@ pub(super) fn places(area: Area<'_>) -> Option<Vec<Place>> {
         packet: bytes,
         offset: 0,
     };
+    if !multiple {
+        let head = head(&mut fields, property, 0, end).ok()?;
+        return Some(vec![head.place(0..bytes.len())]);
+    }
     let [flags] = fields.array()?;
     let mut places = Vec::new();
     for payload in 0..flags & 0x3f {
@@ -88,11 +92,7 @@ pub(super) fn places(area: Area<'_>) -> Option<Vec<Place>> {
         let head = head(&mut fields, property, payload, end).ok()?;
         let length = fields.field(flags >> 6)?;
         fields.skip(length.value)?;
-        places.push(Place {
-            bytes: start..fields.offset,
-            stream: head.stream & 0x7f,
-            begins_key_frame: head.begins_key_frame(),
-        });
+        places.push(head.place(start..fields.offset));
     }
     Some(places)
 }
@@ -111,6 +111,14 @@ impl Head {
         key_frames.any |= self.is_of_key_frame();
         if self.begins_key_frame() {
             key_frames.starts.insert(self.stream);
+        }
+    }
+
+    fn place(&self, bytes: Range<usize>) -> Place {
+        Place {
+            bytes,
+            stream: self.stream & 0x7f,
+            begins_key_frame: self.begins_key_frame(),
         }
     }
 

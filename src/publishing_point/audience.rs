@@ -30,7 +30,8 @@ pub struct Viewer {
     pub since: SystemTime,
     /// Data packets that it was sent.
     pub packets: u64,
-    /// Data packets of the push that it was not sent: they fit into no packet of MS-WMSP.
+    /// Data packets of the push that it was not sent: they have nothing of the streams that it has selected, or fit
+    /// into no packet of MS-WMSP.
     pub skipped: u64,
 }
 

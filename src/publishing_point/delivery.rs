@@ -13,8 +13,9 @@ use super::connection::Connection;
 use super::handle::lock;
 use super::relay::{Cursor, Entry, Packet, Relay, Step};
 use super::shared::Shared;
+use crate::asf::DataPacket;
 use crate::wmhttp::HResult;
-use crate::wmsp::{Agent, Framer};
+use crate::wmsp::{Agent, Framer, Selection};
 
 /// The longest that one packet may take to go.
 const STALL: Duration = Duration::from_secs(15);
@@ -25,7 +26,11 @@ const MAX_CHATTER: usize = 64 * 1024;
 /// In what form the stream goes.
 pub(super) enum Form {
     /// Packets of MS-WMSP.
-    Framed { agent: Agent, framer: Framer },
+    Framed {
+        agent: Agent,
+        selection: Selection,
+        framer: Framer,
+    },
     /// An ASF file.
     File,
 }
@@ -46,18 +51,27 @@ impl Form {
 
     /// A packet: its head, its bytes and its padding. `None` when it has no place in this form.
     fn packet(&mut self, packet: &Packet, full_size: usize) -> Option<impl Buf + use<>> {
-        let padding = full_size.saturating_sub(packet.bytes.len());
-        let (head, padding) = match self {
-            Self::Framed { agent, framer } => {
-                let padding = if agent.wants_padding() { padding } else { 0 };
-                let size = packet.bytes.len() + padding;
-                let head = framer.data(packet.number, size)?;
-                (Bytes::copy_from_slice(&head), padding)
+        let (head, body, padding) = match self {
+            Self::Framed {
+                agent,
+                selection,
+                framer,
+            } => {
+                let body = selected(*selection, &packet.bytes)?;
+                let padding = match agent.wants_padding() {
+                    true => full_size.saturating_sub(body.len()),
+                    false => 0,
+                };
+                let head = framer.data(packet.number, body.len() + padding)?;
+                (Bytes::copy_from_slice(&head), body, padding)
             }
-            Self::File => (Bytes::new(), padding),
+            Self::File => {
+                let padding = full_size.saturating_sub(packet.bytes.len());
+                (Bytes::new(), packet.bytes.clone(), padding)
+            }
         };
         let padding = ZEROS.get(..padding)?;
-        Some(head.chain(packet.bytes.clone()).chain(padding))
+        Some(head.chain(body).chain(padding))
     }
 
     /// The beginning of another entry; `None` when there is no way to say so.
@@ -78,6 +92,14 @@ impl Form {
             Self::File => Bytes::new(),
         }
     }
+}
+
+/// What of a packet a player has selected, if there is any.
+fn selected(selection: Selection, packet: &Bytes) -> Option<Bytes> {
+    if selection.is_all() {
+        return Some(packet.clone());
+    }
+    DataPacket::parse(packet.clone()).with_streams(|stream| selection.has(stream))
 }
 
 /// Padding of the largest packet.

@@ -209,6 +209,7 @@ impl Connection {
 fn framed(player: &PlayerRequest) -> Form {
     Form::Framed {
         agent: player.agent,
+        selection: player.selection,
         framer: Framer::new(),
     }
 }

@@ -22,7 +22,7 @@
 //! | 2.2.3.4, 3.2.4.2 | `$C` comes without `$E` (S_FALSE), as it may: players end at any `$E`. |
 //! | 2.2.3.6 | `$M` goes to players of version 9.0 and later alone, as it must, and has no content description. |
 //! | 3.2.5.4 | Neither pipelined mode nor `$P` are offered, and so nobody may ask for them. |
-//! | 3.2.5.6 | All streams go to every player: those that it has not selected it passes over. A Play response has no end that is known, and is never chunked. |
+//! | 3.2.5.6 | Who selects no stream gets all of them. Streams are never thinned, and not switched while they play. A Play response has no end that is known, and is never chunked. |
 
 // What comes in is anyone's bytes: nothing here may panic on them.
 #![cfg_attr(
@@ -42,7 +42,9 @@ mod players;
 mod pragma;
 pub mod reply;
 mod request;
+mod selection;
 
 pub use packet::{Framer, MAX_DATA};
 pub use players::{Opened, Players};
 pub use request::{Agent, PlayerKind, PlayerRequest, Refusal};
+pub use selection::Selection;

@@ -163,6 +163,7 @@ mod tests {
                 kind,
                 agent: Agent::of(head.unwrap().headers()).unwrap(),
                 client_id,
+                selection: crate::wmsp::Selection::default(),
             };
             let mut random = || {
                 self.next += 1;

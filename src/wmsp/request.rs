@@ -7,6 +7,7 @@ use std::fmt;
 use http::header::{CONTENT_TYPE, HeaderMap, USER_AGENT};
 use http::{Method, Request, StatusCode};
 
+use super::Selection;
 use super::pragma::{number, token};
 
 /// 2.2.1.8 User-Agent: the product that speaks this protocol, and its version.
@@ -116,6 +117,8 @@ pub struct PlayerRequest {
     pub agent: Agent,
     /// 2.2.1.4.5 client-id
     pub client_id: Option<u32>,
+    /// 2.2.1.4.27 stream-switch-entry
+    pub selection: Selection,
 }
 
 impl PlayerRequest {
@@ -134,6 +137,7 @@ impl PlayerRequest {
             kind,
             agent,
             client_id: number(headers, "client-id"),
+            selection: Selection::of(headers),
         }))
     }
 }

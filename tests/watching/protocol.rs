@@ -2,6 +2,7 @@
 
 //! MS-WMSP on the wire.
 
+use gstwmspush::asf::DataPacket;
 use gstwmspush::publishing_point::Leave;
 
 use crate::client::serve;
@@ -190,4 +191,34 @@ fn what_cannot_be_seen_is_refused() {
     let delete = Viewer::ask(&point, "DELETE /live HTTP/1.1\nHost: a");
     assert_eq!(delete.status(), 405);
     assert_eq!(delete.fields("Allow"), ["OPTIONS, GET, POST"]);
+}
+
+/// 2.2.1.4.27, 3.2.5.6: payloads of other streams are filtered out
+#[test]
+fn a_player_gets_the_streams_that_it_selects() {
+    let point = serve(|_| {});
+    let stream = Stream::of(AUDIO_VIDEO);
+    let unpadded = stream.unpadded();
+    let mut pusher = Pusher::start(&point, "/live", &stream.header);
+    let play = format!("GET /live HTTP/1.0\nUser-Agent: {OLD}\nPragma: xPlayStrm=1");
+    let all = format!("{play}\nPragma: stream-switch-entry=ffff:1:0 ffff:2:0");
+    let one = format!("{play}\nPragma: stream-switch-entry=ffff:1:2 ffff:2:0");
+    let mut all = Viewer::ask(&point, &all);
+    let mut one = Viewer::ask(&point, &one);
+    pusher.send(&unpadded);
+    pusher.end();
+    let data = |packets: Vec<Packet>| -> Vec<Vec<u8>> {
+        let data = packets.into_iter().filter_map(|packet| match packet {
+            Packet::Data { bytes, .. } => Some(bytes),
+            _ => None,
+        });
+        data.collect()
+    };
+    assert!(data(all.packets()) == unpadded);
+    let filtered: Vec<_> = unpadded
+        .iter()
+        .filter_map(|packet| DataPacket::parse(packet.clone()).with_streams(|number| number == 2))
+        .collect();
+    assert!(filtered.concat().len() < unpadded.concat().len() / 2);
+    assert!(data(one.packets()) == filtered);
 }
