@@ -148,9 +148,8 @@ async fn run(pipeline: &gst::Pipeline, locations: &[String]) -> Result<bool> {
                     (gst::MessageType::Error, None) => return Ok(false),
                     _ if !playing && says_playing(&message, pipeline) => {
                         playing = true;
-                        for location in locations {
-                            branches.push(Branch::add(pipeline, location)?);
-                        }
+                        let all = locations.iter().map(|location| Branch::add(pipeline, location));
+                        branches = all.collect::<Result<_>>()?;
                     }
                     _ => continue,
                 }
@@ -165,12 +164,16 @@ async fn run(pipeline: &gst::Pipeline, locations: &[String]) -> Result<bool> {
             }
         }
         if playing && ending {
-            // The sources take the EOS when the sinks have taken what they are pushing: this does not wait for them.
-            pipeline.call_async(|pipeline| {
-                pipeline.send_event(gst::event::Eos::new());
-            });
+            end(pipeline);
         }
     }
+}
+
+/// The sources take the EOS when the sinks have taken what they are pushing, which may last: this does not wait for them.
+fn end(pipeline: &gst::Pipeline) {
+    pipeline.call_async(|pipeline| {
+        pipeline.send_event(gst::event::Eos::new());
+    });
 }
 
 /// The branch that a message comes from.
