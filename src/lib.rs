@@ -32,6 +32,8 @@ pub mod publishing_point;
 pub mod push;
 mod sink;
 pub mod wmhttp;
+#[cfg(feature = "publishing-point")]
+pub mod wmsp;
 
 pub use plugin::plugin_desc::plugin_register_static;
 pub use sink::{Leaky, SessionState, WmsPushSink};

@@ -7,13 +7,13 @@ use std::fs::{self, File};
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
-use std::sync::OnceLock;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+use std::sync::{Mutex, OnceLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use gstwmspush::publishing_point::{
-    Event, Fault, PublishingPoint, Refuse, Running, Settings, When,
+    Closer, Event, Fault, PublishingPoint, Refuse, Running, Settings, When,
 };
 use gstwmspush::wmhttp::HResult;
 
@@ -56,8 +56,8 @@ macro_rules! tests {
 }
 
 tests! {
-    rust: not_installed(Command::new(rust_program()));
-    rust_with_the_plugin_installed: installed(Command::new(rust_program()));
+    rust: not_installed(Command::new(rust_program("live_push")));
+    rust_with_the_plugin_installed: installed(Command::new(rust_program("live_push")));
     python: installed(interpreted(PYTHON, &["examples/live_push.py"]));
     c: installed(Command::new(c_program()));
     javascript: installed(interpreted("gjs", &["-m", "examples/live_push.js"]));
@@ -139,6 +139,47 @@ fn a_second_ctrl_c_ends_the_program_at_once(command: Command) {
     assert_eq!(program.shown.iter().find(waited), None);
 }
 
+/// One server dies and comes back, one refuses for good, and one does not notice.
+#[test]
+fn a_fan_out_outlives_a_server_that_dies_and_one_that_refuses() {
+    let steady = point(Vec::new());
+    let refuse = Fault::Refuse(Refuse::new(404));
+    let refusing = point(vec![(When::EveryPushSetup, refuse)]);
+    let mortal = point(Vec::new());
+    let urls = [&steady, &refusing, &mortal].map(|point| point.url("live"));
+    let mut command = not_installed(Command::new(rust_program("fan_out")));
+    command.args(&urls);
+    let mut program = Program::spawn(command);
+    program.wait_for_line(&format!("{}: ERROR Cannot push", urls[1]));
+    let more = |point: &Running| {
+        for _ in 0..PACKETS {
+            let data = point.wait_for(|event| matches!(event, Event::Data { .. }), LONG);
+            data.expect("a data packet");
+        }
+    };
+    more(&mortal);
+    let address = mortal.local_addr();
+    mortal.shutdown();
+    program.wait_for_line(&format!("{}: WMT_RECONNECT_START", urls[2]));
+    more(&steady);
+    let settings = Settings {
+        listen: address,
+        keep: true,
+        ..Settings::default()
+    };
+    let mortal = PublishingPoint::bind(settings).unwrap().spawn().unwrap();
+    more(&mortal);
+    program.signal("INT");
+    for point in [&steady, &mortal] {
+        let end = point.wait_for(|event| matches!(event, Event::EndOfStream { .. }), LONG);
+        assert!(end.is_some_and(|end| end.to_string().contains("S_OK")));
+        assert_eq!(point.pushes().len(), 1);
+    }
+    assert_eq!(program.exit_status().code(), Some(0));
+    let missed = |event: &Event| matches!(event, Event::Closed { by, .. } if *by == Closer::Client);
+    assert_eq!(steady.wait_for(missed, Duration::ZERO), None);
+}
+
 fn point(faults: Vec<(When, Fault)>) -> Running {
     let settings = Settings {
         keep: true,
@@ -172,25 +213,23 @@ fn interpreted(interpreter: &str, arguments: &[&str]) -> Command {
 }
 
 /// The example, which cargo builds beside the tests unless it is asked for this one alone.
-fn rust_program() -> PathBuf {
-    static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
-    let find = || {
-        let test = std::env::current_exe().unwrap();
-        let profile = test.parent().and_then(Path::parent).unwrap();
-        let program = profile.join("examples/live_push");
-        if is_older(&program, Path::new("examples/live_push.rs")) {
-            build_rust_program();
-        }
-        program
-    };
-    PROGRAM.get_or_init(find).clone()
+fn rust_program(name: &str) -> PathBuf {
+    static BUILDING: Mutex<()> = Mutex::new(());
+    let test = std::env::current_exe().unwrap();
+    let profile = test.parent().and_then(Path::parent).unwrap();
+    let program = profile.join("examples").join(name);
+    let _one_at_a_time = BUILDING.lock();
+    if is_older(&program, &Path::new("examples").join(format!("{name}.rs"))) {
+        build_rust_program(name);
+    }
+    program
 }
 
-fn build_rust_program() {
+fn build_rust_program(name: &str) {
     let mut build = Command::new(env!("CARGO"));
     // The same feature and environment spare cargo another build of everything.
     build.args(["build", "--quiet", "--features", "publishing-point"]);
-    build.args(["--example", "live_push"]);
+    build.args(["--example", name]);
     for (name, _) in std::env::vars_os() {
         let name = name.to_string_lossy();
         let of_this_test = ["OUT_DIR", "CARGO_PKG_", "CARGO_MANIFEST_"];
@@ -248,10 +287,14 @@ struct Program {
 
 impl Program {
     fn start(mut command: Command, point: &Running) -> Self {
+        command.arg(point.url("live"));
+        Self::spawn(command)
+    }
+
+    fn spawn(mut command: Command) -> Self {
         let test = thread::current().name().unwrap().replace("::", "-");
         let complaints = scratch(&format!("{test}.stderr"));
         let mut child = command
-            .arg(point.url("live"))
             .env("GST_REGISTRY", scratch(&format!("{test}.registry")))
             // These would win over others.
             .env_remove("GST_PLUGIN_PATH_1_0")

@@ -186,3 +186,26 @@ fn tone_through_asfmux_that_asks_whether_it_can_seek() {
     assert_eq!(outcome.push.end, Some(HResult::S_OK));
     assert!(outcome.push.data_packets > 5);
 }
+
+/// Every `gst-launch-1.0` of the README, as a shell would hand it over.
+#[test]
+fn the_pipelines_of_the_readme_are_pipelines() {
+    gst::init().unwrap();
+    gstwmspush::plugin_register_static().unwrap();
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("README.md");
+    let readme = std::fs::read_to_string(path).unwrap().replace("\\\n", " ");
+    let commands = readme
+        .lines()
+        .filter_map(|line| line.strip_prefix("$ gst-launch-1.0 "));
+    let mut pipelines = 0;
+    for command in commands {
+        let is_word = |word: &&str| !word.starts_with('-');
+        let words: Vec<_> = command.split_whitespace().filter(is_word).collect();
+        let pipeline = words.join(" ");
+        if let Err(error) = gst::parse::launch(&pipeline) {
+            panic!("{pipeline}: {error}");
+        }
+        pipelines += 1;
+    }
+    assert!(pipelines >= 6, "{pipelines}");
+}

@@ -180,7 +180,10 @@ fn error_correction(packet: &[u8]) -> Result<Option<usize>, Defect> {
 
 impl Layout {
     /// Reads the payload parsing information at `length_types`, and what it leaves for payloads to be in.
-    fn read(packet: &[u8], length_types: usize) -> Result<(Layout, payload::Area<'_>), Defect> {
+    pub(super) fn read(
+        packet: &[u8],
+        length_types: usize,
+    ) -> Result<(Layout, payload::Area<'_>), Defect> {
         let size = packet.len();
         let mut fields = Fields {
             packet,

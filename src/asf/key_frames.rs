@@ -37,6 +37,15 @@ impl KeyFrames {
     }
 }
 
+impl KeyFrames {
+    /// Whether this is the number of a video stream.
+    pub(super) fn is_video(&self, stream: u8) -> bool {
+        let mut set = StreamSet::default();
+        set.insert(stream);
+        self.video.meets(set)
+    }
+}
+
 impl StreamSet {
     /// Adds a stream; only the lower seven bits of `number` count.
     pub fn insert(&mut self, number: u8) {

@@ -13,8 +13,9 @@
 //! * a header is taken apart by [`FileHeader`], which also makes the header of a live stream of it
 //!   ([`FileHeader::to_live`], with bit rates [`FileHeader::to_live_with`]), one that fits a limit ([`FileHeader::shed_to`]) and that of a recorded file
 //!   ([`FileHeader::for_recording`]);
-//! * a packet is taken apart by [`DataPacket`], which also leaves its padding out ([`DataPacket::without_padding`]);
-//! * [`KeyFrames`] tells at which packets decoding can begin.
+//! * a packet is taken apart by [`DataPacket`], which also leaves its padding out ([`DataPacket::without_padding`]), or
+//!   whole streams ([`DataPacket::with_streams`]);
+//! * [`KeyFrames`] tells at which packets decoding can begin, and what to leave out of the first.
 //!
 //! Section numbers are those of the *Advanced Systems Format (ASF) Specification*, revision 01.20.
 //!
@@ -49,12 +50,14 @@ mod file_header;
 mod guid;
 mod header_tree;
 mod item;
+mod joining;
 mod key_frames;
 mod live_header;
 mod object;
 mod padding;
 mod payload;
 mod reader;
+mod selecting;
 mod shed;
 mod stream_properties;
 #[cfg(test)]

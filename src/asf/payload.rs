@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: MPL-2.0
 
+use std::ops::Range;
+
 use super::data_packet::Fields;
 use super::defect::Defect;
 use super::key_frames::StreamSet;
@@ -59,6 +61,42 @@ pub(super) fn check(area: Area<'_>, multiple: bool) -> Result<KeyFrameBits, Defe
     Ok(key_frames)
 }
 
+/// One payload
+pub(super) struct Place {
+    /// From its Stream Number to the end of its data, in bytes from the start of the area
+    pub bytes: Range<usize>,
+    /// Stream Number alone
+    pub stream: u8,
+    pub begins_key_frame: bool,
+}
+
+/// Where each payload is; `None` when one of them is not inside of the area.
+pub(super) fn places(area: Area<'_>, multiple: bool) -> Option<Vec<Place>> {
+    let Area {
+        bytes,
+        end,
+        property,
+    } = area;
+    let mut fields = Fields {
+        packet: bytes,
+        offset: 0,
+    };
+    if !multiple {
+        let head = head(&mut fields, property, 0, end).ok()?;
+        return Some(vec![head.place(0..bytes.len())]);
+    }
+    let [flags] = fields.array()?;
+    let mut places = Vec::new();
+    for payload in 0..flags & 0x3f {
+        let start = fields.offset;
+        let head = head(&mut fields, property, payload, end).ok()?;
+        let length = fields.field(flags >> 6)?;
+        fields.skip(length.value)?;
+        places.push(head.place(start..fields.offset));
+    }
+    Some(places)
+}
+
 /// What comes before a payload's length and data
 struct Head {
     /// Stream Number, and the Key Frame Bit above it
@@ -70,15 +108,30 @@ struct Head {
 
 impl Head {
     fn add_to(&self, key_frames: &mut KeyFrameBits) {
-        /// The Replicated Data Length of compressed payload data
-        const COMPRESSED: u32 = 1;
-        if self.stream & 0x80 == 0 {
-            return;
-        }
-        key_frames.any = true;
-        if self.offset_into_media_object == 0 || self.replicated_data_length == COMPRESSED {
+        key_frames.any |= self.is_of_key_frame();
+        if self.begins_key_frame() {
             key_frames.starts.insert(self.stream);
         }
+    }
+
+    fn place(&self, bytes: Range<usize>) -> Place {
+        Place {
+            bytes,
+            stream: self.stream & 0x7f,
+            begins_key_frame: self.begins_key_frame(),
+        }
+    }
+
+    fn is_of_key_frame(&self) -> bool {
+        self.stream & 0x80 != 0
+    }
+
+    fn begins_key_frame(&self) -> bool {
+        /// The Replicated Data Length of compressed payload data
+        const COMPRESSED: u32 = 1;
+        let is_first =
+            self.offset_into_media_object == 0 || self.replicated_data_length == COMPRESSED;
+        self.is_of_key_frame() && is_first
     }
 }
 

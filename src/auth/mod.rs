@@ -14,6 +14,8 @@
 //!            └─ any other ─▶ accepted   └─────────▶ Denied ◀─────────┘
 //! ```
 //!
+//! [`Guard`] is the other side, by Digest and Basic, for the publishing point.
+//!
 //! A 401 that comes through a proxy is `accepted` for the proxy's authenticator and `challenged` for the server's.
 //! A 407 says nothing about the server; the request goes out again with the same answer to it.
 //!
@@ -49,6 +51,7 @@ mod basic;
 mod challenge;
 mod credentials;
 mod digest;
+mod guard;
 mod method;
 mod negotiate;
 mod ntlm;
@@ -62,6 +65,7 @@ use http::{HeaderName, HeaderValue, Method, StatusCode};
 pub use authenticator::Authenticator;
 pub use basic::basic_authorization;
 pub use credentials::{Credentials, Password};
+pub use guard::{Challenged, Guard};
 pub use negotiate::{BlockingStep, StepResult};
 pub use scheme::{Scheme, Schemes, accept_header};
 

@@ -17,8 +17,8 @@ use super::shared::Shared;
 use super::{Control, wire};
 use crate::wmhttp::server::Reply;
 
-/// How long the head of a request may take, and the body of a PushSetup.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long the head of a request may take, and the body of one that is no PushStart.
+pub(super) const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Largest body of a PushSetup.
 const MAX_SETUP_BODY: u64 = 4096;
@@ -173,6 +173,18 @@ impl Connection {
                     return Ok(());
                 },
             }
+        }
+    }
+
+    /// Lets a body go by that is not wanted, where the connection stays: for as long as one may come at all.
+    pub(super) async fn pass(&mut self, next: Next, length: u64) -> io::Result<Next> {
+        if next == Next::Close {
+            return Ok(next);
+        }
+        let limit = self.shared.settings.timeouts.idle;
+        match tokio::time::timeout(limit, self.discard(length)).await {
+            Ok(passed) => passed.map(|()| Next::Request),
+            Err(_) => Ok(Next::Close),
         }
     }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! The Date field of responses, RFC 2616 section 3.3.1.
+//! Dates: of responses by RFC 2616 section 3.3.1, and of the status by RFC 3339.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -23,12 +23,29 @@ pub(super) fn http_date(time: SystemTime) -> String {
     let (days, second) = (seconds / DAY, seconds % DAY);
     let (year, month, day) = civil(days);
     let weekday = WEEKDAYS.get((days % 7) as usize).unwrap_or(&"");
-    let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
-    format!("{weekday}, {day:02} {month} {year} {hour:02}:{minute:02}:{second:02} GMT")
+    let month = MONTHS.get(month as usize).unwrap_or(&"");
+    let time = time_of_day(second);
+    format!("{weekday}, {day:02} {month} {year} {time} GMT")
 }
 
-/// Year, month and day of the Gregorian calendar, so many days after 1 January 1970.
-fn civil(days: u64) -> (u64, &'static str, u64) {
+/// `2007-01-01T17:45:09Z`
+pub(super) fn rfc3339(time: SystemTime) -> String {
+    let seconds = time
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default()
+        .as_secs();
+    let (year, month, day) = civil(seconds / DAY);
+    let month = (month + 2) % 12 + 1;
+    format!("{year}-{month:02}-{day:02}T{}Z", time_of_day(seconds % DAY))
+}
+
+fn time_of_day(second: u64) -> String {
+    let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
+    format!("{hour:02}:{minute:02}:{second:02}")
+}
+
+/// Year, month from March and day of the Gregorian calendar, so many days after 1 January 1970.
+fn civil(days: u64) -> (u64, u64, u64) {
     const FOUR_CENTURIES: u64 = 400 * 365 + 97;
     // Days since 1 March of the year 0.
     let days = days + 719_468;
@@ -38,7 +55,6 @@ fn civil(days: u64) -> (u64, &'static str, u64) {
     let month = (5 * day + 2) / 153;
     let day = day - (153 * month + 2) / 5 + 1;
     let year = era * 400 + year + u64::from(month >= 10);
-    let month = MONTHS.get(month as usize).unwrap_or(&"");
     (year, month, day)
 }
 
@@ -59,6 +75,19 @@ mod tests {
             (4_107_542_400, "Mon, 01 Mar 2100 00:00:00 GMT"),
         ] {
             assert_eq!(http_date(UNIX_EPOCH + Duration::from_secs(seconds)), date);
+        }
+    }
+
+    #[test]
+    fn dates_of_rfc_3339_have_the_month_as_a_number() {
+        for (seconds, date) in [
+            (0, "1970-01-01T00:00:00Z"),
+            (951_782_400, "2000-02-29T00:00:00Z"),
+            (951_868_800, "2000-03-01T00:00:00Z"),
+            (1_167_673_509, "2007-01-01T17:45:09Z"),
+            (1_199_145_599, "2007-12-31T23:59:59Z"),
+        ] {
+            assert_eq!(rfc3339(UNIX_EPOCH + Duration::from_secs(seconds)), date);
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::path::PathBuf;
 
+use super::Leave;
 use crate::wmhttp::HResult;
 use crate::wmhttp::server::{SessionKey, Violation};
 
@@ -112,6 +113,26 @@ pub enum Event {
         /// Data packets in it.
         packets: u64,
     },
+    /// Somebody watches.
+    ViewerJoined {
+        /// Tells viewers apart.
+        viewer: u64,
+        /// The publishing point.
+        point: String,
+        /// What the player calls itself.
+        user_agent: String,
+    },
+    /// Somebody watches no more.
+    ViewerLeft {
+        /// Tells viewers apart.
+        viewer: u64,
+        /// The publishing point.
+        point: String,
+        /// Data packets that it was sent.
+        packets: u64,
+        /// Why.
+        why: Leave,
+    },
     /// A file could not be written; the push goes on without it.
     RecordingFailed {
         /// The session.
@@ -139,6 +160,8 @@ pub enum Closer {
     BadPacket,
     /// The publishing point itself (3.2.4.1).
     Server,
+    /// Another source, after this one had been silent for too long.
+    Displaced,
     /// A scripted fault.
     Fault,
 }
@@ -147,7 +170,11 @@ impl Event {
     /// The session that it happened to.
     pub fn session(&self) -> Option<SessionKey> {
         match self {
-            Self::Refused { .. } | Self::Fault { .. } | Self::Violation { .. } => None,
+            Self::Refused { .. }
+            | Self::Fault { .. }
+            | Self::Violation { .. }
+            | Self::ViewerJoined { .. }
+            | Self::ViewerLeft { .. } => None,
             Self::SetupAccepted { session, .. }
             | Self::PushStarted { session, .. }
             | Self::Header { session, .. }
@@ -176,6 +203,8 @@ impl Event {
             | Self::Fault { point, .. }
             | Self::Violation { point, .. }
             | Self::Recorded { point, .. }
+            | Self::ViewerJoined { point, .. }
+            | Self::ViewerLeft { point, .. }
             | Self::RecordingFailed { point, .. } => point,
         }
     }
@@ -211,6 +240,15 @@ impl fmt::Display for Event {
             Self::Recorded { path, packets, .. } => {
                 write!(f, "recorded {packets} packets to {}", path.display())
             }
+            Self::ViewerJoined {
+                viewer, user_agent, ..
+            } => write!(f, "viewer {viewer} has come: {user_agent}"),
+            Self::ViewerLeft {
+                viewer,
+                packets,
+                why,
+                ..
+            } => write!(f, "viewer {viewer} has gone after {packets} packets: {why}"),
             Self::RecordingFailed { error, .. } => write!(f, "cannot record: {error}"),
         }
     }
@@ -225,6 +263,7 @@ impl fmt::Display for Closer {
             Self::IdleTimeout => "nothing came for too long",
             Self::BadPacket => "the client sent something that is no packet, or out of order",
             Self::Server => "by the server",
+            Self::Displaced => "another source has taken over",
             Self::Fault => "by a scripted fault",
         })
     }

@@ -40,6 +40,9 @@ impl Connection {
             return Ok(Next::Close);
         };
         self.shared.request_seen(head.clone());
+        if let Some(next) = self.watch(&request).await? {
+            return Ok(next);
+        }
         let point = request.uri().path().to_owned();
         self.shared.violations(&point, violations(&request));
         let parsed = match PushRequest::new(&request) {
@@ -96,7 +99,7 @@ impl Connection {
                     .refused(parsed.point(), refusal.status(), &refusal);
                 // The body was read: the connection can stay.
                 Reply {
-                    close: false,
+                    close: matches!(refusal, Refusal::Redirected(_)),
                     ..refusal.reply(request)
                 }
             }
@@ -113,7 +116,10 @@ impl Connection {
         let started = lock(&self.shared.sessions).push_start(parsed, self.shared.now());
         let mut session = match started {
             Ok(session) => session,
-            Err(refusal) => return self.refuse(request, &refusal).await,
+            Err(refusal) => {
+                let next = self.refuse(request, &refusal).await?;
+                return self.pass(next, parsed.content_length()).await;
+            }
         };
         self.shared.push_started(&session);
         let mut recorder = self.shared.take_recorder(session.key());
@@ -201,6 +207,10 @@ impl Connection {
             () = self.shared.sleep_until(Some(session.next_timeout())) => session
                 .handle_timeout(self.shared.now())
                 .map(|reply| Outcome::Refuse(Closer::IdleTimeout, reply)),
+            () = self.shared.displaced(session.key()) => {
+                let reply = session.refuse(StatusCode::CONFLICT);
+                Some(Outcome::Refuse(Closer::Displaced, reply))
+            }
             _ = self.control.changed() => {
                 let status = self.control.borrow_and_update().status;
                 Some(Outcome::Refuse(Closer::Server, session.refuse(status)))

@@ -12,7 +12,7 @@ use tokio::sync::Notify;
 
 use super::faults::{Fault, When};
 use super::shared::Shared;
-use super::{Control, Event};
+use super::{Control, Event, Status, Viewer};
 use crate::wmhttp::HResult;
 use crate::wmhttp::server::{Received, SessionKey};
 
@@ -55,6 +55,16 @@ impl Handle {
     /// Everything that was pushed so far, by session.
     pub fn pushes(&self) -> Vec<Push> {
         lock(&self.shared.pushes).0.values().cloned().collect()
+    }
+
+    /// How everything fares right now.
+    pub fn status(&self) -> Status {
+        self.shared.status()
+    }
+
+    /// Everybody who watches, in the order in which they came.
+    pub fn viewers(&self) -> Vec<Viewer> {
+        self.shared.audience.viewers()
     }
 
     /// Waits until what was pushed is as `wanted` wants it. `None` after `timeout`.
@@ -222,6 +232,11 @@ impl Push {
 pub(super) struct Pushes(BTreeMap<SessionKey, Push>);
 
 impl Pushes {
+    /// Those whose session is not over.
+    pub(super) fn present(&self) -> impl Iterator<Item = &Push> {
+        self.0.values().filter(|push| !push.over)
+    }
+
     pub(super) fn entry(&mut self, key: SessionKey) -> &mut Push {
         if self.0.len() >= MAX_PUSHES && !self.0.contains_key(&key) {
             let oldest = self.0.values().find(|push| push.over);

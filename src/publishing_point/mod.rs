@@ -3,8 +3,8 @@
 //! An embedded publishing point: enough of a Windows Media server to push to, for the demo, the tests and the benches.
 //!
 //! [`PublishingPoint`] listens, speaks HTTP/1.x with [`wmhttp::server`](crate::wmhttp::server), records what comes as
-//! `.asf` files, and misbehaves when a script of [`Fault`]s says so. A [`Handle`] shows what happened, from async code
-//! and from plain threads alike:
+//! `.asf` files, shows it to players with [`wmsp`](crate::wmsp), and misbehaves when a script of [`Fault`]s says so. A
+//! [`Handle`] shows what happened, from async code and from plain threads alike:
 //!
 //! ```
 //! use std::time::Duration;
@@ -21,6 +21,7 @@
 //! # }
 //! ```
 
+use std::collections::BTreeMap;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::ops::Deref;
@@ -32,26 +33,38 @@ use std::time::Duration;
 use http::StatusCode;
 use tokio::task::JoinSet;
 
-use crate::wmhttp::server::{Points, Timeouts};
+use crate::auth::{Credentials, Guard};
+use crate::wmhttp::server::{Points, Redirect, Rules, Timeouts};
 
+mod audience;
 mod connection;
 mod date;
+mod delivery;
 mod event;
 mod exchange;
 mod faults;
 mod handle;
+mod meter;
 mod misbehaviour;
 mod recorder;
+mod relay;
 mod shared;
+mod status;
+mod viewing;
 mod wire;
 
+pub use audience::{Leave, Viewer};
 pub use event::{Closer, Event};
 pub use faults::{Fault, Head, MidBody, Refuse, When};
 pub use handle::{Handle, Push, RequestSeen};
+pub use status::{ErrorSeen, PointStatus, Status};
 
 use connection::Connection;
 use handle::lock;
 use shared::Shared;
+
+/// For what accounts are good.
+const REALM: &str = "publishing point";
 
 /// How long connections have to say goodbye when the publishing point stops.
 const FAREWELL: Duration = Duration::from_secs(2);
@@ -69,8 +82,16 @@ pub struct Settings {
     pub timeouts: Timeouts,
     /// Which publishing points there are; by default every path is one.
     pub points: Points,
+    /// Who may push; empty: everybody. Whoever may not cannot see the status either.
+    pub accounts: Vec<Credentials>,
+    /// Publishing points that are elsewhere (3.2.5.1).
+    pub redirects: BTreeMap<String, Redirect>,
+    /// After so long without a packet a source gives way to another one.
+    pub stale: Duration,
     /// Most connections at a time; others are closed at once.
     pub max_connections: usize,
+    /// Most viewers at a time; others get 503. Fewer than connections, so that they keep no pusher out.
+    pub max_viewers: usize,
     /// What is to go wrong.
     pub faults: Vec<(When, Fault)>,
 }
@@ -83,8 +104,26 @@ impl Default for Settings {
             keep: false,
             timeouts: Timeouts::default(),
             points: Points::default(),
+            accounts: Vec::new(),
+            redirects: BTreeMap::new(),
+            stale: Rules::STALE,
             max_connections: 64,
+            max_viewers: 32,
             faults: Vec::new(),
+        }
+    }
+}
+
+impl Settings {
+    /// What the sessions have to know of this.
+    fn rules(&self) -> Rules {
+        let mut secret = [0; 32];
+        // Without randomness there are no push-ids either, and nobody comes in.
+        let _ = getrandom::fill(&mut secret);
+        Rules {
+            guard: Guard::new(REALM, self.accounts.clone(), secret),
+            redirects: self.redirects.clone(),
+            stale: self.stale,
         }
     }
 }

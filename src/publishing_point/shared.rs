@@ -10,12 +10,14 @@ use bytes::Bytes;
 use http::StatusCode;
 use tokio::sync::{Notify, watch};
 
+use super::audience::Audience;
 use super::faults::Script;
 use super::handle::{Events, Pushes, RequestSeen, lock};
 use super::recorder::Recorder;
+use super::status::Ledger;
 use super::{Control, Event, Settings};
-use crate::wmhttp::PushId;
 use crate::wmhttp::server::{Deleted, Received, ReceivingSession, SessionKey, Sessions, Violation};
+use crate::wmhttp::{HResult, PushId};
 
 pub(super) struct Shared {
     /// Where the time of the sessions begins.
@@ -30,13 +32,18 @@ pub(super) struct Shared {
     pub(super) requests: Mutex<Vec<RequestSeen>>,
     pub(super) events: Events,
     pub(super) control: watch::Sender<Control>,
+    pub(super) audience: Audience,
+    pub(super) ledger: Mutex<Ledger>,
+    /// A session may have taken the place of another one.
+    displacements: watch::Sender<()>,
     recorders: Mutex<HashMap<SessionKey, Recorder>>,
 }
 
 impl Shared {
     pub(super) fn new(mut settings: Settings) -> Self {
         let script = Script::new(std::mem::take(&mut settings.faults));
-        let sessions = Sessions::new(settings.timeouts, settings.points.clone());
+        let sessions =
+            Sessions::new(settings.timeouts, settings.points.clone()).with_rules(settings.rules());
         Self {
             start: Instant::now(),
             settings,
@@ -48,6 +55,9 @@ impl Shared {
             requests: Mutex::default(),
             events: Events::default(),
             control: watch::Sender::new(Control::default()),
+            audience: Audience::default(),
+            ledger: Mutex::new(Ledger::new()),
+            displacements: watch::Sender::new(()),
             recorders: Mutex::default(),
         }
     }
@@ -63,6 +73,12 @@ impl Shared {
             Some(deadline) => tokio::time::sleep_until(deadline.into()).await,
             None => std::future::pending().await,
         }
+    }
+
+    /// Something happened.
+    pub(super) fn tell(&self, event: Event) {
+        lock(&self.ledger).see(&event);
+        self.events.push(event);
     }
 
     pub(super) fn request_seen(&self, head: Bytes) {
@@ -82,7 +98,9 @@ impl Shared {
     }
 
     pub(super) fn refused(&self, point: &str, status: StatusCode, reason: impl ToString) {
-        self.events.push(Event::Refused {
+        // A challenge or a redirection may have set a session's timer.
+        self.sessions_changed.notify_one();
+        self.tell(Event::Refused {
             point: point.to_owned(),
             status: status.as_u16(),
             reason: reason.to_string(),
@@ -100,7 +118,7 @@ impl Shared {
     pub(super) fn violations(&self, point: &str, violations: impl IntoIterator<Item = Violation>) {
         for violation in violations {
             let point = point.to_owned();
-            self.events.push(Event::Violation { point, violation });
+            self.tell(Event::Violation { point, violation });
         }
     }
 
@@ -112,7 +130,8 @@ impl Shared {
         drop(pushes);
         self.pushes_changed.notify_all();
         self.sessions_changed.notify_one();
-        self.events.push(Event::SetupAccepted {
+        self.displacements.send_replace(());
+        self.tell(Event::SetupAccepted {
             session,
             point: point.to_owned(),
             user_agent: user_agent.to_owned(),
@@ -126,7 +145,8 @@ impl Shared {
         push.push_starts += 1;
         drop(pushes);
         self.pushes_changed.notify_all();
-        self.events.push(Event::PushStarted {
+        self.displacements.send_replace(());
+        self.tell(Event::PushStarted {
             session: session.key(),
             point: session.point().to_owned(),
         });
@@ -140,6 +160,10 @@ impl Shared {
         received: &Received,
     ) {
         let key = session.key();
+        self.audience.publish(key, session.point(), received);
+        if let Received::Data(packet) = received {
+            lock(&self.ledger).data(key, packet.len(), self.now());
+        }
         self.record(key, session.point(), recorder, received);
         lock(&self.pushes)
             .entry(key)
@@ -148,7 +172,7 @@ impl Shared {
         let violations = session.take_violations();
         self.violations(session.point(), violations);
         let point = || session.point().to_owned();
-        self.events.push(match received {
+        self.tell(match received {
             Received::Header(header) | Received::StreamChange(header) => Event::Header {
                 session: key,
                 point: point(),
@@ -220,7 +244,7 @@ impl Shared {
             return;
         };
         match recorder.finish() {
-            Ok(()) => self.events.push(Event::Recorded {
+            Ok(()) => self.tell(Event::Recorded {
                 session,
                 point: point.to_owned(),
                 path: recorder.path().to_owned(),
@@ -231,11 +255,21 @@ impl Shared {
     }
 
     fn recording_failed(&self, session: SessionKey, point: &str, error: &std::io::Error) {
-        self.events.push(Event::RecordingFailed {
+        self.tell(Event::RecordingFailed {
             session,
             point: point.to_owned(),
             error: error.to_string(),
         });
+    }
+
+    /// Until another session has taken the place of this one.
+    pub(super) async fn displaced(&self, session: SessionKey) {
+        let mut displacements = self.displacements.subscribe();
+        while !lock(&self.sessions).is_displaced(session) {
+            if displacements.changed().await.is_err() {
+                std::future::pending().await
+            }
+        }
     }
 
     /// No PushStart is in progress any more.
@@ -243,7 +277,7 @@ impl Shared {
         lock(&self.pushes).entry(session).receiving = false;
         self.pushes_changed.notify_all();
         self.sessions_changed.notify_one();
-        self.events.push(event);
+        self.tell(event);
     }
 
     /// The session is no more.
@@ -255,9 +289,14 @@ impl Shared {
         } = deleted;
         let recorder = self.take_recorder(key);
         self.recorded(key, &point, recorder);
-        lock(&self.pushes).entry(key).over = true;
+        let mut pushes = lock(&self.pushes);
+        let push = pushes.entry(key);
+        push.over = true;
+        let reason = push.end.unwrap_or(HResult::E_ABORT);
+        drop(pushes);
+        self.audience.end(key, &point, reason);
         self.pushes_changed.notify_all();
-        self.events.push(Event::SessionDeleted {
+        self.tell(Event::SessionDeleted {
             session: key,
             point,
             point_removed,

@@ -50,7 +50,7 @@ fn request(parsed: &httparse::Request<'_, '_>) -> Option<Request<()>> {
     Some(request)
 }
 
-/// The response as it goes on the wire; Date follows Content-Length, as in example 4.8.
+/// The response as it goes on the wire; Date follows Content-Length, as in example 4.8, or comes last.
 pub(super) fn response_bytes(
     version: Version,
     reason: &str,
@@ -63,6 +63,7 @@ pub(super) fn response_bytes(
         given => given,
     };
     let mut out = BytesMut::with_capacity(512);
+    let date = format!("Date: {}\r\n", http_date(time));
     let line = format!("{version:?} {} {reason}\r\n", status.as_u16());
     out.put_slice(line.as_bytes());
     for (name, value) in response.headers() {
@@ -71,8 +72,11 @@ pub(super) fn response_bytes(
         out.put_slice(value.as_bytes());
         out.put_slice(b"\r\n");
         if name == CONTENT_LENGTH {
-            out.put_slice(format!("Date: {}\r\n", http_date(time)).as_bytes());
+            out.put_slice(date.as_bytes());
         }
+    }
+    if !response.headers().contains_key(CONTENT_LENGTH) {
+        out.put_slice(date.as_bytes());
     }
     out.put_slice(b"\r\n");
     out.put_slice(response.body());

@@ -228,7 +228,7 @@ fn push_start_opens_another_connection_when_the_first_was_closed() {
         let mut first = server.accept();
         first.head();
         first.say(&answer);
-        assert_eq!(first.rest(), []);
+        assert!(first.rest().is_empty());
         drop(first);
         let mut second = server.accept();
         let head = second.head();

@@ -7,6 +7,7 @@ mod client;
 mod faults;
 mod program;
 mod recording;
+mod rules;
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -21,7 +22,7 @@ fn closed_by(closer: Closer) -> impl FnMut(&Event) -> bool {
     move |event| matches!(event, Event::Closed { by, .. } if *by == closer)
 }
 
-/// Example 4.8, without its authentication, with the Server of a newer release, and a short body.
+/// S-020, S-040; Example 4.8, without its authentication, with the Server of a newer release, and a short body.
 #[test]
 fn example_4_8() {
     let point = serve(|_| {});
@@ -74,7 +75,7 @@ fn example_4_8() {
     );
 }
 
-/// 3.2.5.2.1, 3.2.5.7: one response per filled body, and a connection that stays.
+/// S-040; 3.2.5.2.1, 3.2.5.7: one response per filled body, and a connection that stays.
 #[test]
 fn a_filled_body_is_answered_and_the_next_one_goes_on_without_a_header() {
     let point = serve(|_| {});
@@ -138,7 +139,7 @@ fn a_playlist_goes_through() {
     });
 }
 
-/// 3.2.5.2
+/// S-021, S-032; 3.2.5.2
 #[test]
 fn push_start_with_a_wrong_push_id_is_refused_at_once() {
     let point = serve(|_| {});
@@ -172,7 +173,7 @@ fn a_second_push_start_of_a_session_does_not_disturb_the_first() {
     assert_eq!(stranger.setup("/other").status(), 204);
 }
 
-/// 3.2.7.1
+/// S-062; 3.2.7.1
 #[test]
 fn a_lost_connection_is_resumed_by_another_one() {
     let point = serve(|_| {});
@@ -193,7 +194,7 @@ fn a_lost_connection_is_resumed_by_another_one() {
     assert_eq!(push.push_starts, 2);
 }
 
-/// 3.2.6.1
+/// S-060; 3.2.6.1
 #[test]
 fn a_push_that_idles_is_ended_with_408() {
     let point = serve(|settings| {
@@ -221,7 +222,7 @@ fn a_lost_push_that_is_not_resumed_is_deleted() {
     });
 }
 
-/// 3.2.6.2
+/// S-061; 3.2.6.2
 #[test]
 fn a_session_without_a_push_start_is_closed_and_deleted() {
     let point = serve(|settings| {
@@ -250,7 +251,7 @@ fn bytes_that_are_no_packet_are_answered_with_400() {
     event(&point, closed_by(Closer::BadPacket));
 }
 
-/// 3.2.4.1
+/// S-006; 3.2.4.1
 #[test]
 fn an_administrator_disconnects_with_an_http_error() {
     let point = serve(|_| {});
@@ -275,12 +276,12 @@ fn a_shutdown_disconnects_everybody() {
     assert!(idle.rest().is_empty());
 }
 
-/// 2.2.2
+/// S-011, S-030; 2.2.2
 #[test]
 fn what_is_no_push_is_refused() {
     let point = serve(|_| {});
     for (wire, status) in [
-        ("GET /live HTTP/1.1\r\nHost: a\r\n\r\n".to_owned(), 405),
+        ("PUT /live HTTP/1.1\r\nHost: a\r\n\r\n".to_owned(), 405),
         (request("/live", "pushend", "0", 0), 415),
         (request("/live", "pushsetup", "0", 5000), 413),
         (request("/live", "pushsetup", "a b", 0), 400),
@@ -294,7 +295,7 @@ fn what_is_no_push_is_refused() {
     }
 }
 
-/// 3.2.5.1 and note <8>
+/// S-010; 3.2.5.1 and note <8>
 #[test]
 fn a_player_is_shown_a_playlist() {
     let point = serve(|_| {});
@@ -338,7 +339,7 @@ fn a_client_that_asks_first_is_told_to_continue() {
     assert_eq!(client.response().status(), 204);
 }
 
-/// 2.2.2.1.1, 2.2.2.1.2
+/// S-016…S-018; 2.2.2.1.1, 2.2.2.1.2
 #[test]
 fn a_point_from_a_template_is_gone_after_the_push() {
     let point = serve(|settings| {

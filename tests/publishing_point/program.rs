@@ -83,6 +83,35 @@ fn it_tells_where_it_listens_and_what_comes_and_ends_well() {
     }
 }
 
+/// One line for the point, that is painted over and over.
+#[cfg(target_os = "linux")]
+#[test]
+fn on_a_terminal_a_live_line_tells_how_a_push_fares() {
+    let command = format!("exec {PROGRAM} --listen 127.0.0.1:0");
+    let mut child = Command::new("script")
+        .args(["--quiet", "--flush", "--command", &command, "/dev/null"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let lines = BufReader::new(child.stdout.take().unwrap());
+    let mut program = Program { child, lines };
+    let line = program.line();
+    let url = line.strip_prefix("listening on http://").unwrap();
+    let mut client = Client::to(url.trim_end_matches('/').parse().unwrap(), "0");
+    client.setup("/live");
+    client.start("/live", 1000);
+    client.send([packet(b'H', b"header"), packet(b'D', b"1")].concat());
+    let painted = |line: &str| line.starts_with("\x1b[?7l/live  receiving  0:00:0");
+    let mut line = program.line();
+    while !(painted(&line) && line.contains("  1 packets  0 viewers")) {
+        assert_ne!(line, "", "the program has ended");
+        line = program.line();
+    }
+    let next = program.line();
+    assert!(next.starts_with("\x1b[1A\x1b[J"), "{next:?}");
+}
+
 #[test]
 fn an_address_in_use_is_a_failure() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();

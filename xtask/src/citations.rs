@@ -2,7 +2,7 @@
 
 //! Tests and the requirements that they cite.
 //!
-//! A citation is an id in the doc comment directly above a test: `C-123`, `C-141, C-142`, or `C-144…C-146` for all that
+//! A citation is an id in the doc comment directly above a test: `C-123` or `S-012`, `C-141, C-142`, or `C-144…C-146` for all that
 //! the table has from the first to the last. A test that is ignored holds nothing, so what it cites does not count.
 
 /// A test that cites something.
@@ -105,16 +105,21 @@ fn citations(doc: &str) -> Vec<Citation> {
 fn next_id(text: &str) -> Option<(&str, String, &str)> {
     let mut start = 0;
     loop {
-        let place = start + text.get(start..)?.find("C-")?;
+        let ahead = text.get(start..)?;
+        let place = start
+            + ["C-", "S-"]
+                .iter()
+                .filter_map(|side| ahead.find(side))
+                .min()?;
         let (before, found) = text.split_at(place);
-        let rest = &found["C-".len()..];
+        let (side, rest) = found.split_at("C-".len());
         let end = rest
             .find(|next: char| !next.is_ascii_digit())
             .unwrap_or(rest.len());
         if end > 0 && !before.ends_with(char::is_alphanumeric) {
-            return Some((before, format!("C-{}", &rest[..end]), &rest[end..]));
+            return Some((before, format!("{side}{}", &rest[..end]), &rest[end..]));
         }
-        start = place + "C-".len();
+        start = place + side.len();
     }
 }
 
@@ -135,6 +140,7 @@ mod tests {
     fn ids_lists_and_ranges_are_read() {
         assert_eq!(cited(" 3.1.4.3: C-147: $F fills."), ["C-147"]);
         assert_eq!(cited("C-141, C-142"), ["C-141", "C-142"]);
+        assert_eq!(cited("S-012: C-142, S-013"), ["S-012", "C-142", "S-013"]);
         assert_eq!(cited("C-144…C-146"), ["C-144…C-146"]);
         assert_eq!(
             cited("C-009…C-012, C-016 …\n C-018."),
@@ -144,7 +150,7 @@ mod tests {
 
     #[test]
     fn only_whole_words_are_ids() {
-        assert_eq!(cited("MS-C-x, ABC-123, C-, C, D-9"), [""; 0]);
+        assert_eq!(cited("MS-C-x, ABC-123, MS-123, C-, C, D-9"), [""; 0]);
         // These are named as unknown later on.
         assert_eq!(cited("C-1 and C-1234"), ["C-1", "C-1234"]);
         assert_eq!(cited("aC-123 C-124"), ["C-124"]);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! `cargo xtask conformance`: each requirement of MS-WMHTTP on a client is cited by a test, or it is said why not.
+//! `cargo xtask conformance`: each requirement of MS-WMHTTP is cited by a test, or it is said why not.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -11,8 +11,11 @@ use crate::requirements::{self, Disposition, Requirement};
 use crate::run::Result;
 use crate::workspace::Workspace;
 
-/// The table, from the root of the workspace.
-const TABLE: &str = "tests/conformance/client.tsv";
+/// The tables, of the client and of the server, from the root of the workspace.
+const TABLES: [&str; 2] = [
+    "tests/conformance/client.tsv",
+    "tests/conformance/server.tsv",
+];
 
 /// Where the decisions are that deviations go back to.
 const DECISIONS: &str = "src/wmhttp/mod.rs";
@@ -52,7 +55,10 @@ struct Coverage {
 impl Coverage {
     /// Reads the table, the decisions and all tests.
     fn of(workspace: &Workspace) -> Result<Self> {
-        let table = read(&workspace.root.join(TABLE))?;
+        let mut table = String::new();
+        for part in TABLES {
+            table += &read(&workspace.root.join(part))?;
+        }
         let decisions = read(&workspace.root.join(DECISIONS))?;
         let mut tests = Vec::new();
         for folder in SOURCES {
@@ -78,7 +84,8 @@ impl Coverage {
             return Ok(coverage);
         }
         Err(format!(
-            "{TABLE} and the tests do not agree:\n  {}",
+            "{} and the tests do not agree:\n  {}",
+            TABLES.join(", "),
             problems.join("\n  ")
         ))
     }

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MPL-2.0
 
 //! `cargo xtask demo`: ten seconds of live test picture and tone through the plugin to the project's own publishing
-//! point, and a proof that they arrived.
+//! point, and a proof that they arrived. With `--watch` no end, and URLs to watch it at.
 
 use std::path::PathBuf;
 
 use crate::pipeline::{self, Files};
-use crate::publishing_point::{self, PublishingPoint};
+use crate::publishing_point::{self, PublishingPoint, Watched};
 use crate::run::{self, Result};
 use crate::workspace::Workspace;
 use crate::{proof, setup, test};
@@ -66,7 +66,7 @@ impl Paths {
 }
 
 /// Runs the demo.
-pub fn run() -> Result {
+pub fn run(watch: bool) -> Result {
     setup::ensure(false)?;
     let workspace = Workspace::find()?;
     for arguments in [test::BUILD, publishing_point::BUILD] {
@@ -78,6 +78,9 @@ pub fn run() -> Result {
     let paths = Paths::new(&workspace);
     paths.clear()?;
     pipeline::require_element(&workspace, &paths.registry)?;
+    if watch {
+        return self::watch(&workspace, &paths);
+    }
     push(&workspace, &paths)?;
     prove(&workspace, &paths)?;
     println!(
@@ -100,6 +103,25 @@ fn push(workspace: &Workspace, paths: &Paths) -> Result {
     // Stopped in any case: what it says belongs to the report of a failure too.
     let stopped = point.stop();
     pushed.and(stopped)
+}
+
+/// Pushes until Ctrl-C, and tells where to look.
+fn watch(workspace: &Workspace, paths: &Paths) -> Result {
+    let point = Watched::start(workspace)?;
+    let address = point.address;
+    println!(
+        "==> watch it with one of these; Ctrl-C ends it
+    ffplay mmsh://{address}/{POINT}
+    vlc mmsh://{address}/{POINT}
+    gst-launch-1.0 playbin uri=http://{address}/{POINT}
+    how it fares: http://{address}/status"
+    );
+    pipeline::push_on(
+        workspace,
+        &paths.registry,
+        &format!("http://{address}/{POINT}"),
+        point.leash,
+    )
 }
 
 /// Checks the recording.

@@ -44,7 +44,7 @@ Usage: cargo xtask <command>
 Commands:
   test         format, lint, check conformance, build, test and document everything, stopping at the first failure
   demo         push ten seconds of live test picture and tone to the project's own publishing point, and check what it
-               recorded
+               recorded; with --watch instead push until Ctrl-C, and print the URLs to watch it at
   conformance  print which test holds which requirement of MS-WMHTTP, or why none does, and fail on a gap;
                with --strict also on what is not implemented yet
   faults       put the element into every fault in every phase, and print what becomes of it and how long it takes
@@ -61,7 +61,10 @@ enum Task {
     /// `cargo xtask test`
     Test,
     /// `cargo xtask demo`
-    Demo,
+    Demo {
+        /// `--watch`
+        watch: bool,
+    },
     /// `cargo xtask conformance`
     Conformance {
         /// `--strict`
@@ -89,7 +92,7 @@ fn main() -> ExitCode {
         .collect();
     let outcome = parse(&arguments).and_then(|task| match task {
         Task::Test => test::run(),
-        Task::Demo => demo::run(),
+        Task::Demo { watch } => demo::run(watch),
         Task::Conformance { strict } => conformance::run(strict),
         Task::Faults => faults::run(),
         Task::Fuzz { seconds, targets } => fuzz::run(seconds, &targets),
@@ -113,7 +116,8 @@ fn parse(arguments: &[String]) -> run::Result<Task> {
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match arguments[..] {
         ["test"] => Ok(Task::Test),
-        ["demo"] => Ok(Task::Demo),
+        ["demo"] => Ok(Task::Demo { watch: false }),
+        ["demo", "--watch"] => Ok(Task::Demo { watch: true }),
         ["conformance"] => Ok(Task::Conformance { strict: false }),
         ["conformance", "--strict"] => Ok(Task::Conformance { strict: true }),
         ["deny"] => Ok(Task::Deny),
@@ -127,6 +131,7 @@ fn parse(arguments: &[String]) -> run::Result<Task> {
             Ok(Task::Help)
         }
         ["conformance", "--strict", extra, ..]
+        | ["demo", "--watch", extra, ..]
         | [
             "test" | "demo" | "conformance" | "deny" | "faults" | "help",
             extra,
@@ -168,7 +173,7 @@ mod tests {
     #[test]
     fn commands_and_help_are_understood() {
         assert_eq!(parsed("test"), Ok(Task::Test));
-        assert_eq!(parsed("demo"), Ok(Task::Demo));
+        assert_eq!(parsed("demo"), Ok(Task::Demo { watch: false }));
         assert_eq!(parsed("deny"), Ok(Task::Deny));
         for (line, strict) in [("conformance", false), ("conformance --strict", true)] {
             assert_eq!(parsed(line), Ok(Task::Conformance { strict }), "{line}");

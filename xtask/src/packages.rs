@@ -26,7 +26,7 @@ pub enum Use {
     Everything,
     /// `cargo xtask test`.
     Tests,
-    /// Those tests that start servers, which there are on Linux only.
+    /// Those tests that start servers and players, which there are on Linux only.
     Servers {
         /// What the package would start with the system: the tests start their own, on other ports.
         services: &'static [&'static str],
@@ -66,7 +66,7 @@ const fn for_tests(name: &'static str, reason: &'static str, probe: Probe) -> Pa
     }
 }
 
-/// A package that only the tests need that start servers.
+/// A package that only the tests need that start servers and players.
 const fn for_servers(
     name: &'static str,
     reason: &'static str,
@@ -183,6 +183,27 @@ pub const PACKAGES: &[Package] = &[
         "ninja-build",
         "does the work for meson",
         Probe::Program("ninja"),
+    ),
+    for_servers(
+        "vlc-bin",
+        "a player of what is pushed",
+        Probe::Program("cvlc"),
+        &[],
+    ),
+    for_servers(
+        "vlc-plugin-base",
+        "MS-WMSP and ASF for that player",
+        Probe::File(&[
+            "/usr/lib/x86_64-linux-gnu/vlc/plugins/access/libaccess_mms_plugin.so",
+            "/usr/lib/aarch64-linux-gnu/vlc/plugins/access/libaccess_mms_plugin.so",
+        ]),
+        &[],
+    ),
+    for_servers(
+        "libmms0",
+        "another client of MS-WMSP, that of many players",
+        Probe::Python("import ctypes; ctypes.CDLL('libmms.so.0')"),
+        &[],
     ),
     for_servers(
         "apache2-bin",

@@ -4,7 +4,7 @@
 
 use std::collections::VecDeque;
 use std::fs::File;
-use std::io::Write;
+use std::io::{PipeWriter, Write};
 use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -21,6 +21,13 @@ const PUSH: &str = "\
     m. ! tee name=t \
     t. ! queue ! wmspushsink location=LOCATION \
     t. ! queue ! filesink location=PUSHED";
+
+/// The same without an end.
+const PUSH_ON: &str = "\
+    videotestsrc is-live=true pattern=ball ! video/x-raw,width=320,height=240,framerate=30/1 \
+    ! avenc_wmv2 bitrate=500000 gop-size=30 ! identity single-segment=true ! asfmux name=m streamable=true \
+    audiotestsrc is-live=true wave=ticks ! audio/x-raw,rate=44100 ! avenc_wmav2 ! m. \
+    m. ! wmspushsink location=LOCATION";
 
 /// Decodes all streams of a file and throws the result away.
 const DECODE: &str = "\
@@ -83,6 +90,28 @@ pub fn push(workspace: &Workspace, files: &Files, location: &str) -> Result {
             tail.join("\n")
         )
     })
+}
+
+/// Pushes to `location` until Ctrl-C, holding a leash: in place of this program where the system has that, so that
+/// whatever ends it ends the push.
+pub fn push_on(
+    workspace: &Workspace,
+    registry: &Path,
+    location: &str,
+    leash: PipeWriter,
+) -> Result {
+    let mut command = gstreamer(workspace, "gst-launch-1.0", registry);
+    command.args(["-q", "-e", "--no-position"]);
+    add(&mut command, PUSH_ON, &[("LOCATION", location)]);
+    println!("==> {}", run::shown(&command));
+    command.stdin(leash);
+    #[cfg(unix)]
+    {
+        let error = std::os::unix::process::CommandExt::exec(&mut command);
+        Err(format!("cannot start gst-launch-1.0: {error}"))
+    }
+    #[cfg(not(unix))]
+    run::through(&mut command)
 }
 
 /// Runs the push to its end: every line into the log, the condensed ones shown, the last ones kept.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! The table of requirements: what a client has to do by MS-WMHTTP, and why some of it is not tested.
+//! The tables of requirements: what a client and a server have to do by MS-WMHTTP, and why some of it is not tested.
 //!
 //! A line has four or five fields with tabs between them: id, section, keyword, a sentence, and a disposition where no
 //! test cites the requirement. Empty lines, and lines that begin with `#`, mean nothing.
@@ -8,7 +8,7 @@
 /// One requirement.
 #[derive(Debug, PartialEq)]
 pub struct Requirement {
-    /// `C-` and three digits.
+    /// `C-`, of a client, or `S-`, of a server, and three digits.
     pub id: String,
     /// The sections that say so.
     pub section: String,
@@ -60,7 +60,7 @@ fn requirement(line: &str) -> Result<Requirement, String> {
         _ => return Err(format!("{} fields, not four or five", fields.len())),
     };
     if !is_id(id) {
-        return Err(format!("\"{id}\" is not C- and three digits"));
+        return Err(format!("\"{id}\" is not C- or S- and three digits"));
     }
     if !section.starts_with(|first: char| first.is_ascii_digit()) {
         return Err(format!("{id}: \"{section}\" is no section"));
@@ -81,9 +81,10 @@ fn requirement(line: &str) -> Result<Requirement, String> {
     })
 }
 
-/// Whether this is `C-` and three digits.
+/// Whether this is `C-` or `S-` and three digits.
 fn is_id(id: &str) -> bool {
     id.strip_prefix("C-")
+        .or_else(|| id.strip_prefix("S-"))
         .is_some_and(|digits| digits.len() == 3 && digits.bytes().all(|byte| byte.is_ascii_digit()))
 }
 

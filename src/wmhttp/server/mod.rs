@@ -16,7 +16,7 @@
 //! ```
 //!
 //! Time comes in as what has passed since any start of the caller's choosing, new push-ids as what a closure yields.
-//! No request is authenticated yet; [`Sessions`] has one place for it.
+//! Who may push, and where, is what [`Rules`] say.
 //!
 //! # What the specification leaves to the server
 //!
@@ -24,13 +24,15 @@
 //! |---|---|
 //! | 3.2.2 | The least Idle-Timeout of ten seconds is not enforced: tests want shorter ones. |
 //! | 3.2.5.1 | User-Agent has to begin with `WMEncoder/`. Whoever has another one gets 200 and a playlist, as note <8> says. |
-//! | 3.2.5.1 | A publishing point has one source: while it receives, PushSetup and PushStart of other sessions get 409. |
+//! | 3.2.5.1 | A publishing point has one source: while it receives, PushSetup and PushStart of other sessions get 409; but from one that has been silent for [`Rules::stale`], another source takes it over. |
+//! | 3.2.5.1 | Accounts are asked for by Digest and Basic. NTLM is bound to connections, which nobody here knows. |
+//! | 3.2.5.2 | A challenge to PushStart leaves the connection open: its body goes by unread. |
 //! | 3.2.5.2 | An unknown push-id gets 400, and never a new session as in note <13>. |
 //! | 3.2.5.2 | `$H` may come a second time as the first packet after a loss or another PushSetup, and nowhere else. |
 //! | 3.2.5.3 | A body that is no sequence of packets in the order of figure 7 gets 400, and the session is over. |
 //! | 3.2.5.5 | A body that `$E` (S_FALSE) completes is answered, unlike in note <14>. |
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::time::Duration;
 
 use super::{PushId, SetupBody};
@@ -38,12 +40,17 @@ use super::{PushId, SetupBody};
 mod refusal;
 mod reply;
 mod request;
+mod rules;
 mod session;
 mod violation;
 
-pub use refusal::Refusal;
+pub use refusal::{Redirect, Refusal};
 pub use reply::Reply;
-pub use request::{PushRequest, RequestKind};
+#[cfg(feature = "publishing-point")]
+pub(crate) use reply::SERVER_NAME;
+pub use request::{Access, PushRequest, RequestKind};
+pub use rules::Rules;
+use session::Heard;
 pub use session::{Received, ReceivingSession, SessionKey};
 pub use violation::{Violation, Weight, violations};
 
@@ -109,7 +116,9 @@ enum Slot {
     Waiting(Box<ReceivingSession>),
     /// Lent out to the connection whose PushStart is in progress.
     Receiving {
+        key: SessionKey,
         point: String,
+        heard: Heard,
     },
 }
 
@@ -117,7 +126,10 @@ enum Slot {
 pub struct Sessions {
     timeouts: Timeouts,
     points: Points,
+    rules: Rules,
     slots: HashMap<PushId, Slot>,
+    /// Sessions that receive and are to end, since others have taken their places.
+    displaced: HashSet<SessionKey>,
     next_key: u64,
 }
 
@@ -130,9 +142,17 @@ impl Sessions {
         Self {
             timeouts,
             points,
+            rules: Rules::default(),
             slots: HashMap::new(),
+            displaced: HashSet::new(),
             next_key: 1,
         }
+    }
+
+    /// By other rules than [`Rules::default`].
+    #[must_use]
+    pub fn with_rules(self, rules: Rules) -> Self {
+        Self { rules, ..self }
     }
 
     /// 3.2.5.1 Receiving a PushSetup Request
@@ -141,7 +161,7 @@ impl Sessions {
     ///
     /// # Errors
     ///
-    /// A body that does not parse, an unknown push-id, a publishing point that neither exists nor has a template, or
+    /// A point that is elsewhere, no account, a body that does not parse, an unknown push-id, a publishing point that neither exists nor has a template, or
     /// one that somebody pushes to, and too many sessions.
     pub fn push_setup(
         &mut self,
@@ -150,7 +170,8 @@ impl Sessions {
         new_push_id: &mut dyn FnMut() -> PushId,
         now: Duration,
     ) -> Result<SetupAccepted, Refusal> {
-        self.authorise(request)?;
+        self.check_here(request, now)?;
+        self.check_access(request, now, self.timeouts.inactivity)?;
         let body = SetupBody::parse(body).map_err(Refusal::Malformed)?;
         let push_id = match request.push_id.clone().filter(|id| !id.is_new_session()) {
             Some(push_id) if !self.slots.contains_key(&push_id) => {
@@ -158,7 +179,7 @@ impl Sessions {
             }
             known => known,
         };
-        self.check_free(&request.point)?;
+        self.check_free(&request.point, now)?;
         if !self.create_point(&request.point, &body) {
             return Err(Refusal::UnknownPoint);
         }
@@ -186,14 +207,14 @@ impl Sessions {
     ///
     /// # Errors
     ///
-    /// A missing or unknown push-id, another publishing point than the session's or one that is gone, a session or
+    /// No account, a missing or unknown push-id, another publishing point than the session's or one that is gone, a session or
     /// publishing point that already receives. The answer does not wait for the body.
     pub fn push_start(
         &mut self,
         request: &PushRequest,
         now: Duration,
     ) -> Result<ReceivingSession, Refusal> {
-        self.authorise(request)?;
+        self.check_access(request, now, self.timeouts.idle)?;
         let slot = request.push_id.as_ref().and_then(|id| self.slots.get(id));
         let (Some(push_id), Some(slot)) = (&request.push_id, slot) else {
             return Err(Refusal::UnknownSession);
@@ -204,9 +225,12 @@ impl Sessions {
         if session.point != request.point || !self.points.contains(&request.point) {
             return Err(Refusal::UnknownPoint);
         }
-        self.check_free(&request.point)?;
+        let (key, heard) = (session.key, session.heard.clone());
+        self.check_free(&request.point, now)?;
         let receiving = Slot::Receiving {
+            key,
             point: request.point.clone(),
+            heard,
         };
         match self.slots.insert(push_id.clone(), receiving) {
             Some(Slot::Waiting(mut session)) => {
@@ -236,6 +260,7 @@ impl Sessions {
     #[expect(clippy::needless_pass_by_value, reason = "the session is over")]
     pub fn end(&mut self, session: ReceivingSession) -> Deleted {
         self.slots.remove(&session.push_id);
+        self.displaced.remove(&session.key);
         self.delete(&session)
     }
 
@@ -257,14 +282,54 @@ impl Sessions {
         expired.into_iter().filter_map(delete).collect()
     }
 
-    /// Whether the client may do what it asks. Everybody may: this is where a challenge would be made (3.2.5.1).
-    #[expect(
-        clippy::unused_self,
-        clippy::unnecessary_wraps,
-        reason = "no credentials are configured yet"
-    )]
-    fn authorise(&self, _: &PushRequest) -> Result<(), Refusal> {
-        Ok(())
+    /// Whether whoever asks has an account, where one is needed (3.2.5.1).
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal::Unauthorised`], with what to ask for.
+    pub fn authorise(&mut self, access: &Access, now: Duration) -> Result<(), Refusal> {
+        let checked = access.check(&mut self.rules.guard, now);
+        checked.map_err(Refusal::Unauthorised)
+    }
+
+    /// Whether this session, which receives, has lost its publishing point to another one. It is to end.
+    pub fn is_displaced(&self, key: SessionKey) -> bool {
+        self.displaced.contains(&key)
+    }
+
+    /// As [`authorise`](Self::authorise). A challenge starts the timer of the session anew.
+    fn check_access(
+        &mut self,
+        request: &PushRequest,
+        now: Duration,
+        timeout: Duration,
+    ) -> Result<(), Refusal> {
+        let checked = self.authorise(&request.access, now);
+        if checked.is_err()
+            && let Some(session) = self.waiting_for(request)
+        {
+            session.deadline = now.saturating_add(timeout);
+        }
+        checked
+    }
+
+    /// 3.2.5.1: who is sent elsewhere has no session here any more.
+    fn check_here(&mut self, request: &PushRequest, now: Duration) -> Result<(), Refusal> {
+        let Some(redirect) = self.rules.redirects.get(&request.point).cloned() else {
+            return Ok(());
+        };
+        if let Some(session) = self.waiting_for(request) {
+            session.deadline = now;
+        }
+        Err(Refusal::Redirected(redirect))
+    }
+
+    /// The session of a request, if it waits for one.
+    fn waiting_for(&mut self, request: &PushRequest) -> Option<&mut ReceivingSession> {
+        match self.slots.get_mut(request.push_id.as_ref()?)? {
+            Slot::Waiting(session) => Some(session),
+            Slot::Receiving { .. } => None,
+        }
     }
 
     fn waiting(&self) -> impl Iterator<Item = &ReceivingSession> {
@@ -274,13 +339,23 @@ impl Sessions {
         })
     }
 
-    /// Nobody pushes to the point right now. The specification leaves a second source to the higher layer.
-    fn check_free(&self, path: &str) -> Result<(), Refusal> {
-        let taken = |slot: &Slot| matches!(slot, Slot::Receiving { point } if point == path);
-        if self.slots.values().any(taken) {
-            return Err(Refusal::Busy);
+    /// Nobody pushes to the point right now, or who does is silent and gives way. The specification leaves a second
+    /// source to the higher layer.
+    fn check_free(&mut self, path: &str, now: Duration) -> Result<(), Refusal> {
+        let taken = self.slots.values().find_map(|slot| match slot {
+            Slot::Receiving { key, point, heard } if point == path => {
+                (!self.displaced.contains(key)).then_some((*key, heard))
+            }
+            _ => None,
+        });
+        match taken {
+            None => Ok(()),
+            Some((key, heard)) if heard.is_stale(now, self.rules.stale) => {
+                self.displaced.insert(key);
+                Ok(())
+            }
+            Some(_) => Err(Refusal::Busy),
         }
-        Ok(())
     }
 
     /// 2.2.2.1.1: a new point needs a template that exists; for one that exists it is ignored.
@@ -321,6 +396,7 @@ impl Sessions {
 
     fn put_back(&mut self, session: ReceivingSession) {
         let push_id = session.push_id.clone();
+        self.displaced.remove(&session.key);
         self.slots.insert(push_id, Slot::Waiting(Box::new(session)));
     }
 

@@ -5,6 +5,7 @@ use std::fmt;
 use http::{Request, StatusCode};
 
 use super::Reply;
+use crate::auth::Challenged;
 use crate::wmhttp::Error;
 
 /// Why a request is not granted.
@@ -33,6 +34,19 @@ pub enum Refusal {
     Busy,
     /// There are too many sessions.
     TooManySessions,
+    /// Credentials are wanted, and those that came are none of an account (3.2.5.1, 3.2.5.2).
+    Unauthorised(Challenged),
+    /// The publishing point is elsewhere (3.2.5.1).
+    Redirected(Redirect),
+}
+
+/// Where a client is sent (3.2.5.1).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Redirect {
+    /// The URL of the other server, or of the proxy.
+    pub location: String,
+    /// Whether it is a proxy to go through: 305 instead of 302.
+    pub is_proxy: bool,
 }
 
 impl Refusal {
@@ -49,14 +63,20 @@ impl Refusal {
             Self::UnknownPoint => StatusCode::NOT_FOUND,
             Self::Busy => StatusCode::CONFLICT,
             Self::TooManySessions => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Unauthorised(_) => StatusCode::UNAUTHORIZED,
+            Self::Redirected(redirect) if redirect.is_proxy => StatusCode::USE_PROXY,
+            Self::Redirected(_) => StatusCode::FOUND,
         }
     }
 
-    /// What to answer to `request`. The connection closes, since its body may not have been read.
+    /// What to answer to `request`. The connection closes, since its body may not have been read; after a challenge
+    /// alone it should not.
     pub fn reply(&self, request: &Request<()>) -> Reply {
         match self {
             Self::NotAnEncoder => Reply::announcement(request),
             Self::Method => Reply::method_not_allowed(),
+            Self::Unauthorised(challenged) => Reply::challenge(challenged),
+            Self::Redirected(redirect) => Reply::redirect(redirect),
             _ => Reply::last(self.status()),
         }
     }
@@ -76,6 +96,8 @@ impl fmt::Display for Refusal {
             Self::UnknownPoint => "there is no such publishing point",
             Self::Busy => "the publishing point already receives",
             Self::TooManySessions => "there are too many sessions",
+            Self::Unauthorised(_) => "credentials of an account are wanted",
+            Self::Redirected(_) => "the publishing point is elsewhere",
         })
     }
 }

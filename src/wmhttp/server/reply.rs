@@ -6,16 +6,18 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{
-    ALLOW, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderName, HeaderValue, PRAGMA,
-    SERVER, SET_COOKIE,
+    ALLOW, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderName, HeaderValue, LOCATION,
+    PRAGMA, SERVER, SET_COOKIE, WWW_AUTHENTICATE,
 };
 use http::{Request, Response, StatusCode};
 
+use super::Redirect;
 use super::request::text;
+use crate::auth::Challenged;
 use crate::wmhttp::PushId;
 
 /// What the server calls itself: Windows Media Services of Windows Server 2008 R2.
-const COUGAR: &str = "Cougar/9.6.7600.16564";
+pub(crate) const SERVER_NAME: HeaderValue = HeaderValue::from_static("Cougar/9.6.7600.16564");
 
 /// 2.2.1.7 Supported, as in example 4.8. None of it matters to a push.
 const FEATURES: &str = "com.microsoft.wm.srvppair, com.microsoft.wm.sswitch, \
@@ -62,6 +64,29 @@ impl Reply {
         reply
     }
 
+    /// 401 (3.2.5.1, 3.2.5.2). The connection stays.
+    pub(super) fn challenge(Challenged(fields): &Challenged) -> Self {
+        let mut reply = Self::empty(StatusCode::UNAUTHORIZED);
+        for field in fields {
+            let headers = reply.response.headers_mut();
+            headers.append(WWW_AUTHENTICATE, field.clone());
+        }
+        reply
+    }
+
+    /// 302 or 305 (3.2.5.1). The connection closes.
+    pub(super) fn redirect(redirect: &Redirect) -> Self {
+        let status = match redirect.is_proxy {
+            true => StatusCode::USE_PROXY,
+            false => StatusCode::FOUND,
+        };
+        let mut reply = Self::last(status);
+        if let Ok(location) = HeaderValue::from_str(&redirect.location) {
+            reply.response.headers_mut().insert(LOCATION, location);
+        }
+        reply
+    }
+
     /// What Windows Media Services tells whoever is no encoder: a playlist with the very URL that was asked for
     /// (note <8>).
     pub(crate) fn announcement(request: &Request<()>) -> Self {
@@ -82,7 +107,7 @@ impl Reply {
         *response.status_mut() = status;
         let no_cache = HeaderValue::from_static("no-cache");
         let headers = response.headers_mut();
-        headers.insert(SERVER, HeaderValue::from_static(COUGAR));
+        headers.insert(SERVER, SERVER_NAME);
         headers.insert(CONTENT_LENGTH, HeaderValue::from(0));
         headers.insert(PRAGMA, no_cache.clone());
         headers.insert(CACHE_CONTROL, no_cache);

@@ -2,12 +2,17 @@
 
 //! What the head of a request asks for, and whether it may.
 
+use std::time::Duration;
+
 use http::header::{
-    CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderMap, HeaderName, TRANSFER_ENCODING, USER_AGENT,
+    AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderMap, HeaderName, TRANSFER_ENCODING,
+    USER_AGENT,
 };
 use http::{Method, Request, Version};
 
 use super::Refusal;
+use crate::auth::{Challenged, Guard, RequestLine, Scheme, Schemes};
+use crate::wmhttp::header::X_ACCEPT_AUTHENTICATION;
 use crate::wmhttp::{PUSH_SETUP, PUSH_START, PushId, requested_push_id};
 
 /// Which of the two requests of 2.2.2.
@@ -27,6 +32,57 @@ pub struct PushRequest {
     pub(super) push_id: Option<PushId>,
     pub(super) content_length: u64,
     pub(super) user_agent: String,
+    pub(super) access: Access,
+}
+
+/// What a request says for itself where accounts are wanted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Access {
+    method: Method,
+    uri: String,
+    /// Authorization alone. It is marked sensitive.
+    headers: HeaderMap,
+    accepted: Schemes,
+}
+
+impl Access {
+    /// Of any request.
+    pub fn of(request: &Request<()>) -> Self {
+        let mut headers = HeaderMap::new();
+        for value in request.headers().get_all(AUTHORIZATION) {
+            let mut value = value.clone();
+            value.set_sensitive(true);
+            headers.append(AUTHORIZATION, value);
+        }
+        Self {
+            method: request.method().clone(),
+            uri: request.uri().to_string(),
+            headers,
+            accepted: accepted(request.headers()),
+        }
+    }
+
+    pub(super) fn check(&self, guard: &mut Guard, now: Duration) -> Result<(), Challenged> {
+        let line = RequestLine {
+            method: &self.method,
+            uri: &self.uri,
+            is_push_start: false,
+        };
+        guard.check(line, &self.headers, self.accepted, now)
+    }
+}
+
+/// 2.2.1.9 X-Accept-Authentication; without it any scheme will do (3.2.5.1).
+fn accepted(headers: &HeaderMap) -> Schemes {
+    if !headers.contains_key(X_ACCEPT_AUTHENTICATION) {
+        return Schemes::ALL;
+    }
+    let fields = headers.get_all(X_ACCEPT_AUTHENTICATION).iter();
+    fields
+        .filter_map(|field| field.to_str().ok())
+        .flat_map(|field| field.split(','))
+        .filter_map(|name| Scheme::from_name(name.trim()))
+        .collect()
 }
 
 impl PushRequest {
@@ -55,6 +111,7 @@ impl PushRequest {
             push_id: requested_push_id(headers).map_err(Refusal::Malformed)?,
             content_length: content_length(headers)?,
             user_agent: user_agent.to_owned(),
+            access: Access::of(request),
         })
     }
 

@@ -2,6 +2,8 @@
 
 use std::collections::VecDeque;
 use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -18,12 +20,27 @@ use crate::wmhttp::{
 const MAX_VIOLATIONS: usize = 64;
 
 /// Tells sessions apart without their push-id, which nobody may see.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SessionKey(pub(super) u64);
 
 impl fmt::Display for SessionKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(&self.0, f)
+    }
+}
+
+/// When something was last heard of a session that is lent out.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Heard(Arc<AtomicU64>);
+
+impl Heard {
+    fn note(&self, now: Duration) {
+        self.0.store(now.as_millis() as u64, Ordering::Relaxed);
+    }
+
+    pub(super) fn is_stale(&self, now: Duration, after: Duration) -> bool {
+        let last = Duration::from_millis(self.0.load(Ordering::Relaxed));
+        now.saturating_sub(last) >= after
     }
 }
 
@@ -69,6 +86,7 @@ pub struct ReceivingSession {
     pub(super) auto_destroy: bool,
     /// When the Idle-Timeout or, between requests, the Inactivity-Timeout expires (3.2.2).
     pub(super) deadline: Duration,
+    pub(super) heard: Heard,
     timeouts: Timeouts,
     order: Order,
     /// Whether `$H` may come once more: after a loss the client cannot know that it had arrived.
@@ -96,6 +114,7 @@ impl ReceivingSession {
             point,
             auto_destroy: false,
             deadline: now.saturating_add(timeouts.inactivity),
+            heard: Heard::default(),
             timeouts,
             order: Order::Start,
             header_may_repeat: false,
@@ -111,7 +130,13 @@ impl ReceivingSession {
     pub(super) fn begin(&mut self, content_length: u64, now: Duration) {
         self.content_length = content_length;
         self.remaining = content_length;
+        self.restart_idle_timeout(now);
+    }
+
+    /// 3.2.2: by the beginning of a PushStart, and by `$H`, `$D` and `$C`.
+    fn restart_idle_timeout(&mut self, now: Duration) {
         self.deadline = now.saturating_add(self.timeouts.idle);
+        self.heard.note(now);
     }
 
     /// What was sent of an unfinished body may not have arrived.
@@ -150,7 +175,7 @@ impl ReceivingSession {
         self.header_may_repeat = false;
         self.note_violations(&packet);
         if !matches!(packet, Packet::Filler(_) | Packet::EndOfStream(_)) {
-            self.deadline = now.saturating_add(self.timeouts.idle);
+            self.restart_idle_timeout(now);
         }
         Ok(Some(match packet {
             Packet::Header(header) => Received::Header(header),

@@ -130,7 +130,7 @@ fn cookie(reply: &Reply) -> &str {
     reply.response.headers()["set-cookie"].to_str().unwrap()
 }
 
-/// 3.2.5.1, 3.2.3
+/// S-001, S-004, S-019, S-020; 3.2.5.1, 3.2.3
 #[test]
 fn every_new_session_gets_another_push_id() {
     let mut server = Server::new();
@@ -143,7 +143,7 @@ fn every_new_session_gets_another_push_id() {
     assert!(!first.reply.close);
 }
 
-/// 3.2.3
+/// S-004; 3.2.3
 #[test]
 fn a_push_id_is_never_zero_nor_taken() {
     let mut server = Server::new();
@@ -159,7 +159,7 @@ fn a_push_id_is_never_zero_nor_taken() {
     }
 }
 
-/// 3.2.5.1
+/// S-015; 3.2.5.1
 #[test]
 fn a_known_push_id_keeps_its_session() {
     let mut server = Server::new();
@@ -170,14 +170,14 @@ fn a_known_push_id_keeps_its_session() {
     assert_eq!(server.setup("id9", "").unwrap_err(), 400);
 }
 
-/// 2.2.2.1
+/// S-011; 2.2.2.1
 #[test]
 fn a_setup_body_that_does_not_parse_is_refused() {
     let mut server = Server::new();
     assert_eq!(server.setup("0", "AutoDestroy: yes\r\n").unwrap_err(), 400);
 }
 
-/// 3.2.5.2
+/// S-032; 3.2.5.2
 #[test]
 fn push_start_needs_a_push_id_that_the_server_assigned() {
     let mut server = Server::new();
@@ -189,7 +189,7 @@ fn push_start_needs_a_push_id_that_the_server_assigned() {
     assert!(server.start("id1", 100).is_ok());
 }
 
-/// 3.2.5.1, 3.2.5.2
+/// S-015, S-032; 3.2.5.1, 3.2.5.2
 #[test]
 fn a_session_receives_on_one_connection_only() {
     let mut server = Server::new();
@@ -212,7 +212,7 @@ fn a_point_receives_from_one_session_only() {
     assert!(server.start("id1", 100).is_ok());
 }
 
-/// 2.2.2.1.1, 2.2.2.1.2
+/// S-016…S-018; 2.2.2.1.1, 2.2.2.1.2
 #[test]
 fn a_point_is_made_from_a_template_and_goes_with_its_session() {
     let template = "Template-URL: \"/live\"\r\nAutoDestroy: 1\r\n";
@@ -228,7 +228,7 @@ fn a_point_is_made_from_a_template_and_goes_with_its_session() {
     assert_eq!(server.setup_at("/new", "0", "").unwrap_err(), 404);
 }
 
-/// 3.2.5.3 to 3.2.5.7
+/// S-050, S-051, S-052; 3.2.5.3 to 3.2.5.7
 #[test]
 fn a_playlist_is_received_packet_by_packet() {
     let mut server = Server::new();
@@ -260,7 +260,7 @@ fn a_playlist_is_received_packet_by_packet() {
     assert_eq!(session.take_violations().count(), 0);
 }
 
-/// Figure 7
+/// S-033, S-050…S-052; Figure 7
 #[test]
 fn packets_out_of_order_are_refused() {
     let false_end = end(HResult::S_FALSE);
@@ -358,7 +358,7 @@ fn what_follows_the_body_is_left_alone() {
     assert_eq!(server.input, "POST /live");
 }
 
-/// 3.2.5.2
+/// S-033; 3.2.5.2
 #[test]
 fn an_empty_body_is_complete_at_once() {
     let mut server = Server::new();
@@ -382,7 +382,7 @@ fn a_stream_change_has_a_smaller_limit() {
     ));
 }
 
-/// 3.2.2: restarted by `$H`, `$D` and `$C` only.
+/// S-002, S-052; 3.2.2: restarted by `$H`, `$D` and `$C` only.
 #[test]
 fn filler_does_not_keep_a_push_alive() {
     let mut server = Server::new();
@@ -407,7 +407,7 @@ fn filler_does_not_keep_a_push_alive() {
     assert_eq!(server.start("id1", 100).unwrap_err(), 400);
 }
 
-/// 3.2.7.1
+/// S-062; 3.2.7.1
 #[test]
 fn a_lost_session_waits_for_the_rest_of_its_idle_timeout() {
     let mut server = Server::new();
@@ -421,7 +421,7 @@ fn a_lost_session_waits_for_the_rest_of_its_idle_timeout() {
     assert_eq!(server.start("id1", 100).unwrap_err(), 400);
 }
 
-/// 3.2.6.2
+/// S-003, S-061; 3.2.6.2
 #[test]
 fn a_session_without_requests_is_deleted_after_the_inactivity_timeout() {
     let mut server = Server::new();

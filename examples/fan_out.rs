@@ -1,0 +1,259 @@
+// SPDX-License-Identifier: MPL-2.0
+
+//! Encodes a live test picture and tone once, and pushes it to several servers, none of which waits for another.
+//!
+//! ```console
+//! $ cargo run --example fan_out -- http://127.0.0.1:8080/live http://127.0.0.1:8081/live
+//! ```
+//!
+//! A server that goes away is tried again for as long as it takes, from the first connection on, and goes on at a key
+//! frame when it is back. One that refuses for good is left out; the others do not notice. Ctrl-C or SIGTERM ends all
+//! pushes in good order: the exit status is 0. It is 1 when no server is left.
+
+use std::future::poll_fn;
+use std::io;
+use std::pin::Pin;
+use std::process::ExitCode;
+
+use futures_core::Stream;
+use gst::prelude::*;
+
+/// `allow-not-linked` lets a branch be taken off.
+const ENCODE: &str = "\
+    videotestsrc is-live=true ! avenc_wmv2 gop-size=15 ! identity single-segment=true \
+    ! asfmux name=m streamable=true ! tee name=servers allow-not-linked=true \
+    audiotestsrc is-live=true ! avenc_wmav2 ! m.";
+
+/// `errorignore` keeps the failure of one branch from the others. `queue` gives the branch a thread of its own, and the
+/// sink drops the oldest packets, up to a key frame, while its server is away.
+const BRANCH: &str = "\
+    errorignore ! queue \
+    ! wmspushsink name=push retry-first-connect=true reconnect-timeout=4294967295 leaky=downstream";
+
+type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> ExitCode {
+    let locations: Vec<_> = std::env::args().skip(1).collect();
+    match push(&locations).await {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("fan_out: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Whether the pushes came to a good end.
+async fn push(locations: &[String]) -> Result<bool> {
+    if locations.is_empty() {
+        return Err("which servers? http://127.0.0.1:8080/live, for instance".into());
+    }
+    gst::init()?;
+    register()?;
+    let pipeline = gst::parse::launch(ENCODE)?;
+    let pipeline = pipeline
+        .downcast::<gst::Pipeline>()
+        .map_err(|_| "no pipeline")?;
+    println!("Ctrl-C ends the pushes");
+    let ended_well = run(&pipeline, locations).await;
+    pipeline.set_state(gst::State::Null)?;
+    ended_well
+}
+
+/// The plugin that is installed comes first; without one, this program brings the element itself.
+fn register() -> Result<()> {
+    if gst::ElementFactory::find("wmspushsink").is_none() {
+        gstwmspush::plugin_register_static()?;
+    }
+    Ok(())
+}
+
+/// Everything between the tee and one server.
+struct Branch {
+    location: String,
+    bin: gst::Bin,
+    /// What the tee hands it over by.
+    pad: gst::Pad,
+    /// Whether it is still there: a failure may be told twice, by the sink and by the queue in front of it.
+    alive: bool,
+}
+
+impl Branch {
+    /// A branch begins when the pipeline plays, and on its own: one that fails at once would keep the others from it.
+    fn add(pipeline: &gst::Pipeline, location: &str) -> Result<Self> {
+        let tee = pipeline.by_name("servers").ok_or("no tee")?;
+        let bin = gst::parse::bin_from_description(BRANCH, true)?;
+        bin.set_property("async-handling", true);
+        let sink = bin.by_name("push").ok_or("no sink")?;
+        sink.set_property("location", location);
+        pipeline.add(&bin)?;
+        let pad = tee.request_pad_simple("src_%u").ok_or("no pad")?;
+        pad.link(&bin.static_pad("sink").ok_or("no pad")?)?;
+        // When this fails, an ERROR tells why.
+        let _ = bin.sync_state_with_parent();
+        Ok(Self {
+            location: location.to_owned(),
+            bin,
+            pad,
+            alive: true,
+        })
+    }
+
+    /// Takes the branch off between two buffers, so that the tee never meets one that is shut down.
+    fn remove(&mut self) {
+        if !std::mem::take(&mut self.alive) {
+            return;
+        }
+        let bin = self.bin.clone();
+        self.pad.add_probe(gst::PadProbeType::IDLE, move |pad, _| {
+            if let Some(peer) = pad.peer() {
+                let _ = pad.unlink(&peer);
+            }
+            let bin = bin.clone();
+            // Not from the thread that may just be in it.
+            bin.call_async(|bin| {
+                let _ = bin.set_state(gst::State::Null);
+                if let Some(parent) = bin.parent().and_downcast::<gst::Bin>() {
+                    let _ = parent.remove(bin);
+                }
+            });
+            gst::PadProbeReturn::Remove
+        });
+    }
+}
+
+/// Plays until EOS, which is a good end, or until no server is left.
+async fn run(pipeline: &gst::Pipeline, locations: &[String]) -> Result<bool> {
+    let mut signals = Signals::new()?;
+    let mut messages = pipeline.bus().expect("a pipeline has a bus").stream();
+    // When this fails, an ERROR tells why.
+    let _ = pipeline.set_state(gst::State::Playing);
+    let mut branches: Vec<Branch> = Vec::new();
+    let (mut playing, mut ending) = (false, false);
+    loop {
+        tokio::select! {
+            message = next(&mut messages) => {
+                let place = branch_of(&branches, &message);
+                show(&message, place.map(|place| &*branches[place].location));
+                match (message.type_(), place) {
+                    (gst::MessageType::Eos, _) => return Ok(true),
+                    (gst::MessageType::Error, Some(place)) => {
+                        branches[place].remove();
+                        if !branches.iter().any(|branch| branch.alive) {
+                            return Ok(false);
+                        }
+                    }
+                    (gst::MessageType::Error, None) => return Ok(false),
+                    _ if !playing && says_playing(&message, pipeline) => {
+                        playing = true;
+                        let all = locations.iter().map(|location| Branch::add(pipeline, location));
+                        branches = all.collect::<Result<_>>()?;
+                    }
+                    _ => continue,
+                }
+            }
+            () = signals.recv() => {
+                if ending {
+                    // Any other way out would wait for the EOS to be taken.
+                    std::process::exit(1);
+                }
+                println!("Ending the pushes; a second Ctrl-C quits at once");
+                ending = true;
+            }
+        }
+        if playing && ending {
+            end(pipeline);
+        }
+    }
+}
+
+/// The sources take the EOS when the sinks have taken what they are pushing, which may last: this does not wait for them.
+fn end(pipeline: &gst::Pipeline) {
+    pipeline.call_async(|pipeline| {
+        pipeline.send_event(gst::event::Eos::new());
+    });
+}
+
+/// The branch that a message comes from.
+fn branch_of(branches: &[Branch], message: &gst::Message) -> Option<usize> {
+    let source = message.src()?;
+    let is_from = |branch: &Branch| {
+        source == branch.bin.upcast_ref::<gst::Object>() || source.has_as_ancestor(&branch.bin)
+    };
+    branches.iter().position(is_from)
+}
+
+/// Whether the pipeline is playing from this message on. Before that, EOS would wait for the pipeline and the pipeline
+/// for EOS.
+fn says_playing(message: &gst::Message, pipeline: &gst::Pipeline) -> bool {
+    let gst::MessageView::StateChanged(change) = message.view() else {
+        return false;
+    };
+    message.src() == Some(pipeline.upcast_ref()) && change.current() == gst::State::Playing
+}
+
+/// The next message; there is one more as long as there is a pipeline.
+async fn next(messages: &mut gst::bus::BusStream) -> gst::Message {
+    let message = poll_fn(|context| Pin::new(&mut *messages).poll_next(context)).await;
+    message.expect("the pipeline is still there")
+}
+
+/// What became of each server.
+fn show(message: &gst::Message, location: Option<&str>) {
+    let location = location.unwrap_or("all");
+    match message.view() {
+        gst::MessageView::Element(element) => {
+            let status = element.structure();
+            if let Some(status) = status.filter(|status| status.name() == "wmspushsink-status") {
+                let text = |name| status.get::<&str>(name).unwrap_or_default();
+                println!("{location}: {} {}", text("wmt-status-name"), text("state"));
+            }
+        }
+        gst::MessageView::Warning(warning) => println!("{location}: WARNING {}", warning.error()),
+        gst::MessageView::Error(error) => println!("{location}: ERROR {}", error.error()),
+        gst::MessageView::Eos(_) => println!("EOS"),
+        _ => {}
+    }
+}
+
+/// Ctrl-C and SIGTERM, caught from the moment that this exists.
+#[cfg(unix)]
+struct Signals {
+    interrupt: tokio::signal::unix::Signal,
+    terminate: tokio::signal::unix::Signal,
+}
+
+#[cfg(unix)]
+impl Signals {
+    fn new() -> io::Result<Self> {
+        use tokio::signal::unix::{SignalKind, signal};
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+        })
+    }
+
+    async fn recv(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
+}
+
+/// Ctrl-C, where there are no signals.
+#[cfg(windows)]
+struct Signals(tokio::signal::windows::CtrlC);
+
+#[cfg(windows)]
+impl Signals {
+    fn new() -> io::Result<Self> {
+        tokio::signal::windows::ctrl_c().map(Self)
+    }
+
+    async fn recv(&mut self) {
+        let _ = self.0.recv().await;
+    }
+}

@@ -1,0 +1,433 @@
+// SPDX-License-Identifier: MPL-2.0
+
+//! The other side: who may come in, by Digest and Basic.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::time::Duration;
+
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use digest_auth::{Algorithm, AlgorithmType, AuthContext, AuthorizationHeader, Qop};
+use hmac::{Hmac, Mac};
+use http::header::{AUTHORIZATION, HeaderMap, HeaderValue};
+use md5::Md5;
+use subtle::ConstantTimeEq;
+
+use super::challenge::{Challenge, challenges};
+use super::{Credentials, RequestLine, Scheme, Schemes};
+
+/// Most nonces that are known at a time: the oldest gives way, and who has it is asked again.
+const MAX_NONCES: usize = 256;
+
+/// How long a nonce is good for.
+const NONCE_LIFE: Duration = Duration::from_secs(300);
+
+/// The algorithms that are offered. MD5 comes first: encoders from before RFC 7616 look no further.
+const ALGORITHMS: [Algorithm; 2] = [
+    Algorithm {
+        algo: AlgorithmType::MD5,
+        sess: false,
+    },
+    Algorithm {
+        algo: AlgorithmType::SHA2_256,
+        sess: false,
+    },
+];
+
+/// What a guard asks for, for the best of what a client can do.
+const OFFERED: Schemes = Schemes::NONE.with(Scheme::Digest).with(Scheme::Basic);
+
+/// Accounts, and the challenges that are out.
+///
+/// Without accounts everybody may come in.
+pub struct Guard {
+    realm: String,
+    accounts: Vec<Credentials>,
+    secret: [u8; 32],
+    issued: u64,
+    nonces: VecDeque<Nonce>,
+}
+
+struct Nonce {
+    value: String,
+    until: Duration,
+    /// The last count that came with it: the next one has to be higher, so that nobody says the same again.
+    count: u32,
+}
+
+/// Who does not come in is asked by these WWW-Authenticate fields.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Challenged(pub Vec<HeaderValue>);
+
+/// What became of an answer.
+enum Answer {
+    Right,
+    Wrong,
+    /// It would have been right, had it not come too late or twice.
+    Stale,
+}
+
+impl Guard {
+    /// A guard over `accounts`; `secret` is random, and makes the nonces so.
+    pub fn new(realm: &str, accounts: Vec<Credentials>, secret: [u8; 32]) -> Self {
+        Self {
+            realm: realm.replace(['"', '\\'], ""),
+            accounts,
+            secret,
+            issued: 0,
+            nonces: VecDeque::new(),
+        }
+    }
+
+    /// Whether a request may come in. Time is what has passed since any start. `accepted` is what the client says it
+    /// can do: where that leaves nothing, it is not heeded.
+    ///
+    /// # Errors
+    ///
+    /// What to ask for, with 401.
+    pub fn check(
+        &mut self,
+        request: RequestLine<'_>,
+        headers: &HeaderMap,
+        accepted: Schemes,
+        now: Duration,
+    ) -> Result<(), Challenged> {
+        if self.accounts.is_empty() {
+            return Ok(());
+        }
+        let answers = challenges(headers, &AUTHORIZATION);
+        let answer = match answers.first().map(|answer| (answer.scheme(), answer)) {
+            Some((Some(Scheme::Basic), answer)) => self.basic(answer),
+            Some((Some(Scheme::Digest), answer)) => {
+                self.digest(request, answer, now).unwrap_or(Answer::Wrong)
+            }
+            _ => Answer::Wrong,
+        };
+        match answer {
+            Answer::Right => Ok(()),
+            Answer::Wrong => Err(self.challenge(accepted, false, now)),
+            Answer::Stale => Err(self.challenge(accepted, true, now)),
+        }
+    }
+
+    /// RFC 7617
+    fn basic(&self, answer: &Challenge) -> Answer {
+        let token = answer.token.as_deref().unwrap_or_default();
+        let given = BASE64_STANDARD.decode(token).unwrap_or_default();
+        // All are compared, so that the time does not tell which one.
+        let right = self.accounts.iter().fold(false, |right, account| {
+            let (user, password) = (account.user_id(), account.password().expose());
+            let expected = format!("{user}:{password}");
+            right | bool::from(expected.as_bytes().ct_eq(&given))
+        });
+        if right { Answer::Right } else { Answer::Wrong }
+    }
+
+    /// RFC 7616 section 3.4, with `qop=auth`. `None` when something is missing.
+    fn digest(
+        &mut self,
+        request: RequestLine<'_>,
+        answer: &Challenge,
+        now: Duration,
+    ) -> Option<Answer> {
+        let parameter = |name| answer.parameter(name);
+        let user = parameter("username")?;
+        let algorithm = algorithm(parameter("algorithm"))?;
+        let count = u32::from_str_radix(parameter("nc")?, 16).ok()?;
+        let agreed = parameter("realm")? == self.realm
+            && parameter("uri")? == request.uri
+            && parameter("qop")?.eq_ignore_ascii_case("auth");
+        let account = self
+            .accounts
+            .iter()
+            .find(|account| account.user_id() == user)?;
+        let mut expected = AuthorizationHeader {
+            realm: self.realm.clone(),
+            nonce: parameter("nonce")?.to_owned(),
+            opaque: None,
+            userhash: false,
+            algorithm,
+            response: String::new(),
+            username: String::new(),
+            uri: request.uri.to_owned(),
+            qop: Some(Qop::AUTH),
+            cnonce: Some(parameter("cnonce")?.to_owned()),
+            nc: count,
+        };
+        expected.digest(&AuthContext::new_with_method(
+            user,
+            account.password().expose(),
+            request.uri,
+            None::<&[u8]>,
+            request.method.as_str().into(),
+        ));
+        let given = parameter("response")?.to_ascii_lowercase();
+        let same = expected.response.as_bytes().ct_eq(given.as_bytes());
+        if !agreed || !bool::from(same) {
+            return Some(Answer::Wrong);
+        }
+        Some(self.count(&expected.nonce, count, now))
+    }
+
+    /// Whether the nonce is one of ours, still good, and not used with that count before.
+    fn count(&mut self, nonce: &str, count: u32, now: Duration) -> Answer {
+        self.nonces.retain(|known| known.until > now);
+        match self.nonces.iter_mut().find(|known| known.value == nonce) {
+            Some(known) if count > known.count => {
+                known.count = count;
+                Answer::Right
+            }
+            _ => Answer::Stale,
+        }
+    }
+
+    fn challenge(&mut self, accepted: Schemes, stale: bool, now: Duration) -> Challenged {
+        let both: Vec<_> = OFFERED
+            .iter()
+            .filter(|scheme| accepted.contains(*scheme))
+            .collect();
+        let schemes = if both.is_empty() {
+            OFFERED.iter().collect()
+        } else {
+            both
+        };
+        let mut fields = Vec::new();
+        for scheme in schemes {
+            if scheme == Scheme::Digest {
+                let nonce = self.issue(now);
+                let stale = if stale { ", stale=true" } else { "" };
+                for algorithm in ALGORITHMS {
+                    fields.push(format!(
+                        "Digest realm=\"{}\", nonce=\"{nonce}\", algorithm={algorithm}, qop=\"auth\"{stale}",
+                        self.realm
+                    ));
+                }
+            } else {
+                fields.push(format!("Basic realm=\"{}\", charset=\"UTF-8\"", self.realm));
+            }
+        }
+        let values = fields
+            .iter()
+            .filter_map(|field| HeaderValue::from_str(field).ok());
+        Challenged(values.collect())
+    }
+
+    /// A nonce that nobody can guess.
+    fn issue(&mut self, now: Duration) -> String {
+        self.issued = self.issued.wrapping_add(1);
+        // A key of any length will do.
+        let value = <Hmac<Md5> as Mac>::new_from_slice(&self.secret).map_or(0, |mut mac| {
+            mac.update(&self.issued.to_le_bytes());
+            u128::from_le_bytes(mac.finalize().into_bytes().into())
+        });
+        let value = format!("{value:032x}");
+        if self.nonces.len() >= MAX_NONCES {
+            self.nonces.pop_front();
+        }
+        self.nonces.push_back(Nonce {
+            value: value.clone(),
+            until: now.saturating_add(NONCE_LIFE),
+            count: 0,
+        });
+        value
+    }
+}
+
+impl fmt::Debug for Guard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Guard")
+            .field("realm", &self.realm)
+            .field("accounts", &self.accounts.len())
+            .finish_non_exhaustive()
+    }
+}
+
+/// One of those that are offered, MD5 where nothing is said.
+fn algorithm(name: Option<&str>) -> Option<Algorithm> {
+    match name {
+        None => Some(Algorithm::default()),
+        Some(name) => ALGORITHMS
+            .into_iter()
+            .find(|known| name.eq_ignore_ascii_case(&known.to_string())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::SystemTime;
+
+    use http::Method;
+
+    use super::*;
+    use crate::auth::{Authenticator, Authorization, Next, Policy, Role};
+
+    const LINE: RequestLine<'static> = RequestLine {
+        method: &Method::POST,
+        uri: "/live",
+        is_push_start: false,
+    };
+
+    fn guard() -> Guard {
+        let accounts = vec![
+            Credentials::new("alice", "s3cret"),
+            Credentials::new("bob", "pa:ss"),
+        ];
+        Guard::new("a \"realm\"", accounts, [7; 32])
+    }
+
+    fn with(value: &str) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        headers.insert(AUTHORIZATION, value.parse().unwrap());
+        headers
+    }
+
+    fn ask(guard: &mut Guard, headers: &HeaderMap, now: u64) -> Result<(), Vec<String>> {
+        guard
+            .check(LINE, headers, Schemes::ALL, Duration::from_secs(now))
+            .map_err(|Challenged(fields)| {
+                let text = |field: &HeaderValue| field.to_str().unwrap().to_owned();
+                fields.iter().map(text).collect()
+            })
+    }
+
+    /// What a client answers to these challenges, time after time.
+    fn answers(
+        challenges: &[String],
+        user: &str,
+        password: &str,
+        scheme: Scheme,
+    ) -> impl FnMut() -> HeaderMap + use<> {
+        let mut headers = HeaderMap::new();
+        for challenge in challenges {
+            headers.append("www-authenticate", challenge.parse().unwrap());
+        }
+        let policy = Policy {
+            schemes: Schemes::NONE.with(scheme),
+            encrypted: false,
+            cleartext_basic: true,
+        };
+        let mut client = Authenticator::new(Role::Server, "server", policy);
+        client.set_credentials(Some(Credentials::new(user, password)));
+        let next = client.challenged(&headers);
+        assert!(matches!(next, Next::Resubmit { .. }), "{next:?}");
+        move || {
+            let random = &mut |bytes: &mut [u8]| bytes.fill(9);
+            match client.authorize(&LINE, SystemTime::UNIX_EPOCH, random) {
+                Authorization::Header(_, value) => with(value.to_str().unwrap()),
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn whoever_has_an_account_comes_in_by_digest_again_and_again() {
+        let mut guard = guard();
+        let challenges = ask(&mut guard, &HeaderMap::new(), 0).unwrap_err();
+        assert_eq!(challenges.len(), 3, "{challenges:?}");
+        for (user, password) in [("alice", "s3cret"), ("bob", "pa:ss")] {
+            let challenges = ask(&mut guard, &HeaderMap::new(), 0).unwrap_err();
+            let mut answer = answers(&challenges, user, password, Scheme::Digest);
+            for now in 0..3 {
+                assert_eq!(ask(&mut guard, &answer(), now), Ok(()));
+            }
+        }
+    }
+
+    #[test]
+    fn whoever_has_an_account_comes_in_by_basic() {
+        let mut guard = guard();
+        let challenges = ask(&mut guard, &HeaderMap::new(), 0).unwrap_err();
+        for (user, password) in [("alice", "s3cret"), ("bob", "pa:ss")] {
+            let mut answer = answers(&challenges, user, password, Scheme::Basic);
+            assert_eq!(ask(&mut guard, &answer(), 0), Ok(()));
+        }
+    }
+
+    #[test]
+    fn nobody_else_comes_in() {
+        let mut guard = guard();
+        for scheme in [Scheme::Digest, Scheme::Basic] {
+            for (user, password) in [("alice", "secret"), ("carol", "s3cret"), ("bob", "pa")] {
+                let challenges = ask(&mut guard, &HeaderMap::new(), 0).unwrap_err();
+                let mut answer = answers(&challenges, user, password, scheme);
+                assert!(ask(&mut guard, &answer(), 0).is_err(), "{scheme} {user}");
+            }
+        }
+        for junk in [
+            "Basic",
+            "Basic !",
+            "Digest",
+            "Digest nc=zz",
+            "NTLM AAAA",
+            "x",
+            "",
+        ] {
+            assert!(ask(&mut guard, &with(junk), 0).is_err(), "{junk}");
+        }
+    }
+
+    /// RFC 7616 section 3.4.5: an answer that was listened to is of no use.
+    #[test]
+    fn an_answer_is_good_once_and_for_a_while() {
+        let mut guard = guard();
+        let challenges = ask(&mut guard, &HeaderMap::new(), 0).unwrap_err();
+        let mut answer = answers(&challenges, "alice", "s3cret", Scheme::Digest);
+        let first = answer();
+        assert_eq!(ask(&mut guard, &first, 0), Ok(()));
+        for (headers, now) in [(first, 0), (answer(), NONCE_LIFE.as_secs())] {
+            let challenges = ask(&mut guard, &headers, now).unwrap_err();
+            assert!(challenges[0].contains("stale=true"), "{challenges:?}");
+        }
+        let mut elsewhere = with("Digest");
+        let text = answer()[AUTHORIZATION]
+            .to_str()
+            .unwrap()
+            .replace("/live", "/dead");
+        elsewhere.insert(AUTHORIZATION, text.parse().unwrap());
+        let challenges = ask(&mut guard, &elsewhere, 0).unwrap_err();
+        assert!(!challenges[0].contains("stale"), "{challenges:?}");
+    }
+
+    /// 3.2.5.1 of MS-WMHTTP: what X-Accept-Authentication has
+    #[test]
+    fn only_what_the_client_can_do_is_offered_if_there_is_any() {
+        let mut guard = guard();
+        for (accepted, count) in [
+            (Schemes::NONE.with(Scheme::Digest).with(Scheme::Ntlm), 2),
+            (Schemes::NONE.with(Scheme::Basic), 1),
+            (Schemes::NONE.with(Scheme::Ntlm), 3),
+        ] {
+            let challenged = guard.check(LINE, &HeaderMap::new(), accepted, Duration::ZERO);
+            assert_eq!(challenged.unwrap_err().0.len(), count);
+        }
+    }
+
+    #[test]
+    fn challenges_are_bounded_and_everybody_gets_another() {
+        let mut guard = guard();
+        let mut seen = std::collections::BTreeSet::new();
+        for _ in 0..2 * MAX_NONCES {
+            assert!(seen.insert(ask(&mut guard, &HeaderMap::new(), 0).unwrap_err()));
+        }
+        assert_eq!(guard.nonces.len(), MAX_NONCES);
+        assert!(!seen.first().unwrap()[0].contains("\"realm\""));
+    }
+
+    #[test]
+    fn without_accounts_everybody_comes_in() {
+        let mut open = Guard::new("", Vec::new(), [0; 32]);
+        assert_eq!(ask(&mut open, &HeaderMap::new(), 0), Ok(()));
+    }
+
+    #[test]
+    fn no_secret_shows() {
+        let mut guard = guard();
+        ask(&mut guard, &HeaderMap::new(), 0).unwrap_err();
+        let shown = format!("{guard:?}");
+        assert!(
+            !shown.contains("s3cret") && !shown.contains("alice"),
+            "{shown}"
+        );
+    }
+}

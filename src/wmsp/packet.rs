@@ -1,0 +1,191 @@
+// SPDX-License-Identifier: MPL-2.0
+
+//! The packets of a response, MS-WMSP 2.2.3.
+
+use bytes::{BufMut, Bytes, BytesMut};
+
+use crate::wmhttp::HResult;
+
+/// 2.2.3.1.1 Framing Header, without Reason
+const FRAMING_HEADER: usize = 4;
+
+/// 2.2.3.1.2 MMS Data Packet: what stands in front of its payload
+const MMS_HEADER: usize = 8;
+
+/// The largest payload of a `$D` or `$H`: with the header of its MMS data packet it has 65,535 bytes.
+pub const MAX_DATA: usize = u16::MAX as usize - MMS_HEADER;
+
+/// The Frame field, with B = 0
+const FRAME: u8 = b'$';
+
+/// 2.2.3.1.2: AFFlags of an object that begins, and that ends, in this packet
+const FIRST: u8 = 0x04;
+const LAST: u8 = 0x08;
+
+/// Writes the packets of one Play response, and counts what they have to count.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Framer {
+    /// AFFlags of the next `$D`
+    sequence: u8,
+}
+
+impl Framer {
+    /// Nothing was sent yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// 2.2.3.5 $H (Header): an ASF file header, in as many packets as it takes.
+    pub fn header(header: &[u8]) -> Bytes {
+        object(b'H', header)
+    }
+
+    /// 2.2.3.6 $M (Metadata) of the playlist entry with this number, without a content description.
+    pub fn metadata(entry: u32) -> Bytes {
+        let text =
+            format!("playlist-gen-id={entry}, broadcast-id={entry}, features=\"broadcast\"\0");
+        object(b'M', text.as_bytes())
+    }
+
+    /// 2.2.3.3 $D (Data): what stands in front of the ASF data packet number `number` of the entry, of `size` bytes.
+    /// `None` when it does not fit.
+    pub fn data(&mut self, number: u32, size: usize) -> Option<[u8; FRAMING_HEADER + MMS_HEADER]> {
+        let length = mms_length(size)?;
+        let mut head = [0; FRAMING_HEADER + MMS_HEADER];
+        let mut out = &mut head[..];
+        put_data_head(&mut out, b'D', number, self.sequence, length);
+        self.sequence = self.sequence.wrapping_add(1);
+        Some(head)
+    }
+
+    /// 2.2.3.2 $C (Stream Change Notification): the next playlist entry begins.
+    pub fn stream_change() -> Bytes {
+        with_reason(b'C', 0)
+    }
+
+    /// 2.2.3.4 $E (End-of-Stream Notification)
+    pub fn end_of_stream(HResult(reason): HResult) -> Bytes {
+        with_reason(b'E', reason)
+    }
+}
+
+/// Length of the MMS data packet with such a payload.
+fn mms_length(payload: usize) -> Option<u16> {
+    u16::try_from(payload.checked_add(MMS_HEADER)?).ok()
+}
+
+fn put_data_head(out: &mut impl BufMut, id: u8, location: u32, flags: u8, length: u16) {
+    out.put_u8(FRAME);
+    out.put_u8(id);
+    out.put_u16_le(length);
+    out.put_u32_le(location);
+    out.put_u8(0); // Incarnation: it may stay as it is.
+    out.put_u8(flags);
+    out.put_u16_le(length);
+}
+
+/// An object that may be split, in packets of their largest size.
+fn object(id: u8, object: &[u8]) -> Bytes {
+    let pieces = object.len().div_ceil(MAX_DATA);
+    let mut out = BytesMut::with_capacity(object.len().saturating_add(64));
+    for (number, piece) in object.chunks(MAX_DATA).enumerate() {
+        let mut flags = 0;
+        if number == 0 {
+            flags |= FIRST;
+        }
+        if number.checked_add(1) == Some(pieces) {
+            flags |= LAST;
+        }
+        if let Some(length) = mms_length(piece.len()) {
+            put_data_head(&mut out, id, number as u32, flags, length);
+            out.put_slice(piece);
+        }
+    }
+    out.freeze()
+}
+
+fn with_reason(id: u8, reason: u32) -> Bytes {
+    let mut out = BytesMut::with_capacity(8);
+    out.put_u8(FRAME);
+    out.put_u8(id);
+    out.put_u16_le(4);
+    out.put_u32_le(reason);
+    out.freeze()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// 2.2.3.1.2, 2.2.3.5
+    #[test]
+    fn a_header_in_one_piece_is_first_and_last() {
+        assert_eq!(
+            &Framer::header(&[7; 100])[..13],
+            [b'$', b'H', 108, 0, 0, 0, 0, 0, 0, 0x0C, 108, 0, 7]
+        );
+    }
+
+    /// 2.2.3.1.2: the example of 100,000 bytes
+    #[test]
+    fn a_large_header_comes_in_pieces_that_are_numbered() {
+        let wire = Framer::header(&[7; 140_000]);
+        let heads = [(0u32, 0x04u8, MAX_DATA), (1, 0, MAX_DATA), (2, 0x08, 8946)];
+        let mut at = 0;
+        for (number, flags, size) in heads {
+            let length = (size as u16 + 8).to_le_bytes();
+            let [low, high] = length;
+            let location = number.to_le_bytes();
+            let expected = [
+                &[b'$', b'H', low, high][..],
+                &location,
+                &[0, flags, low, high],
+            ]
+            .concat();
+            assert_eq!(&wire[at..at + 12], expected);
+            at += 12 + size;
+        }
+        assert_eq!(at, wire.len());
+    }
+
+    /// 2.2.3.1.2: LocationId is the packet's place in a virtual file, AFFlags a sequence of what is sent
+    #[test]
+    fn data_packets_are_numbered_twice() {
+        let mut framer = Framer::new();
+        assert_eq!(
+            framer.data(300, 0x1234).unwrap(),
+            [b'$', b'D', 0x3C, 0x12, 0x2C, 1, 0, 0, 0, 0, 0x3C, 0x12]
+        );
+        assert_eq!(framer.data(305, 1).unwrap()[9], 1);
+        for _ in 0..254 {
+            framer.data(0, 1);
+        }
+        assert_eq!(framer.data(0, 1).unwrap()[9], 0);
+    }
+
+    /// 2.2.3.1.2
+    #[test]
+    fn a_packet_that_does_not_fit_is_not_counted() {
+        let mut framer = Framer::new();
+        assert_eq!(framer.data(0, MAX_DATA + 1), None);
+        let fits = framer.data(0, MAX_DATA).unwrap();
+        assert_eq!((fits[2], fits[3], fits[9]), (0xFF, 0xFF, 0));
+    }
+
+    /// 2.2.3.2, 2.2.3.4, 2.2.3.6
+    #[test]
+    fn the_other_packets_are_as_specified() {
+        assert_eq!(&Framer::stream_change()[..], [b'$', b'C', 4, 0, 0, 0, 0, 0]);
+        assert_eq!(
+            &Framer::end_of_stream(HResult::E_ABORT)[..],
+            [b'$', b'E', 4, 0, 0x04, 0x40, 0, 0x80]
+        );
+        let metadata = Framer::metadata(3);
+        assert_eq!(&metadata[..2], b"$M");
+        assert_eq!(metadata[9], 0x0C);
+        assert_eq!(
+            &metadata[12..],
+            b"playlist-gen-id=3, broadcast-id=3, features=\"broadcast\"\0"
+        );
+    }
+}
