@@ -7,6 +7,8 @@ use std::io;
 use once_cell::sync::OnceCell;
 use tokio::runtime::{Builder, Handle, Runtime};
 
+use super::socket::block_broken_pipe_signal;
+
 /// A second worker only costs CPU: one thread carries a thousand connections at 64 kB/s in half a core.
 const WORKERS: usize = 1;
 
@@ -21,6 +23,7 @@ pub(super) fn handle() -> io::Result<Handle> {
         Builder::new_multi_thread()
             .worker_threads(WORKERS)
             .thread_name("wmhttp")
+            .on_thread_start(block_broken_pipe_signal)
             .enable_all()
             .build()
     })?;

@@ -3,7 +3,7 @@
 //! The socket under a connection that belongs to somebody else.
 #![allow(
     unsafe_code,
-    reason = "a descriptor that is known by its number can only be borrowed so"
+    reason = "a descriptor that is known by its number can only be borrowed so, and signals are the C library's"
 )]
 
 use std::io::{ErrorKind, Read};
@@ -213,6 +213,26 @@ fn duplicate(descriptor: i32) -> Option<TcpStream> {
 fn duplicate(_: i32) -> Option<TcpStream> {
     None
 }
+
+/// Lets writing to a connection that is gone fail on this thread, and nothing more.
+///
+/// The signal that comes with it ends a process by default. Rust's own programs ignore it; a plugin lives in others, such
+/// as gst-launch-1.0, and what they do with signals is theirs to say: this is about the calling thread alone.
+#[cfg(unix)]
+pub(super) fn block_broken_pipe_signal() {
+    use std::mem::MaybeUninit;
+
+    let mut signals = MaybeUninit::<libc::sigset_t>::uninit();
+    // SAFETY: The set is made empty before anything else is done with it; the old mask is not asked for.
+    unsafe {
+        libc::sigemptyset(signals.as_mut_ptr());
+        libc::sigaddset(signals.as_mut_ptr(), libc::SIGPIPE);
+        libc::pthread_sigmask(libc::SIG_BLOCK, signals.as_ptr(), std::ptr::null_mut());
+    }
+}
+
+#[cfg(not(unix))]
+pub(super) fn block_broken_pipe_signal() {}
 
 #[cfg(all(test, target_os = "linux"))]
 mod tests {
