@@ -8,6 +8,7 @@ use tokio::time::Instant;
 use super::Error;
 use super::queue::Content;
 use crate::asf::{FileHeader, KeyFrames};
+use crate::wmhttp::HResult;
 
 /// How long a server may take to refuse a PushStart for want of authentication, and how much may be on its way by then.
 const LONGEST: Duration = Duration::from_secs(5);
@@ -181,6 +182,18 @@ impl Ledger {
             Content::DataUnit(packet) => key_frames.begins_in(packet),
             Content::EndOfStream(_) => false,
         })
+    }
+
+    /// The end of the stream goes again, though it has arrived.
+    pub(super) fn repeat_end(&mut self) {
+        let end = Content::EndOfStream(HResult::S_OK);
+        self.repeating.push_back((end, true));
+    }
+
+    /// Whether the end of the stream waits to go again.
+    pub(super) fn comes_to_its_end(&self) -> bool {
+        let last = self.repeating.back();
+        matches!(last, Some((Content::EndOfStream(_), _)))
     }
 
     /// Nothing goes again. Returns how many data packets that are.

@@ -265,7 +265,7 @@ impl<T: Transport> Driver<T> {
     async fn turn(&mut self) -> Result<(), Error> {
         let due = self.due();
         let idle = self.outgoing.is_none() && self.asked.is_none() && self.held.is_none();
-        let takes_content = idle && self.session.is_ready();
+        let takes_content = idle && self.session.is_ready() && !self.recovery.holds_content();
         if takes_content && let Some((content, again)) = self.ledger.next() {
             self.held = Some(Held { content, again });
             return Ok(());

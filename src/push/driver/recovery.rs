@@ -22,6 +22,9 @@ use crate::wmhttp::{self, Entropy};
 /// it does not.
 const PROBATION: Duration = Duration::from_millis(250);
 
+/// How often a connection may go without a word before that is taken for a refusal.
+const MOST_BROKEN: u8 = 1;
+
 /// Where the connection stands between its losses.
 #[derive(Default)]
 pub(super) struct Recovery {
@@ -73,6 +76,11 @@ impl Recovery {
         self.configured = Some(Instant::now());
     }
 
+    /// Whether the server has its time to refuse the session: what is sent now it may take and throw away.
+    pub(super) fn holds_content(&self) -> bool {
+        matches!(self.resuming, Resuming::Connecting | Resuming::Probation(_))
+    }
+
     /// When the server has had its time to refuse the session.
     pub(super) fn probation(&self) -> Option<Instant> {
         match self.resuming {
@@ -108,7 +116,7 @@ impl Recovery {
             Resuming::Probation(_) if closed => {
                 self.broken += 1;
                 // The session of a connection that was left is tried once.
-                self.broken > 1 || self.lost.is_none()
+                self.broken > MOST_BROKEN || self.lost.is_none()
             }
             Resuming::Probation(_) => said,
         }
@@ -155,7 +163,9 @@ impl<T: Transport> Driver<T> {
             self.ledger.refuse(held);
             tracing::info!("The server does not take the session up again: {failure}");
             self.recovery.forgotten = true;
-            if self.phase == Phase::End && !self.ledger.is_worth_a_session(&self.entry.key_frames) {
+            if self.ledger.comes_to_its_end()
+                && !self.ledger.is_worth_a_session(&self.entry.key_frames)
+            {
                 // The server knows the session no more because it has got the end of it.
                 let dropped = self.ledger.give_up();
                 self.shared.dropped(dropped);
@@ -177,8 +187,12 @@ impl<T: Transport> Driver<T> {
             self.recovery.forgotten |= self.has_restarted(&failure.error);
         }
         if self.phase == Phase::End && !self.ledger.waits() {
-            // Nothing is left that could be sent better.
-            return Err(failure);
+            if !is_close(&failure.error) || !self.session.is_resumable() {
+                // Nothing is left that could be sent better.
+                return Err(failure);
+            }
+            // The peer's system has got the end; whether the server has, it will tell when it gets it again.
+            self.ledger.repeat_end();
         }
         let delay = self.next_delay(&failure)?;
         sleep(delay).await;
