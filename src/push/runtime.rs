@@ -29,3 +29,19 @@ pub(super) fn handle() -> io::Result<Handle> {
     })?;
     Ok(runtime.handle().clone())
 }
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::super::socket::tests::broken_pipe_waits;
+    use super::*;
+
+    /// gst-launch-1.0, and every program in C that does not see to it, would end.
+    #[test]
+    fn connections_that_are_gone_end_no_program() {
+        let (tell, told) = std::sync::mpsc::channel();
+        handle()
+            .unwrap()
+            .spawn(async move { tell.send(broken_pipe_waits()) });
+        assert!(told.recv().unwrap());
+    }
+}

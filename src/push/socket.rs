@@ -235,11 +235,38 @@ pub(super) fn block_broken_pipe_signal() {
 pub(super) fn block_broken_pipe_signal() {}
 
 #[cfg(all(test, target_os = "linux"))]
-mod tests {
+pub(super) mod tests {
     use std::io::Write;
     use std::net::TcpListener;
 
     use super::*;
+
+    /// Writes to a connection that is gone; whether the signal of that waits on this thread, and does no harm.
+    pub(in crate::push) fn broken_pipe_waits() -> bool {
+        use std::mem::MaybeUninit;
+        use std::os::unix::net::UnixStream;
+
+        let (mut near, far) = UnixStream::pair().unwrap();
+        drop(far);
+        let written = near.write_vectored(&[std::io::IoSlice::new(b"gone")]);
+        assert_eq!(written.unwrap_err().kind(), ErrorKind::BrokenPipe);
+        let mut pending = MaybeUninit::<libc::sigset_t>::uninit();
+        // SAFETY: The set is filled before it is looked at.
+        unsafe {
+            assert_eq!(libc::sigpending(pending.as_mut_ptr()), 0);
+            libc::sigismember(pending.as_ptr(), libc::SIGPIPE) == 1
+        }
+    }
+
+    #[test]
+    fn a_broken_pipe_is_no_signal_where_that_is_blocked() {
+        let thread = std::thread::spawn(|| {
+            assert!(!broken_pipe_waits(), "it comes at once");
+            block_broken_pipe_signal();
+            broken_pipe_waits()
+        });
+        assert!(thread.join().unwrap());
+    }
 
     #[test]
     fn a_socket_is_found_by_its_addresses() {
