@@ -2,6 +2,7 @@
 
 //! [`Connection`]: the Rust face of `IWMWriterPushSink`.
 
+use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -147,11 +148,42 @@ impl Connection {
         stats
     }
 
+    /// `OnDataUnit` of many at once: one lock, and one wake-up.
+    ///
+    /// Takes out of `batch` what it is done with; after an interruption the rest is still in it.
+    ///
+    /// # Errors
+    ///
+    /// [`WriteError`]
+    pub fn on_data_units(&self, batch: &mut DataUnits) -> Result<(), WriteError> {
+        self.shared.push(&mut batch.0, self.stall_timeout)
+    }
+
     /// Hands content to the driver.
     fn write(&self, content: Content) -> Result<(), WriteError> {
-        let dropped = self.shared.push(content, self.stall_timeout)?;
-        self.shared.dropped(dropped);
-        Ok(())
+        let mut batch = VecDeque::from([content]);
+        self.shared.push(&mut batch, self.stall_timeout)
+    }
+}
+
+/// ASF data packets, in their order, for [`Connection::on_data_units`]. Emptied, it keeps its memory.
+#[derive(Default)]
+pub struct DataUnits(VecDeque<Content>);
+
+impl DataUnits {
+    /// Appends one.
+    pub fn push(&mut self, packet: DataPacket) {
+        self.0.push_back(Content::DataUnit(packet));
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Drops them.
+    pub fn clear(&mut self) {
+        self.0.clear();
     }
 }
 

@@ -14,6 +14,10 @@ use crate::wmhttp::HResult;
 const LONGEST: Duration = Duration::from_secs(5);
 const MOST: usize = 4 * 1024 * 1024;
 
+/// How much may be sent before it is asked what has arrived: what is kept for longer has left the processor's caches
+/// when its memory is used again.
+const LONG: usize = 256 * 1024;
+
 /// What was sent: as far as the peer may lack it, or may still refuse it.
 ///
 /// Positions are bytes of PushStart bodies since the session began, as
@@ -24,14 +28,17 @@ pub(super) struct Ledger {
     sent: VecDeque<Sent>,
     /// So many of `sent` have arrived.
     arrived: usize,
-    /// What goes again, before anything new.
+    /// What goes again, and then what comes next, before anything new.
     repeating: VecDeque<Again>,
+    /// What nobody needs any more.
+    released: Vec<Content>,
     /// When the current PushStart was sent, for as long as it may be refused.
     refusable: Option<Instant>,
     /// Where its body begins.
     begins_at: u64,
-    /// Bytes of data in `sent`.
+    /// Bytes of data in `sent`, and when [`acknowledge`](Self::acknowledge) was last called.
     bytes: usize,
+    bytes_at_last: usize,
     /// What the peer has: the last header, and whether data of that entry.
     peer: Peer,
     /// The same before the current PushStart.
@@ -62,7 +69,7 @@ impl Ledger {
         self.arrive(self.sent.len());
         self.sent.clear();
         self.arrived = 0;
-        self.bytes = 0;
+        (self.bytes, self.bytes_at_last) = (0, 0);
         self.begins_at = begins_at;
         self.before = self.peer.clone();
         self.refusable = Some(Instant::now());
@@ -104,7 +111,19 @@ impl Ledger {
         if self.refusable.is_none() {
             self.forget_arrived();
         }
+        self.bytes_at_last = self.bytes;
         more > 0
+    }
+
+    /// What nobody needs any more, for its memory to be freed.
+    pub(super) fn released(&mut self) -> &mut Vec<Content> {
+        &mut self.released
+    }
+
+    /// Whether so much has been sent since it was last known what has arrived that it is worth a question.
+    pub(super) fn is_long(&self) -> bool {
+        let unknown = self.bytes.saturating_sub(self.bytes_at_last);
+        self.arrived < self.sent.len() && unknown >= LONG
     }
 
     /// Where the body of the current PushStart begins.
@@ -156,12 +175,17 @@ impl Ledger {
         repeating.extend(held);
         repeating.append(&mut self.repeating);
         self.repeating = repeating;
-        (self.arrived, self.bytes) = (0, 0);
+        (self.arrived, self.bytes, self.bytes_at_last) = (0, 0, 0);
     }
 
     /// The next content to go again, or for the first time; whether it was sent before.
     pub(super) fn next(&mut self) -> Option<Again> {
         self.repeating.pop_front()
+    }
+
+    /// Takes something new, that goes when all of that has gone.
+    pub(super) fn queue(&mut self, content: Content) {
+        self.repeating.push_back((content, false));
     }
 
     /// The session is one that was left behind this header.
@@ -244,6 +268,7 @@ impl Ledger {
     fn forget_arrived(&mut self) {
         for sent in self.sent.drain(..self.arrived) {
             self.bytes = self.bytes.saturating_sub(sent.content.bytes());
+            self.released.push(sent.content);
         }
         self.arrived = 0;
     }

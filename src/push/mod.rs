@@ -37,7 +37,7 @@ mod tls;
 mod transport;
 mod writer_sink;
 
-pub use connection::Connection;
+pub use connection::{Connection, DataUnits};
 pub use error::{Error, Failure};
 pub use probe::{Probe, probe};
 pub use settings::{Leaky, Limits, Settings};

@@ -46,6 +46,17 @@ pub(super) enum PushError {
     Interrupted,
 }
 
+/// How long a writer waits, each time it comes, for a queue that is more than [three quarters](Inner::is_crowded) full:
+/// a server that takes too little slows the stream down before it blocks it.
+const EASING: Duration = Duration::from_millis(150);
+
+/// Why not all of a batch got in, and how many data packets were dropped for what did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Stopped {
+    pub(super) error: PushError,
+    pub(super) dropped: u64,
+}
+
 /// A bounded queue: the one end blocks, for a bounded time, or leaks; the other awaits.
 pub(super) struct Queue {
     limits: Limits,
@@ -69,6 +80,31 @@ struct Inner {
     /// The end is in it, or was: there is nothing behind it.
     ended: bool,
     closed: bool,
+    /// What was sent and is of no use any more: the writer frees it.
+    returned: Vec<Content>,
+    /// What a blocked writer waits for: nobody else is to be woken, since that is a system call.
+    wanted: Option<Wanted>,
+    /// The other end waits for so many bytes of content.
+    awaited: Option<usize>,
+}
+
+/// What a blocked writer waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Wanted {
+    /// Any space at all.
+    Space,
+    /// Half of it all: woken for less, a writer would be woken for each packet.
+    Half,
+}
+
+/// How long one writer waits in all.
+#[derive(Default)]
+struct Patience {
+    /// For a crowded queue; used up once it has been waited for.
+    easing: Option<Instant>,
+    eased: bool,
+    /// For a full one.
+    full: Option<Instant>,
 }
 
 impl Queue {
@@ -82,40 +118,75 @@ impl Queue {
         }
     }
 
-    /// Appends. While it is full, waits for at most `timeout` and then drops what is oldest, or leaks at once, as the
-    /// limits say. Returns how many data packets were dropped.
-    pub(super) fn push(&self, content: Content, timeout: Duration) -> Result<u64, PushError> {
+    /// Appends all of `batch`, in order, and takes out of it what is done with. While it is crowded, waits for at most
+    /// [`EASING`]; while it is full, for at most `timeout` for each piece, and then drops what is oldest, or leaks at
+    /// once, as the limits say. Returns how many data packets were dropped.
+    pub(super) fn push(
+        &self,
+        batch: &mut VecDeque<Content>,
+        timeout: Duration,
+    ) -> Result<u64, Stopped> {
         let mut inner = self.lock();
-        let mut deadline = None;
+        let returned = std::mem::take(&mut inner.returned);
+        let mut patience = Patience::default();
         let mut dropped = 0;
-        loop {
-            inner.check()?;
-            if inner.fits(&content, &self.limits) {
-                break;
+        if !returned.is_empty() {
+            drop(inner);
+            drop(returned);
+            inner = self.lock();
+        }
+        while let Some(content) = batch.front() {
+            if let Err(error) = inner.check() {
+                self.announce(inner);
+                return Err(Stopped { error, dropped });
             }
-            let deadline = *deadline.get_or_insert_with(|| Instant::now() + timeout);
-            let left = deadline.saturating_duration_since(Instant::now());
-            match self.limits.leaky {
-                Leaky::No if !left.is_zero() => {
-                    let waited = self.space.wait_timeout(inner, left);
-                    inner = waited.unwrap_or_else(PoisonError::into_inner).0;
-                }
-                Leaky::No | Leaky::Downstream => {
-                    dropped += inner.drop_oldest(&content, &self.limits);
-                }
-                Leaky::Upstream => {
+            if let Some((wanted, left)) =
+                inner.wait_for(content, &self.limits, &mut patience, timeout)
+            {
+                inner = self.wait(inner, wanted, left);
+                continue;
+            }
+            patience.full = None;
+            if !inner.fits(content, &self.limits) {
+                if self.limits.leaky == Leaky::Upstream {
                     inner.skipping = true;
-                    return Ok(1);
+                    dropped += 1;
+                    batch.pop_front();
+                    continue;
                 }
+                dropped += inner.drop_oldest(content, &self.limits);
+            }
+            if let Some(content) = batch.pop_front() {
+                dropped += inner.append_useful(content);
             }
         }
-        if inner.skips(&content) {
-            return Ok(dropped + 1);
-        }
-        inner.append(content);
-        drop(inner);
-        self.filled.notify_one();
+        self.announce(inner);
         Ok(dropped)
+    }
+
+    /// Waits for space, at most so long. What is there by now is for the other end to take.
+    fn wait<'a>(
+        &'a self,
+        mut inner: MutexGuard<'a, Inner>,
+        wanted: Wanted,
+        left: Duration,
+    ) -> MutexGuard<'a, Inner> {
+        inner.wanted = Some(wanted);
+        if inner.awaited.take().is_some() {
+            self.filled.notify_one();
+        }
+        let waited = self.space.wait_timeout(inner, left);
+        waited.unwrap_or_else(PoisonError::into_inner).0
+    }
+
+    /// Wakes the other end, if it waits and there is enough for it.
+    fn announce(&self, mut inner: MutexGuard<'_, Inner>) {
+        let enough = inner.awaited.is_some_and(|least| inner.has(least));
+        if enough {
+            inner.awaited = None;
+            drop(inner);
+            self.filled.notify_one();
+        }
     }
 
     /// Appends the end, which takes no space. Nothing is taken behind it. FALSE when nobody takes anything out any more.
@@ -126,36 +197,65 @@ impl Queue {
         }
         inner.append(Content::EndOfStream(reason));
         inner.ended = true;
-        drop(inner);
         self.space.notify_all();
-        self.filled.notify_one();
+        self.announce(inner);
         true
     }
 
-    /// Takes the oldest content, waiting for it as long as it takes.
+    /// Waits until there is something to take, of `least` bytes unless the writer waits or has ended.
     ///
     /// For one caller at a time; dropping the future loses nothing.
-    pub(super) async fn pop(&self) -> Content {
+    pub(super) async fn filled(&self, least: usize) {
         loop {
-            if let Some(content) = self.try_pop() {
-                return content;
+            {
+                let mut inner = self.lock();
+                if inner.has(least) {
+                    return;
+                }
+                inner.awaited = Some(least);
             }
             self.filled.notified().await;
         }
     }
 
-    /// Waits until there is something to take. For the caller of [`pop`](Self::pop).
-    pub(super) async fn filled(&self) {
-        while self.lock().contents.is_empty() {
-            self.filled.notified().await;
+    /// Hands what is of no use any more to the writer, who frees it when it comes next. Where memory was allocated there is
+    /// no lock to be waited for, and it is still in the caches when it is allocated again.
+    ///
+    /// For a writer that comes at once. [`keep_nothing`](Self::keep_nothing) is for any other: it may wait for this memory.
+    pub(super) fn give_back(&self, released: &mut Vec<Content>) {
+        let mut inner = self.lock();
+        if inner.returned.is_empty() {
+            std::mem::swap(&mut inner.returned, released);
+        } else {
+            inner.returned.append(released);
         }
     }
 
-    /// Takes the oldest content if there is any.
-    pub(super) fn try_pop(&self) -> Option<Content> {
-        let content = self.lock().take_oldest()?;
-        self.space.notify_one();
-        Some(content)
+    /// Frees what the writer has not.
+    pub(super) fn keep_nothing(&self) {
+        let returned = std::mem::take(&mut self.lock().returned);
+        drop(returned);
+    }
+
+    /// Takes the oldest content, of so many pieces at the most.
+    pub(super) fn take(&self, most: usize, mut each: impl FnMut(Content)) {
+        let mut inner = self.lock();
+        for _ in 0..most {
+            let Some(content) = inner.take_oldest() else {
+                break;
+            };
+            each(content);
+        }
+        let enough = match inner.wanted {
+            None => false,
+            Some(Wanted::Space) => true,
+            Some(Wanted::Half) => !inner.is_over(&self.limits, 2),
+        };
+        if enough {
+            inner.wanted = None;
+            drop(inner);
+            self.space.notify_all();
+        }
     }
 
     /// Lets a blocked [`push`](Self::push) return at once, and every later one until it is called with `false`.
@@ -169,6 +269,7 @@ impl Queue {
         let mut inner = self.lock();
         inner.closed = true;
         inner.contents.clear();
+        inner.returned.clear();
         (inner.bytes, inner.packets) = (0, 0);
         self.space.notify_all();
     }
@@ -191,6 +292,60 @@ impl Inner {
             (false, true) => Err(PushError::Interrupted),
             (false, false) => Ok(()),
         }
+    }
+
+    /// Whether there is something to take, of `least` bytes if more may come.
+    fn has(&self, least: usize) -> bool {
+        let comes = self.wanted.is_none() && !self.ended;
+        !self.contents.is_empty() && (self.bytes >= least || !comes)
+    }
+
+    /// What a writer of `content` has to wait for, and how long at the most; `None`: for nothing, or no longer.
+    fn wait_for(
+        &self,
+        content: &Content,
+        limits: &Limits,
+        patience: &mut Patience,
+        timeout: Duration,
+    ) -> Option<(Wanted, Duration)> {
+        if limits.leaky != Leaky::No || content.packets() == 0 {
+            return None;
+        }
+        let (wanted, deadline) = if !self.fits(content, limits) {
+            let deadline = patience
+                .full
+                .get_or_insert_with(|| Instant::now() + timeout);
+            (Wanted::Space, *deadline)
+        } else if !patience.eased && self.is_crowded(limits, patience) {
+            let deadline = patience
+                .easing
+                .get_or_insert_with(|| Instant::now() + EASING.min(timeout));
+            (Wanted::Half, *deadline)
+        } else {
+            return None;
+        };
+        let left = deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            patience.eased |= wanted == Wanted::Half;
+            return None;
+        }
+        Some((wanted, left))
+    }
+
+    /// Whether it is over three quarters full; for who waits for that already, over a half.
+    fn is_crowded(&self, limits: &Limits, patience: &Patience) -> bool {
+        match patience.easing {
+            None => self.is_over(limits, 3),
+            Some(_) => self.is_over(limits, 2),
+        }
+    }
+
+    /// Whether there is more in it than so many quarters of what the limits let in.
+    fn is_over(&self, limits: &Limits, quarters: u32) -> bool {
+        let bytes = limits.bytes / 4 * quarters as usize;
+        let time = limits.time / 4 * quarters;
+        (limits.bytes > 0 && self.bytes > bytes)
+            || (!limits.time.is_zero() && self.time(None) > time)
     }
 
     /// Whether `content` can be added within `limits`. Only data packets are ever too much.
@@ -231,6 +386,15 @@ impl Inner {
             }
             Content::EndOfStream(_) => false,
         }
+    }
+
+    /// Appends what is not to be dropped; returns how many data packets were.
+    fn append_useful(&mut self, content: Content) -> u64 {
+        if self.skips(&content) {
+            return 1;
+        }
+        self.append(content);
+        0
     }
 
     fn append(&mut self, content: Content) {
@@ -286,170 +450,4 @@ impl Inner {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::sync::Arc;
-    use std::thread;
-
-    use bytes::Bytes;
-
-    use super::*;
-    use crate::asf::{Guid, testing};
-
-    fn queue(bytes: usize, leaky: Leaky) -> Queue {
-        Queue::new(Limits {
-            bytes,
-            time: Duration::ZERO,
-            leaky,
-        })
-    }
-
-    fn packet(size: usize) -> Content {
-        Content::DataUnit(DataPacket::parse(Bytes::from(vec![0; size])))
-    }
-
-    /// A header with video in stream 2.
-    fn header() -> Content {
-        let video = testing::stream_of(2, Guid::VIDEO_MEDIA, &[]);
-        Content::Header(testing::header(100, 50, &[video]))
-    }
-
-    /// A packet of 100 bytes with the beginning of a video frame.
-    fn video(send_time: u32, key_frame: bool) -> Content {
-        let stream = if key_frame { 0x82 } else { 0x02 };
-        let head = [
-            &[0x00, 0x5D][..],
-            &send_time.to_le_bytes(),
-            &[0, 0],
-            &[stream, 1, 0, 0, 0, 0, 0],
-        ];
-        let mut bytes = head.concat();
-        bytes.resize(100, 0xEE);
-        Content::DataUnit(DataPacket::parse(bytes.into()))
-    }
-
-    /// Pushes a header, and a key frame at each multiple of 3; returns how many were dropped.
-    fn fill(queue: &Queue, packets: u32) -> u64 {
-        queue.push(header(), Duration::ZERO).unwrap();
-        let dropped =
-            (0..packets).map(|number| queue.push(video(number, number % 3 == 0), Duration::ZERO));
-        dropped.map(Result::unwrap).sum()
-    }
-
-    /// The Send Times of what waits.
-    fn drain(queue: &Queue) -> Vec<u32> {
-        let send_time = |content| match content {
-            Content::DataUnit(packet) => packet.send_time(),
-            _ => None,
-        };
-        std::iter::from_fn(|| queue.try_pop())
-            .filter_map(send_time)
-            .collect()
-    }
-
-    #[test]
-    fn what_goes_in_comes_out_in_order() {
-        let queue = queue(1000, Leaky::No);
-        for size in [10, 20, 30] {
-            queue.push(packet(size), Duration::ZERO).unwrap();
-        }
-        assert_eq!(queue.level().0, 60);
-        let sizes: Vec<_> = std::iter::from_fn(|| queue.try_pop())
-            .map(|content| content.bytes())
-            .collect();
-        assert_eq!(sizes, [10, 20, 30]);
-        assert_eq!(queue.level().0, 0);
-    }
-
-    #[test]
-    fn a_full_queue_blocks_for_a_bounded_time() {
-        let queue = queue(100, Leaky::No);
-        let one = queue.push(packet(500), Duration::ZERO);
-        assert_eq!(one, Ok(0), "one piece always fits");
-        let begun = Instant::now();
-        let timeout = Duration::from_millis(20);
-        assert_eq!(queue.push(packet(1), timeout), Ok(1), "the old one goes");
-        assert!(begun.elapsed() >= timeout);
-        assert!(queue.end(HResult::S_OK));
-        assert_eq!(queue.push(packet(1), timeout), Err(PushError::Closed));
-        assert_eq!(queue.try_pop().unwrap().bytes(), 1);
-    }
-
-    #[test]
-    fn old_packets_go_up_to_a_key_frame() {
-        for leaky in [Leaky::Downstream, Leaky::No] {
-            let queue = queue(header().bytes() + 500, leaky);
-            assert_eq!(fill(&queue, 8), 3, "{leaky:?}");
-            assert!(matches!(queue.try_pop(), Some(Content::Header(_))));
-            assert_eq!(drain(&queue), [3, 4, 5, 6, 7], "{leaky:?}");
-        }
-    }
-
-    #[test]
-    fn new_packets_go_up_to_a_key_frame() {
-        let queue = queue(header().bytes() + 500, Leaky::Upstream);
-        assert_eq!(fill(&queue, 8), 3);
-        assert!(matches!(queue.try_pop(), Some(Content::Header(_))));
-        assert_eq!(drain(&queue), [0, 1, 2, 3, 4]);
-        assert_eq!(queue.push(video(8, false), Duration::ZERO), Ok(1));
-        assert_eq!(queue.push(video(9, true), Duration::ZERO), Ok(0));
-        assert_eq!(queue.push(video(10, false), Duration::ZERO), Ok(0));
-        assert_eq!(drain(&queue), [9, 10]);
-    }
-
-    /// Where all of a group of pictures had to go, so does what comes of it.
-    #[test]
-    fn the_rest_of_a_dropped_group_goes_too() {
-        let queue = queue(header().bytes() + 200, Leaky::Downstream);
-        assert_eq!(fill(&queue, 3), 3);
-        assert_eq!(queue.push(video(3, true), Duration::ZERO), Ok(0));
-        assert!(matches!(queue.try_pop(), Some(Content::Header(_))));
-        assert_eq!(drain(&queue), [3]);
-    }
-
-    #[test]
-    fn time_is_a_limit_too() {
-        let queue = Queue::new(Limits {
-            bytes: 0,
-            time: Duration::from_millis(4),
-            leaky: Leaky::Upstream,
-        });
-        assert_eq!(fill(&queue, 8), 3);
-        assert_eq!(queue.level().1, Duration::from_millis(4));
-    }
-
-    #[test]
-    fn space_interruption_and_closing_wake_a_blocked_writer() {
-        type Action = fn(&Queue);
-        let cases: [(Action, Result<u64, PushError>); 4] = [
-            (|queue| drop(queue.try_pop()), Ok(0)),
-            (|queue| queue.interrupt(true), Err(PushError::Interrupted)),
-            (Queue::close, Err(PushError::Closed)),
-            (
-                |queue| assert!(queue.end(HResult::S_OK)),
-                Err(PushError::Closed),
-            ),
-        ];
-        for (wake, outcome) in cases {
-            let queue = Arc::new(queue(1, Leaky::No));
-            queue.push(packet(1), Duration::ZERO).unwrap();
-            let writer = thread::spawn({
-                let queue = queue.clone();
-                move || queue.push(packet(1), Duration::from_secs(60))
-            });
-            wake(&queue);
-            assert_eq!(writer.join().unwrap(), outcome);
-        }
-    }
-
-    #[tokio::test]
-    async fn the_reader_awaits_content() {
-        let queue = Arc::new(queue(1000, Leaky::No));
-        let writer = thread::spawn({
-            let queue = queue.clone();
-            move || queue.push(packet(7), Duration::ZERO)
-        });
-        queue.filled().await;
-        assert_eq!(queue.pop().await.bytes(), 7);
-        writer.join().unwrap().unwrap();
-    }
-}
+mod tests;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
+use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -7,7 +8,7 @@ use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
 use super::kept::Kept;
-use super::queue::{Content, PushError, Queue};
+use super::queue::{Content, PushError, Queue, Stopped};
 use super::stats::Counters;
 use super::status::{Particulars, Reporter};
 use super::{Error, Failure, Limits, Phase, SessionState, StatusCallback, WmtStatus, WriteError};
@@ -261,14 +262,20 @@ impl Shared {
         self.reporter.is_closed() && self.reporter.state() != SessionState::Failed
     }
 
-    /// Hands content over; returns how many data packets were dropped for it.
-    pub(super) fn push(&self, content: Content, timeout: Duration) -> Result<u64, WriteError> {
-        self.queue
-            .push(content, timeout)
-            .map_err(|error| match error {
-                PushError::Closed => WriteError::Failed(self.failure()),
-                PushError::Interrupted => WriteError::Interrupted,
-            })
+    /// Hands all of `batch` over, and takes out of it what is done with. Tells what was dropped for it.
+    pub(super) fn push(
+        &self,
+        batch: &mut VecDeque<Content>,
+        timeout: Duration,
+    ) -> Result<(), WriteError> {
+        let pushed = self.queue.push(batch, timeout);
+        self.dropped(match pushed {
+            Ok(dropped) | Err(Stopped { dropped, .. }) => dropped,
+        });
+        pushed.map(drop).map_err(|stopped| match stopped.error {
+            PushError::Closed => WriteError::Failed(self.failure()),
+            PushError::Interrupted => WriteError::Interrupted,
+        })
     }
 
     /// Nothing more comes: what waits has to be out within `timeout`. FALSE when there is no connection any more.

@@ -14,7 +14,7 @@ use crate::wmhttp::{Request, Response};
 
 /// Chunks of a PushStart body that may wait inside a transport: enough to keep the socket busy, few enough that the
 /// queue in front of the driver stays the place where things wait.
-pub(super) const BODY_CHUNKS: usize = 64;
+pub(super) const BODY_CHUNKS: usize = 128;
 
 /// Sends requests, one after the other, over one connection for as long as it lasts.
 pub(super) trait Transport: Send + Sync {

@@ -13,7 +13,7 @@ use super::imp::WmsPushSink;
 use super::log::CAT;
 use super::pacing::Pacer;
 use crate::asf::{DataPacket, FileHeader, Item, KeyFrames, Reader, Skipped};
-use crate::push::{self, Connection, Error, WriteError, WriterSink};
+use crate::push::{self, Connection, DataUnits, Error, WriteError, WriterSink};
 
 /// What the input has come to.
 #[derive(Default)]
@@ -28,6 +28,8 @@ pub(super) struct Stream {
     entry: Option<Entry>,
     /// Bit rates of tag lists since the last header.
     pub(super) tags: TaggedBitrates,
+    /// Data packets of a buffer that go together.
+    batch: DataUnits,
 }
 
 /// Where the data packets of a header may begin.
@@ -91,20 +93,40 @@ impl WmsPushSink {
     ) -> Result<gst::FlowSuccess, gst::FlowError> {
         loop {
             match stream.reader.next_item() {
-                Ok(Some(Item::Header(header))) => self.write_header(connection, stream, &header)?,
+                Ok(Some(Item::Header(header))) => {
+                    self.flush(connection, stream)?;
+                    self.write_header(connection, stream, &header)?
+                }
                 Ok(Some(Item::DataUnit(packet))) => {
-                    self.write_data_unit(connection, stream, &packet)?
+                    self.write_data_unit(connection, stream, packet)?
                 }
                 Ok(Some(Item::Skipped(skipped))) => self.report_skipped(skipped),
-                Ok(None) => return Ok(gst::FlowSuccess::Ok),
+                Ok(None) => {
+                    self.flush(connection, stream)?;
+                    return Ok(gst::FlowSuccess::Ok);
+                }
                 // Nobody wants what comes after the application has ended the push.
                 Err(_) if connection.has_ended() => return Ok(gst::FlowSuccess::Ok),
                 Err(error) => {
+                    self.flush(connection, stream)?;
                     connection.fail(Error::Input(error));
                     return Err(gst::FlowError::Error);
                 }
             }
         }
+    }
+
+    /// Hands over what waits for the end of its buffer.
+    fn flush(&self, connection: &Connection, stream: &mut Stream) -> Result<(), gst::FlowError> {
+        let batch = &mut stream.batch;
+        if batch.is_empty() {
+            return Ok(());
+        }
+        let flushed = self.uninterrupted(|| connection.on_data_units(batch));
+        if flushed != Err(gst::FlowError::Flushing) {
+            batch.clear();
+        }
+        flushed
     }
 
     fn write_header(
@@ -157,7 +179,7 @@ impl WmsPushSink {
         &self,
         connection: &Connection,
         stream: &mut Stream,
-        packet: &DataPacket,
+        packet: DataPacket,
     ) -> Result<(), gst::FlowError> {
         gst::log!(
             CAT,
@@ -166,7 +188,7 @@ impl WmsPushSink {
             packet.len(),
             packet.send_time()
         );
-        if !stream.begins_in(packet) {
+        if !stream.begins_in(&packet) {
             connection.skip_data_unit();
             return Ok(());
         }
@@ -178,13 +200,13 @@ impl WmsPushSink {
             );
         }
         let live = *stream.live.get_or_insert_with(|| self.upstream_is_live());
-        match packet.send_time() {
-            Some(send_time) if connection.is_real_time() && !live => {
-                self.wait_until(stream, send_time)?
-            }
-            _ => {}
+        let paced = connection.is_real_time() && !live && self.obj().is_sync();
+        if let Some(send_time) = packet.send_time().filter(|_| paced) {
+            self.flush(connection, stream)?;
+            self.wait_until(stream, send_time)?;
         }
-        self.uninterrupted(|| connection.on_data_unit(packet.clone()))
+        stream.batch.push(packet);
+        Ok(())
     }
 
     /// Waits until it is time, as far as `sync` and the clock say so.

@@ -201,3 +201,30 @@ fn an_end_without_a_connection_is_an_error() {
         "ERROR RESOURCE/OpenWrite setup drain-timeout NS_E_NET_WRITE"
     );
 }
+
+/// A server that takes too little slows the stream down before it blocks it: in between, a source can still be ended.
+#[test]
+fn an_end_is_taken_while_the_queue_fills() {
+    let point = stalling();
+    let path = long_file(40_000_000);
+    let pipeline = Pipeline::new(&format!(
+        "filesrc location={path} blocksize=65536 ! wmspushsink name=sink sync=false max-size-bytes=4000000 max-size-time=0 eos-timeout=200 location={}",
+        point.location()
+    ));
+    pipeline.play();
+    let queued = || {
+        let stats = pipeline.sink.property::<gst::Structure>("stats");
+        stats.get::<u32>("queued-bytes").unwrap()
+    };
+    let begun = Instant::now();
+    while queued() <= 3_000_000 {
+        assert!(begun.elapsed() < LONG, "{} bytes wait", queued());
+        std::thread::yield_now();
+    }
+    let begun = Instant::now();
+    assert!(pipeline.pipeline.send_event(gst::event::Eos::new()));
+    let took = begun.elapsed();
+    assert!(took < Duration::from_millis(200), "{took:?}");
+    assert!(queued() <= 4_000_000, "{} bytes wait", queued());
+    pipeline.messages_until("EOS");
+}

@@ -11,12 +11,14 @@
 //! | `test` | the checks of a change, in order |
 //! | `faults` | the table of what becomes of a push in each fault and phase |
 //! | `fuzz`, `deny`, `tools` | the fuzz targets, each for a while; what dependencies may be; programs from crates.io |
+//! | `bench` | the element beside GStreamer's own sinks, and what the core costs |
 //! | `conformance`, `requirements`, `citations` | which test holds which requirement of the protocol |
 //! | `demo`, `pipeline`, `messages`, `publishing_point` | ten seconds pushed through the plugin, shown as they go |
 //! | `proof`, `asf` | what the demo asks of the recording afterwards |
 //! | `run`, `workspace` | commands and their output; where things are |
 
 mod asf;
+mod bench;
 mod citations;
 mod conformance;
 mod demo;
@@ -49,6 +51,8 @@ Commands:
                with --strict also on what is not implemented yet
   faults       put the element into every fault in every phase, and print what becomes of it and how long it takes
   fuzz         run the fuzz targets, or those that are named, for a minute each; with --seconds N for so long
+  bench        measure the element beside GStreamer's own sinks, or those parts that are named: throughput, latency, many,
+               start, core, and quick, which is the least of throughput
   deny         check licences, origins and known defects of dependencies
   help         print this
 
@@ -79,6 +83,11 @@ enum Task {
         /// The targets; all of them when there are none.
         targets: Vec<String>,
     },
+    /// `cargo xtask bench`
+    Bench {
+        /// The parts; all of them when there are none.
+        parts: Vec<String>,
+    },
     /// `cargo xtask deny`
     Deny,
     /// `cargo xtask help`
@@ -96,6 +105,7 @@ fn main() -> ExitCode {
         Task::Conformance { strict } => conformance::run(strict),
         Task::Faults => faults::run(),
         Task::Fuzz { seconds, targets } => fuzz::run(seconds, &targets),
+        Task::Bench { parts } => bench::run(&parts),
         Task::Deny => deny::run(),
         Task::Help => {
             print!("{USAGE}");
@@ -138,6 +148,7 @@ fn parse(arguments: &[String]) -> run::Result<Task> {
             ..,
         ] => Err(format!("unknown argument \"{extra}\"\n\n{USAGE}")),
         ["fuzz", ref arguments @ ..] => parse_fuzz(arguments),
+        ["bench", ref parts @ ..] => parse_bench(parts),
         [unknown, ..] => Err(format!("unknown command \"{unknown}\"\n\n{USAGE}")),
     }
 }
@@ -158,6 +169,15 @@ fn parse_fuzz(arguments: &[&str]) -> run::Result<Task> {
     }
     let targets = targets.iter().copied().map(String::from).collect();
     Ok(Task::Fuzz { seconds, targets })
+}
+
+/// `[part…]`
+fn parse_bench(parts: &[&str]) -> run::Result<Task> {
+    if let Some(part) = parts.iter().find(|part| !bench::is_part(part)) {
+        return Err(format!("unknown part \"{part}\"\n\n{USAGE}"));
+    }
+    let parts = parts.iter().copied().map(String::from).collect();
+    Ok(Task::Bench { parts })
 }
 
 #[cfg(test)]
@@ -189,6 +209,10 @@ mod tests {
             let targets = targets.into_iter().map(String::from).collect();
             assert_eq!(parsed(line), Ok(Task::Fuzz { seconds, targets }), "{line}");
         }
+        for (line, parts) in [("bench", vec![]), ("bench core many", vec!["core", "many"])] {
+            let parts = parts.into_iter().map(String::from).collect();
+            assert_eq!(parsed(line), Ok(Task::Bench { parts }), "{line}");
+        }
         for line in ["help", "--help", "-h", "demo --help", "fuzz --help"] {
             assert_eq!(parsed(line), Ok(Task::Help), "{line}");
         }
@@ -204,6 +228,7 @@ mod tests {
             ("fuzz --seconds 0", "\"0\""),
             ("fuzz --seconds", "\"--seconds\""),
             ("fuzz pair --fast", "\"--fast\""),
+            ("bench --fast", "\"--fast\""),
         ] {
             let message = parsed(line).err().unwrap_or_default();
             assert!(

@@ -90,7 +90,6 @@ impl<T: Transport> Driver<T> {
     }
 
     pub(super) fn report_events(&mut self) -> Result<(), Error> {
-        self.shared.counters.update(self.session.counters());
         while let Some(event) = self.session.poll_event() {
             match event {
                 Event::ServerConfigured { server } => {

@@ -4,6 +4,7 @@
 
 mod closing;
 mod events;
+mod flow;
 mod recovery;
 #[cfg(test)]
 mod testing;
@@ -18,7 +19,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::sync::mpsc::{self, error::TrySendError};
 use tokio::task::{JoinHandle, spawn_blocking};
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep, sleep_until};
 use tracing::Instrument;
 
 use super::entropy::SystemEntropy;
@@ -26,8 +27,9 @@ use super::kept::Kept;
 use super::ledger::Ledger;
 use super::queue::Content;
 use super::shared::Shared;
-use super::transport::{Exchange, Progress, Transport};
+use super::transport::{BODY_CHUNKS, Exchange, Progress, Transport};
 use super::{Error, Failure, Phase, Probe, SessionState, Settings, WmtStatus};
+use flow::Flow;
 use recovery::{Recovered, Recovery};
 
 use crate::asf::{FileHeader, KeyFrames};
@@ -127,6 +129,7 @@ struct Driver<T> {
     held: Option<Held>,
     ledger: Ledger,
     recovery: Recovery,
+    flow: Flow,
     entry: Entry,
     /// A body chunk that the transport has not taken yet, and since when.
     outgoing: Option<(Bytes, Instant)>,
@@ -137,6 +140,9 @@ struct Driver<T> {
     /// Since when nothing has arrived that is on its way.
     unacknowledged_since: Option<Instant>,
 }
+
+/// Pieces of content that are taken at once: as many as find room in the transport.
+const BATCH: usize = BODY_CHUNKS / 2;
 
 /// Content in front of the session.
 struct Held {
@@ -203,6 +209,7 @@ impl<T: Transport> Driver<T> {
             held: None,
             ledger: Ledger::default(),
             recovery: Recovery::default(),
+            flow: Flow::new(),
             entry: Entry::default(),
             outgoing: None,
             response_due: None,
@@ -248,28 +255,45 @@ impl<T: Transport> Driver<T> {
 
     /// TRUE when the connection may be closed.
     async fn step(&mut self) -> Result<bool, Error> {
-        self.offer_held();
-        self.report_events()?;
         let mut over = false;
-        if let Some(last) = self.transmit() {
+        if let Some(last) = self.send_waiting()? {
             over = self.close(last).await?;
         } else {
             self.turn().await?;
         }
         // What goes again stands before what is held.
         self.report_events()?;
+        self.shared.counters.update(self.session.counters());
         Ok(over)
+    }
+
+    /// Sends what is there, as far as session and transport take it; returns the last bytes when it is them.
+    fn send_waiting(&mut self) -> Result<Option<Bytes>, Error> {
+        loop {
+            self.offer_held();
+            self.report_events()?;
+            if let Some(last) = self.transmit() {
+                return Ok(Some(last));
+            }
+            if !self.takes_content() {
+                return Ok(None);
+            }
+            let Some((content, again)) = self.ledger.next() else {
+                return Ok(None);
+            };
+            self.held = Some(Held { content, again });
+        }
+    }
+
+    fn takes_content(&self) -> bool {
+        let idle = self.outgoing.is_none() && self.asked.is_none() && self.held.is_none();
+        idle && self.session.is_ready() && !self.recovery.holds_content()
     }
 
     /// Waits for whatever comes next and takes it in.
     async fn turn(&mut self) -> Result<(), Error> {
         let due = self.due();
-        let idle = self.outgoing.is_none() && self.asked.is_none() && self.held.is_none();
-        let takes_content = idle && self.session.is_ready() && !self.recovery.holds_content();
-        if takes_content && let Some((content, again)) = self.ledger.next() {
-            self.held = Some(Held { content, again });
-            return Ok(());
-        }
+        let takes_content = self.takes_content();
         let body = self
             .exchange
             .as_ref()
@@ -281,16 +305,51 @@ impl<T: Transport> Driver<T> {
             response = response(&mut self.exchange) => return self.handle_outcome(response),
             asked = answer(&mut self.asked) => return self.handle_asked(asked),
             () = room(body) => {}
-            content = self.shared.queue.pop(), if takes_content => {
-                self.held = Some(Held { content, again: false });
-            }
+            () = self.shared.queue.filled(self.flow.portion()), if takes_content => self.take_content(),
+            () = sleep(Flow::PATIENCE), if takes_content && self.flow.is_flood() => self.ebb(),
             () = expiry(due) => return self.handle_expiry(),
             () = expiry(self.recovery.probation()) => self.end_probation(),
             () = sleep_until(self.acknowledgement_due), if self.ledger.awaits_acknowledgement() => {
                 self.take_acknowledgements();
+                // Nothing has come that would have asked before.
+                self.free();
             }
         }
         Ok(())
+    }
+
+    /// Takes as much out of the queue as finds room in the transport.
+    fn take_content(&mut self) {
+        if self.ledger.is_long() {
+            self.take_acknowledgements();
+        }
+        let mut bytes = 0;
+        self.shared.queue.take(BATCH, |content| {
+            bytes += content.bytes();
+            self.ledger.queue(content);
+        });
+        self.flow.take(bytes);
+        self.release();
+    }
+
+    /// The flood is over.
+    fn ebb(&mut self) {
+        self.flow.ebb();
+        self.release();
+    }
+
+    /// What has arrived goes back to the writer if that is about to come, and is freed otherwise.
+    fn release(&mut self) {
+        if self.flow.is_flood() {
+            self.shared.queue.give_back(self.ledger.released());
+        } else {
+            self.free();
+        }
+    }
+
+    fn free(&mut self) {
+        self.ledger.released().clear();
+        self.shared.queue.keep_nothing();
     }
 
     fn offer_held(&mut self) {
@@ -327,7 +386,9 @@ impl<T: Transport> Driver<T> {
             Content::Header(header) => self.entry = Entry::of(header),
             Content::DataUnit(_) => {
                 self.enter(Phase::Push);
-                self.shared.counters.replayed(u64::from(again));
+                if again {
+                    self.shared.counters.replayed(1);
+                }
                 self.shared.started();
             }
             Content::EndOfStream(_) => {}
@@ -343,7 +404,7 @@ impl<T: Transport> Driver<T> {
     /// Hands over what the session wants sent, as far as the transport takes it; returns the last bytes when it is them.
     fn transmit(&mut self) -> Option<Bytes> {
         if let Some((chunk, since)) = self.outgoing.take() {
-            self.send_chunk(chunk, since);
+            self.send_chunk(chunk, Some(since));
         }
         while self.outgoing.is_none() && self.asked.is_none() {
             let connects = self.session.owes_request() && !self.transport.connection_stands();
@@ -360,7 +421,7 @@ impl<T: Transport> Driver<T> {
                     self.connecting = connects;
                     self.exchange = Some(self.transport.start(*request));
                 }
-                Transmit::Body(chunk) => self.send_chunk(chunk, Instant::now()),
+                Transmit::Body(chunk) => self.send_chunk(chunk, None),
                 Transmit::Close(last) => return Some(last),
                 Transmit::Compute(role, step) => {
                     self.asked = Some(spawn_blocking(move || Asked::Computed(role, step.run())));
@@ -370,27 +431,29 @@ impl<T: Transport> Driver<T> {
         None
     }
 
-    fn send_chunk(&mut self, chunk: Bytes, since: Instant) {
-        let Some(body) = self
-            .exchange
-            .as_mut()
-            .and_then(|exchange| exchange.body.as_mut())
-        else {
-            // The transport takes nothing any more; why, its response will tell.
-            self.outgoing = Some((chunk, since));
-            return;
-        };
+    /// Hands a chunk over that waits since then, or, for as long as the transport does not take it, from now on.
+    fn send_chunk(&mut self, chunk: Bytes, since: Option<Instant>) {
         let size = chunk.len();
-        match body.try_send(chunk) {
-            Ok(()) => self.shared.counters.sent(size),
-            Err(TrySendError::Full(chunk)) => self.outgoing = Some((chunk, since)),
+        let body = self
+            .exchange
+            .as_ref()
+            .and_then(|exchange| exchange.body.as_ref());
+        let sent = match body {
+            Some(body) => body.try_send(chunk),
+            // Why, its response will tell.
+            None => Err(TrySendError::Full(chunk)),
+        };
+        let kept = match sent {
+            Ok(()) => return self.shared.counters.sent(size),
+            Err(TrySendError::Full(chunk)) => chunk,
             Err(TrySendError::Closed(chunk)) => {
-                self.outgoing = Some((chunk, since));
                 if let Some(exchange) = &mut self.exchange {
                     exchange.body = None;
                 }
+                chunk
             }
-        }
+        };
+        self.outgoing = Some((kept, since.unwrap_or_else(Instant::now)));
     }
 
     fn enter(&mut self, phase: Phase) {

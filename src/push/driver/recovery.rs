@@ -198,7 +198,7 @@ impl<T: Transport> Driver<T> {
         sleep(delay).await;
         // A server may drop whoever sends nothing: there is time until there is something.
         if !self.ledger.waits() {
-            self.shared.queue.filled().await;
+            self.shared.queue.filled(0).await;
         }
         self.reconnect();
         Ok(Recovered::Again)

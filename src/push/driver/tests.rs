@@ -2,6 +2,7 @@
 
 //! A month of the driver, on a clock that runs as fast as the processor.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -114,6 +115,12 @@ fn script() -> impl FnMut() -> (Duration, Fate) {
     }
 }
 
+fn push(shared: &Shared, content: Content) {
+    shared
+        .push(&mut VecDeque::from([content]), Duration::ZERO)
+        .unwrap();
+}
+
 /// Writes so many packets, each at the time of its burst.
 async fn write(shared: &Shared, numbers: std::ops::RangeInclusive<u64>) {
     let mut ticks = interval(STEP * BURST);
@@ -121,8 +128,7 @@ async fn write(shared: &Shared, numbers: std::ops::RangeInclusive<u64>) {
         if number % u64::from(BURST) == 1 {
             ticks.tick().await;
         }
-        let dropped = shared.push(packet(number), Duration::ZERO).unwrap();
-        shared.dropped(dropped);
+        push(shared, packet(number));
         let (bytes, time) = shared.queue.level();
         assert!(
             bytes <= 8 * 1024 * 1024 && time <= Duration::from_secs(60),
@@ -153,9 +159,7 @@ async fn a_month_of_losses_loses_no_packet_without_counting_it() {
     let driver = tokio::spawn(drive(settings, shared.clone(), None, memory, progress));
     let video = testing::stream_of(2, Guid::VIDEO_MEDIA, &[]);
     let header = testing::header(PACKET_SIZE, 50, &[video]);
-    shared
-        .push(Content::Header(header), Duration::ZERO)
-        .unwrap();
+    push(&shared, Content::Header(header));
 
     let packets = MONTH.as_secs() / STEP.as_secs();
     write(&shared, 1..=packets / 4).await;

@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: MPL-2.0
+
+//! `cargo xtask bench`: `wmspushsink` beside GStreamer's own sinks, on the same bytes, in turns, in one run.
+//!
+//! Each measurement has a process of its own, which loads the plugin as users get it. What it sends is read here.
+//!
+//! | module | what it measures |
+//! |---|---|
+//! | `throughput` | wall and CPU time of 400 MB |
+//! | `latency` | from `render` to the peer's `read`, at live rate |
+//! | `many` | CPU, memory and threads of 1, 100 and 1,000 sinks in one process |
+//! | `start` | how long it takes until there is an element |
+//! | `child` | the process that is measured |
+//! | `drain` | who reads |
+//! | `packets`, `streams`, `table` | what is sent, and in files; what is printed |
+
+mod child;
+mod drain;
+mod latency;
+mod many;
+mod packets;
+mod start;
+mod streams;
+mod table;
+mod throughput;
+
+use std::error::Error;
+
+/// Whatever goes wrong ends the program.
+type Outcome<T = ()> = Result<T, Box<dyn Error>>;
+
+/// A name, and what measures it.
+type Part = (&'static str, fn() -> Outcome);
+
+/// The parts, in their order.
+const PARTS: [Part; 5] = [
+    // Only by its name.
+    (QUICK, throughput::quick),
+    ("throughput", throughput::run),
+    ("latency", latency::run),
+    ("many", many::run),
+    ("start", start::run),
+];
+
+const QUICK: &str = "quick";
+
+fn main() -> Outcome {
+    // cargo bench adds an option.
+    let arguments: Vec<String> = std::env::args()
+        .skip(1)
+        .filter(|argument| argument != "--bench")
+        .collect();
+    if let [child::COMMAND, arguments @ ..] =
+        &arguments.iter().map(String::as_str).collect::<Vec<_>>()[..]
+    {
+        return child::run(arguments);
+    }
+    for name in &arguments {
+        if !PARTS.iter().any(|(part, _)| part == name) {
+            return Err(format!("unknown part \"{name}\"").into());
+        }
+    }
+    table::machine();
+    for (name, run) in PARTS {
+        let unasked = arguments.is_empty() && name != QUICK;
+        if unasked || arguments.iter().any(|argument| argument == name) {
+            run()?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: MPL-2.0
+
+//! 400 MB through each sink, one after the other, again and again.
+
+use std::time::{Duration, Instant};
+
+use crate::Outcome;
+use crate::child::Measured;
+use crate::drain::Drain;
+use crate::streams;
+use crate::table::{self, Sample};
+
+const SIZE: usize = 400_000_000;
+const ROUNDS: usize = 7;
+/// For those that take many times as long.
+const SLOW_ROUNDS: usize = 3;
+
+/// Packet size, padding, and `blocksize` of filesrc.
+const STREAMS: [(usize, bool, usize); 5] = [
+    (1400, false, 1400),
+    (1400, true, 1400),
+    (8000, false, 8000),
+    (8000, true, 8000),
+    // What filesrc does by itself: packets lie across buffers.
+    (1400, false, 4096),
+];
+
+/// So many of them are fast.
+const FAST: usize = 4;
+/// The sinks, with PORT for the drain's and NULL for a descriptor of /dev/null. The second is what the others are
+/// compared to.
+const SINKS: [(&str, &str, bool); 6] = [
+    (
+        "wmspushsink",
+        "wmspushsink sync=false location=http://127.0.0.1:PORT/live",
+        true,
+    ),
+    (
+        "tcpclientsink",
+        "tcpclientsink sync=false host=127.0.0.1 port=PORT",
+        true,
+    ),
+    ("fdsink /dev/null", "fdsink sync=false fd=NULL", false),
+    (
+        "filesink /dev/null",
+        "filesink sync=false location=/dev/null",
+        false,
+    ),
+    (
+        "curlhttpsink",
+        "curlhttpsink sync=false location=http://127.0.0.1:PORT/live",
+        true,
+    ),
+    (
+        "souphttpclientsink",
+        "souphttpclientsink sync=false location=http://127.0.0.1:PORT/live",
+        true,
+    ),
+];
+
+pub fn run() -> Outcome {
+    STREAMS
+        .iter()
+        .try_for_each(|stream| compare(*stream, SINKS.len()))
+}
+
+/// Only what the bars are about: for while one works on it.
+pub fn quick() -> Outcome {
+    compare(STREAMS[0], 2)?;
+    compare(STREAMS[2], 2)
+}
+
+fn compare((packet, padded, block): (usize, bool, usize), sinks: usize) -> Outcome {
+    let file = streams::file(packet, padded, SIZE)?;
+    let file = file.to_str().ok_or("no text")?;
+    // Into the page cache.
+    std::fs::read(file)?;
+    let mut samples = vec![Vec::new(); sinks];
+    for round in 0..ROUNDS {
+        for (number, samples) in samples.iter_mut().enumerate() {
+            if number < FAST || round < SLOW_ROUNDS {
+                let (_, sink, drained) = SINKS[number];
+                samples.push(push(file, block, sink, drained)?);
+            }
+        }
+    }
+    let padding = if padded {
+        "a tenth of it padding"
+    } else {
+        "no padding"
+    };
+    println!("\n### Packets of {packet} bytes, {padding}, in buffers of {block}\n");
+    let names = SINKS.map(|(name, ..)| name);
+    table::throughput(&names, &samples, SIZE, packet);
+    Ok(())
+}
+
+fn push(file: &str, block: usize, sink: &str, drained: bool) -> Outcome<Sample> {
+    let drain = Drain::start(false)?;
+    let sink = sink.replace("PORT", &drain.address.port().to_string());
+    let mut child = Measured::start(&["file", file, &block.to_string(), &sink])?;
+    let begun = child.go()?;
+    let line = child.line()?;
+    let mut end = Instant::now();
+    child.end()?;
+    if drained {
+        let mut bytes = 0;
+        while bytes < SIZE as u64 * 4 / 5 {
+            let drained = drain.next()?;
+            bytes += drained.bytes;
+            end = drained.last.unwrap_or(end);
+        }
+    }
+    let cpu = *line.first().ok_or("no CPU time")?;
+    Ok(Sample {
+        wall: end - begun,
+        cpu: Duration::from_nanos(cpu as u64),
+    })
+}

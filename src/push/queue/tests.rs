@@ -1,0 +1,289 @@
+// SPDX-License-Identifier: MPL-2.0
+
+use std::sync::Arc;
+use std::thread;
+
+use bytes::Bytes;
+
+use super::*;
+use crate::asf::{Guid, testing};
+
+impl Queue {
+    fn push_one(&self, content: Content, timeout: Duration) -> Result<u64, PushError> {
+        let pushed = self.push(&mut VecDeque::from([content]), timeout);
+        pushed.map_err(|stopped| stopped.error)
+    }
+
+    fn try_pop(&self) -> Option<Content> {
+        let mut taken = None;
+        self.take(1, |content| taken = Some(content));
+        taken
+    }
+}
+
+fn queue(bytes: usize, leaky: Leaky) -> Queue {
+    Queue::new(Limits {
+        bytes,
+        time: Duration::ZERO,
+        leaky,
+    })
+}
+
+fn packet(size: usize) -> Content {
+    Content::DataUnit(DataPacket::parse(Bytes::from(vec![0; size])))
+}
+
+/// A header with video in stream 2.
+fn header() -> Content {
+    let video = testing::stream_of(2, Guid::VIDEO_MEDIA, &[]);
+    Content::Header(testing::header(100, 50, &[video]))
+}
+
+/// A packet of 100 bytes with the beginning of a video frame.
+fn video(send_time: u32, key_frame: bool) -> Content {
+    let stream = if key_frame { 0x82 } else { 0x02 };
+    let head = [
+        &[0x00, 0x5D][..],
+        &send_time.to_le_bytes(),
+        &[0, 0],
+        &[stream, 1, 0, 0, 0, 0, 0],
+    ];
+    let mut bytes = head.concat();
+    bytes.resize(100, 0xEE);
+    Content::DataUnit(DataPacket::parse(bytes.into()))
+}
+
+/// Pushes a header, and a key frame at each multiple of 3; returns how many were dropped.
+fn fill(queue: &Queue, packets: u32) -> u64 {
+    queue.push_one(header(), Duration::ZERO).unwrap();
+    let dropped =
+        (0..packets).map(|number| queue.push_one(video(number, number % 3 == 0), Duration::ZERO));
+    dropped.map(Result::unwrap).sum()
+}
+
+/// The Send Times of what waits.
+fn drain(queue: &Queue) -> Vec<u32> {
+    let send_time = |content| match content {
+        Content::DataUnit(packet) => packet.send_time(),
+        _ => None,
+    };
+    std::iter::from_fn(|| queue.try_pop())
+        .filter_map(send_time)
+        .collect()
+}
+
+#[test]
+fn what_goes_in_comes_out_in_order() {
+    let queue = queue(1000, Leaky::No);
+    for size in [10, 20, 30] {
+        queue.push_one(packet(size), Duration::ZERO).unwrap();
+    }
+    assert_eq!(queue.level().0, 60);
+    let sizes: Vec<_> = std::iter::from_fn(|| queue.try_pop())
+        .map(|content| content.bytes())
+        .collect();
+    assert_eq!(sizes, [10, 20, 30]);
+    assert_eq!(queue.level().0, 0);
+}
+
+#[test]
+fn a_full_queue_blocks_for_a_bounded_time() {
+    let queue = queue(100, Leaky::No);
+    let one = queue.push_one(packet(500), Duration::ZERO);
+    assert_eq!(one, Ok(0), "one piece always fits");
+    let begun = Instant::now();
+    let timeout = Duration::from_millis(20);
+    assert_eq!(
+        queue.push_one(packet(1), timeout),
+        Ok(1),
+        "the old one goes"
+    );
+    assert!(begun.elapsed() >= timeout);
+    assert!(queue.end(HResult::S_OK));
+    assert_eq!(queue.push_one(packet(1), timeout), Err(PushError::Closed));
+    assert_eq!(queue.try_pop().unwrap().bytes(), 1);
+}
+
+#[test]
+fn old_packets_go_up_to_a_key_frame() {
+    for leaky in [Leaky::Downstream, Leaky::No] {
+        let queue = queue(header().bytes() + 500, leaky);
+        assert_eq!(fill(&queue, 8), 3, "{leaky:?}");
+        assert!(matches!(queue.try_pop(), Some(Content::Header(_))));
+        assert_eq!(drain(&queue), [3, 4, 5, 6, 7], "{leaky:?}");
+    }
+}
+
+#[test]
+fn new_packets_go_up_to_a_key_frame() {
+    let queue = queue(header().bytes() + 500, Leaky::Upstream);
+    assert_eq!(fill(&queue, 8), 3);
+    assert!(matches!(queue.try_pop(), Some(Content::Header(_))));
+    assert_eq!(drain(&queue), [0, 1, 2, 3, 4]);
+    assert_eq!(queue.push_one(video(8, false), Duration::ZERO), Ok(1));
+    assert_eq!(queue.push_one(video(9, true), Duration::ZERO), Ok(0));
+    assert_eq!(queue.push_one(video(10, false), Duration::ZERO), Ok(0));
+    assert_eq!(drain(&queue), [9, 10]);
+}
+
+/// Where all of a group of pictures had to go, so does what comes of it.
+#[test]
+fn the_rest_of_a_dropped_group_goes_too() {
+    let queue = queue(header().bytes() + 200, Leaky::Downstream);
+    assert_eq!(fill(&queue, 3), 3);
+    assert_eq!(queue.push_one(video(3, true), Duration::ZERO), Ok(0));
+    assert!(matches!(queue.try_pop(), Some(Content::Header(_))));
+    assert_eq!(drain(&queue), [3]);
+}
+
+#[test]
+fn time_is_a_limit_too() {
+    let queue = Queue::new(Limits {
+        bytes: 0,
+        time: Duration::from_millis(4),
+        leaky: Leaky::Upstream,
+    });
+    assert_eq!(fill(&queue, 8), 3);
+    assert_eq!(queue.level().1, Duration::from_millis(4));
+}
+
+#[test]
+fn space_interruption_and_closing_wake_a_blocked_writer() {
+    type Action = fn(&Queue);
+    let cases: [(Action, Result<u64, PushError>); 4] = [
+        (|queue| drop(queue.try_pop()), Ok(0)),
+        (|queue| queue.interrupt(true), Err(PushError::Interrupted)),
+        (Queue::close, Err(PushError::Closed)),
+        (
+            |queue| assert!(queue.end(HResult::S_OK)),
+            Err(PushError::Closed),
+        ),
+    ];
+    for (wake, outcome) in cases {
+        let queue = Arc::new(queue(1, Leaky::No));
+        queue.push_one(packet(1), Duration::ZERO).unwrap();
+        let writer = thread::spawn({
+            let queue = queue.clone();
+            move || queue.push_one(packet(1), Duration::from_secs(60))
+        });
+        wake(&queue);
+        assert_eq!(writer.join().unwrap(), outcome);
+    }
+}
+
+#[tokio::test]
+async fn the_reader_awaits_content() {
+    let queue = Arc::new(queue(1000, Leaky::No));
+    let writer = thread::spawn({
+        let queue = queue.clone();
+        move || queue.push_one(packet(7), Duration::ZERO)
+    });
+    queue.filled(1).await;
+    assert_eq!(queue.try_pop().unwrap().bytes(), 7);
+    writer.join().unwrap().unwrap();
+}
+
+fn batch(sizes: &[usize]) -> VecDeque<Content> {
+    sizes.iter().map(|size| packet(*size)).collect()
+}
+
+#[test]
+fn a_crowded_queue_slows_its_writer_down_and_keeps_its_limit() {
+    let queue = queue(100, Leaky::No);
+    let begun = Instant::now();
+    assert_eq!(queue.push(&mut batch(&[40, 40]), Duration::MAX / 4), Ok(0));
+    assert!(begun.elapsed() < EASING, "up to three quarters it is fast");
+    let begun = Instant::now();
+    let timeout = Duration::from_secs(10);
+    assert_eq!(queue.push(&mut batch(&[5, 5, 5]), timeout), Ok(0));
+    let took = begun.elapsed();
+    assert!(
+        took >= EASING && took < 2 * EASING,
+        "once a batch: {took:?}"
+    );
+    assert_eq!(queue.level().0, 95);
+    let begun = Instant::now();
+    let timeout = 2 * EASING;
+    assert_eq!(queue.push(&mut batch(&[10]), timeout), Ok(1), "the limit");
+    assert!(begun.elapsed() >= timeout);
+    assert!(queue.level().0 <= 100);
+}
+
+#[test]
+fn what_did_not_get_in_stays_in_its_batch() {
+    let queue = Arc::new(queue(10, Leaky::No));
+    let writer = thread::spawn({
+        let queue = queue.clone();
+        move || {
+            let mut batch = batch(&[5, 5, 5]);
+            let pushed = queue.push(&mut batch, Duration::from_secs(60));
+            (pushed, batch.len())
+        }
+    });
+    while queue.level().0 < 10 {
+        thread::yield_now();
+    }
+    queue.interrupt(true);
+    let stopped = Stopped {
+        error: PushError::Interrupted,
+        dropped: 0,
+    };
+    assert_eq!(writer.join().unwrap(), (Err(stopped), 1));
+}
+
+#[test]
+fn a_writer_that_waits_for_space_is_woken_by_any_and_in_a_crowd_by_half() {
+    let queue = Arc::new(queue(100, Leaky::No));
+    queue.push(&mut batch(&[10; 8]), Duration::ZERO).unwrap();
+    let writer = thread::spawn({
+        let queue = queue.clone();
+        move || {
+            let begun = Instant::now();
+            let pushed = queue.push(&mut batch(&[10]), Duration::from_secs(60));
+            (pushed, begun.elapsed() < EASING)
+        }
+    });
+    queue.take(3, drop);
+    assert_eq!(writer.join().unwrap(), (Ok(0), true));
+}
+
+/// The writer frees it, unless there is none that comes.
+#[test]
+fn what_is_given_back_is_freed_by_the_next_writer_or_the_giver() {
+    let queue = queue(1000, Leaky::No);
+    let memory = Bytes::from(vec![0; 100]);
+    let give_back = || {
+        let mut released = vec![Content::DataUnit(DataPacket::parse(memory.clone()))];
+        queue.give_back(&mut released);
+        assert!(!memory.is_unique());
+    };
+    give_back();
+    queue.push_one(packet(1), Duration::ZERO).unwrap();
+    assert!(memory.is_unique());
+    give_back();
+    queue.keep_nothing();
+    assert!(memory.is_unique());
+    give_back();
+    queue.close();
+    assert!(memory.is_unique());
+}
+
+#[tokio::test]
+async fn the_reader_awaits_as_much_as_it_wants() {
+    use std::future::Future;
+    use std::pin::pin;
+    use std::task::{Context, Waker};
+
+    let queue = queue(100, Leaky::No);
+    let mut filled = pin!(queue.filled(20));
+    let mut cx = Context::from_waker(Waker::noop());
+    assert!(filled.as_mut().poll(&mut cx).is_pending());
+    queue.push_one(packet(10), Duration::ZERO).unwrap();
+    assert!(filled.as_mut().poll(&mut cx).is_pending());
+    queue.push_one(packet(10), Duration::ZERO).unwrap();
+    assert!(filled.as_mut().poll(&mut cx).is_ready());
+    while queue.try_pop().is_some() {}
+    queue.push_one(packet(1), Duration::ZERO).unwrap();
+    queue.end(HResult::S_OK);
+    queue.filled(20).await;
+}
