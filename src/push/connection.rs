@@ -135,6 +135,11 @@ impl Connection {
         self.shared.has_ended()
     }
 
+    /// Whether it was [left](Self::disconnect) before it came to an end.
+    pub fn was_left(&self) -> bool {
+        self.shared.reporter.is_closed() && self.state() == SessionState::Disconnected
+    }
+
     /// Where it stands.
     pub fn state(&self) -> SessionState {
         self.shared.reporter.state()

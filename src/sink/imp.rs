@@ -284,6 +284,7 @@ impl WmsPushSink {
     fn connect(&self) -> Result<(), gst::StateChangeError> {
         let settings = self.settings().connection();
         let settings = settings.map_err(|error| {
+            *self.connection_slot() = None;
             self.set_session_state(SessionState::Failed);
             bus::post_settings_error(self, &error);
             gst::StateChangeError
@@ -411,6 +412,10 @@ impl WmsPushSink {
     }
 
     pub(super) fn session_state(&self) -> SessionState {
+        if self.connection().is_some_and(|last| last.was_left()) {
+            // Whoever has left it need not wait until another thread has told so.
+            return SessionState::Disconnected;
+        }
         *self
             .session_state
             .lock()
