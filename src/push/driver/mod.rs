@@ -36,6 +36,10 @@ use crate::asf::{FileHeader, KeyFrames};
 use crate::auth::{Credentials, Role, Scheme, StepResult};
 use crate::wmhttp::{Body, Offer, PushSession, Response, Transmit};
 
+/// How soon after its beginning a push may fail: gst-launch-1.0 hangs when an ERROR comes while it still changes the
+/// pipeline's state, before its main loop runs.
+const EARLIEST_FAILURE: Duration = Duration::from_millis(100);
+
 /// Runs one push session to its end and reports how it went. `last` is a connection whose session it may take up.
 pub(super) async fn drive(
     settings: Settings,
@@ -45,12 +49,19 @@ pub(super) async fn drive(
     progress: mpsc::UnboundedReceiver<Progress>,
 ) {
     let config = settings.session.clone();
+    let earliest_failure = Instant::now() + EARLIEST_FAILURE;
     let mut driver = Driver::new(settings, shared.clone(), transport, progress);
     let outcome = tokio::select! {
         biased;
         () = shared.disconnected() => Outcome::Disconnected,
         timeout = shared.drain_timeout() => Outcome::NotDrained(timeout),
-        outcome = driver.run(last) => match outcome {
+        outcome = async {
+            let outcome = driver.run(last).await;
+            if outcome.is_err() {
+                sleep_until(earliest_failure).await;
+            }
+            outcome
+        } => match outcome {
             Ok(()) => Outcome::Ended,
             Err(failure) => Outcome::Failed(failure),
         },
