@@ -17,13 +17,16 @@ const BYTES_PER_SECOND: usize = 64_000;
 const SECONDS: u32 = 10;
 const COUNTS: [usize; 3] = [1, 100, 1000];
 
-/// The first is what any sink costs.
+/// The first is what any sink costs. A tee gives to one after the other: none may wait for the others to start.
 const SINKS: [(&str, &str); 3] = [
-    ("fakesink", "fakesink"),
-    ("tcpclientsink", "tcpclientsink host=127.0.0.1 port=PORT"),
+    ("fakesink", "fakesink async=false"),
+    (
+        "tcpclientsink",
+        "tcpclientsink async=false host=127.0.0.1 port=PORT",
+    ),
     (
         "wmspushsink",
-        "wmspushsink location=http://127.0.0.1:PORT/live",
+        "wmspushsink async=false location=http://127.0.0.1:PORT/live",
     ),
 ];
 
