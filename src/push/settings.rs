@@ -18,6 +18,8 @@ pub struct Settings {
     pub reconnect_timeout: Duration,
     /// Whether a first connection that cannot be made is tried again like a lost one.
     pub retry_first_connect: bool,
+    /// How soon after its beginning a push may fail; 0: at once.
+    pub earliest_failure: Duration,
     /// What may wait unsent.
     pub limits: Limits,
     /// Whom to trust behind an `https` location.

@@ -21,6 +21,9 @@ pub(super) const DEFAULT_RECONNECT_TIMEOUT: u32 = 300_000;
 pub(super) const DEFAULT_MAX_SIZE_BYTES: u32 = 8 * 1024 * 1024;
 pub(super) const DEFAULT_MAX_SIZE_TIME: u64 = 10_000_000_000;
 
+/// gst-launch-1.0 hangs when an ERROR comes while it still changes the pipeline's state, before its main loop runs.
+const EARLIEST_FAILURE: Duration = Duration::from_millis(100);
+
 /// The values of the properties.
 #[derive(Clone, Debug)]
 pub(super) struct Settings {
@@ -132,6 +135,7 @@ impl Settings {
                 value => milliseconds(value),
             },
             retry_first_connect: self.retry_first_connect,
+            earliest_failure: EARLIEST_FAILURE,
             limits: Limits {
                 bytes: usize::try_from(self.max_size_bytes).unwrap_or(usize::MAX),
                 time: Duration::from_nanos(self.max_size_time),

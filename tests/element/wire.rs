@@ -282,6 +282,7 @@ pub fn connect(session: SessionConfig) -> Connection {
         stall_timeout: LONG,
         reconnect_timeout: Duration::ZERO,
         retry_first_connect: false,
+        earliest_failure: Duration::ZERO,
         limits: Limits {
             bytes: 1 << 20,
             time: Duration::ZERO,

@@ -36,10 +36,6 @@ use crate::asf::{FileHeader, KeyFrames};
 use crate::auth::{Credentials, Role, Scheme, StepResult};
 use crate::wmhttp::{Body, Offer, PushSession, Response, Transmit};
 
-/// How soon after its beginning a push may fail: gst-launch-1.0 hangs when an ERROR comes while it still changes the
-/// pipeline's state, before its main loop runs.
-const EARLIEST_FAILURE: Duration = Duration::from_millis(100);
-
 /// Runs one push session to its end and reports how it went. `last` is a connection whose session it may take up.
 pub(super) async fn drive(
     settings: Settings,
@@ -49,7 +45,7 @@ pub(super) async fn drive(
     progress: mpsc::UnboundedReceiver<Progress>,
 ) {
     let config = settings.session.clone();
-    let earliest_failure = Instant::now() + EARLIEST_FAILURE;
+    let earliest_failure = Instant::now() + settings.earliest_failure;
     let mut driver = Driver::new(settings, shared.clone(), transport, progress);
     let outcome = tokio::select! {
         biased;

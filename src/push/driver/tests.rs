@@ -56,6 +56,7 @@ fn settings() -> Settings {
         stall_timeout: Duration::from_secs(15),
         reconnect_timeout: Duration::from_secs(300),
         retry_first_connect: false,
+        earliest_failure: Duration::ZERO,
         limits: Limits {
             bytes: 8 * 1024 * 1024,
             time: Duration::from_secs(60),
