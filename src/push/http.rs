@@ -27,6 +27,8 @@ use url::{Host, Url};
 use super::body::Packets;
 use super::gate::{Gate, GateClosed};
 use super::tls::handshake_failure;
+#[cfg(feature = "tls")]
+use super::tls::no_client_config;
 use super::transport::{Exchange, Progress, Transport};
 use super::{Error, Settings, Trust};
 use crate::wmhttp::{self, Body, Request, Response};
@@ -179,8 +181,11 @@ fn client(
     }
     #[cfg(feature = "tls")]
     let builder = {
-        let encrypted = url.scheme() == "https";
-        builder.tls_backend_preconfigured(options.trust.client_config(encrypted)?)
+        let config = match url.scheme() {
+            "https" => options.trust.client_config(),
+            _ => no_client_config(),
+        };
+        builder.tls_backend_preconfigured(config?)
     };
     #[cfg(not(feature = "tls"))]
     let _ = (url, &options.trust);

@@ -6,7 +6,7 @@ use std::error::Error as StdError;
 use std::fmt;
 use std::io;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use once_cell::sync::OnceCell;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
@@ -19,7 +19,7 @@ use rustls_platform_verifier::Verifier;
 use super::Error;
 
 /// Which servers are who they say.
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Trust {
     strict: bool,
     anchors: Vec<CertificateDer<'static>>,
@@ -43,18 +43,32 @@ impl Trust {
         Ok(Self { strict, anchors })
     }
 
-    /// What a connection is made with. One that is not encrypted needs no trust, and does without its costs.
-    pub(super) fn client_config(&self, encrypted: bool) -> Result<ClientConfig, Error> {
-        let provider = Arc::new(ring::default_provider());
-        let builder = ClientConfig::builder_with_provider(provider.clone())
-            .with_safe_default_protocol_versions()
-            .map_err(tls_error)?;
-        if !encrypted {
-            let nobody = RootCertStore::empty();
-            return Ok(builder.with_root_certificates(nobody).with_no_client_auth());
+    /// What a connection is made with: the same for all of the process that trust the same.
+    ///
+    /// Reading the system's store costs milliseconds and a hundred kilobytes: once is enough, however many connections
+    /// are made, and however often.
+    pub(super) fn client_config(&self) -> Result<ClientConfig, Error> {
+        /// As many as one program has use for; of more, the oldest is made again.
+        const MOST: usize = 8;
+        static MADE: Mutex<Vec<(Trust, ClientConfig)>> = Mutex::new(Vec::new());
+        let mut made = MADE.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, config)) = made.iter().find(|(trust, _)| trust == self) {
+            return Ok(config.clone());
         }
-        let verifier = self.verifier(provider)?;
-        let builder = builder
+        let config = self.make_config()?;
+        if made.len() == MOST {
+            made.remove(0);
+        }
+        made.push((self.clone(), config.clone()));
+        Ok(config)
+    }
+
+    fn make_config(&self) -> Result<ClientConfig, Error> {
+        let provider = Arc::new(ring::default_provider());
+        let verifier = self.verifier(provider.clone())?;
+        let builder = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .map_err(tls_error)?
             .dangerous()
             .with_custom_certificate_verifier(verifier);
         Ok(builder.with_no_client_auth())
@@ -64,18 +78,27 @@ impl Trust {
         &self,
         provider: Arc<CryptoProvider>,
     ) -> Result<Arc<dyn ServerCertVerifier>, Error> {
-        /// Reading the system's store costs milliseconds and a hundred kilobytes: once is enough.
-        static SYSTEM: OnceCell<Arc<Verifier>> = OnceCell::new();
         if !self.strict {
             return Ok(Arc::new(Anybody(provider)));
         }
-        if !self.anchors.is_empty() {
-            let verifier = Verifier::new_with_extra_roots(self.anchors.clone(), provider);
-            return Ok(Arc::new(verifier.map_err(tls_error)?));
-        }
-        let system = SYSTEM.get_or_try_init(|| Verifier::new(provider).map(Arc::new));
-        Ok(system.map_err(tls_error)?.clone())
+        let verifier = Verifier::new_with_extra_roots(self.anchors.clone(), provider);
+        Ok(Arc::new(verifier.map_err(tls_error)?))
     }
+}
+
+/// What a connection is made with that is not encrypted: reqwest wants to know all the same. It needs no trust, and does
+/// without its costs.
+pub(super) fn no_client_config() -> Result<ClientConfig, Error> {
+    static CONFIG: OnceCell<ClientConfig> = OnceCell::new();
+    let config = CONFIG.get_or_try_init(|| {
+        let provider = Arc::new(ring::default_provider());
+        let builder = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .map_err(tls_error)?;
+        let nobody = RootCertStore::empty();
+        Ok(builder.with_root_certificates(nobody).with_no_client_auth())
+    });
+    config.cloned()
 }
 
 impl Default for Trust {
@@ -150,5 +173,28 @@ impl ServerCertVerifier for Anybody {
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         self.0.signature_verification_algorithms.supported_schemes()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The trust store is read once a process, and not for each connection.
+    #[test]
+    fn who_trusts_the_same_shares_all_of_it() {
+        let provider = |config: &ClientConfig| config.crypto_provider().clone();
+        let shares = |one: &ClientConfig, other: &ClientConfig| {
+            Arc::ptr_eq(&provider(one), &provider(other))
+        };
+        let lax = Trust::new(false, None).unwrap();
+        let (one, other) = (lax.client_config().unwrap(), lax.client_config().unwrap());
+        assert!(shares(&one, &other));
+        let another = Trust::new(false, None).unwrap().client_config().unwrap();
+        assert!(shares(&one, &another));
+        let strict = Trust::default().client_config().unwrap();
+        assert!(!shares(&one, &strict));
+        let plain = no_client_config().unwrap();
+        assert!(shares(&plain, &no_client_config().unwrap()));
     }
 }
