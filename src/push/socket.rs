@@ -20,11 +20,12 @@ pub(super) struct Socket(TcpStream);
 impl Socket {
     /// The socket from `local` to `remote`, if this process has one.
     pub(super) fn find(local: SocketAddr, remote: SocketAddr) -> Option<Self> {
-        // The newest first: that is most likely the one.
+        // The newest first: that is most likely the one, and nothing has to be asked about the others.
         let mut descriptors = descriptors();
         descriptors.sort_unstable_by(|one, other| other.cmp(one));
         descriptors
             .into_iter()
+            .filter(|descriptor| is_socket(*descriptor))
             .filter_map(duplicate)
             .find_map(|socket| {
                 let ends = (socket.local_addr().ok()?, socket.peer_addr().ok()?);
@@ -175,23 +176,14 @@ fn unacknowledged(_: &TcpStream) -> Option<usize> {
     None
 }
 
-/// The numbers of all sockets of this process.
+/// The numbers of all descriptors of this process.
 #[cfg(target_os = "linux")]
 fn descriptors() -> Vec<i32> {
     let Ok(entries) = std::fs::read_dir("/proc/self/fd") else {
         return Vec::new();
     };
-    let socket = |entry: std::fs::DirEntry| {
-        let link = std::fs::read_link(entry.path()).ok()?;
-        let is_socket = link.to_str()?.starts_with("socket:");
-        entry
-            .file_name()
-            .to_str()?
-            .parse()
-            .ok()
-            .filter(|_| is_socket)
-    };
-    entries.flatten().filter_map(socket).collect()
+    let number = |entry: std::fs::DirEntry| entry.file_name().to_str()?.parse().ok();
+    entries.flatten().filter_map(number).collect()
 }
 
 #[cfg(not(target_os = "linux"))]
@@ -199,14 +191,27 @@ fn descriptors() -> Vec<i32> {
     Vec::new()
 }
 
+fn is_socket(descriptor: i32) -> bool {
+    let link = std::fs::read_link(format!("/proc/self/fd/{descriptor}"));
+    link.is_ok_and(|link| link.to_string_lossy().starts_with("socket:"))
+}
+
+/// Another thread may close the descriptor meanwhile, and even open something else under its number: then this is of that,
+/// or there is none. Its addresses decide what it is.
 #[cfg(unix)]
 fn duplicate(descriptor: i32) -> Option<TcpStream> {
-    use std::os::fd::BorrowedFd;
+    use std::os::fd::{FromRawFd, OwnedFd};
 
-    // SAFETY: The borrow does not outlive this line. Should another thread close the descriptor meanwhile, or even open
-    // something else under its number, the duplicate is of that, or there is none; its addresses decide what it is.
-    let owned = unsafe { BorrowedFd::borrow_raw(descriptor) }.try_clone_to_owned();
-    owned.ok().map(TcpStream::from)
+    /// Behind the standard streams.
+    const LEAST: libc::c_int = 3;
+    // SAFETY: It only takes numbers, and fails where the first is of no open descriptor.
+    let duplicate = unsafe { libc::fcntl(descriptor, libc::F_DUPFD_CLOEXEC, LEAST) };
+    if duplicate < 0 {
+        return None;
+    }
+    // SAFETY: The descriptor is new, and nobody else knows it.
+    let owned = unsafe { OwnedFd::from_raw_fd(duplicate) };
+    Some(owned.into())
 }
 
 #[cfg(not(unix))]
