@@ -24,7 +24,7 @@ use reqwest::{Client, Version};
 use tokio::sync::mpsc;
 use url::{Host, Url};
 
-use super::body::Packets;
+use super::body::BodySender;
 use super::gate::{Gate, GateClosed};
 use super::tls::handshake_failure;
 #[cfg(feature = "tls")]
@@ -32,6 +32,9 @@ use super::tls::no_client_config;
 use super::transport::{Exchange, Progress, Transport};
 use super::{Error, Settings, Trust};
 use crate::wmhttp::{self, Body, Request, Response};
+use packets::Packets;
+
+mod packets;
 
 /// Most bytes of a response body that are looked at.
 const MAX_RESPONSE_BODY: usize = 16 * 1024;
@@ -347,13 +350,13 @@ enum Source {
 }
 
 impl Source {
-    fn new(body: &Body, gate: &Gate) -> (Self, Option<mpsc::Sender<Bytes>>) {
+    fn new(body: &Body, gate: &Gate) -> (Self, Option<Arc<BodySender>>) {
         match body {
             Body::PushSetup(bytes) => (Self::Fixed(bytes.clone()), None),
             Body::PushStart { content_length } => {
                 gate.begin_body();
                 let (packets, sender) = Packets::new(*content_length, gate.clone());
-                (Self::Packets(packets), Some(sender))
+                (Self::Packets(packets), Some(Arc::new(sender)))
             }
         }
     }

@@ -18,6 +18,10 @@ const MOST: usize = 4 * 1024 * 1024;
 /// when its memory is used again.
 const LONG: usize = 256 * 1024;
 
+/// So many pieces, or so many times as many as there are, may have room that is not used.
+const FEW: usize = 16;
+const ROOMY: usize = 8;
+
 /// What was sent: as far as the peer may lack it, or may still refuse it.
 ///
 /// Positions are bytes of PushStart bodies since the session began, as
@@ -28,8 +32,9 @@ pub(super) struct Ledger {
     sent: VecDeque<Sent>,
     /// So many of `sent` have arrived.
     arrived: usize,
-    /// What goes again, and then what comes next, before anything new.
-    repeating: VecDeque<Again>,
+    /// What goes next: so many pieces that were sent before, and then new ones.
+    waiting: VecDeque<Content>,
+    again: usize,
     /// What nobody needs any more.
     released: Vec<Content>,
     /// When the current PushStart was sent, for as long as it may be refused.
@@ -45,7 +50,7 @@ pub(super) struct Ledger {
     before: Peer,
 }
 
-/// Content that waits, and whether it was sent before.
+/// Content, and whether it was sent before.
 type Again = (Content, bool);
 
 struct Sent {
@@ -171,21 +176,28 @@ impl Ledger {
     /// Puts what was sent in front of `held` and what was to go again anyway.
     fn take_back(&mut self, held: Option<Again>, again: impl Fn(&Sent) -> bool) {
         let sent = std::mem::take(&mut self.sent).into_iter().filter(again);
-        let mut repeating: VecDeque<_> = sent.map(|sent| (sent.content, true)).collect();
-        repeating.extend(held);
-        repeating.append(&mut self.repeating);
-        self.repeating = repeating;
+        let mut waiting: VecDeque<_> = sent.map(|sent| sent.content).collect();
+        self.again += waiting.len();
+        if let Some((content, again)) = held {
+            self.again += usize::from(again);
+            waiting.push_back(content);
+        }
+        waiting.append(&mut self.waiting);
+        self.waiting = waiting;
         (self.arrived, self.bytes, self.bytes_at_last) = (0, 0, 0);
     }
 
     /// The next content to go again, or for the first time; whether it was sent before.
     pub(super) fn next(&mut self) -> Option<Again> {
-        self.repeating.pop_front()
+        let content = self.waiting.pop_front()?;
+        let again = self.again > 0;
+        self.again -= usize::from(again);
+        Some((content, again))
     }
 
-    /// Takes something new, that goes when all of that has gone.
-    pub(super) fn queue(&mut self, content: Content) {
-        self.repeating.push_back((content, false));
+    /// Where something new is put, that goes when all of that has gone.
+    pub(super) fn waiting(&mut self) -> &mut VecDeque<Content> {
+        &mut self.waiting
     }
 
     /// The session is one that was left behind this header.
@@ -195,13 +207,13 @@ impl Ledger {
 
     /// Whether something waits to go again.
     pub(super) fn waits(&self) -> bool {
-        !self.repeating.is_empty()
+        !self.waiting.is_empty()
     }
 
     /// Whether a new session could show anything of what waits to go again: a header, or data that decoding can begin
     /// with.
     pub(super) fn is_worth_a_session(&self, key_frames: &KeyFrames) -> bool {
-        self.repeating.iter().any(|(content, _)| match content {
+        self.waiting.iter().any(|content| match content {
             Content::Header(_) => true,
             Content::DataUnit(packet) => key_frames.begins_in(packet),
             Content::EndOfStream(_) => false,
@@ -210,21 +222,21 @@ impl Ledger {
 
     /// The end of the stream goes again, though it has arrived.
     pub(super) fn repeat_end(&mut self) {
-        let end = Content::EndOfStream(HResult::S_OK);
-        self.repeating.push_back((end, true));
+        self.waiting.push_back(Content::EndOfStream(HResult::S_OK));
+        self.again = self.waiting.len();
     }
 
     /// Whether the end of the stream waits to go again.
     pub(super) fn comes_to_its_end(&self) -> bool {
-        let last = self.repeating.back();
-        matches!(last, Some((Content::EndOfStream(_), _)))
+        matches!(self.waiting.back(), Some(Content::EndOfStream(_)))
     }
 
     /// Nothing goes again. Returns how many data packets that are.
     pub(super) fn give_up(&mut self) -> u64 {
-        let data = |(content, _): &Again| matches!(content, Content::DataUnit(_));
-        let given_up = self.repeating.iter().filter(|again| data(again)).count();
-        self.repeating.clear();
+        let data = |content: &&Content| matches!(content, Content::DataUnit(_));
+        let given_up = self.waiting.iter().filter(data).count();
+        self.waiting.clear();
+        self.again = 0;
         given_up as u64
     }
 
@@ -235,7 +247,7 @@ impl Ledger {
 
     /// Whether what goes again begins with a header.
     pub(super) fn begins_with_header(&self) -> bool {
-        matches!(self.repeating.front(), Some((Content::Header(_), _)))
+        matches!(self.waiting.front(), Some(Content::Header(_)))
     }
 
     /// The last header that the peer has.
@@ -271,6 +283,10 @@ impl Ledger {
             self.released.push(sent.content);
         }
         self.arrived = 0;
+        // The first seconds are kept whole, and later much less.
+        if self.sent.capacity() / ROOMY > self.sent.len().max(FEW) {
+            self.sent.shrink_to(2 * self.sent.len().max(FEW));
+        }
     }
 }
 

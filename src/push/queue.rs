@@ -237,15 +237,11 @@ impl Queue {
         drop(returned);
     }
 
-    /// Takes the oldest content, of so many pieces at the most.
-    pub(super) fn take(&self, most: usize, mut each: impl FnMut(Content)) {
+    /// Moves the oldest content behind what is in `taken`: so many bytes, or all if that is not twice as much. Returns how
+    /// many there are.
+    pub(super) fn take(&self, most: usize, taken: &mut VecDeque<Content>) -> usize {
         let mut inner = self.lock();
-        for _ in 0..most {
-            let Some(content) = inner.take_oldest() else {
-                break;
-            };
-            each(content);
-        }
+        let bytes = inner.move_oldest(most, taken);
         let enough = match inner.wanted {
             None => false,
             Some(Wanted::Space) => true,
@@ -256,6 +252,7 @@ impl Queue {
             drop(inner);
             self.space.notify_all();
         }
+        bytes
     }
 
     /// Lets a blocked [`push`](Self::push) return at once, and every later one until it is called with `false`.
@@ -404,6 +401,24 @@ impl Inner {
         self.bytes += content.bytes();
         self.packets += content.packets();
         self.contents.push_back(content);
+    }
+
+    fn move_oldest(&mut self, most: usize, taken: &mut VecDeque<Content>) -> usize {
+        if taken.is_empty() && self.bytes <= 2 * most {
+            // All of it, without a look at any: the writer does not wait for this.
+            std::mem::swap(&mut self.contents, taken);
+            self.oldest = self.newest;
+            self.packets = 0;
+            return std::mem::take(&mut self.bytes);
+        }
+        let mut bytes = 0;
+        while bytes < most
+            && let Some(content) = self.take_oldest()
+        {
+            bytes += content.bytes();
+            taken.push_back(content);
+        }
+        bytes
     }
 
     fn take_oldest(&mut self) -> Option<Content> {

@@ -96,17 +96,19 @@ impl Shared {
         }
     }
 
-    /// Content is sent; what happens once as well.
-    pub(super) fn started(&self) {
-        let first = {
+    /// Content is sent; what happens once as well. Whether it has happened.
+    pub(super) fn started(&self) -> bool {
+        let (first, started) = {
             let mut stages = self.stages();
-            stages.opened && !std::mem::replace(&mut stages.started, true)
+            let first = stages.opened && !std::mem::replace(&mut stages.started, true);
+            (first, stages.started)
         };
         if first {
             tracing::info!("Streaming");
             self.reporter
                 .status(WmtStatus::Started, SessionState::Streaming);
         }
+        started
     }
 
     /// The writer has ended. It is told once, and not before there is a stream to end.

@@ -4,17 +4,12 @@
 
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
-use tokio::sync::mpsc;
-
 use super::Error;
+use super::body::BodySender;
 use crate::wmhttp::{Request, Response};
-
-/// Chunks of a PushStart body that may wait inside a transport: enough to keep the socket busy, few enough that the
-/// queue in front of the driver stays the place where things wait.
-pub(super) const BODY_CHUNKS: usize = 128;
 
 /// Sends requests, one after the other, over one connection for as long as it lasts.
 pub(super) trait Transport: Send + Sync {
@@ -45,7 +40,7 @@ pub(super) struct Exchange {
     /// The response, which may come while the body still flows; or the loss of the connection.
     pub(super) response: Pin<Box<dyn Future<Output = Result<Response, Error>> + Send>>,
     /// Takes the body of a PushStart.
-    pub(super) body: Option<mpsc::Sender<Bytes>>,
+    pub(super) body: Option<Arc<BodySender>>,
 }
 
 /// What happens before a request can be sent.

@@ -37,7 +37,8 @@ impl<T: Transport> Driver<T> {
         let size = last.len();
         let (last, written) = notify_when_written(last);
         let sent = async {
-            if body.send(last).await.is_err() {
+            body.room(false).await;
+            if body.send(last).is_err() {
                 pending::<()>().await;
             }
             written.await;

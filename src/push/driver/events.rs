@@ -106,7 +106,7 @@ impl<T: Transport> Driver<T> {
                     let header = header.map(|header| (header, ends_at));
                     self.ledger.push_start(begins_at, header);
                     if self.entry.header.is_some() {
-                        self.shared.started();
+                        self.start();
                     }
                 }
                 Event::PushStartRepeated => {

@@ -16,12 +16,15 @@ pub(super) struct Flow {
 }
 
 impl Flow {
-    /// What is waited for in a flood, in bytes: as much as one `writev` or a few take away.
+    /// What is waited for in a flood, in bytes: as much as a few `writev` take away.
     const PORTION: usize = 64 * 1024;
-    /// How long that may take. Then it is a flood no more.
+    /// How long that may take. Then what is there is taken.
     pub(super) const PATIENCE: Duration = Duration::from_millis(1);
-    /// So much within so long is a flood: a gigabit per second.
-    const FLOOD: (usize, Duration) = (512 * 1024, Duration::from_millis(4));
+    /// A flood is measured by this many bytes: it begins with a gigabit per second.
+    const MEASURE: usize = 512 * 1024;
+    const BEGINS: Duration = Duration::from_millis(4);
+    /// So long it may take without being over: threads share processors, and each has to wait for its turn.
+    const LASTS: Duration = Duration::from_millis(32);
 
     pub(super) fn new() -> Self {
         Self {
@@ -33,18 +36,30 @@ impl Flow {
 
     /// So many bytes were taken.
     pub(super) fn take(&mut self, bytes: usize) {
-        let (most, time) = Self::FLOOD;
         self.bytes += bytes;
-        if self.bytes >= most {
-            let now = Instant::now();
-            self.flood = now.duration_since(self.since) <= time;
-            (self.since, self.bytes) = (now, 0);
+        if self.bytes >= Self::MEASURE {
+            let most = if self.flood {
+                Self::LASTS
+            } else {
+                Self::BEGINS
+            };
+            self.flood = self.measure() <= most;
         }
     }
 
-    /// Nothing came for a while.
+    /// No portion has come for a while.
     pub(super) fn ebb(&mut self) {
-        self.flood = false;
+        if self.since.elapsed() > Self::LASTS {
+            self.measure();
+            self.flood = false;
+        }
+    }
+
+    /// How long it is since it was last asked.
+    fn measure(&mut self) -> Duration {
+        let now = Instant::now();
+        self.bytes = 0;
+        now.duration_since(std::mem::replace(&mut self.since, now))
     }
 
     pub(super) fn is_flood(&self) -> bool {
@@ -61,21 +76,41 @@ impl Flow {
 mod tests {
     use super::*;
 
+    /// The stream that [`Flow`] sees in packets of 1,400 bytes, so many a millisecond.
+    async fn flow(flow: &mut Flow, packets: usize, milliseconds: usize) {
+        for _ in 0..milliseconds {
+            tokio::time::advance(Duration::from_millis(1)).await;
+            (0..packets).for_each(|_| flow.take(1400));
+        }
+    }
+
     #[tokio::test(start_paused = true)]
     async fn only_a_flood_is_taken_in_portions() {
-        let mut flow = Flow::new();
-        for _ in 0..10_000 {
-            // 1 MB/s
-            tokio::time::advance(Duration::from_micros(1400)).await;
-            flow.take(1400);
-            assert!(!flow.is_flood());
-        }
+        let mut stream = Flow::new();
+        flow(&mut stream, 1, 1000).await;
+        assert!(!stream.is_flood());
         // A burst, as of a key frame.
-        (0..100).for_each(|_| flow.take(1400));
-        assert_eq!((flow.is_flood(), flow.portion()), (false, 0));
-        (0..1000).for_each(|_| flow.take(1400));
-        assert_eq!((flow.is_flood(), flow.portion()), (true, Flow::PORTION));
-        flow.ebb();
-        assert!(!flow.is_flood());
+        (0..100).for_each(|_| stream.take(1400));
+        assert_eq!((stream.is_flood(), stream.portion()), (false, 0));
+        flow(&mut stream, 200, 10).await;
+        assert_eq!((stream.is_flood(), stream.portion()), (true, Flow::PORTION));
+    }
+
+    /// 512 KB are 375 packets.
+    #[tokio::test(start_paused = true)]
+    async fn a_flood_is_over_when_it_is_slow_or_nothing_comes() {
+        let mut stream = Flow::new();
+        flow(&mut stream, 375, 2).await;
+        flow(&mut stream, 12, 320).await;
+        assert!(stream.is_flood(), "slower than it began");
+        flow(&mut stream, 11, 350).await;
+        assert!(!stream.is_flood(), "too slow");
+        flow(&mut stream, 375, 2).await;
+        flow(&mut stream, 0, 32).await;
+        stream.ebb();
+        assert!(stream.is_flood(), "a lull");
+        flow(&mut stream, 0, 1).await;
+        stream.ebb();
+        assert!(!stream.is_flood(), "no more");
     }
 }

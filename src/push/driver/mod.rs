@@ -17,17 +17,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use tokio::sync::mpsc::{self, error::TrySendError};
+use tokio::sync::mpsc;
 use tokio::task::{JoinHandle, spawn_blocking};
 use tokio::time::{Instant, sleep, sleep_until};
 use tracing::Instrument;
 
+use super::body::BodySender;
 use super::entropy::SystemEntropy;
 use super::kept::Kept;
 use super::ledger::Ledger;
 use super::queue::Content;
 use super::shared::Shared;
-use super::transport::{BODY_CHUNKS, Exchange, Progress, Transport};
+use super::transport::{Exchange, Progress, Transport};
 use super::{Error, Failure, Phase, Probe, SessionState, Settings, WmtStatus};
 use flow::Flow;
 use recovery::{Recovered, Recovery};
@@ -132,6 +133,8 @@ struct Driver<T> {
     asked: Option<JoinHandle<Asked>>,
     /// It was told that the server is being connected to.
     connecting_told: bool,
+    /// It was told that content is sent.
+    started: bool,
     /// Content that the session has not taken yet.
     held: Option<Held>,
     ledger: Ledger,
@@ -148,8 +151,8 @@ struct Driver<T> {
     unacknowledged_since: Option<Instant>,
 }
 
-/// Pieces of content that are taken at once: as many as find room in the transport.
-const BATCH: usize = BODY_CHUNKS / 2;
+/// Bytes of content that are taken at once: as many as find room in the transport.
+const BATCH: usize = 64 * 1024;
 
 /// Content in front of the session.
 struct Held {
@@ -213,6 +216,7 @@ impl<T: Transport> Driver<T> {
             connecting: false,
             asked: None,
             connecting_told: false,
+            started: false,
             held: None,
             ledger: Ledger::default(),
             recovery: Recovery::default(),
@@ -311,7 +315,7 @@ impl<T: Transport> Driver<T> {
             Some(progress) = self.progress.recv() => self.handle_progress(progress),
             response = response(&mut self.exchange) => return self.handle_outcome(response),
             asked = answer(&mut self.asked) => return self.handle_asked(asked),
-            () = room(body) => {}
+            () = room(body, self.flow.is_flood()) => {}
             () = self.shared.queue.filled(self.flow.portion()), if takes_content => self.take_content(),
             () = sleep(Flow::PATIENCE), if takes_content && self.flow.is_flood() => self.ebb(),
             () = expiry(due) => return self.handle_expiry(),
@@ -330,19 +334,15 @@ impl<T: Transport> Driver<T> {
         if self.ledger.is_long() {
             self.take_acknowledgements();
         }
-        let mut bytes = 0;
-        self.shared.queue.take(BATCH, |content| {
-            bytes += content.bytes();
-            self.ledger.queue(content);
-        });
-        self.flow.take(bytes);
+        let taken = self.shared.queue.take(BATCH, self.ledger.waiting());
+        self.flow.take(taken);
         self.release();
     }
 
-    /// The flood is over.
+    /// No portion has come: takes what is there.
     fn ebb(&mut self) {
         self.flow.ebb();
-        self.release();
+        self.take_content();
     }
 
     /// What has arrived goes back to the writer if that is about to come, and is freed otherwise.
@@ -355,7 +355,7 @@ impl<T: Transport> Driver<T> {
     }
 
     fn free(&mut self) {
-        self.ledger.released().clear();
+        *self.ledger.released() = Vec::new();
         self.shared.queue.keep_nothing();
     }
 
@@ -396,7 +396,7 @@ impl<T: Transport> Driver<T> {
                 if again {
                     self.shared.counters.replayed(1);
                 }
-                self.shared.started();
+                self.start();
             }
             Content::EndOfStream(_) => {}
         }
@@ -405,6 +405,13 @@ impl<T: Transport> Driver<T> {
         if !opens {
             let ends_at = self.session.counters().body_bytes;
             self.ledger.keep(content, ends_at);
+        }
+    }
+
+    /// Tells that it is streaming, once.
+    fn start(&mut self) {
+        if !self.started {
+            self.started = self.shared.started();
         }
     }
 
@@ -446,21 +453,13 @@ impl<T: Transport> Driver<T> {
             .as_ref()
             .and_then(|exchange| exchange.body.as_ref());
         let sent = match body {
-            Some(body) => body.try_send(chunk),
-            // Why, its response will tell.
-            None => Err(TrySendError::Full(chunk)),
+            Some(body) => body.send(chunk),
+            None => Err(chunk),
         };
-        let kept = match sent {
-            Ok(()) => return self.shared.counters.sent(size),
-            Err(TrySendError::Full(chunk)) => chunk,
-            Err(TrySendError::Closed(chunk)) => {
-                if let Some(exchange) = &mut self.exchange {
-                    exchange.body = None;
-                }
-                chunk
-            }
-        };
-        self.outgoing = Some((kept, since.unwrap_or_else(Instant::now)));
+        match sent {
+            Ok(()) => self.shared.counters.sent(size),
+            Err(chunk) => self.outgoing = Some((chunk, since.unwrap_or_else(Instant::now))),
+        }
     }
 
     fn enter(&mut self, phase: Phase) {
@@ -488,10 +487,10 @@ async fn answer(asked: &mut Option<JoinHandle<Asked>>) -> Option<Asked> {
     }
 }
 
-/// Until the body takes another chunk, or will never.
-async fn room(body: Option<mpsc::Sender<Bytes>>) {
+/// Until the body takes more, or much more; for ever when there is none.
+async fn room(body: Option<Arc<BodySender>>, much: bool) {
     match body {
-        Some(body) => drop(body.reserve().await),
+        Some(body) => body.room(much).await,
         None => pending().await,
     }
 }

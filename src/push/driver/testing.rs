@@ -2,16 +2,18 @@
 
 //! A server in memory, on the clock of the runtime: what happens to a connection is in a script.
 
+use std::future::poll_fn;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 use http::StatusCode;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::push::Error;
-use crate::push::transport::{BODY_CHUNKS, Exchange, Progress, Transport};
+use crate::push::body::{self, BodyReceiver};
+use crate::push::transport::{Exchange, Progress, Transport};
 use crate::wmhttp::server::{
     Points, PushRequest, Received, ReceivingSession, Reply, Sessions, Timeouts,
 };
@@ -168,8 +170,8 @@ impl Transport for Memory {
     }
 
     fn start(&mut self, request: Request) -> Exchange {
-        let (sender, receiver) = mpsc::channel(BODY_CHUNKS);
-        let body = matches!(request.body, Body::PushStart { .. }).then_some(sender);
+        let (sender, receiver) = body::channel();
+        let body = matches!(request.body, Body::PushStart { .. }).then_some(Arc::new(sender));
         self.server.lock().unwrap().arrived = 0;
         let (server, progress) = (self.server.clone(), self.progress.clone());
         let response = async move {
@@ -207,7 +209,7 @@ async fn connect(server: &Locked, progress: &mpsc::UnboundedSender<Progress>) ->
 async fn exchange(
     server: &Locked,
     request: &Request,
-    body: mpsc::Receiver<Bytes>,
+    body: BodyReceiver,
 ) -> Result<Response, Error> {
     sleep(LATENCY).await;
     let head = head(request);
@@ -257,12 +259,12 @@ impl Drop for Receiving {
 }
 
 impl Receiving {
-    async fn receive(mut self, mut body: mpsc::Receiver<Bytes>) -> Result<Reply, Error> {
+    async fn receive(mut self, mut body: BodyReceiver) -> Result<Reply, Error> {
         let mut input = BytesMut::new();
         let (until, fate) = self.server.lock().unwrap().next;
         let until = until.max(Instant::now() + LEAST);
         loop {
-            let Ok(chunk) = timeout_at(until, body.recv()).await else {
+            let Ok(chunk) = timeout_at(until, poll_fn(|cx| body.poll_receive(cx))).await else {
                 return match self.strike(fate) {
                     Some(outcome) => outcome,
                     None => std::future::pending().await,

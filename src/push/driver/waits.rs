@@ -55,7 +55,7 @@ impl<T: Transport> Driver<T> {
             .exchange
             .as_ref()
             .and_then(|exchange| exchange.body.as_ref());
-        let passed_on = body.is_some_and(|body| body.capacity() == body.max_capacity());
+        let passed_on = body.is_some_and(|body| body.is_empty());
         passed_on && self.outgoing.is_none() && !self.session.has_transmits()
     }
 
@@ -82,6 +82,9 @@ impl<T: Transport> Driver<T> {
         }
         if progress {
             self.recovery.prove();
+            if let Some((_, since)) = &mut self.outgoing {
+                *since = Instant::now();
+            }
         }
     }
 }

@@ -15,9 +15,7 @@ impl Queue {
     }
 
     fn try_pop(&self) -> Option<Content> {
-        let mut taken = None;
-        self.take(1, |content| taken = Some(content));
-        taken
+        self.lock().take_oldest()
     }
 }
 
@@ -151,7 +149,10 @@ fn time_is_a_limit_too() {
 fn space_interruption_and_closing_wake_a_blocked_writer() {
     type Action = fn(&Queue);
     let cases: [(Action, Result<u64, PushError>); 4] = [
-        (|queue| drop(queue.try_pop()), Ok(0)),
+        (
+            |queue| assert_eq!(queue.take(1, &mut VecDeque::new()), 1),
+            Ok(0),
+        ),
         (|queue| queue.interrupt(true), Err(PushError::Interrupted)),
         (Queue::close, Err(PushError::Closed)),
         (
@@ -243,7 +244,7 @@ fn a_writer_that_waits_for_space_is_woken_by_any_and_in_a_crowd_by_half() {
             (pushed, begun.elapsed() < EASING)
         }
     });
-    queue.take(3, drop);
+    queue.take(30, &mut VecDeque::new());
     assert_eq!(writer.join().unwrap(), (Ok(0), true));
 }
 
@@ -286,4 +287,18 @@ async fn the_reader_awaits_as_much_as_it_wants() {
     queue.push_one(packet(1), Duration::ZERO).unwrap();
     queue.end(HResult::S_OK);
     queue.filled(20).await;
+}
+
+/// Few bytes are taken at once, and many up to a limit, whatever is in them.
+#[test]
+fn as_much_is_taken_as_there_is_room_for() {
+    let queue = queue(1000, Leaky::No);
+    queue.push(&mut batch(&[10; 9]), Duration::ZERO).unwrap();
+    let mut taken = VecDeque::new();
+    assert_eq!(queue.take(40, &mut taken), 40);
+    assert_eq!((queue.take(30, &mut taken), taken.len()), (30, 7));
+    taken.clear();
+    assert_eq!((queue.take(10, &mut taken), taken.len()), (20, 2));
+    assert_eq!(queue.level().0, 0);
+    assert_eq!((queue.take(10, &mut taken), taken.len()), (0, 2));
 }

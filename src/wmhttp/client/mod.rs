@@ -45,6 +45,9 @@ pub struct SessionConfig {
     pub access: AccessConfig,
 }
 
+/// Bytes of framing headers from one allocation: the next one is as large.
+const HEADS: usize = 1024;
+
 /// One push session, from the client's side.
 ///
 /// It does nothing by itself. Its methods are of five kinds:
@@ -85,7 +88,7 @@ pub struct PushSession {
     /// The last request opened a handshake: its body stayed behind.
     handshake: bool,
     counters: Counters,
-    /// Framing headers are cut out of this, many from one allocation.
+    /// Framing headers are cut out of this.
     heads: BytesMut,
     queued: VecDeque<Queued>,
     events: VecDeque<Event>,
@@ -256,7 +259,7 @@ impl PushSession {
             idle_timeout: idle_timeout(&HeaderMap::new()),
             handshake: false,
             counters: Counters::default(),
-            heads: BytesMut::new(),
+            heads: BytesMut::with_capacity(HEADS),
             queued: VecDeque::new(),
             events: VecDeque::new(),
             config,
