@@ -69,6 +69,8 @@ pub(super) struct Queue {
 struct Inner {
     contents: VecDeque<Content>,
     bytes: usize,
+    /// How often something was taken.
+    taken: u64,
     /// Data packets in `contents`.
     packets: usize,
     /// Where decoding can begin in the entry that the oldest data packet belongs to, and the newest.
@@ -103,8 +105,8 @@ struct Patience {
     /// For a crowded queue; used up once it has been waited for.
     easing: Option<Instant>,
     eased: bool,
-    /// For a full one.
-    full: Option<Instant>,
+    /// For a full one, as long as nothing is taken out of it: what is dropped for one piece earns the next no wait.
+    full: Option<(Instant, u64)>,
 }
 
 impl Queue {
@@ -119,8 +121,8 @@ impl Queue {
     }
 
     /// Appends all of `batch`, in order, and takes out of it what is done with. While it is crowded, waits for at most
-    /// [`EASING`]; while it is full, for at most `timeout` for each piece, and then drops what is oldest, or leaks at
-    /// once, as the limits say. Returns how many data packets were dropped.
+    /// [`EASING`]; while it is full, for at most `timeout` in which nothing is taken, and then drops what is oldest, or
+    /// leaks at once, as the limits say. Returns how many data packets were dropped.
     pub(super) fn push(
         &self,
         batch: &mut VecDeque<Content>,
@@ -146,7 +148,6 @@ impl Queue {
                 inner = self.wait(inner, wanted, left);
                 continue;
             }
-            patience.full = None;
             if !inner.fits(content, &self.limits) {
                 if self.limits.leaky == Leaky::Upstream {
                     inner.skipping = true;
@@ -309,10 +310,11 @@ impl Inner {
             return None;
         }
         let (wanted, deadline) = if !self.fits(content, limits) {
-            let deadline = patience
+            let known = patience.full.filter(|(_, taken)| *taken == self.taken);
+            let (deadline, _) = *patience
                 .full
-                .get_or_insert_with(|| Instant::now() + timeout);
-            (Wanted::Space, *deadline)
+                .insert(known.unwrap_or_else(|| (Instant::now() + timeout, self.taken)));
+            (Wanted::Space, deadline)
         } else if !patience.eased && self.is_crowded(limits, patience) {
             let deadline = patience
                 .easing
@@ -404,6 +406,7 @@ impl Inner {
     }
 
     fn move_oldest(&mut self, most: usize, taken: &mut VecDeque<Content>) -> usize {
+        self.taken += 1;
         if taken.is_empty() && self.bytes <= 2 * most {
             // All of it, without a look at any: the writer does not wait for this.
             std::mem::swap(&mut self.contents, taken);

@@ -37,6 +37,8 @@ pub(super) struct Recovery {
     forgotten: bool,
     /// Resumptions in sequence whose connection went without a word: a refusal, or another loss.
     broken: u8,
+    /// The end of the stream has arrived, and the connection went without a word. It goes once more.
+    end_arrived: bool,
     /// When PushSetup last succeeded.
     configured: Option<Instant>,
     /// When the last PushStart was sent, or its connection made.
@@ -178,6 +180,12 @@ impl<T: Transport> Driver<T> {
             self.reconnect();
             return Ok(Recovered::Again);
         }
+        if self.has_arrived(&failure, held.is_some())
+            && std::mem::replace(&mut self.recovery.end_arrived, true)
+        {
+            tracing::info!("The end has arrived again: {failure}");
+            return Ok(Recovered::Over);
+        }
         let ended = is_end_of_session(&failure.error);
         self.recovery.forgotten |= ended;
         if ended || early {
@@ -202,6 +210,12 @@ impl<T: Transport> Driver<T> {
         }
         self.reconnect();
         Ok(Recovered::Again)
+    }
+
+    /// Whether the connection went without a word when all of the stream had arrived, up to its end.
+    fn has_arrived(&self, failure: &Failure, holds: bool) -> bool {
+        let waits = holds || self.ledger.waits() || self.ledger.awaits_acknowledgement();
+        self.phase == Phase::End && !waits && is_close(&failure.error)
     }
 
     /// Whether the server was gone altogether, and its sessions with it. Some receivers look at no push-id when they are

@@ -40,6 +40,8 @@ pub(super) enum Fate {
     Forget,
     /// A reset, and nobody there for so long.
     Outage(Duration),
+    /// The end of the stream is met with a reset, and not taken for one.
+    NoEnd,
 }
 
 /// What came, and what happened.
@@ -286,6 +288,10 @@ impl Receiving {
             if session.has_ended() {
                 server.stands = false;
                 let session = self.session.take().unwrap();
+                if fate == Fate::NoEnd {
+                    server.sessions.lost(session);
+                    return Err(Error::Reset);
+                }
                 server.sessions.end(session);
             } else if session.is_complete() {
                 server.seen.bodies += 1;
@@ -313,7 +319,7 @@ impl Receiving {
                 let status = StatusCode::from_u16(status).unwrap();
                 Some(Ok(Reply::last(status)))
             }
-            Fate::Silence => None,
+            Fate::Silence | Fate::NoEnd => None,
         }
     }
 }

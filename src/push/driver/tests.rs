@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! A month of the driver, on a clock that runs as fast as the processor.
+//! The driver, up to a month of it, on a clock that runs as fast as the processor.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
 use tokio::time::{Instant, interval};
 
 use super::drive;
@@ -146,11 +147,9 @@ fn resident() -> u64 {
     })
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_month_of_losses_loses_no_packet_without_counting_it() {
-    let begun = Instant::now();
+/// A push that has got its header, and the task that drives it.
+fn begin(server: &Arc<Mutex<Server>>) -> (Arc<Shared>, JoinHandle<()>) {
     let settings = settings();
-    let server = Server::new(script(), number);
     let (sender, progress) = mpsc::unbounded_channel();
     let memory = Memory {
         server: server.clone(),
@@ -161,7 +160,31 @@ async fn a_month_of_losses_loses_no_packet_without_counting_it() {
     let video = testing::stream_of(2, Guid::VIDEO_MEDIA, &[]);
     let header = testing::header(PACKET_SIZE, 50, &[video]);
     push(&shared, Content::Header(header));
+    (shared, driver)
+}
 
+/// The end goes once more where a server may not have read it, and not for ever.
+#[tokio::test(start_paused = true)]
+async fn an_end_that_has_arrived_goes_twice_at_the_most() {
+    let server = Server::new(|| (MONTH, Fate::NoEnd), number);
+    let (shared, driver) = begin(&server);
+    write(&shared, 1..=u64::from(BURST)).await;
+    let patience = Duration::from_secs(600);
+    assert!(shared.announce_end(HResult::S_OK, patience));
+    let begun = Instant::now();
+    driver.await.unwrap();
+    assert!(begun.elapsed() < patience / 10, "{:?}", begun.elapsed());
+    let seen = server.lock().unwrap().seen;
+    assert_eq!((seen.sessions, seen.push_starts), (1, 2), "{seen:?}");
+    assert_eq!((seen.packets, seen.again), (u64::from(BURST), 0));
+    assert_eq!(shared.reporter.state(), SessionState::Ended);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_month_of_losses_loses_no_packet_without_counting_it() {
+    let begun = Instant::now();
+    let server = Server::new(script(), number);
+    let (shared, driver) = begin(&server);
     let packets = MONTH.as_secs() / STEP.as_secs();
     write(&shared, 1..=packets / 4).await;
     let memory = resident();

@@ -302,3 +302,15 @@ fn as_much_is_taken_as_there_is_room_for() {
     assert_eq!(queue.level().0, 0);
     assert_eq!((queue.take(10, &mut taken), taken.len()), (0, 2));
 }
+
+/// A buffer of many packets is no reason to block for many times as long.
+#[test]
+fn a_batch_waits_once_where_nothing_is_taken() {
+    let queue = queue(10, Leaky::No);
+    queue.push_one(packet(10), Duration::ZERO).unwrap();
+    let begun = Instant::now();
+    let timeout = Duration::from_millis(200);
+    assert_eq!(queue.push(&mut batch(&[10; 10]), timeout), Ok(10));
+    let took = begun.elapsed();
+    assert!(took >= timeout && took < 2 * timeout, "{took:?}");
+}
