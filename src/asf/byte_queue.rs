@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
+use std::cmp::Ordering;
 use std::collections::VecDeque;
 use std::fmt;
 
@@ -26,8 +27,14 @@ impl ByteQueue {
         }
     }
 
-    /// Copies the next bytes, up to `into.len()`, without taking them; returns those that are there.
-    pub fn peek<'a>(&self, into: &'a mut [u8]) -> &'a [u8] {
+    /// Copies the next bytes, up to `N`, without taking them; returns those that are there.
+    pub fn peek<'a, const N: usize>(&self, into: &'a mut [u8; N]) -> &'a [u8] {
+        let front = self.chunks.front().filter(|_| self.begun.is_empty());
+        // Nearly always all of them are in one chunk.
+        if let Some(bytes) = front.and_then(|chunk| chunk.first_chunk()) {
+            *into = *bytes;
+            return into;
+        }
         let mut len = 0usize;
         let next = self.begun.iter().chain(self.chunks.iter().flatten());
         for (place, &byte) in into.iter_mut().zip(next) {
@@ -41,11 +48,12 @@ impl ByteQueue {
     pub fn take(&mut self, len: usize) -> Option<Bytes> {
         if self.begun.is_empty()
             && let Some(front) = self.chunks.front_mut()
-            && front.len() >= len
         {
-            let taken = front.split_to(len);
-            self.drop_empty_front();
-            return Some(taken);
+            match front.len().cmp(&len) {
+                Ordering::Equal => return self.chunks.pop_front(),
+                Ordering::Greater => return Some(front.split_to(len)),
+                Ordering::Less => {}
+            }
         }
         while let Some(missing) = len
             .checked_sub(self.begun.len())
@@ -55,8 +63,9 @@ impl ByteQueue {
                 self.begun.reserve(len.min(MAX_RESERVED));
             }
             let front = self.chunks.front_mut()?;
-            let part = front.split_to(missing.min(front.len()));
-            self.begun.extend_from_slice(&part);
+            let part = missing.min(front.len());
+            self.begun.extend_from_slice(front.get(..part)?);
+            front.advance(part);
             self.drop_empty_front();
         }
         Some(std::mem::take(&mut self.begun).freeze())
@@ -135,6 +144,16 @@ mod tests {
         queue.push(Bytes::from_static(b"defg"));
         assert_eq!(queue.take(5).unwrap(), "abcde");
         assert_eq!(queue.take(2).unwrap(), "fg");
+    }
+
+    #[test]
+    fn a_look_at_bytes_leaves_them_there_whatever_chunks_they_are_in() {
+        for chunks in [&[&b"abcd"[..]][..], &[b"abc"], &[b"a", b"b", b"cd"]] {
+            let mut queue = queue(chunks);
+            assert_eq!(queue.peek(&mut [0; 3]), b"abc");
+            assert_eq!(queue.take(3).unwrap(), "abc");
+            assert_eq!(queue.peek(&mut [0; 3]), &b"d"[..queue.len() as usize]);
+        }
     }
 
     #[test]

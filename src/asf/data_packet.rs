@@ -30,40 +30,43 @@ pub(super) enum Content {
 }
 
 /// ASF 5.2.2 Payload Parsing Information: what it says, and where in the packet it says so
+///
+/// Small, as many packets wait: its offsets lie within 16 bytes of error correction data, 2 of flags and 12 of lengths.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Layout {
-    /// Where the Length Type Flags are: behind the error correction data
-    pub length_types: usize,
-    pub multiple: bool,
     pub packet_length: Field,
     pub padding_length: Field,
-    /// End of the field that comes before Send Time
-    pub lengths_end: usize,
     /// When the packet should leave, in ms
     pub send_time: u32,
     /// Time span of the packet in ms
     pub duration: u16,
-    /// Where payload data ends
-    pub end: PayloadEnd,
+    /// Where the Length Type Flags are: behind the error correction data
+    pub length_types: u8,
+    /// End of the field that comes before Send Time
+    pub lengths_end: u8,
+    pub multiple: bool,
+    payload_end: PayloadEnd,
 }
 
 /// A field whose width is in a length type
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Field {
-    pub offset: usize,
-    /// 0, 1, 2 or 4 bytes; 0: the field is not there
-    pub width: usize,
     /// 0 when it is not there
     pub value: u32,
+    pub offset: u8,
+    /// 0, 1, 2 or 4 bytes; 0: the field is not there
+    pub width: u8,
 }
 
-/// Where the data of the last payload ends
+/// What says where the data of the last payload ends
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum PayloadEnd {
-    /// At this offset, for every reader
-    At(usize),
-    /// Packet Length and Padding Length contradict each other. Readers differ; this is what one of them takes
-    Ambiguous(usize),
+enum PayloadEnd {
+    /// Packet Length, for every reader
+    PacketLength,
+    /// Padding Length, for every reader
+    PaddingLength,
+    /// Packet Length and Padding Length contradict each other. Readers differ; one of them takes Padding Length
+    Ambiguous,
 }
 
 /// ASF 5.2.2 Payload Parsing Information: Length Type Flags, and the error correction flags of ASF 5.2.1
@@ -160,7 +163,7 @@ impl Content {
 }
 
 /// ASF 5.2.1 Error Correction Data: where it ends; `None` when there is opaque data
-fn error_correction(packet: &[u8]) -> Result<Option<usize>, Defect> {
+fn error_correction(packet: &[u8]) -> Result<Option<u8>, Defect> {
     use flags::{
         ERROR_CORRECTION_LENGTH, ERROR_CORRECTION_LENGTH_TYPE, ERROR_CORRECTION_PRESENT,
         OPAQUE_DATA,
@@ -171,9 +174,7 @@ fn error_correction(packet: &[u8]) -> Result<Option<usize>, Defect> {
             Defect::ErrorCorrectionLengthType((flags & ERROR_CORRECTION_LENGTH_TYPE) >> 5),
         ),
         Some(flags) if flags & OPAQUE_DATA != 0 => Ok(None),
-        Some(flags) => Ok(Some(
-            usize::from(flags & ERROR_CORRECTION_LENGTH).saturating_add(1),
-        )),
+        Some(flags) => Ok(Some((flags & ERROR_CORRECTION_LENGTH).saturating_add(1))),
         None => Err(Defect::ParsingInformation { size: 0 }),
     }
 }
@@ -182,12 +183,12 @@ impl Layout {
     /// Reads the payload parsing information at `length_types`, and what it leaves for payloads to be in.
     pub(super) fn read(
         packet: &[u8],
-        length_types: usize,
+        length_types: u8,
     ) -> Result<(Layout, payload::Area<'_>), Defect> {
         let size = packet.len();
         let mut fields = Fields {
             packet,
-            offset: length_types,
+            offset: length_types.into(),
         };
         let short = Defect::ParsingInformation { size };
         let [types, property] = fields.array().ok_or(short)?;
@@ -195,41 +196,55 @@ impl Layout {
             return Err(Defect::StreamNumberLengthType(property >> 6));
         }
         let packet_length = fields.field(types >> 5).ok_or(short)?;
-        let _sequence = fields.field(types >> 1).ok_or(short)?;
+        let _sequence = fields.value(types >> 1).ok_or(short)?;
         let padding_length = fields.field(types >> 3).ok_or(short)?;
-        let lengths_end = fields.offset;
+        let lengths_end = u8::try_from(fields.offset).map_err(|_| short)?;
         let send_time = u32::from_le_bytes(fields.array().ok_or(short)?);
         let duration = u16::from_le_bytes(fields.array().ok_or(short)?);
-        let end = payload_end(
-            packet_length.value,
-            padding_length.value,
-            size,
-            fields.offset,
-        )?;
         let layout = Layout {
-            length_types,
-            multiple: types & flags::MULTIPLE_PAYLOADS != 0,
             packet_length,
             padding_length,
-            lengths_end,
             send_time,
             duration,
-            end,
+            length_types,
+            lengths_end,
+            multiple: types & flags::MULTIPLE_PAYLOADS != 0,
+            payload_end: payload_end(
+                packet_length.value,
+                padding_length.value,
+                size,
+                fields.offset,
+            )?,
         };
-        let (PayloadEnd::At(end) | PayloadEnd::Ambiguous(end)) = end;
-        let bytes = packet.get(fields.offset..end).ok_or(short)?;
-        Ok((
-            layout,
-            payload::Area {
-                bytes,
-                end,
-                property,
-            },
-        ))
+        let end = layout.assumed_end(size).ok_or(short)?;
+        let area = payload::Area {
+            bytes: packet.get(fields.offset..end).ok_or(short)?,
+            end,
+            property,
+        };
+        Ok((layout, area))
+    }
+
+    /// Where payload data ends in the packet, of `size` bytes, that this was read from; `None` when readers differ.
+    pub(super) fn end(&self, size: usize) -> Option<usize> {
+        match self.payload_end {
+            PayloadEnd::PacketLength | PayloadEnd::PaddingLength => self.assumed_end(size),
+            PayloadEnd::Ambiguous => None,
+        }
+    }
+
+    /// As [`Layout::end`], or where one of the readers takes it to be. Always there: [`payload_end`] has checked.
+    fn assumed_end(&self, size: usize) -> Option<usize> {
+        match self.payload_end {
+            PayloadEnd::PacketLength => usize::try_from(self.packet_length.value).ok(),
+            PayloadEnd::PaddingLength | PayloadEnd::Ambiguous => {
+                size.checked_sub(usize::try_from(self.padding_length.value).ok()?)
+            }
+        }
     }
 }
 
-/// ASF 5.2.4 Padding Data: where it starts, by both lengths
+/// ASF 5.2.4 Padding Data: what says where it starts
 ///
 /// A Packet Length may count the padding (then it is the packet's size), leave it out (then it is where payload data
 /// ends), or stand for it (then Padding Length is 0). 0 is taken for "not there".
@@ -258,10 +273,10 @@ fn payload_end(
         .ok_or(too_much)?;
     let end = size.saturating_sub(padding);
     Ok(match length {
-        0 => PayloadEnd::At(end),
-        _ if padding == 0 => PayloadEnd::At(length),
-        _ if length == size || length == end => PayloadEnd::At(end),
-        _ => PayloadEnd::Ambiguous(end),
+        0 => PayloadEnd::PaddingLength,
+        _ if padding == 0 => PayloadEnd::PacketLength,
+        _ if length == size || length == end => PayloadEnd::PaddingLength,
+        _ => PayloadEnd::Ambiguous,
     })
 }
 
@@ -279,19 +294,24 @@ impl Fields<'_> {
         Some(bytes)
     }
 
-    /// The next field, as wide as the lower two bits of `length_type` say.
-    pub fn field(&mut self, length_type: u8) -> Option<Field> {
+    /// The next field, as wide as the lower two bits of `length_type` say: 0, 1, 2 or 4 bytes.
+    pub fn value(&mut self, length_type: u8) -> Option<u32> {
+        Some(match length_type & 3 {
+            0 => 0,
+            1 => u32::from(u8::from_le_bytes(self.array()?)),
+            2 => u32::from(u16::from_le_bytes(self.array()?)),
+            _ => u32::from_le_bytes(self.array()?),
+        })
+    }
+
+    /// As [`Fields::value`], and where that was: in the payload parsing information, so that a byte is enough to say it.
+    fn field(&mut self, length_type: u8) -> Option<Field> {
         let offset = self.offset;
-        let (width, value) = match length_type & 3 {
-            0 => (0, 0),
-            1 => (1, u32::from(u8::from_le_bytes(self.array()?))),
-            2 => (2, u32::from(u16::from_le_bytes(self.array()?))),
-            _ => (4, u32::from_le_bytes(self.array()?)),
-        };
+        let value = self.value(length_type)?;
         Some(Field {
-            offset,
-            width,
             value,
+            offset: u8::try_from(offset).ok()?,
+            width: u8::try_from(self.offset.checked_sub(offset)?).ok()?,
         })
     }
 
@@ -421,6 +441,33 @@ mod tests {
         for (found, expected) in cases {
             assert_eq!(found, expected);
         }
+    }
+
+    /// Hundreds of them wait, and each is moved several times on its way.
+    #[test]
+    fn beside_its_bytes_a_packet_is_small() {
+        assert!(size_of::<DataPacket>() <= 80, "{}", size_of::<DataPacket>());
+    }
+
+    /// ASF 5.2.1, 5.2.2: the most error correction data, and the widest fields
+    #[test]
+    fn the_longest_payload_parsing_information_there_can_be_is_read() {
+        let mut head = [0; 30];
+        head[0] = 0x8F;
+        head[16..18].copy_from_slice(&[0x7E, 0x5D]);
+        head[26..30].copy_from_slice(&[11, 0, 0, 0]);
+        let packet = packet(&head, &SINGLE);
+        assert_eq!(packet.defect(), None);
+        let layout = packet.layout().unwrap();
+        let places = [
+            layout.length_types,
+            layout.packet_length.offset,
+            layout.padding_length.offset,
+            layout.lengths_end,
+        ];
+        assert_eq!(places, [16, 18, 26, 30]);
+        assert_eq!(layout.end(packet.len()), Some(53));
+        assert_eq!((packet.send_time(), packet.duration()), (Some(7), Some(9)));
     }
 
     #[test]

@@ -13,9 +13,9 @@ pub struct KeyFrames {
     video: StreamSet,
 }
 
-/// Numbers of streams, each of 0 to 127
+/// Numbers of streams, each of 0 to 127: a bit each, in bytes, so that it leaves no gaps in a packet
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct StreamSet(u128);
+pub(super) struct StreamSet([u8; 16]);
 
 impl KeyFrames {
     /// Those of the video streams in this header.
@@ -49,11 +49,16 @@ impl KeyFrames {
 impl StreamSet {
     /// Adds a stream; only the lower seven bits of `number` count.
     pub fn insert(&mut self, number: u8) {
-        self.0 |= 1u128.wrapping_shl(u32::from(number & 0x7f));
+        let number = 1u128.wrapping_shl(u32::from(number & 0x7f));
+        self.0 = (self.bits() | number).to_le_bytes();
     }
 
     fn meets(self, other: StreamSet) -> bool {
-        self.0 & other.0 != 0
+        self.bits() & other.bits() != 0
+    }
+
+    fn bits(self) -> u128 {
+        u128::from_le_bytes(self.0)
     }
 }
 

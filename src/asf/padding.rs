@@ -9,7 +9,7 @@ use std::fmt;
 
 use bytes::Bytes;
 
-use super::data_packet::{DataPacket, Field, Layout, PayloadEnd};
+use super::data_packet::{DataPacket, Layout};
 
 /// A data packet without its padding, as it goes over the wire: `head`, then `body`
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,7 +30,7 @@ pub struct PacketHead {
 }
 
 /// Width of an inserted Packet Length field in bytes
-const INSERTED: usize = 2;
+const INSERTED: u8 = 2;
 /// Length Type Flags: the two bits of the Packet Length Type
 const PACKET_LENGTH_TYPE: u8 = 0x60;
 /// A Packet Length Type of two bytes
@@ -55,15 +55,13 @@ impl DataPacket {
 
     /// The packet up to the end of its payload data; `None` when it has to stay whole.
     fn cut(&self, layout: &Layout) -> Option<Unpadded> {
-        let PayloadEnd::At(end) = layout.end else {
-            return None;
-        };
+        let end = layout.end(self.len())?;
         if end >= self.len() {
             return None;
         }
         let insert = !layout.multiple && layout.packet_length.width == 0;
         let sent = if insert {
-            end.checked_add(INSERTED)?
+            end.checked_add(INSERTED.into())?
         } else {
             end
         };
@@ -75,7 +73,7 @@ impl DataPacket {
         let head = self.rewritten_head(layout, insert, sent)?;
         Some(Unpadded {
             head,
-            body: self.as_bytes().slice(layout.lengths_end..end),
+            body: self.as_bytes().slice(usize::from(layout.lengths_end)..end),
             removed,
         })
     }
@@ -83,26 +81,30 @@ impl DataPacket {
     /// Everything up to the Padding Length, for a packet of `sent` bytes.
     fn rewritten_head(&self, layout: &Layout, insert: bool, sent: usize) -> Option<PacketHead> {
         let packet: &[u8] = self.as_bytes();
-        let Field { offset, width, .. } = layout.packet_length;
-        let (error_correction, rest) = packet.split_at_checked(layout.length_types)?;
+        let (packet_length, padding_length) = (layout.packet_length, layout.padding_length);
+        let (error_correction, rest) = packet.split_at_checked(layout.length_types.into())?;
         let [types, property] = *rest.first_chunk()?;
         let types = if insert {
             types & !PACKET_LENGTH_TYPE | PACKET_LENGTH_WORD
         } else {
             types
         };
-        let width = if insert { INSERTED } else { width };
+        let width = if insert {
+            INSERTED
+        } else {
+            packet_length.width
+        };
         if width != 0 && !fits(sent, width) {
             return None;
         }
-        let sequence = packet
-            .get(offset.checked_add(layout.packet_length.width)?..layout.padding_length.offset)?;
+        let sequence = packet_length.offset.checked_add(packet_length.width)?;
+        let sequence = packet.get(usize::from(sequence)..usize::from(padding_length.offset))?;
         let mut head = PacketHead::EMPTY;
         head.push(error_correction)?;
         head.push(&[types, property])?;
-        head.push((sent as u64).to_le_bytes().get(..width)?)?;
+        head.push((sent as u64).to_le_bytes().get(..usize::from(width))?)?;
         head.push(sequence)?;
-        head.push([0; 4].get(..layout.padding_length.width)?)?;
+        head.push([0; 4].get(..usize::from(padding_length.width))?)?;
         Some(head)
     }
 }
@@ -156,11 +158,11 @@ impl fmt::Debug for PacketHead {
 }
 
 /// Whether `value` can be written into `width` bytes.
-fn fits(value: usize, width: usize) -> bool {
+fn fits(value: usize, width: u8) -> bool {
     (value as u64)
         .to_le_bytes()
         .iter()
-        .skip(width)
+        .skip(width.into())
         .all(|&byte| byte == 0)
 }
 

@@ -54,8 +54,8 @@ pub(super) fn check(area: Area<'_>, multiple: bool) -> Result<KeyFrameBits, Defe
     for payload in 0..count {
         head(&mut fields, property, payload, end)?.add_to(&mut key_frames);
         let inside = fields
-            .field(length_type)
-            .and_then(|length| fields.skip(length.value));
+            .value(length_type)
+            .and_then(|length| fields.skip(length));
         inside.ok_or(Defect::PayloadOutOfBounds { payload, end })?;
     }
     Ok(key_frames)
@@ -90,8 +90,8 @@ pub(super) fn places(area: Area<'_>, multiple: bool) -> Option<Vec<Place>> {
     for payload in 0..flags & 0x3f {
         let start = fields.offset;
         let head = head(&mut fields, property, payload, end).ok()?;
-        let length = fields.field(flags >> 6)?;
-        fields.skip(length.value)?;
+        let length = fields.value(flags >> 6)?;
+        fields.skip(length)?;
         places.push(head.place(start..fields.offset));
     }
     Some(places)
@@ -139,9 +139,9 @@ impl Head {
 fn head(fields: &mut Fields<'_>, property: u8, payload: u8, end: usize) -> Result<Head, Defect> {
     let out_of_bounds = Defect::PayloadOutOfBounds { payload, end };
     let [stream] = fields.array().ok_or(out_of_bounds)?;
-    let _media_object_number = fields.field(property >> 4).ok_or(out_of_bounds)?;
-    let offset_into_media_object = fields.field(property >> 2).ok_or(out_of_bounds)?.value;
-    let length = fields.field(property).ok_or(out_of_bounds)?.value;
+    let _media_object_number = fields.value(property >> 4).ok_or(out_of_bounds)?;
+    let offset_into_media_object = fields.value(property >> 2).ok_or(out_of_bounds)?;
+    let length = fields.value(property).ok_or(out_of_bounds)?;
     if (2..8).contains(&length) {
         return Err(Defect::ReplicatedDataLength { payload, length });
     }

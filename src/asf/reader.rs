@@ -12,8 +12,10 @@ use super::guid::Guid;
 use super::item::{Item, SkipReason, Skipped};
 use super::object::ObjectHead;
 use chunks::{Chunk, Framing};
+use expect::Expect;
 
 mod chunks;
+mod expect;
 
 /// Finds ASF file headers and data packets in bytes that come in any split.
 ///
@@ -37,8 +39,10 @@ mod chunks;
 /// header equal to the last one is no item.
 #[derive(Debug, Default)]
 pub struct Reader {
+    /// What happened and is not dealt with; bytes are in the queue at once when nothing stands before them
     input: VecDeque<Input>,
     queue: ByteQueue,
+    /// Items that come before what the next step finds
     output: VecDeque<Item>,
     state: State,
     expect: Expect,
@@ -94,26 +98,12 @@ enum State {
     Failed(Error),
 }
 
-/// What may stand at the next boundary, beside a header
-#[derive(Debug, Clone, Copy, Default)]
-enum Expect {
-    /// Nothing: there was no header yet
-    #[default]
-    Start,
-    /// As many packets as there are, or objects
-    PacketsOrObjects,
-    /// This many packets more, and then this many bytes of the Data Object that are none
-    Packets { left: u64, remainder: u64 },
-    /// Bytes of the Data Object that are no packet
-    Remainder(u64),
-    /// Objects behind the Data Object
-    Objects,
-}
-
 /// What a step came to
 enum Step {
     /// Something changed: look again
     Go,
+    /// A packet is whole; it comes behind what is in `output`
+    Packet(DataPacket),
     /// There are too few bytes
     NeedMore,
 }
@@ -126,7 +116,11 @@ impl Reader {
 
     /// Takes the next bytes. Packets that lie whole in `data` stay slices of it.
     pub fn push(&mut self, data: Bytes) {
-        self.input.push_back(Input::Data(data));
+        if self.input.is_empty() {
+            self.queue.push(data);
+        } else {
+            self.input.push_back(Input::Data(data));
+        }
     }
 
     /// Takes a header that came beside the stream, as `streamheader` caps do: the bytes of all its buffers.
@@ -171,6 +165,10 @@ impl Reader {
             }
             match self.step() {
                 Ok(Step::Go) => {}
+                Ok(Step::Packet(packet)) if self.output.is_empty() => {
+                    return Ok(Some(Item::DataUnit(packet)));
+                }
+                Ok(Step::Packet(packet)) => self.output.push_back(Item::DataUnit(packet)),
                 Ok(Step::NeedMore) => match self.input.pop_front() {
                     Some(input) => self.handle(input),
                     None => return Ok(None),
@@ -307,7 +305,7 @@ impl Reader {
                     return Ok(Step::NeedMore);
                 };
                 self.state = State::Boundary;
-                self.yield_packet(bytes);
+                return Ok(self.yield_packet(bytes));
             }
             State::Chunk(chunk) => {
                 let chunk = *chunk;
@@ -315,7 +313,7 @@ impl Reader {
                     return Ok(Step::NeedMore);
                 };
                 self.state = State::Boundary;
-                self.take_chunk(chunk, bytes)?;
+                return self.take_chunk(chunk, bytes);
             }
             State::Skip { reason, seen, left } => {
                 let skipped = self.queue.skip(*left);
@@ -352,18 +350,7 @@ impl Reader {
             return Ok(step);
         }
         let guid = head.get(..16).unwrap_or(head);
-        let header_mismatch = Guid::HEADER.mismatch(guid);
-        if let (Expect::Start, Some((offset, found))) = (self.expect, header_mismatch) {
-            return Err(Error::NotAsf { offset, found });
-        }
-        let may_be_object = match self.expect {
-            Expect::Start | Expect::Packets { .. } => header_mismatch.is_none(),
-            Expect::PacketsOrObjects | Expect::Remainder(_) => Guid::TOP_LEVEL
-                .iter()
-                .any(|known| known.mismatch(guid).is_none()),
-            Expect::Objects => true,
-        };
-        if !may_be_object {
+        if !self.expect.may_be_object(guid)? {
             self.start_data();
             return Ok(Step::Go);
         }
@@ -420,17 +407,16 @@ impl Reader {
         State::Discard { seen, reason }
     }
 
-    fn yield_packet(&mut self, bytes: Bytes) {
+    fn yield_packet(&mut self, bytes: Bytes) -> Step {
         if let Some(Pending { header, beside, .. }) = self.pending.take() {
             self.beside = beside;
             self.current = Some(header.clone());
             self.output.push_back(Item::Header(header));
         }
-        self.output
-            .push_back(Item::DataUnit(DataPacket::parse(bytes)));
         if let Expect::Packets { left, remainder } = self.expect {
             self.expect = Expect::after_packets(left.saturating_sub(1), remainder);
         }
+        Step::Packet(DataPacket::parse(bytes))
     }
 
     /// What was begun does not go on.
@@ -474,24 +460,6 @@ impl Reader {
                 bytes,
                 reason: SkipReason::RewrittenHeader,
             }));
-        }
-    }
-}
-
-impl Expect {
-    /// What stands behind `header`.
-    fn packets_of(header: &FileHeader) -> Expect {
-        match header.data_packets() {
-            Some(left) => Expect::after_packets(left, header.data_remainder()),
-            None => Expect::PacketsOrObjects,
-        }
-    }
-
-    fn after_packets(left: u64, remainder: u64) -> Expect {
-        match (left, remainder) {
-            (0, 0) => Expect::Objects,
-            (0, remainder) => Expect::Remainder(remainder),
-            (left, remainder) => Expect::Packets { left, remainder },
         }
     }
 }

@@ -6,7 +6,7 @@ use std::ops::Range;
 
 use bytes::Bytes;
 
-use super::data_packet::{DataPacket, Layout, PayloadEnd};
+use super::data_packet::{DataPacket, Layout};
 use super::object::put;
 use super::payload::{self, Place};
 
@@ -38,7 +38,7 @@ impl DataPacket {
     /// `None` when the packet has to stay as it is.
     fn kept(&self, wanted: impl Fn(usize, &Place) -> bool) -> Option<Left> {
         let layout = self.layout()?;
-        if layout.end != PayloadEnd::At(self.len()) || layout.padding_length.value != 0 {
+        if layout.end(self.len()) != Some(self.len()) || layout.padding_length.value != 0 {
             return None;
         }
         let places = self.places()?;
@@ -88,8 +88,8 @@ fn put_packet_length(packet: &mut [u8], layout: &Layout) {
         return;
     }
     let length = (packet.len() as u32).to_le_bytes();
-    if let Some(length) = length.get(..field.width) {
-        put(packet, field.offset, length);
+    if let Some(length) = length.get(..usize::from(field.width)) {
+        put(packet, field.offset.into(), length);
     }
 }
 

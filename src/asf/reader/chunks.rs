@@ -145,10 +145,13 @@ impl Reader {
     }
 
     /// Takes a whole `$H` or `$D`.
-    pub(super) fn take_chunk(&mut self, chunk: Chunk, bytes: Bytes) -> Result<(), Error> {
+    pub(super) fn take_chunk(&mut self, chunk: Chunk, bytes: Bytes) -> Result<Step, Error> {
         let payload = bytes.slice(PAYLOAD.min(bytes.len())..);
         match chunk.id {
-            b'H' => self.take_header_piece(bytes.get(AF_FLAGS).copied(), payload),
+            b'H' => {
+                self.take_header_piece(bytes.get(AF_FLAGS).copied(), payload)?;
+                Ok(Step::Go)
+            }
             _ => self.take_packet(payload, bytes.len() as u64),
         }
     }
@@ -180,7 +183,7 @@ impl Reader {
     }
 
     /// MS-WMSP 2.2.3.3 $D: a data packet, whose padding may be gone
-    fn take_packet(&mut self, packet: Bytes, chunk: u64) -> Result<(), Error> {
+    fn take_packet(&mut self, packet: Bytes, chunk: u64) -> Result<Step, Error> {
         if self.current.is_none() {
             return Err(self.incomplete());
         }
@@ -189,16 +192,13 @@ impl Reader {
         let reason = match packet.len() {
             0 => SkipReason::PartialPacket,
             len if len > most => SkipReason::OverlongPacket,
-            _ => {
-                self.yield_packet(packet);
-                return Ok(());
-            }
+            _ => return Ok(self.yield_packet(packet)),
         };
         self.output.push_back(Item::Skipped(Skipped {
             bytes: chunk,
             reason,
         }));
-        Ok(())
+        Ok(Step::Go)
     }
 
     /// A file header that was begun does not go on.

@@ -366,6 +366,7 @@ fn a_failed_reader_keeps_its_error_and_no_bytes() {
     assert_eq!(reader.next_item(), Err(error.clone()));
     assert_eq!(reader.finish(), Err(error));
     assert!(reader.input.is_empty());
+    assert_eq!(reader.queue.len(), 0);
 }
 
 #[test]

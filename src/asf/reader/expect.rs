@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: MPL-2.0
+
+use crate::asf::error::Error;
+use crate::asf::file_header::FileHeader;
+use crate::asf::guid::Guid;
+
+/// What may stand at the next boundary, beside a header
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) enum Expect {
+    /// Nothing: there was no header yet
+    #[default]
+    Start,
+    /// As many packets as there are, or objects
+    PacketsOrObjects,
+    /// This many packets more, and then this many bytes of the Data Object that are none
+    Packets { left: u64, remainder: u64 },
+    /// Bytes of the Data Object that are no packet
+    Remainder(u64),
+    /// Objects behind the Data Object
+    Objects,
+}
+
+impl Expect {
+    /// What stands behind `header`.
+    pub fn packets_of(header: &FileHeader) -> Expect {
+        match header.data_packets() {
+            Some(left) => Expect::after_packets(left, header.data_remainder()),
+            None => Expect::PacketsOrObjects,
+        }
+    }
+
+    pub fn after_packets(left: u64, remainder: u64) -> Expect {
+        match (left, remainder) {
+            (0, 0) => Expect::Objects,
+            (0, remainder) => Expect::Remainder(remainder),
+            (left, remainder) => Expect::Packets { left, remainder },
+        }
+    }
+
+    /// Whether an object may start with these bytes of its GUID. The first of them tells for nearly all packets.
+    pub fn may_be_object(self, guid: &[u8]) -> Result<bool, Error> {
+        let is_start_of = |known: &Guid| known.mismatch(guid).is_none();
+        Ok(match self {
+            Expect::Start => match Guid::HEADER.mismatch(guid) {
+                Some((offset, found)) => return Err(Error::NotAsf { offset, found }),
+                None => true,
+            },
+            Expect::Packets { .. } => is_start_of(&Guid::HEADER),
+            Expect::PacketsOrObjects | Expect::Remainder(_) => {
+                Guid::TOP_LEVEL.iter().any(is_start_of)
+            }
+            Expect::Objects => true,
+        })
+    }
+}
