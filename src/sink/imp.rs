@@ -64,6 +64,8 @@ impl ObjectImpl for WmsPushSink {
         self.parent_constructed();
         // A packet is handed over in no time; a live pipeline needs no latency for it.
         self.obj().set_processing_deadline(gst::ClockTime::ZERO);
+        // A packet by itself is nothing to look at, and what is kept as one goes back to upstream later.
+        self.obj().set_enable_last_sample(false);
     }
 
     fn signals() -> &'static [Signal] {
