@@ -2,6 +2,7 @@
 
 //! Many sinks in one process, behind a tee, at 64 kB/s each.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -33,7 +34,8 @@ const SINKS: [(&str, &str); 3] = [
 pub fn run() -> Outcome {
     println!("\n### Sinks behind a tee, {BYTES_PER_SECOND} bytes a second each\n");
     println!(
-        "| sinks | | CPU, cores | memory beyond fakesink, kB a sink | threads |\n| --- | --- | --- | --- | --- |"
+        "| sinks | | CPU, cores | memory beyond fakesink, kB a sink | threads | CRITICAL |\n\
+        | --- | --- | --- | --- | --- | --- |"
     );
     for count in COUNTS {
         let mut own = 0.0;
@@ -43,15 +45,15 @@ pub fn run() -> Outcome {
             let mut child =
                 Measured::start(&["many", &count.to_string(), &SECONDS.to_string(), &sink])?;
             child.go()?;
-            let [cpu, memory, threads] = child.line()?[..] else {
-                return Err("three numbers are missing".into());
+            let [cpu, memory, threads, critical] = child.line()?[..] else {
+                return Err("four numbers are missing".into());
             };
             child.end()?;
             if name == "fakesink" {
                 own = memory;
             }
             println!(
-                "| {count} | {name} | {cpu:.3} | {:.1} | {threads} |",
+                "| {count} | {name} | {cpu:.3} | {:.1} | {threads} | {critical} |",
                 (memory - own) / count as f64
             );
         }
@@ -62,6 +64,7 @@ pub fn run() -> Outcome {
 /// In a process of its own.
 pub fn measure(count: usize, seconds: u32, sink: &str) -> Outcome {
     child::init()?;
+    count_critical();
     let branches = format!(" tee. ! {sink}").repeat(count);
     let pipeline = gst::parse::launch(&format!(
         "appsrc name=source is-live=true format=time ! tee name=tee {branches}"
@@ -88,10 +91,25 @@ pub fn measure(count: usize, seconds: u32, sink: &str) -> Outcome {
         sleep(due.saturating_duration_since(Instant::now()));
     }
     let cores = (cpu() - measured.1).as_secs_f64() / measured.0.elapsed().as_secs_f64();
-    println!("{cores} {} {}", status("VmRSS")?, status("Threads")?);
+    let critical = CRITICAL.load(Ordering::Relaxed);
+    println!(
+        "{cores} {} {} {critical}",
+        status("VmRSS")?,
+        status("Threads")?
+    );
     child::await_line()?;
     pipeline.set_state(gst::State::Null)?;
     Ok(())
+}
+
+/// How often GStreamer has said that its callers are wrong.
+static CRITICAL: AtomicU64 = AtomicU64::new(0);
+
+fn count_critical() {
+    let level = glib::LogLevels::LEVEL_CRITICAL;
+    glib::log_set_handler(Some("GStreamer"), level, false, false, |_, _, _| {
+        CRITICAL.fetch_add(1, Ordering::Relaxed);
+    });
 }
 
 fn push(source: &gst::Element, bytes: Vec<u8>) {

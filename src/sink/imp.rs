@@ -17,6 +17,7 @@ use super::callback::{Callback, ProbeCallback};
 use super::clock_wait::ClockWait;
 use super::location::{Location, SettingsError};
 use super::log::{self, CAT};
+use super::mapped;
 use super::properties;
 use super::settings::Settings;
 use super::stats_timer::StatsTimer;
@@ -63,6 +64,8 @@ impl ObjectImpl for WmsPushSink {
         self.parent_constructed();
         // A packet is handed over in no time; a live pipeline needs no latency for it.
         self.obj().set_processing_deadline(gst::ClockTime::ZERO);
+        // A packet by itself is nothing to look at, and what is kept as one goes back to upstream later.
+        self.obj().set_enable_last_sample(false);
     }
 
     fn signals() -> &'static [Signal] {
@@ -234,13 +237,13 @@ impl BaseSinkImpl for WmsPushSink {
 
     fn render(&self, buffer: &gst::Buffer) -> Result<gst::FlowSuccess, gst::FlowError> {
         let connection = self.connection().ok_or(gst::FlowError::Flushing)?;
-        let map = buffer.clone().into_mapped_buffer_readable().map_err(|_| {
+        let bytes = mapped::bytes(buffer).ok_or_else(|| {
             gst::element_imp_error!(self, gst::ResourceError::Read, ["Cannot map a buffer"]);
             gst::FlowError::Error
         })?;
         let mut stream = self.stream();
-        stream.position += map.size() as u64;
-        stream.reader.push(Bytes::from_owner(map));
+        stream.position += bytes.len() as u64;
+        stream.reader.push(bytes);
         self.write(&connection, &mut stream)
     }
 }

@@ -48,6 +48,7 @@ mod extra_headers;
 mod imp;
 mod location;
 mod log;
+mod mapped;
 mod pacing;
 mod properties;
 mod settings;

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! `GstBaseSinkClass.get_times`, which the bindings leave out.
-#![allow(unsafe_code, reason = "the bindings have no safe way to set get_times")]
+//! `GstBaseSinkClass.get_times`, which the bindings leave out, and `prepare`, which they do not.
+#![allow(
+    unsafe_code,
+    reason = "the bindings have no safe way to set get_times, nor to leave prepare alone"
+)]
 
 use glib::translate::IntoGlib;
 use gst_base::ffi::{GstBaseSink, GstBaseSinkClass};
@@ -10,6 +13,9 @@ use gst_base::ffi::{GstBaseSink, GstBaseSinkClass};
 ///
 /// Data leaves by its Send Times. Buffer timestamps cannot be trusted: those of asfmux behind a libav encoder begin at
 /// 1000 hours, and a sink that waits for them waits as long.
+///
+/// Nothing is prepared before that time either: for a class that prepares, as all of the bindings' do, the base class
+/// asks and computes it twice for each buffer.
 pub(super) fn without_buffer_times<T>(class: &mut glib::subclass::basic::ClassStruct<T>)
 where
     T: gst_base::subclass::prelude::BaseSinkImpl,
@@ -17,7 +23,11 @@ where
     let class: *mut GstBaseSinkClass = std::ptr::from_mut(class).cast();
     // SAFETY: `T` is a subclass of GstBaseSink, so its class structure begins with that of GstBaseSink, and it is
     // being initialised: nobody else looks at it.
-    unsafe { (*class).get_times = Some(no_times) };
+    unsafe {
+        (*class).get_times = Some(no_times);
+        (*class).prepare = None;
+        (*class).prepare_list = None;
+    }
 }
 
 unsafe extern "C" fn no_times(

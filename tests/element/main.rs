@@ -6,6 +6,7 @@
 
 mod access;
 mod actions;
+mod branches;
 mod connections;
 mod failures;
 mod input;

@@ -21,6 +21,7 @@ fn defaults_are_those_of_the_contract() {
     assert!(element.property::<bool>("remove-padding"));
     assert!(element.property::<bool>("live-header"));
     assert!(element.property::<bool>("sync"));
+    assert!(!element.property::<bool>("enable-last-sample"));
     let user_agent = element.property::<String>("user-agent");
     assert!(
         user_agent.starts_with("WMEncoder/12.0 GStreamer/"),

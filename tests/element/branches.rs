@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: MPL-2.0
+
+//! Many sinks that get the same buffers.
+
+use std::sync::Mutex;
+
+use gstwmspush::publishing_point::{Push, Settings};
+
+use crate::input::expected;
+use crate::rig::{LONG, Pipeline, Point, fixture};
+
+const AUDIO_VIDEO: &str = "av_asfmux_p1500_streamable.asf";
+
+/// GStreamer cannot count as many that have a memory mapped.
+const BRANCHES: usize = 300;
+
+/// What GStreamer says is wrong with its callers.
+static CRITICAL: Mutex<Vec<String>> = Mutex::new(Vec::new());
+
+fn note_what_is_critical() {
+    glib::log_set_handler(
+        Some("GStreamer"),
+        glib::LogLevels::LEVEL_CRITICAL,
+        false,
+        false,
+        |_, _, message| CRITICAL.lock().unwrap().push(message.to_owned()),
+    );
+}
+
+#[test]
+fn hundreds_of_branches_get_all_packets() {
+    note_what_is_critical();
+    let point = Point::with(Settings {
+        max_connections: 2 * BRANCHES,
+        ..Settings::default()
+    });
+    let branches: Vec<_> = (0..BRANCHES)
+        .map(|number| {
+            let location = point.handle.url(&format!("live{number}"));
+            format!("tee. ! wmspushsink async=false sync=false location={location}")
+        })
+        .collect();
+    let pipeline = Pipeline::new(&format!(
+        "filesrc location={} blocksize=1500 ! tee name=tee {} name=sink",
+        fixture(AUDIO_VIDEO),
+        branches.join(" ")
+    ));
+    pipeline.play();
+    // EOS goes to one branch after the other: their ends would take a quarter of a second each.
+    let mut expected = expected(AUDIO_VIDEO);
+    expected.pop();
+    let packets = expected.len() as u64 - 1;
+    let all_there = |pushes: &[&Push]| {
+        pushes.len() == BRANCHES && pushes.iter().all(|push| push.data_packets == packets)
+    };
+    let pushes = point.handle.wait_for_pushes(all_there, LONG);
+    for push in pushes.unwrap_or_else(|| panic!("{:#?}", pipeline.messages_left())) {
+        assert!(push.received.starts_with(&expected), "{}", push.point);
+    }
+    drop(pipeline);
+    let critical = CRITICAL.lock().unwrap();
+    assert!(
+        critical.is_empty(),
+        "{} times {:?}",
+        critical.len(),
+        critical[0]
+    );
+}
