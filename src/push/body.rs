@@ -10,78 +10,72 @@ use std::task::{Context, Poll, Waker};
 use bytes::Bytes;
 use tokio::sync::oneshot;
 
-/// Bytes of a body that may wait inside a transport: enough to keep the socket busy, few enough that the queue in front
-/// of the driver stays the place where things wait.
-const MOST: usize = 64 * 1024;
-
 /// A body that begins: where its bytes go in, and where they come out.
 ///
 /// Both ends are used on one thread: there is no lock to wait for, and one wake-up for all that goes in at a time.
 pub(super) fn channel() -> (BodySender, BodyReceiver) {
     let channel = Arc::<Mutex<Channel>>::default();
-    (BodySender(channel.clone()), BodyReceiver(channel))
+    let receiver = BodyReceiver {
+        channel: channel.clone(),
+        taken: VecDeque::new(),
+    };
+    (BodySender(channel), receiver)
 }
 
 #[derive(Default)]
 struct Channel {
     chunks: VecDeque<Bytes>,
     bytes: usize,
+    /// The receiver has taken chunks that it has not passed on.
+    busy: bool,
     ended: bool,
     closed: bool,
     /// Who waits for chunks.
     receiver: Option<Waker>,
-    /// Who waits for room, and how many bytes may be left then.
-    wanted: Option<(usize, Waker)>,
-}
-
-impl Channel {
-    fn has_room(&self) -> bool {
-        self.bytes < MOST
-    }
+    /// Who waits for room.
+    sender: Option<Waker>,
 }
 
 /// The driver's end. Dropping it ends the body.
 pub(super) struct BodySender(Arc<Mutex<Channel>>);
 
 impl BodySender {
-    /// Hands over the next bytes.
-    ///
-    /// # Errors
-    ///
-    /// They come back when there is no [room](Self::room) for them, or nobody takes them any more.
-    pub(super) fn send(&self, chunk: Bytes) -> Result<(), Bytes> {
+    /// Hands over what is next in `chunks`, until `most` bytes wait. Returns how many bytes went in: none when nobody
+    /// takes them any more.
+    pub(super) fn send(&self, chunks: &mut VecDeque<Bytes>, most: usize) -> usize {
         let mut channel = lock(&self.0);
-        if channel.closed || !channel.has_room() {
-            return Err(chunk);
+        let before = channel.bytes;
+        while !channel.closed
+            && channel.bytes < most
+            && let Some(chunk) = chunks.pop_front()
+        {
+            channel.bytes += chunk.len();
+            channel.chunks.push_back(chunk);
         }
-        channel.bytes += chunk.len();
-        channel.chunks.push_back(chunk);
-        let waker = channel.receiver.take();
+        let sent = channel.bytes - before;
+        let waker = channel.receiver.take_if(|_| sent > 0);
         drop(channel);
-        if let Some(waker) = waker {
-            waker.wake();
-        }
-        Ok(())
+        wake(waker);
+        sent
     }
 
-    /// Until there is room: any, or `much`. For ever when nobody takes anything any more: why, the response tells.
-    pub(super) async fn room(&self, much: bool) {
-        let enough = if much { MOST / 2 } else { MOST - 1 };
+    /// Until half of `most` bytes wait at the most. For ever when nobody takes anything any more: why, the response tells.
+    pub(super) async fn room(&self, most: usize) {
         poll_fn(|cx| {
             let mut channel = lock(&self.0);
-            if !channel.closed && channel.bytes <= enough {
+            if !channel.closed && channel.bytes <= most / 2 {
                 return Poll::Ready(());
             }
-            channel.wanted = Some((enough, cx.waker().clone()));
+            channel.sender = Some(cx.waker().clone());
             Poll::Pending
         })
         .await;
     }
 
-    /// Whether all that was handed over has been taken.
+    /// Whether all that was handed over has been passed on.
     pub(super) fn is_empty(&self) -> bool {
         let channel = lock(&self.0);
-        channel.chunks.is_empty() && !channel.closed
+        channel.chunks.is_empty() && !channel.busy && !channel.closed
     }
 }
 
@@ -91,40 +85,43 @@ impl Drop for BodySender {
         channel.ended = true;
         let waker = channel.receiver.take();
         drop(channel);
-        if let Some(waker) = waker {
-            waker.wake();
-        }
+        wake(waker);
     }
 }
 
 /// The transport's end. Dropping it closes the body, and drops what was not taken.
-pub(super) struct BodyReceiver(Arc<Mutex<Channel>>);
+pub(super) struct BodyReceiver {
+    channel: Arc<Mutex<Channel>>,
+    taken: VecDeque<Bytes>,
+}
 
 impl BodyReceiver {
     /// The next chunk; `None` when the body has ended.
     pub(super) fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
-        let mut channel = lock(&self.0);
-        let Some(chunk) = channel.chunks.pop_front() else {
+        if let Some(chunk) = self.taken.pop_front() {
+            return Poll::Ready(Some(chunk));
+        }
+        let mut channel = lock(&self.channel);
+        std::mem::swap(&mut channel.chunks, &mut self.taken);
+        channel.bytes = 0;
+        channel.busy = !self.taken.is_empty();
+        let Some(chunk) = self.taken.pop_front() else {
             if channel.ended {
                 return Poll::Ready(None);
             }
             channel.receiver = Some(cx.waker().clone());
             return Poll::Pending;
         };
-        channel.bytes -= chunk.len();
-        let bytes = channel.bytes;
-        let wanted = channel.wanted.take_if(|(enough, _)| bytes <= *enough);
+        let waker = channel.sender.take();
         drop(channel);
-        if let Some((_, waker)) = wanted {
-            waker.wake();
-        }
+        wake(waker);
         Poll::Ready(Some(chunk))
     }
 }
 
 impl Drop for BodyReceiver {
     fn drop(&mut self) {
-        let mut channel = lock(&self.0);
+        let mut channel = lock(&self.channel);
         channel.closed = true;
         // A chunk may be what somebody waits for the end of.
         let chunks = std::mem::take(&mut channel.chunks);
@@ -135,6 +132,12 @@ impl Drop for BodyReceiver {
 
 fn lock(channel: &Mutex<Channel>) -> MutexGuard<'_, Channel> {
     channel.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn wake(waker: Option<Waker>) {
+    if let Some(waker) = waker {
+        waker.wake();
+    }
 }
 
 /// Makes `last` the bytes whose end on the wire is told.
@@ -172,43 +175,47 @@ mod tests {
             .poll(&mut Context::from_waker(Waker::noop()))
     }
 
+    const MOST: usize = 1000;
+
+    fn send(sender: &BodySender, chunk: impl Into<Bytes>) -> usize {
+        sender.send(&mut VecDeque::from([chunk.into()]), MOST)
+    }
+
+    async fn receive(receiver: &mut BodyReceiver) -> Option<Bytes> {
+        poll_fn(|cx| receiver.poll_receive(cx)).await
+    }
+
     #[tokio::test]
     async fn what_goes_in_comes_out_and_then_the_end() {
         let (sender, mut receiver) = channel();
-        sender.send("one".into()).unwrap();
-        sender.send("two".into()).unwrap();
+        assert_eq!((send(&sender, "one"), send(&sender, "more")), (3, 4));
         assert!(!sender.is_empty());
-        assert_eq!(
-            poll_fn(|cx| receiver.poll_receive(cx)).await.unwrap(),
-            "one"
-        );
-        assert_eq!(
-            poll_fn(|cx| receiver.poll_receive(cx)).await.unwrap(),
-            "two"
-        );
-        assert!(sender.is_empty());
-        let mut next = pin!(poll_fn(|cx| receiver.poll_receive(cx)));
+        assert_eq!(receive(&mut receiver).await.unwrap(), "one");
+        assert!(!sender.is_empty(), "it is on its way");
+        assert_eq!(receive(&mut receiver).await.unwrap(), "more");
+        let mut next = pin!(receive(&mut receiver));
         assert_eq!(poll(&mut next), Poll::Pending);
+        assert!(sender.is_empty());
         drop(sender);
         assert_eq!(next.await, None);
     }
 
     #[tokio::test]
-    async fn room_is_any_or_half() {
+    async fn as_much_waits_as_there_is_room_for() {
         let (sender, mut receiver) = channel();
-        let quarter = Bytes::from(vec![0; MOST / 4]);
-        for _ in 0..4 {
-            sender.send(quarter.clone()).unwrap();
-        }
-        assert_eq!(sender.send("more".into()), Err("more".into()));
-        let mut any = Box::pin(sender.room(false));
-        assert_eq!(poll(&mut any.as_mut()), Poll::Pending);
-        poll_fn(|cx| receiver.poll_receive(cx)).await;
-        any.await;
-        let mut much = Box::pin(sender.room(true));
-        assert_eq!(poll(&mut much.as_mut()), Poll::Pending);
-        poll_fn(|cx| receiver.poll_receive(cx)).await;
-        much.await;
+        let piece = Bytes::from(vec![0; MOST / 2]);
+        let mut chunks = VecDeque::from(vec![piece; 3]);
+        assert_eq!((sender.send(&mut chunks, MOST), chunks.len()), (MOST, 1));
+        assert_eq!((sender.send(&mut chunks, MOST), chunks.len()), (0, 1));
+        let mut room = Box::pin(sender.room(MOST));
+        assert_eq!(poll(&mut room.as_mut()), Poll::Pending);
+        receive(&mut receiver).await;
+        room.await;
+        assert_eq!(
+            (sender.send(&mut chunks, MOST), chunks.len()),
+            (MOST / 2, 0)
+        );
+        sender.room(MOST).await;
     }
 
     /// Whoever waits until something is written is not to wait for what will never be.
@@ -216,11 +223,11 @@ mod tests {
     async fn nothing_goes_in_when_nobody_takes_it_and_what_waited_is_dropped() {
         let (sender, receiver) = channel();
         let (last, written) = notify_when_written("last".into());
-        sender.send(last).unwrap();
+        send(&sender, last);
         drop(receiver);
         written.await;
-        assert_eq!(sender.send("more".into()), Err("more".into()));
-        let mut room = pin!(sender.room(false));
+        assert_eq!(send(&sender, "more"), 0);
+        let mut room = pin!(sender.room(MOST));
         assert_eq!(poll(&mut room), Poll::Pending);
         assert!(!sender.is_empty());
     }

@@ -2,6 +2,7 @@
 
 //! The end of a stream: 3.1.4.4, and what may cross it.
 
+use std::collections::VecDeque;
 use std::future::{pending, ready};
 use std::time::Duration;
 
@@ -37,8 +38,8 @@ impl<T: Transport> Driver<T> {
         let size = last.len();
         let (last, written) = notify_when_written(last);
         let sent = async {
-            body.room(false).await;
-            if body.send(last).is_err() {
+            body.room(1).await;
+            if body.send(&mut VecDeque::from([last]), 1) == 0 {
                 pending::<()>().await;
             }
             written.await;

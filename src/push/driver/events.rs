@@ -59,7 +59,7 @@ impl<T: Transport> Driver<T> {
 
     /// Whether the server only has nothing to say to a body that it has got.
     pub(super) fn handle_silence(&mut self) -> bool {
-        let arrived = self.outgoing.is_none() && !self.ledger.awaits_acknowledgement();
+        let arrived = self.outbox.is_empty() && !self.ledger.awaits_acknowledgement();
         arrived && self.session.handle_silence()
     }
 
@@ -111,7 +111,7 @@ impl<T: Transport> Driver<T> {
                 }
                 Event::PushStartRepeated => {
                     tracing::debug!("PushStart goes again");
-                    self.outgoing = None;
+                    self.outbox.clear();
                     let held = self.held.take().map(|held| (held.content, held.again));
                     self.ledger.repeat(held)?;
                 }

@@ -6,6 +6,7 @@ mod closing;
 mod events;
 mod flow;
 mod recovery;
+mod sending;
 #[cfg(test)]
 mod testing;
 #[cfg(test)]
@@ -16,9 +17,8 @@ use std::future::pending;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use tokio::sync::mpsc;
-use tokio::task::{JoinHandle, spawn_blocking};
+use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, sleep_until};
 use tracing::Instrument;
 
@@ -32,10 +32,11 @@ use super::transport::{Exchange, Progress, Transport};
 use super::{Error, Failure, Phase, Probe, SessionState, Settings, WmtStatus};
 use flow::Flow;
 use recovery::{Recovered, Recovery};
+use sending::Outbox;
 
 use crate::asf::{FileHeader, KeyFrames};
 use crate::auth::{Credentials, Role, Scheme, StepResult};
-use crate::wmhttp::{Body, Offer, PushSession, Response, Transmit};
+use crate::wmhttp::{PushSession, Response};
 
 /// Runs one push session to its end and reports how it went. `last` is a connection whose session it may take up.
 pub(super) async fn drive(
@@ -141,8 +142,7 @@ struct Driver<T> {
     recovery: Recovery,
     flow: Flow,
     entry: Entry,
-    /// A body chunk that the transport has not taken yet, and since when.
-    outgoing: Option<(Bytes, Instant)>,
+    outbox: Outbox,
     /// When the response has to be there.
     response_due: Option<Instant>,
     /// When the system is asked next what has arrived.
@@ -150,9 +150,6 @@ struct Driver<T> {
     /// Since when nothing has arrived that is on its way.
     unacknowledged_since: Option<Instant>,
 }
-
-/// Bytes of content that are taken at once: as many as find room in the transport.
-const BATCH: usize = 64 * 1024;
 
 /// Content in front of the session.
 struct Held {
@@ -222,7 +219,7 @@ impl<T: Transport> Driver<T> {
             recovery: Recovery::default(),
             flow: Flow::new(),
             entry: Entry::default(),
-            outgoing: None,
+            outbox: Outbox::default(),
             response_due: None,
             acknowledgement_due: Instant::now(),
             unacknowledged_since: None,
@@ -278,44 +275,22 @@ impl<T: Transport> Driver<T> {
         Ok(over)
     }
 
-    /// Sends what is there, as far as session and transport take it; returns the last bytes when it is them.
-    fn send_waiting(&mut self) -> Result<Option<Bytes>, Error> {
-        loop {
-            self.offer_held();
-            self.report_events()?;
-            if let Some(last) = self.transmit() {
-                return Ok(Some(last));
-            }
-            if !self.takes_content() {
-                return Ok(None);
-            }
-            let Some((content, again)) = self.ledger.next() else {
-                return Ok(None);
-            };
-            self.held = Some(Held { content, again });
-        }
-    }
-
-    fn takes_content(&self) -> bool {
-        let idle = self.outgoing.is_none() && self.asked.is_none() && self.held.is_none();
-        idle && self.session.is_ready() && !self.recovery.holds_content()
-    }
-
     /// Waits for whatever comes next and takes it in.
     async fn turn(&mut self) -> Result<(), Error> {
         let due = self.due();
         let takes_content = self.takes_content();
+        let most = self.most_in_transport();
         let body = self
             .exchange
             .as_ref()
-            .filter(|_| self.outgoing.is_some())
+            .filter(|_| self.outbox.stuck_since().is_some())
             .and_then(|exchange| exchange.body.clone());
         tokio::select! {
             biased;
             Some(progress) = self.progress.recv() => self.handle_progress(progress),
             response = response(&mut self.exchange) => return self.handle_outcome(response),
             asked = answer(&mut self.asked) => return self.handle_asked(asked),
-            () = room(body, self.flow.is_flood()) => {}
+            () = room(body, most) => {}
             () = self.shared.queue.filled(self.flow.portion()), if takes_content => self.take_content(),
             () = sleep(Flow::PATIENCE), if takes_content && self.flow.is_flood() => self.ebb(),
             () = expiry(due) => return self.handle_expiry(),
@@ -327,139 +302,6 @@ impl<T: Transport> Driver<T> {
             }
         }
         Ok(())
-    }
-
-    /// Takes as much out of the queue as finds room in the transport.
-    fn take_content(&mut self) {
-        if self.ledger.is_long() {
-            self.take_acknowledgements();
-        }
-        let taken = self.shared.queue.take(BATCH, self.ledger.waiting());
-        self.flow.take(taken);
-        self.release();
-    }
-
-    /// No portion has come: takes what is there.
-    fn ebb(&mut self) {
-        self.flow.ebb();
-        self.take_content();
-    }
-
-    /// What has arrived goes back to the writer if that is about to come, and is freed otherwise.
-    fn release(&mut self) {
-        if self.flow.is_flood() {
-            self.shared.queue.give_back(self.ledger.released());
-        } else {
-            self.free();
-        }
-    }
-
-    fn free(&mut self) {
-        *self.ledger.released() = Vec::new();
-        self.shared.queue.keep_nothing();
-    }
-
-    fn offer_held(&mut self) {
-        let Some(Held { content, again }) = self.held.take() else {
-            return;
-        };
-        if self.entry.skips(&content) {
-            self.shared.dropped(1);
-            return;
-        }
-        let streaming = self.session.is_streaming();
-        let held = match content.clone() {
-            Content::Header(header) => {
-                held(self.session.start_streaming(header)).map(Content::Header)
-            }
-            Content::DataUnit(packet) => {
-                held(self.session.data_unit(packet)).map(Content::DataUnit)
-            }
-            Content::EndOfStream(reason) => {
-                self.enter(Phase::End);
-                self.shared.ending();
-                held(self.session.end_of_stream(reason)).map(Content::EndOfStream)
-            }
-        };
-        match held {
-            Some(content) => self.held = Some(Held { content, again }),
-            None => self.taken(content, again, streaming),
-        }
-    }
-
-    /// The session has taken content; `streaming` if it was by then.
-    fn taken(&mut self, content: Content, again: bool, streaming: bool) {
-        match &content {
-            Content::Header(header) => self.entry = Entry::of(header),
-            Content::DataUnit(_) => {
-                self.enter(Phase::Push);
-                if again {
-                    self.shared.counters.replayed(1);
-                }
-                self.start();
-            }
-            Content::EndOfStream(_) => {}
-        }
-        // What opens a PushStart is told with it.
-        let opens = matches!(content, Content::Header(_)) && !streaming;
-        if !opens {
-            let ends_at = self.session.counters().body_bytes;
-            self.ledger.keep(content, ends_at);
-        }
-    }
-
-    /// Tells that it is streaming, once.
-    fn start(&mut self) {
-        if !self.started {
-            self.started = self.shared.started();
-        }
-    }
-
-    /// Hands over what the session wants sent, as far as the transport takes it; returns the last bytes when it is them.
-    fn transmit(&mut self) -> Option<Bytes> {
-        if let Some((chunk, since)) = self.outgoing.take() {
-            self.send_chunk(chunk, Some(since));
-        }
-        while self.outgoing.is_none() && self.asked.is_none() {
-            let connects = self.session.owes_request() && !self.transport.connection_stands();
-            if connects {
-                self.session.connection_lost();
-            }
-            match self.session.poll_transmit()? {
-                Transmit::Request(request) => {
-                    tracing::debug!(url = %request.url, body = ?request.body, "Request");
-                    // A PushStart is waited for only until it has a connection.
-                    let waits = connects || matches!(request.body, Body::PushSetup(_));
-                    self.response_due = waits.then(|| Instant::now() + self.settings.timeout);
-                    self.streams = matches!(request.body, Body::PushStart { .. });
-                    self.connecting = connects;
-                    self.exchange = Some(self.transport.start(*request));
-                }
-                Transmit::Body(chunk) => self.send_chunk(chunk, None),
-                Transmit::Close(last) => return Some(last),
-                Transmit::Compute(role, step) => {
-                    self.asked = Some(spawn_blocking(move || Asked::Computed(role, step.run())));
-                }
-            }
-        }
-        None
-    }
-
-    /// Hands a chunk over that waits since then, or, for as long as the transport does not take it, from now on.
-    fn send_chunk(&mut self, chunk: Bytes, since: Option<Instant>) {
-        let size = chunk.len();
-        let body = self
-            .exchange
-            .as_ref()
-            .and_then(|exchange| exchange.body.as_ref());
-        let sent = match body {
-            Some(body) => body.send(chunk),
-            None => Err(chunk),
-        };
-        match sent {
-            Ok(()) => self.shared.counters.sent(size),
-            Err(chunk) => self.outgoing = Some((chunk, since.unwrap_or_else(Instant::now))),
-        }
     }
 
     fn enter(&mut self, phase: Phase) {
@@ -487,10 +329,10 @@ async fn answer(asked: &mut Option<JoinHandle<Asked>>) -> Option<Asked> {
     }
 }
 
-/// Until the body takes more, or much more; for ever when there is none.
-async fn room(body: Option<Arc<BodySender>>, much: bool) {
+/// Until the body takes more; for ever when there is none.
+async fn room(body: Option<Arc<BodySender>>, most: usize) {
     match body {
-        Some(body) => body.room(much).await,
+        Some(body) => body.room(most).await,
         None => pending().await,
     }
 }
@@ -499,12 +341,5 @@ async fn expiry(due: Option<Instant>) {
     match due {
         Some(due) => sleep_until(due).await,
         None => pending().await,
-    }
-}
-
-fn held<C>(offer: Offer<C>) -> Option<C> {
-    match offer {
-        Offer::Held(content) => Some(content),
-        Offer::Taken => None,
     }
 }

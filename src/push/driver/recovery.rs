@@ -269,7 +269,7 @@ impl<T: Transport> Driver<T> {
         self.streams = false;
         self.exchange = None;
         self.asked = None;
-        self.outgoing = None;
+        self.outbox.clear();
         self.response_due = None;
         self.unacknowledged_since = None;
         self.recovery.resuming = Resuming::No;

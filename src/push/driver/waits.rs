@@ -27,8 +27,7 @@ impl<T: Transport> Driver<T> {
 
     /// Since when nothing goes on, though there is something to send.
     pub(super) fn stuck_since(&self) -> Option<Instant> {
-        let outgoing = self.outgoing.as_ref().map(|(_, since)| *since);
-        match (outgoing, self.unacknowledged_since) {
+        match (self.outbox.stuck_since(), self.unacknowledged_since) {
             (Some(one), Some(other)) => Some(one.min(other)),
             (one, other) => one.or(other),
         }
@@ -56,7 +55,7 @@ impl<T: Transport> Driver<T> {
             .as_ref()
             .and_then(|exchange| exchange.body.as_ref());
         let passed_on = body.is_some_and(|body| body.is_empty());
-        passed_on && self.outgoing.is_none() && !self.session.has_transmits()
+        passed_on && self.outbox.is_empty() && !self.session.has_transmits()
     }
 
     /// What has arrived, as far as the system tells.
@@ -82,9 +81,7 @@ impl<T: Transport> Driver<T> {
         }
         if progress {
             self.recovery.prove();
-            if let Some((_, since)) = &mut self.outgoing {
-                *since = Instant::now();
-            }
+            self.outbox.go_on();
         }
     }
 }

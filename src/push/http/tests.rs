@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
+use std::collections::VecDeque;
 use std::ops::Range;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
@@ -145,10 +146,8 @@ async fn a_payload_is_written_from_where_upstream_has_put_it() {
     let request = http::Request::post("http://media/live").body(body.to_body());
     tokio::spawn(sender.send_request(request.unwrap()));
     let source = source.unwrap();
-    for chunk in chunks {
-        source.room(false).await;
-        source.send(chunk).unwrap();
-    }
+    let mut chunks = VecDeque::from(chunks);
+    assert_eq!(source.send(&mut chunks, usize::MAX) as u64, size);
     while !source.is_empty() {
         tokio::task::yield_now().await;
     }

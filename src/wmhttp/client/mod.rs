@@ -336,6 +336,11 @@ impl PushSession {
         !self.queued.is_empty()
     }
 
+    /// Whether the next thing to send is a part of a body, and not the last.
+    pub fn owes_body(&self) -> bool {
+        matches!(self.queued.front(), Some(Queued::Body(_)))
+    }
+
     /// Whether the next thing to send is a request.
     pub fn owes_request(&self) -> bool {
         matches!(self.queued.front(), Some(Queued::Request { .. }))

@@ -1,0 +1,246 @@
+// SPDX-License-Identifier: MPL-2.0
+
+//! From the queue through the session into the transport.
+
+use std::collections::VecDeque;
+
+use bytes::Bytes;
+use tokio::task::spawn_blocking;
+use tokio::time::Instant;
+
+use super::{Asked, Driver, Entry, Held};
+use crate::push::queue::Content;
+use crate::push::transport::Transport;
+use crate::push::{Error, Phase};
+use crate::wmhttp::{Body, Offer, Transmit};
+
+/// Bytes of content that are taken at once.
+const BATCH: usize = 64 * 1024;
+
+/// Bytes of a body that may wait inside a transport: few, so that the queue stays the place where things wait; in a flood
+/// enough to keep the socket busy.
+const MOST: usize = 16 * 1024;
+const MOST_IN_A_FLOOD: usize = 128 * 1024;
+
+/// Chunks of a body in front of the transport.
+#[derive(Default)]
+pub(super) struct Outbox {
+    chunks: VecDeque<Bytes>,
+    bytes: usize,
+    /// Since when the transport does not take what is left.
+    stuck: Option<Instant>,
+}
+
+impl Outbox {
+    fn push(&mut self, chunk: Bytes) {
+        self.bytes += chunk.len();
+        self.chunks.push_back(chunk);
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.chunks.is_empty()
+    }
+
+    pub(super) fn clear(&mut self) {
+        *self = Self::default();
+    }
+
+    pub(super) fn stuck_since(&self) -> Option<Instant> {
+        self.stuck
+    }
+
+    /// What the transport has is on its way.
+    pub(super) fn go_on(&mut self) {
+        if let Some(since) = &mut self.stuck {
+            *since = Instant::now();
+        }
+    }
+
+    /// So many bytes were taken out.
+    fn sent(&mut self, bytes: usize) {
+        self.bytes -= bytes;
+        if self.chunks.is_empty() {
+            self.stuck = None;
+        } else if bytes > 0 || self.stuck.is_none() {
+            self.stuck = Some(Instant::now());
+        }
+    }
+}
+
+impl<T: Transport> Driver<T> {
+    /// Sends what is there, as far as session and transport take it; returns the last bytes when it is them.
+    pub(super) fn send_waiting(&mut self) -> Result<Option<Bytes>, Error> {
+        while self.outbox.stuck.is_none() || self.flush() {
+            self.offer_held();
+            self.report_events()?;
+            if let Some(last) = self.transmit() {
+                return Ok(Some(last));
+            }
+            if self.outbox.bytes >= BATCH {
+                self.flush();
+            }
+            if !self.takes_content() {
+                break;
+            }
+            let Some((content, again)) = self.ledger.next() else {
+                break;
+            };
+            self.held = Some(Held { content, again });
+        }
+        self.flush();
+        Ok(None)
+    }
+
+    pub(super) fn takes_content(&self) -> bool {
+        let idle = self.outbox.stuck.is_none() && self.asked.is_none() && self.held.is_none();
+        idle && self.session.is_ready() && !self.recovery.holds_content()
+    }
+
+    /// Takes as much out of the queue as finds room in the transport.
+    pub(super) fn take_content(&mut self) {
+        if self.ledger.is_long() {
+            self.take_acknowledgements();
+        }
+        let taken = self.shared.queue.take(BATCH, self.ledger.waiting());
+        self.flow.take(taken);
+        self.release();
+    }
+
+    /// No portion has come: takes what is there.
+    pub(super) fn ebb(&mut self) {
+        self.flow.ebb();
+        self.take_content();
+    }
+
+    /// What has arrived goes back to the writer if that is about to come, and is freed otherwise.
+    fn release(&mut self) {
+        if self.flow.is_flood() {
+            self.shared.queue.give_back(self.ledger.released());
+        } else {
+            self.free();
+        }
+    }
+
+    pub(super) fn free(&mut self) {
+        *self.ledger.released() = Vec::new();
+        self.shared.queue.keep_nothing();
+    }
+
+    fn offer_held(&mut self) {
+        let Some(Held { content, again }) = self.held.take() else {
+            return;
+        };
+        if self.entry.skips(&content) {
+            self.shared.dropped(1);
+            return;
+        }
+        let streaming = self.session.is_streaming();
+        let held = match content.clone() {
+            Content::Header(header) => {
+                held(self.session.start_streaming(header)).map(Content::Header)
+            }
+            Content::DataUnit(packet) => {
+                held(self.session.data_unit(packet)).map(Content::DataUnit)
+            }
+            Content::EndOfStream(reason) => {
+                self.enter(Phase::End);
+                self.shared.ending();
+                held(self.session.end_of_stream(reason)).map(Content::EndOfStream)
+            }
+        };
+        match held {
+            Some(content) => self.held = Some(Held { content, again }),
+            None => self.taken(content, again, streaming),
+        }
+    }
+
+    /// The session has taken content; `streaming` if it was by then.
+    fn taken(&mut self, content: Content, again: bool, streaming: bool) {
+        match &content {
+            Content::Header(header) => self.entry = Entry::of(header),
+            Content::DataUnit(_) => {
+                self.enter(Phase::Push);
+                if again {
+                    self.shared.counters.replayed(1);
+                }
+                self.start();
+            }
+            Content::EndOfStream(_) => {}
+        }
+        // What opens a PushStart is told with it.
+        let opens = matches!(content, Content::Header(_)) && !streaming;
+        if !opens {
+            let ends_at = self.session.counters().body_bytes;
+            self.ledger.keep(content, ends_at);
+        }
+    }
+
+    /// Tells that it is streaming, once.
+    pub(super) fn start(&mut self) {
+        if !self.started {
+            self.started = self.shared.started();
+        }
+    }
+
+    /// Takes what the session wants sent; returns the last bytes when it is them.
+    fn transmit(&mut self) -> Option<Bytes> {
+        while self.asked.is_none() && self.session.has_transmits() {
+            // What is no part of the body comes behind it.
+            if !self.session.owes_body() && !self.flush() {
+                break;
+            }
+            let connects = self.session.owes_request() && !self.transport.connection_stands();
+            if connects {
+                self.session.connection_lost();
+            }
+            match self.session.poll_transmit()? {
+                Transmit::Request(request) => {
+                    tracing::debug!(url = %request.url, body = ?request.body, "Request");
+                    // A PushStart is waited for only until it has a connection.
+                    let waits = connects || matches!(request.body, Body::PushSetup(_));
+                    self.response_due = waits.then(|| Instant::now() + self.settings.timeout);
+                    self.streams = matches!(request.body, Body::PushStart { .. });
+                    self.connecting = connects;
+                    self.exchange = Some(self.transport.start(*request));
+                }
+                Transmit::Body(chunk) => self.outbox.push(chunk),
+                Transmit::Close(last) => return Some(last),
+                Transmit::Compute(role, step) => {
+                    self.asked = Some(spawn_blocking(move || Asked::Computed(role, step.run())));
+                }
+            }
+        }
+        None
+    }
+
+    /// Hands over what is in the outbox, as far as the transport takes it. Whether that is all.
+    fn flush(&mut self) -> bool {
+        if self.outbox.is_empty() {
+            return true;
+        }
+        let most = self.most_in_transport();
+        let body = self
+            .exchange
+            .as_ref()
+            .and_then(|exchange| exchange.body.as_ref());
+        let sent = body.map_or(0, |body| body.send(&mut self.outbox.chunks, most));
+        self.outbox.sent(sent);
+        self.shared.counters.sent(sent);
+        self.outbox.is_empty()
+    }
+
+    pub(super) fn most_in_transport(&self) -> usize {
+        if self.flow.is_flood() {
+            MOST_IN_A_FLOOD
+        } else {
+            MOST
+        }
+    }
+}
+
+fn held<C>(offer: Offer<C>) -> Option<C> {
+    match offer {
+        Offer::Held(content) => Some(content),
+        Offer::Taken => None,
+    }
+}
