@@ -90,6 +90,11 @@ impl DataPacket {
         &self.bytes
     }
 
+    /// All of its bytes, padding included, and nothing else.
+    pub fn into_bytes(self) -> Bytes {
+        self.bytes
+    }
+
     /// Its size in bytes.
     pub fn len(&self) -> usize {
         self.bytes.len()

@@ -3,11 +3,12 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use bytes::Bytes;
 use tokio::time::Instant;
 
 use super::Error;
 use super::queue::Content;
-use crate::asf::{FileHeader, KeyFrames};
+use crate::asf::{DataPacket, FileHeader, KeyFrames};
 use crate::wmhttp::HResult;
 
 /// How long a server may take to refuse a PushStart for want of authentication, and how much may be on its way by then.
@@ -35,8 +36,9 @@ pub(super) struct Ledger {
     /// What goes next: so many pieces that were sent before, and then new ones.
     waiting: VecDeque<Content>,
     again: usize,
-    /// What nobody needs any more.
-    released: Vec<Content>,
+    /// What nobody needs any more, where it is to be given back.
+    released: Vec<Bytes>,
+    gives_back: bool,
     /// When the current PushStart was sent, for as long as it may be refused.
     refusable: Option<Instant>,
     /// Where its body begins.
@@ -54,11 +56,48 @@ pub(super) struct Ledger {
 type Again = (Content, bool);
 
 struct Sent {
-    content: Content,
+    piece: Piece,
     /// Behind its last byte.
     ends_at: u64,
+}
+
+/// Content that was sent. There may be hundreds of it, and few ever go again.
+enum Piece {
     /// `$H`, which its PushStart brings by itself.
-    opens: bool,
+    Opening(Box<FileHeader>),
+    Header(Box<FileHeader>),
+    DataUnit(Bytes),
+    EndOfStream(HResult),
+}
+
+impl Piece {
+    fn of(content: Content) -> Self {
+        match content {
+            Content::Header(header) => Self::Header(Box::new(header)),
+            Content::DataUnit(packet) => Self::DataUnit(packet.into_bytes()),
+            Content::EndOfStream(reason) => Self::EndOfStream(reason),
+        }
+    }
+
+    fn into_content(self) -> Content {
+        match self {
+            Self::Opening(header) | Self::Header(header) => Content::Header(*header),
+            Self::DataUnit(bytes) => Content::DataUnit(DataPacket::parse(bytes)),
+            Self::EndOfStream(reason) => Content::EndOfStream(reason),
+        }
+    }
+
+    fn opens(&self) -> bool {
+        matches!(self, Self::Opening(_))
+    }
+
+    /// Bytes of data.
+    fn bytes(&self) -> usize {
+        match self {
+            Self::DataUnit(bytes) => bytes.len(),
+            Self::Opening(_) | Self::Header(_) | Self::EndOfStream(_) => 0,
+        }
+    }
 }
 
 /// What has arrived of the current playlist entry.
@@ -79,22 +118,16 @@ impl Ledger {
         self.before = self.peer.clone();
         self.refusable = Some(Instant::now());
         if let Some((header, ends_at)) = header {
-            self.sent.push_back(Sent {
-                content: Content::Header(header),
-                ends_at,
-                opens: true,
-            });
+            let piece = Piece::Opening(Box::new(header));
+            self.sent.push_back(Sent { piece, ends_at });
         }
     }
 
     /// Keeps content that the session has taken, and that ends at `ends_at`.
     pub(super) fn keep(&mut self, content: Content, ends_at: u64) {
-        self.bytes += content.bytes();
-        self.sent.push_back(Sent {
-            content,
-            ends_at,
-            opens: false,
-        });
+        let piece = Piece::of(content);
+        self.bytes += piece.bytes();
+        self.sent.push_back(Sent { piece, ends_at });
         if let Some(since) = self.refusable
             && (self.bytes > MOST || since.elapsed() > LONGEST)
         {
@@ -120,8 +153,16 @@ impl Ledger {
         more > 0
     }
 
-    /// What nobody needs any more, for its memory to be freed.
-    pub(super) fn released(&mut self) -> &mut Vec<Content> {
+    /// What nobody needs any more is freed elsewhere, or here and at once.
+    pub(super) fn give_back(&mut self, gives_back: bool) {
+        self.gives_back = gives_back;
+        if !gives_back {
+            self.released = Vec::new();
+        }
+    }
+
+    /// What is to be freed elsewhere.
+    pub(super) fn released(&mut self) -> &mut Vec<Bytes> {
         &mut self.released
     }
 
@@ -152,7 +193,7 @@ impl Ledger {
             return Err(Error::Lost(text.to_owned()));
         }
         self.peer = self.before.clone();
-        self.take_back(held, |sent| !sent.opens);
+        self.take_back(held, |sent| !sent.piece.opens());
         Ok(())
     }
 
@@ -176,7 +217,7 @@ impl Ledger {
     /// Puts what was sent in front of `held` and what was to go again anyway.
     fn take_back(&mut self, held: Option<Again>, again: impl Fn(&Sent) -> bool) {
         let sent = std::mem::take(&mut self.sent).into_iter().filter(again);
-        let mut waiting: VecDeque<_> = sent.map(|sent| sent.content).collect();
+        let mut waiting: VecDeque<_> = sent.map(|sent| sent.piece.into_content()).collect();
         self.again += waiting.len();
         if let Some((content, again)) = held {
             self.again += usize::from(again);
@@ -242,7 +283,7 @@ impl Ledger {
 
     /// Whether the current PushStart begins with `$H`.
     pub(super) fn opens(&self) -> bool {
-        self.sent.front().is_some_and(|sent| sent.opens)
+        self.sent.front().is_some_and(|sent| sent.piece.opens())
     }
 
     /// Whether what goes again begins with a header.
@@ -263,15 +304,15 @@ impl Ledger {
     /// The first `count` of what was sent have arrived.
     fn arrive(&mut self, count: usize) {
         for sent in self.sent.range(self.arrived..count) {
-            match &sent.content {
-                Content::Header(header) => {
+            match &sent.piece {
+                Piece::Opening(header) | Piece::Header(header) => {
                     self.peer = Peer {
-                        header: Some(header.clone()),
+                        header: Some(FileHeader::clone(header)),
                         data: false,
                     };
                 }
-                Content::DataUnit(_) => self.peer.data = true,
-                Content::EndOfStream(_) => {}
+                Piece::DataUnit(_) => self.peer.data = true,
+                Piece::EndOfStream(_) => {}
             }
         }
         self.arrived = count;
@@ -279,8 +320,12 @@ impl Ledger {
 
     fn forget_arrived(&mut self) {
         for sent in self.sent.drain(..self.arrived) {
-            self.bytes = self.bytes.saturating_sub(sent.content.bytes());
-            self.released.push(sent.content);
+            self.bytes -= sent.piece.bytes();
+            if self.gives_back
+                && let Piece::DataUnit(bytes) = sent.piece
+            {
+                self.released.push(bytes);
+            }
         }
         self.arrived = 0;
         // The first seconds are kept whole, and later much less.
@@ -293,7 +338,7 @@ impl Ledger {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::asf::{DataPacket, testing};
+    use crate::asf::testing;
 
     fn data(number: u8) -> Content {
         Content::DataUnit(DataPacket::parse(vec![number; 100].into()))
@@ -390,5 +435,18 @@ mod tests {
         assert!(ledger.acknowledge(Some(100)));
         ledger.lose_connection(None);
         assert!(!ledger.waits());
+    }
+
+    /// Seconds of a stream are kept, of each of many sinks.
+    #[test]
+    fn what_was_sent_takes_little_memory() {
+        assert!(size_of::<Sent>() <= 48, "{}", size_of::<Sent>());
+        let mut ledger = sent();
+        for number in 0..200u64 {
+            ledger.keep(data(1), 410 + 100 * number);
+        }
+        ledger.refusable = None;
+        ledger.acknowledge(Some(1_000_000));
+        assert!(ledger.sent.is_empty() && ledger.sent.capacity() <= 2 * FEW);
     }
 }

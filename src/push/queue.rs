@@ -6,6 +6,7 @@ use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use tokio::sync::Notify;
 
 use super::{Leaky, Limits};
@@ -83,7 +84,7 @@ struct Inner {
     ended: bool,
     closed: bool,
     /// What was sent and is of no use any more: the writer frees it.
-    returned: Vec<Content>,
+    returned: Vec<Bytes>,
     /// What a blocked writer waits for: nobody else is to be woken, since that is a system call.
     wanted: Option<Wanted>,
     /// The other end waits for so many bytes of content.
@@ -223,7 +224,7 @@ impl Queue {
     /// no lock to be waited for, and it is still in the caches when it is allocated again.
     ///
     /// For a writer that comes at once. [`keep_nothing`](Self::keep_nothing) is for any other: it may wait for this memory.
-    pub(super) fn give_back(&self, released: &mut Vec<Content>) {
+    pub(super) fn give_back(&self, released: &mut Vec<Bytes>) {
         let mut inner = self.lock();
         if inner.returned.is_empty() {
             std::mem::swap(&mut inner.returned, released);

@@ -115,6 +115,7 @@ impl<T: Transport> Driver<T> {
     /// What has arrived goes back to the writer if that is about to come, and is freed otherwise.
     fn release(&mut self) {
         if self.flow.is_flood() {
+            self.ledger.give_back(true);
             self.shared.queue.give_back(self.ledger.released());
         } else {
             self.free();
@@ -122,7 +123,7 @@ impl<T: Transport> Driver<T> {
     }
 
     pub(super) fn free(&mut self) {
-        *self.ledger.released() = Vec::new();
+        self.ledger.give_back(false);
         self.shared.queue.keep_nothing();
     }
 

@@ -254,7 +254,7 @@ fn what_is_given_back_is_freed_by_the_next_writer_or_the_giver() {
     let queue = queue(1000, Leaky::No);
     let memory = Bytes::from(vec![0; 100]);
     let give_back = || {
-        let mut released = vec![Content::DataUnit(DataPacket::parse(memory.clone()))];
+        let mut released = vec![memory.clone()];
         queue.give_back(&mut released);
         assert!(!memory.is_unique());
     };
