@@ -143,13 +143,16 @@ impl Queue {
                 self.announce(inner);
                 return Err(Stopped { error, dropped });
             }
-            if let Some((wanted, left)) =
-                inner.wait_for(content, &self.limits, &mut patience, timeout)
+            // Nearly always.
+            let roomy = inner.is_roomy(content, &self.limits);
+            if !roomy
+                && let Some((wanted, left)) =
+                    inner.wait_for(content, &self.limits, &mut patience, timeout)
             {
                 inner = self.wait(inner, wanted, left);
                 continue;
             }
-            if !inner.fits(content, &self.limits) {
+            if !roomy && !inner.fits(content, &self.limits) {
                 if self.limits.leaky == Leaky::Upstream {
                     inner.skipping = true;
                     dropped += 1;
@@ -330,6 +333,15 @@ impl Inner {
             return None;
         }
         Some((wanted, left))
+    }
+
+    /// Whether nothing need be waited for: with `content` it is half full at the most.
+    fn is_roomy(&self, content: &Content, limits: &Limits) -> bool {
+        let Content::DataUnit(packet) = content else {
+            return true;
+        };
+        let bytes = limits.bytes == 0 || self.bytes + packet.len() <= limits.bytes / 2;
+        bytes && (limits.time.is_zero() || self.time(packet.send_time()) <= limits.time / 2)
     }
 
     /// Whether it is over three quarters full; for who waits for that already, over a half.
