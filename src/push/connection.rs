@@ -77,7 +77,7 @@ impl Connection {
             header_written: AtomicBool::new(false),
         };
         let (progress_sender, progress) = mpsc::unbounded_channel();
-        let transport = HttpTransport::new(&settings, progress_sender).map_err(io::Error::other)?;
+        let transport = HttpTransport::new(&settings, progress_sender);
         let driver = drive(settings, shared, last, transport, progress);
         runtime.spawn(driver.with_current_subscriber());
         Ok(connection)

@@ -47,7 +47,8 @@ const RESPONSE_BODY_TIMEOUT: Duration = Duration::from_millis(300);
 
 /// Sends requests with reqwest.
 pub(super) struct HttpTransport {
-    client: Client,
+    /// Whose pool has the connection, if there was one yet.
+    client: Option<Client>,
     /// The proxy that `client` goes through.
     proxy: Option<Url>,
     encrypted: bool,
@@ -64,40 +65,34 @@ struct Options {
 
 impl HttpTransport {
     /// A transport that tells `progress` how connecting goes.
-    ///
-    /// # Errors
-    ///
-    /// What reqwest says about its set-up.
-    pub(super) fn new(
-        settings: &Settings,
-        progress: mpsc::UnboundedSender<Progress>,
-    ) -> Result<Self, Error> {
+    pub(super) fn new(settings: &Settings, progress: mpsc::UnboundedSender<Progress>) -> Self {
         let gate = Gate::new(progress.clone());
         let options = Options {
             stall_timeout: settings.stall_timeout,
             trust: settings.trust.clone(),
             progress,
         };
-        let url = &settings.session.url;
-        Ok(Self {
-            client: client(&gate, &options, url, None)?,
+        Self {
+            client: None,
             proxy: None,
-            encrypted: url.scheme() == "https",
+            encrypted: settings.session.url.scheme() == "https",
             gate,
             options,
-        })
+        }
     }
 
     /// Makes way for a new connection. The old one may still be in the pool, though it is closed: the pool goes.
-    fn reconnect(&mut self, request: &Request) -> Result<(), Error> {
-        self.client = client(&self.gate, &self.options, &request.url, Some(request))?;
+    fn reconnect(&mut self, request: &Request) -> Result<Client, Error> {
+        self.client = None;
+        let client = client(&self.gate, &self.options, request)?;
+        self.client = Some(client.clone());
         self.proxy.clone_from(&request.proxy);
         self.gate.permit();
         let peer = request.proxy.as_ref().unwrap_or(&request.url);
         if !matches!(peer.host(), Some(Host::Domain(_))) {
             let _ = self.options.progress.send(Progress::Resolved);
         }
-        Ok(())
+        Ok(client)
     }
 }
 
@@ -131,19 +126,16 @@ impl Transport for HttpTransport {
 
     fn start(&mut self, request: Request) -> Exchange {
         let reusable = !request.fresh && request.proxy == self.proxy && self.connection_stands();
-        let ready = if reusable {
-            Ok(())
-        } else {
-            self.reconnect(&request)
+        let client = match &self.client {
+            Some(client) if reusable => Ok(client.clone()),
+            _ => self.reconnect(&request),
         };
         self.encrypted = request.url.scheme() == "https";
         let (body, sender) = Source::new(&request.body, &self.gate);
-        let (client, gate) = (self.client.clone(), self.gate.clone());
+        let gate = self.gate.clone();
         let stall_timeout = self.options.stall_timeout;
-        let response = async move {
-            ready?;
-            exchange(&client, &gate, &request, &body, stall_timeout).await
-        };
+        let response =
+            async move { exchange(&client?, &gate, &request, &body, stall_timeout).await };
         Exchange {
             response: Box::pin(response),
             body: sender,
@@ -151,13 +143,8 @@ impl Transport for HttpTransport {
     }
 }
 
-/// A client for requests to `url`, as `request` goes.
-fn client(
-    gate: &Gate,
-    options: &Options,
-    url: &Url,
-    request: Option<&Request>,
-) -> Result<Client, Error> {
+/// A client for requests that go as `request` does.
+fn client(gate: &Gate, options: &Options, request: &Request) -> Result<Client, Error> {
     let unusable = |error: reqwest::Error| Error::Lost(root_cause(&error).to_string());
     let resolver = SystemResolver {
         progress: options.progress.clone(),
@@ -175,23 +162,23 @@ fn client(
         .tcp_user_timeout(options.stall_timeout)
         .dns_resolver(Arc::new(resolver))
         .connector_layer(gate.clone());
-    if let Some(proxy) = request.and_then(|request| request.proxy.clone()) {
+    if let Some(proxy) = request.proxy.clone() {
         let mut proxy = reqwest::Proxy::all(proxy).map_err(unusable)?;
-        if let Some(tunnel) = request.and_then(|request| request.tunnel_authorization.clone()) {
+        if let Some(tunnel) = request.tunnel_authorization.clone() {
             proxy = proxy.custom_http_auth(tunnel);
         }
         builder = builder.proxy(proxy);
     }
     #[cfg(feature = "tls")]
     let builder = {
-        let config = match url.scheme() {
+        let config = match request.url.scheme() {
             "https" => options.trust.client_config(),
             _ => no_client_config(),
         };
         builder.tls_backend_preconfigured(config?)
     };
     #[cfg(not(feature = "tls"))]
-    let _ = (url, &options.trust);
+    let _ = &options.trust;
     builder.build().map_err(unusable)
 }
 

@@ -44,7 +44,6 @@ pub fn probe(settings: Settings, callback: impl StatusCallback) -> Result<Probe,
     let shared = Arc::new(Shared::new(settings.limits, counters, callback));
     let (progress_sender, progress) = mpsc::unbounded_channel();
     let transport = HttpTransport::new(&settings, progress_sender);
-    let transport = transport.map_err(|error| no_system(std::io::Error::other(error)))?;
     let (sender, receiver) = sync_channel(1);
     let probing = driver::probe(settings, shared.clone(), transport, progress);
     let probing = async move {
