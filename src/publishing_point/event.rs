@@ -85,6 +85,8 @@ pub enum Event {
         session: SessionKey,
         /// The publishing point.
         point: String,
+        /// Data packets that came in all of it.
+        packets: u64,
         /// Whether the publishing point went with it (AutoDestroy).
         point_removed: bool,
     },
@@ -230,11 +232,18 @@ impl fmt::Display for Event {
             Self::EndOfStream { reason, .. } => write!(f, "end of stream, {reason}"),
             Self::BodyComplete { .. } => f.write_str("body complete, answered"),
             Self::Closed { by, .. } => write!(f, "closed: {by}"),
-            Self::SessionDeleted { point_removed, .. } => f.write_str(if *point_removed {
-                "session over, publishing point removed"
-            } else {
-                "session over"
-            }),
+            Self::SessionDeleted {
+                packets,
+                point_removed,
+                ..
+            } => {
+                let removed = if *point_removed {
+                    ", publishing point removed"
+                } else {
+                    ""
+                };
+                write!(f, "session over after {packets} packets{removed}")
+            }
             Self::Fault { fault, .. } => write!(f, "a scripted fault: {fault}"),
             Self::Violation { violation, .. } => write!(f, "violation of {violation}"),
             Self::Recorded { path, packets, .. } => {

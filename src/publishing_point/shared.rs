@@ -293,12 +293,14 @@ impl Shared {
         let push = pushes.entry(key);
         push.over = true;
         let reason = push.end.unwrap_or(HResult::E_ABORT);
+        let packets = push.data_packets;
         drop(pushes);
         self.audience.end(key, &point, reason);
         self.pushes_changed.notify_all();
         self.tell(Event::SessionDeleted {
             session: key,
             point,
+            packets,
             point_removed,
         });
     }

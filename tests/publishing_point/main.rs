@@ -135,7 +135,7 @@ fn a_playlist_goes_through() {
     );
     event(&point, closed_by(Closer::EndOfStream));
     event(&point, |event| {
-        matches!(event, Event::SessionDeleted { .. })
+        matches!(event, Event::SessionDeleted { packets: 2, .. })
     });
 }
 
