@@ -103,6 +103,16 @@ impl Harness {
         }
     }
 
+    /// The same in lists of ten buffers.
+    pub fn push_lists(&mut self, bytes: &[u8], size: usize) {
+        let pad = self.harness.srcpad().unwrap();
+        for chunks in bytes.chunks(10 * size) {
+            let buffers = chunks.chunks(size).map(<[u8]>::to_vec);
+            let list: gst::BufferList = buffers.map(gst::Buffer::from_slice).collect();
+            pad.push_list(list).unwrap();
+        }
+    }
+
     pub fn caps(&mut self, header: Option<&[u8]>) {
         let mut caps = gst::Caps::builder("video/x-ms-asf").field("parsed", true);
         if let Some(header) = header {
@@ -148,6 +158,22 @@ fn any_split_gives_the_same_bytes_on_the_wire() {
             harness.segment_at(0);
             harness.push(&fixture_bytes(name), size);
             assert_eq!(harness.end().received, expected(name), "{size}");
+        }
+    }
+}
+
+#[test]
+fn buffers_that_come_in_lists_are_as_good() {
+    for name in [
+        "av_asfmux_p1500_streamable.asf",
+        "av_index_asfmux_p4800.asf",
+    ] {
+        for size in [700, 1500, 4800] {
+            let mut harness = Harness::new();
+            harness.event(gst::event::StreamStart::new("test"));
+            harness.segment_at(0);
+            harness.push_lists(&fixture_bytes(name), size);
+            assert_eq!(harness.end().received, expected(name), "{name} {size}");
         }
     }
 }
