@@ -68,12 +68,16 @@ pub(super) async fn drive(
     driver.take_acknowledgements();
     // The connection closes here, before anybody is told that it is closed.
     let (session, header) = driver.into_session();
-    let mut kept = None;
-    match outcome {
-        Outcome::Disconnected => {
-            tracing::info!("Disconnected");
-            kept = Kept::new(session, config, header);
+    // What authenticates goes as well: a program may end as soon as it is told, and its libraries with it.
+    let kept = match outcome {
+        Outcome::Disconnected => Kept::new(session, config, header),
+        _ => {
+            drop(session);
+            None
         }
+    };
+    match outcome {
+        Outcome::Disconnected => tracing::info!("Disconnected"),
         Outcome::NotDrained(timeout) => shared.not_drained(timeout),
         Outcome::Ended => {
             tracing::info!("Session ended");
