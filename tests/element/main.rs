@@ -6,6 +6,7 @@
 
 mod access;
 mod actions;
+mod answers;
 mod branches;
 mod connections;
 mod failures;

@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: MPL-2.0
+
+//! PushStart: what authenticates it, and what leads back to PushSetup.
+
+use super::*;
+
+/// MS-WMHTTP 3.2.5.2: NTLM is not supported in PushStart
+#[test]
+fn ntlm_on_push_start_leads_back_to_push_setup() {
+    let mut client = Client::new();
+    assert_eq!(client.push_start(), Sent::Nothing);
+    assert_eq!(client.challenged(&["NTLM"]), Next::RedoPushSetup);
+    client.authenticator.connection_lost();
+    client.shake_hands("NTLM");
+    client.accepted();
+    assert_eq!(client.push_start(), Sent::Nothing);
+    // Once is enough: after a whole handshake on that connection there is nothing else to do.
+    let denied = Denied::NoUsableScheme {
+        offered: vec!["NTLM".to_owned()],
+    };
+    assert_eq!(client.challenged(&["NTLM"]), Next::Denied(denied));
+}
+
+#[test]
+fn a_push_start_that_passed_may_be_sent_back_again() {
+    let mut client = Client::new();
+    for _ in 0..3 {
+        assert_eq!(client.push_start(), Sent::Nothing);
+        assert_eq!(client.challenged(&["NTLM"]), Next::RedoPushSetup);
+        client.authenticator.connection_lost();
+        client.shake_hands("NTLM");
+        client.accepted();
+        assert_eq!(client.push_start(), Sent::Nothing);
+        client.accepted();
+    }
+}
+
+#[test]
+fn digest_is_preferred_on_push_start() {
+    let mut client = Client::new();
+    assert_eq!(client.push_start(), Sent::Nothing);
+    assert_eq!(client.challenged(&["NTLM", DIGEST]), RESUBMIT);
+    let Sent::Header(value) = client.push_start() else {
+        panic!("no header");
+    };
+    assert_digest_answer(value.strip_prefix("Digest ").unwrap(), "n1", 1);
+}
+
+#[test]
+fn credentials_for_push_start_lead_back_to_push_setup() {
+    let mut client = Client::new();
+    client.authenticator.set_credentials(None);
+    assert_eq!(client.push_start(), Sent::Nothing);
+    assert_eq!(client.challenged(&["NTLM"]), offers(None, Scheme::Ntlm));
+    let credentials = Credentials::new(USER, PASSWORD);
+    let next = client.authenticator.provide(Some(credentials));
+    assert_eq!(next, Next::RedoPushSetup);
+}
