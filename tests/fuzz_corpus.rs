@@ -13,11 +13,12 @@ mod targets;
 /// A target, and what it does with an input.
 type Target = (&'static str, fn(&[u8]));
 
-const TARGETS: [Target; 5] = [
+const TARGETS: [Target; 6] = [
     ("asf_reader", targets::asf_reader::run),
     ("challenges", targets::challenges::run),
     ("pair", targets::pair::run),
     ("response_heads", targets::response_heads::run),
+    ("responses", targets::responses::run),
     ("server_packets", targets::server_packets::run),
 ];
 

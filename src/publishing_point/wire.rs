@@ -9,6 +9,7 @@ use http::header::{CONTENT_LENGTH, HeaderName, HeaderValue};
 use http::{Method, Request, Response, Uri, Version};
 
 use super::date::http_date;
+use crate::wmhttp::title_case;
 
 /// Largest head of a request.
 pub(super) const MAX_HEAD: usize = 16 * 1024;
@@ -81,19 +82,6 @@ pub(super) fn response_bytes(
     out.put_slice(b"\r\n");
     out.put_slice(response.body());
     out
-}
-
-/// `Content-Length`, not `content-length`: real encoders do not know the latter.
-fn title_case(name: &HeaderName) -> String {
-    if name == http::header::WWW_AUTHENTICATE {
-        return "WWW-Authenticate".to_owned();
-    }
-    let word = |word: &str| {
-        let (first, rest) = word.split_at(word.len().min(1));
-        first.to_ascii_uppercase() + rest
-    };
-    let words: Vec<_> = name.as_str().split('-').map(word).collect();
-    words.join("-")
 }
 
 #[cfg(test)]

@@ -294,6 +294,19 @@ fn is_token_byte(byte: u8) -> bool {
     byte.is_ascii_graphic() && !br#"()<>@,;:\"/[]?={}"#.contains(&byte)
 }
 
+/// `Content-Length`, not `content-length`: old encoders and servers do not know the latter.
+pub(crate) fn title_case(name: &HeaderName) -> String {
+    if name == http::header::WWW_AUTHENTICATE {
+        return "WWW-Authenticate".to_owned();
+    }
+    let word = |word: &str| {
+        let (first, rest) = word.split_at(word.len().min(1));
+        first.to_ascii_uppercase() + rest
+    };
+    let words: Vec<_> = name.as_str().split('-').map(word).collect();
+    words.join("-")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

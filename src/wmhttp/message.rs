@@ -4,19 +4,21 @@
 
 use std::fmt;
 
-use bytes::Bytes;
+use bytes::{BufMut, Bytes, BytesMut};
 use http::header::{
     CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, HeaderMap, HeaderValue, USER_AGENT,
 };
 use http::{Method, StatusCode};
-use url::Url;
+use url::{Position, Url};
 
 use crate::auth::{Schemes, accept_header};
 
 use super::Error;
-use super::header::{Cookies, PUSH_SETUP, PUSH_START, X_ACCEPT_AUTHENTICATION, retry_after};
+use super::header::{
+    Cookies, PUSH_SETUP, PUSH_START, X_ACCEPT_AUTHENTICATION, retry_after, title_case,
+};
 
-/// 2.2.2 Request Types: always a POST. Host is the transport's to write.
+/// 2.2.2 Request Types: always a POST.
 #[derive(Debug)]
 pub struct Request {
     /// The publishing point.
@@ -27,7 +29,7 @@ pub struct Request {
     pub tunnel_authorization: Option<HeaderValue>,
     /// It has to go on a new connection.
     pub fresh: bool,
-    /// All header fields but Host, in the order of example 4.8.
+    /// All header fields but Host, which follows from `url`, in the order of example 4.8.
     pub headers: HeaderMap,
     /// What follows the header.
     pub body: Body,
@@ -73,6 +75,38 @@ impl Request {
             headers,
             body,
         }
+    }
+}
+
+impl Request {
+    /// RFC 9112 section 3: what stands in front of the body, with the names of fields as old servers know them, and Host
+    /// behind them.
+    ///
+    /// What goes through a proxy names the whole URL.
+    pub fn head(&self) -> Bytes {
+        let target = match self.proxy {
+            Some(_) => &self.url[..Position::AfterQuery],
+            None => &self.url[Position::BeforePath..Position::AfterQuery],
+        };
+        let mut head = BytesMut::with_capacity(1024);
+        let mut put = |pieces: &[&[u8]]| pieces.iter().for_each(|piece| head.put_slice(piece));
+        put(&[
+            Self::METHOD.as_str().as_bytes(),
+            b" ",
+            target.as_bytes(),
+            b" HTTP/1.1\r\n",
+        ]);
+        for (name, value) in &self.headers {
+            put(&[
+                title_case(name).as_bytes(),
+                b": ",
+                value.as_bytes(),
+                b"\r\n",
+            ]);
+        }
+        let host = &self.url[Position::BeforeHost..Position::AfterPort];
+        put(&[b"Host: ", host.as_bytes(), b"\r\n\r\n"]);
+        head.freeze()
     }
 }
 

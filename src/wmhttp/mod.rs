@@ -46,6 +46,7 @@ mod header;
 mod hresult;
 mod message;
 mod packet;
+mod response;
 pub mod server;
 mod setup;
 
@@ -55,6 +56,8 @@ pub use client::{
     Transmit,
 };
 pub use error::Error;
+#[cfg(feature = "publishing-point")]
+pub(crate) use header::title_case;
 pub use header::{
     Cookies, PUSH_SETUP, PUSH_START, PushId, is_encoder_user_agent, is_extra_header,
     requested_push_id,
@@ -62,4 +65,5 @@ pub use header::{
 pub use hresult::HResult;
 pub use message::{Body, Request, Response};
 pub use packet::{MAX_PAYLOAD, MAX_STREAM_CHANGE_PAYLOAD, Packet, PacketId};
+pub use response::{BadResponse, ResponseReader, Stage};
 pub use setup::SetupBody;

@@ -11,4 +11,5 @@ pub mod asf_reader;
 pub mod challenges;
 pub mod pair;
 pub mod response_heads;
+pub mod responses;
 pub mod server_packets;
