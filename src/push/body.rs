@@ -97,25 +97,34 @@ pub(super) struct BodyReceiver {
 
 impl BodyReceiver {
     /// The next chunk; `None` when the body has ended.
+    #[cfg(any(test, feature = "tls"))]
     pub(super) fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
-        if let Some(chunk) = self.taken.pop_front() {
-            return Poll::Ready(Some(chunk));
-        }
-        let mut channel = lock(&self.channel);
-        std::mem::swap(&mut channel.chunks, &mut self.taken);
-        channel.bytes = 0;
-        channel.busy = !self.taken.is_empty();
-        let Some(chunk) = self.taken.pop_front() else {
-            if channel.ended {
-                return Poll::Ready(None);
+        Poll::Ready(std::task::ready!(self.poll_chunks(cx)).and_then(VecDeque::pop_front))
+    }
+
+    /// The chunks that come next, for the caller to take from the front: more come when none of them is left. `None` when
+    /// the body has ended.
+    pub(super) fn poll_chunks(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<&mut VecDeque<Bytes>>> {
+        if self.taken.is_empty() {
+            let mut channel = lock(&self.channel);
+            std::mem::swap(&mut channel.chunks, &mut self.taken);
+            channel.bytes = 0;
+            channel.busy = !self.taken.is_empty();
+            if self.taken.is_empty() {
+                if channel.ended {
+                    return Poll::Ready(None);
+                }
+                channel.receiver = Some(cx.waker().clone());
+                return Poll::Pending;
             }
-            channel.receiver = Some(cx.waker().clone());
-            return Poll::Pending;
-        };
-        let waker = channel.sender.take();
-        drop(channel);
-        wake(waker);
-        Poll::Ready(Some(chunk))
+            let waker = channel.sender.take();
+            drop(channel);
+            wake(waker);
+        }
+        Poll::Ready(Some(&mut self.taken))
     }
 }
 

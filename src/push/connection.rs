@@ -12,8 +12,8 @@ use tokio::sync::mpsc;
 use tracing::instrument::WithSubscriber;
 
 use super::driver::drive;
-use super::http::HttpTransport;
 use super::queue::Content;
+use super::route::Route;
 use super::shared::Shared;
 use super::{
     Error, Failure, Phase, SessionState, Settings, Stats, StatusCallback, WriteError, WriterSink,
@@ -77,7 +77,7 @@ impl Connection {
             header_written: AtomicBool::new(false),
         };
         let (progress_sender, progress) = mpsc::unbounded_channel();
-        let transport = HttpTransport::new(&settings, progress_sender);
+        let transport = Route::new(&settings, progress_sender);
         let driver = drive(settings, shared, last, transport, progress);
         runtime.spawn(driver.with_current_subscriber());
         Ok(connection)

@@ -1,481 +1,350 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! The transport on reqwest, the only file that knows it.
+//! The transport for `http`: requests and responses straight on a socket.
 //!
-//! reqwest carries MS-WMHTTP given three idioms:
-//!
-//! * A gate in front of the connector. hyper's pool races a new connection against the idle one, so that without it
-//!   PushStart would now and then leave the connection that PushSetup (and NTLM) went over.
-//! * The body ends on any response. hyper would go on sending it for ever.
-//! * The last bytes tell when they are on the wire, see [`notify_when_written`](super::body::notify_when_written); only then may the exchange be dropped.
-//!   Ending the body right after them would lose them.
+//! Where nothing is encrypted there is nothing between a packet and the socket: as many pieces as wait go into one
+//! `writev`, from where upstream has put them.
 
-use std::error::Error as StdError;
-use std::fmt;
-use std::io;
-use std::sync::Arc;
+use std::collections::VecDeque;
+use std::future::poll_fn;
+use std::io::{self, ErrorKind, IoSlice};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
-use hyper::ext::ReasonPhrase;
-use reqwest::dns::{Addrs, Name, Resolve, Resolving};
-use reqwest::header::{HeaderName, HeaderValue};
-use reqwest::{Client, Version};
+use bytes::{Buf, Bytes};
+use tokio::net::TcpStream;
 use tokio::sync::mpsc;
-use url::{Host, Url};
+use tokio::time::timeout;
+use url::Url;
 
-use super::body::BodySender;
-use super::gate::{Gate, GateClosed};
-use super::tls::handshake_failure;
-#[cfg(feature = "tls")]
-use super::tls::no_client_config;
-use super::transport::{Exchange, Progress, Transport};
-use super::{Error, Settings, Trust};
-use crate::wmhttp::{self, Body, Request, Response};
-use packets::Packets;
+use super::body::{self, BodyReceiver, BodySender};
+use super::connector::{connect, lost};
+use super::socket::Socket;
+use super::transport::{Exchange, Progress, RESPONSE_BODY_TIMEOUT, Transport};
+use super::wire::Wire;
+use super::{Error, Settings};
+use crate::wmhttp::{BadResponse, Body, Request, Response, ResponseReader, Stage};
 
-mod packets;
+/// Pieces that go into one `writev`: 64 packets with their framing headers.
+const MOST_PIECES: usize = 128;
 
-/// Most bytes of a response body that are looked at.
-const MAX_RESPONSE_BODY: usize = 16 * 1024;
+/// Bytes of a response that are read at once.
+const READ: usize = 2048;
 
-/// Most bytes of a response head that is found on a connection that is gone.
-const MAX_RESPONSE_HEAD: usize = 16 * 1024;
+/// Most bytes that are looked for on a connection that is gone.
+const MAX_UNREAD: usize = 16 * 1024;
 
-/// How long the body of a response may take: servers that announce none, and leave the connection open, send none.
-const RESPONSE_BODY_TIMEOUT: Duration = Duration::from_millis(300);
-
-/// Sends requests with reqwest.
+/// Sends requests over TCP.
 pub(super) struct HttpTransport {
-    /// Whose pool has the connection, if there was one yet.
-    client: Option<Client>,
-    /// The proxy that `client` goes through.
-    proxy: Option<Url>,
-    encrypted: bool,
-    gate: Gate,
-    options: Options,
-}
-
-/// What every client is made with.
-struct Options {
+    line: Line,
+    /// Where the connection goes: the server, or a proxy.
+    peer: Option<Url>,
     stall_timeout: Duration,
-    trust: Trust,
     progress: mpsc::UnboundedSender<Progress>,
 }
 
 impl HttpTransport {
     /// A transport that tells `progress` how connecting goes.
     pub(super) fn new(settings: &Settings, progress: mpsc::UnboundedSender<Progress>) -> Self {
-        let gate = Gate::new(progress.clone());
-        let options = Options {
-            stall_timeout: settings.stall_timeout,
-            trust: settings.trust.clone(),
-            progress,
-        };
         Self {
-            client: None,
-            proxy: None,
-            encrypted: settings.session.url.scheme() == "https",
-            gate,
-            options,
+            line: Line::default(),
+            peer: None,
+            stall_timeout: settings.stall_timeout,
+            progress,
         }
     }
 
-    /// Makes way for a new connection. The old one may still be in the pool, though it is closed: the pool goes.
-    fn reconnect(&mut self, request: &Request) -> Result<Client, Error> {
-        self.client = None;
-        let client = client(&self.gate, &self.options, request)?;
-        self.client = Some(client.clone());
-        self.proxy.clone_from(&request.proxy);
-        self.gate.permit();
-        let peer = request.proxy.as_ref().unwrap_or(&request.url);
-        if !matches!(peer.host(), Some(Host::Domain(_))) {
-            let _ = self.options.progress.send(Progress::Resolved);
+    /// A new connection to `peer`.
+    fn connect(&self, peer: Url) -> impl Future<Output = Result<Arc<TcpStream>, Error>> + use<> {
+        let line = self.line.clone();
+        let stall_timeout = self.stall_timeout;
+        let progress = self.progress.clone();
+        async move {
+            let stream = connect(&peer, stall_timeout, progress.clone()).await?;
+            let stream = line.connected(stream);
+            let _ = progress.send(Progress::Connected);
+            Ok(stream)
         }
-        Ok(client)
     }
 }
 
 impl Transport for HttpTransport {
     fn connection_stands(&self) -> bool {
-        self.gate.connection_stands()
+        self.line.standing().is_some()
     }
 
     fn round_trip_time(&self) -> Option<Duration> {
-        self.gate.round_trip_time()
+        self.line.lock().wire.round_trip_time()
     }
 
-    fn acknowledged(&self, handed_over: Option<u64>) -> Option<u64> {
-        let acknowledged = self.gate.acknowledged();
-        // Encrypted, what is written is longer than the body, by a little for each write: the place in it is looked up
-        // whenever nothing is between here and the system. What is off since then is less than a packet.
-        if let Some(body) = handed_over.filter(|_| self.encrypted && self.gate.is_flushed()) {
-            self.gate.body_written(body);
-        }
-        acknowledged
+    fn acknowledged(&self, _: Option<u64>) -> Option<u64> {
+        self.line.lock().wire.acknowledged()
     }
 
     fn unacknowledged(&self) -> Option<usize> {
-        self.gate.unacknowledged()
+        self.line.lock().wire.unacknowledged()
     }
 
     fn was_reset(&self, body_bytes: u64) -> bool {
-        // What is written encrypted has another length.
-        self.gate.was_reset((!self.encrypted).then_some(body_bytes))
+        self.line.lock().wire.was_reset(Some(body_bytes))
     }
 
     fn start(&mut self, request: Request) -> Exchange {
-        let reusable = !request.fresh && request.proxy == self.proxy && self.connection_stands();
-        let client = match &self.client {
-            Some(client) if reusable => Ok(client.clone()),
-            _ => self.reconnect(&request),
+        let (sending, body) = Sending::new(&request);
+        let peer = request.proxy.unwrap_or(request.url);
+        let last = self.peer.replace(peer.clone());
+        let reusable = !request.fresh && last.is_some_and(|last| last.origin() == peer.origin());
+        let standing = self.line.standing().filter(|_| reusable);
+        self.line.lock().wire.begin_body();
+        let connecting = self.connect(peer);
+        let line = self.line.clone();
+        let stall_timeout = self.stall_timeout;
+        let response = async move {
+            let stream = match standing {
+                Some(stream) => stream,
+                None => Box::pin(connecting).await?,
+            };
+            exchange(&line, &stream, sending, stall_timeout).await
         };
-        self.encrypted = request.url.scheme() == "https";
-        let (body, sender) = Source::new(&request.body, &self.gate);
-        let gate = self.gate.clone();
-        let stall_timeout = self.options.stall_timeout;
-        let response =
-            async move { exchange(&client?, &gate, &request, &body, stall_timeout).await };
         Exchange {
             response: Box::pin(response),
-            body: sender,
+            body: body.map(Arc::new),
         }
     }
 }
 
-/// A client for requests that go as `request` does.
-fn client(gate: &Gate, options: &Options, request: &Request) -> Result<Client, Error> {
-    let unusable = |error: reqwest::Error| Error::Lost(root_cause(&error).to_string());
-    let resolver = SystemResolver {
-        progress: options.progress.clone(),
-    };
-    let mut builder = Client::builder()
-        .http1_only()
-        .http1_title_case_headers()
-        .no_proxy()
-        .redirect(reqwest::redirect::Policy::none())
-        .retry(reqwest::retry::never())
-        .referer(false)
-        .pool_max_idle_per_host(1)
-        .pool_idle_timeout(None)
-        .tcp_nodelay(true)
-        .tcp_user_timeout(options.stall_timeout)
-        .dns_resolver(Arc::new(resolver))
-        .connector_layer(gate.clone());
-    if let Some(proxy) = request.proxy.clone() {
-        let mut proxy = reqwest::Proxy::all(proxy).map_err(unusable)?;
-        if let Some(tunnel) = request.tunnel_authorization.clone() {
-            proxy = proxy.custom_http_auth(tunnel);
-        }
-        builder = builder.proxy(proxy);
-    }
-    #[cfg(feature = "tls")]
-    let builder = {
-        let config = match request.url.scheme() {
-            "https" => options.trust.client_config(),
-            _ => no_client_config(),
-        };
-        builder.tls_backend_preconfigured(config?)
-    };
-    #[cfg(not(feature = "tls"))]
-    let _ = &options.trust;
-    builder.build().map_err(unusable)
+/// The connection: between two requests, during one, or after its loss.
+#[derive(Clone, Default)]
+struct Line(Arc<Mutex<LineState>>);
+
+#[derive(Default)]
+struct LineState {
+    /// Unless it is lost.
+    stream: Option<Arc<TcpStream>>,
+    wire: Wire,
 }
 
+impl Line {
+    /// The connection, if the next request can go over it.
+    fn standing(&self) -> Option<Arc<TcpStream>> {
+        let state = self.lock();
+        state.stream.clone().filter(|_| state.wire.is_idle())
+    }
+
+    fn connected(&self, stream: TcpStream) -> Arc<TcpStream> {
+        let stream = Arc::new(stream);
+        let mut state = self.lock();
+        state.wire.connected(Some(Socket::of(stream.clone())));
+        state.stream = Some(stream.clone());
+        stream
+    }
+
+    /// Begins a request: unless it ends well, the connection is gone.
+    fn exchange(&self) -> Exchanging<'_> {
+        Exchanging(self)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, LineState> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+struct Exchanging<'a>(&'a Line);
+
+impl Exchanging<'_> {
+    /// The connection is there for the next request.
+    fn keep(self) {
+        std::mem::forget(self);
+    }
+}
+
+impl Drop for Exchanging<'_> {
+    fn drop(&mut self) {
+        let mut line = self.0.lock();
+        line.stream = None;
+        line.wire.close();
+    }
+}
+
+/// Sends a request, and takes its response, which may come first.
 async fn exchange(
-    client: &Client,
-    gate: &Gate,
-    request: &Request,
-    body: &Source,
+    line: &Line,
+    stream: &TcpStream,
+    mut sending: Sending,
     stall_timeout: Duration,
 ) -> Result<Response, Error> {
-    let connection = gate.exchange();
-    let response = match send(client, request, body).await {
-        // The connection went while it was idle: a new one, once.
-        Err(error) if is_gate_closed(&error) => {
-            gate.permit();
-            send(client, request, body).await
+    let exchanging = line.exchange();
+    if sending.body.is_some() {
+        line.lock().wire.body_begins_behind(sending.head_len());
+    }
+    let mut reader = ResponseReader::new();
+    poll_fn(|cx| {
+        // What the server says counts before what it does not take.
+        if let Poll::Ready(read) = poll_read(cx, stream, &mut reader, Stage::Body) {
+            return Poll::Ready(read.map_err(|loss| loss.error(stall_timeout)));
         }
-        sent => sent,
-    };
-    let response = match response {
-        Ok(response) => response,
-        Err(error) => {
-            return unread_response(gate).ok_or_else(|| classify(&error, request, stall_timeout));
-        }
-    };
-    let reusable = keeps_alive(&response);
+        let sent = sending.poll_send(cx, |cx, pieces| poll_write(cx, stream, pieces));
+        let Poll::Ready(Err(error)) = sent else {
+            return Poll::Pending;
+        };
+        let unread = line.lock().wire.unread(MAX_UNREAD);
+        Poll::Ready(match reader.push(&unread) {
+            Ok(Stage::Body | Stage::Complete) => Ok(()),
+            Ok(Stage::Head) | Err(_) => Err(lost(&error, stall_timeout)),
+        })
+    })
+    .await?;
     // A response that comes while the body flows has to stop it at once.
-    let wanted = body.is_complete();
-    let (response, complete) = read(response, wanted).await;
-    if reusable && complete {
-        connection.keep();
+    let sent = sending.is_complete();
+    if sent {
+        let rest = poll_fn(|cx| poll_read(cx, stream, &mut reader, Stage::Complete));
+        // As much as there is of it.
+        let _ = timeout(RESPONSE_BODY_TIMEOUT, rest).await;
+    }
+    let (response, reusable) = reader.finish().ok_or(Error::Closed)?;
+    if sent && reusable {
+        exchanging.keep();
     }
     Ok(response)
 }
 
-/// What the server answered before it closed the connection with part of the body unread.
-///
-/// The reset makes writing fail first, and hyper gives up then, though the response has come in.
-fn unread_response(gate: &Gate) -> Option<Response> {
-    let bytes = gate.unread(MAX_RESPONSE_HEAD);
-    let mut rest = bytes.as_slice();
-    loop {
-        let (response, size) = parse_response(rest)?;
-        if !response.status.is_informational() {
-            tracing::debug!(
-                status = response.status.as_u16(),
-                "Response of a connection that is gone"
-            );
-            return Some(response);
-        }
-        rest = rest.get(size..)?;
-    }
+/// Why there is no response.
+enum Loss {
+    Socket(io::Error),
+    Closed,
+    Bad(BadResponse),
 }
 
-/// The first response head in `bytes`, and its size.
-fn parse_response(bytes: &[u8]) -> Option<(Response, usize)> {
-    let mut fields = [httparse::EMPTY_HEADER; 64];
-    let mut head = httparse::Response::new(&mut fields);
-    let httparse::Status::Complete(size) = head.parse(bytes).ok()? else {
-        return None;
-    };
-    let status = reqwest::StatusCode::from_u16(head.code?).ok()?;
-    let reason = head.reason.unwrap_or_default().to_owned();
-    let headers = head.headers.iter().filter_map(|field| {
-        let name = HeaderName::from_bytes(field.name.as_bytes()).ok()?;
-        Some((name, HeaderValue::from_bytes(field.value).ok()?))
-    });
-    let response = Response {
-        status,
-        reason,
-        headers: headers.collect(),
-        body: Bytes::new(),
-    };
-    Some((response, size))
-}
-
-async fn send(
-    client: &Client,
-    request: &Request,
-    body: &Source,
-) -> reqwest::Result<reqwest::Response> {
-    client
-        .request(Request::METHOD, request.url.clone())
-        .headers(request.headers.clone())
-        .body(body.to_body())
-        .send()
-        .await
-}
-
-/// The response with the beginning of its body, if that is wanted, and whether that was all.
-async fn read(mut response: reqwest::Response, wanted: bool) -> (Response, bool) {
-    let reason = match response.extensions().get::<ReasonPhrase>() {
-        Some(reason) => String::from_utf8_lossy(reason.as_bytes()).into_owned(),
-        None => response
-            .status()
-            .canonical_reason()
-            .unwrap_or_default()
-            .to_owned(),
-    };
-    let mut body = BytesMut::new();
-    let complete = wanted && {
-        let all = read_body(&mut response, &mut body);
-        tokio::time::timeout(RESPONSE_BODY_TIMEOUT, all)
-            .await
-            .unwrap_or(false)
-    };
-    let (status, headers) = (response.status(), response.headers().clone());
-    (
-        Response {
-            status,
-            reason,
-            headers,
-            body: body.freeze(),
-        },
-        complete,
-    )
-}
-
-/// Whether the body ended, and within [`MAX_RESPONSE_BODY`].
-async fn read_body(response: &mut reqwest::Response, body: &mut BytesMut) -> bool {
-    while let Ok(Some(chunk)) = response.chunk().await {
-        let room = MAX_RESPONSE_BODY.saturating_sub(body.len());
-        body.extend_from_slice(chunk.get(..room).unwrap_or(&chunk));
-        if chunk.len() > room {
-            return false;
-        }
-    }
-    true
-}
-
-/// RFC 2616 section 8.1.2, and RFC 2068 section 19.7.1 for HTTP/1.0.
-fn keeps_alive(response: &reqwest::Response) -> bool {
-    let says = |token: &str| {
-        let values = response
-            .headers()
-            .get_all(reqwest::header::CONNECTION)
-            .iter();
-        let tokens = values
-            .filter_map(|value| value.to_str().ok())
-            .flat_map(|value| value.split(','));
-        tokens
-            .into_iter()
-            .any(|value| value.trim().eq_ignore_ascii_case(token))
-    };
-    if response.version() == Version::HTTP_10 {
-        says("keep-alive")
-    } else {
-        !says("close")
-    }
-}
-
-/// Where the body of a request comes from. It outlives an attempt that found no connection.
-enum Source {
-    Fixed(Bytes),
-    Packets(Packets),
-}
-
-impl Source {
-    fn new(body: &Body, gate: &Gate) -> (Self, Option<Arc<BodySender>>) {
-        match body {
-            Body::PushSetup(bytes) => (Self::Fixed(bytes.clone()), None),
-            Body::PushStart { content_length } => {
-                gate.begin_body();
-                let (packets, sender) = Packets::new(*content_length, gate.clone());
-                (Self::Packets(packets), Some(Arc::new(sender)))
-            }
-        }
-    }
-
-    fn to_body(&self) -> reqwest::Body {
+impl Loss {
+    fn error(self, stall_timeout: Duration) -> Error {
         match self {
-            Self::Fixed(bytes) => bytes.clone().into(),
-            Self::Packets(packets) => reqwest::Body::wrap_stream(packets.clone()),
-        }
-    }
-
-    /// Whether all of it has been handed over.
-    fn is_complete(&self) -> bool {
-        match self {
-            Self::Fixed(_) => true,
-            Self::Packets(packets) => packets.is_complete(),
+            Self::Socket(error) => lost(&error, stall_timeout),
+            Self::Closed => Error::Closed,
+            Self::Bad(error) => Error::BadResponse(error.to_string()),
         }
     }
 }
 
-/// The system's resolver, which says when it is done and can be told apart when it fails.
-struct SystemResolver {
-    progress: mpsc::UnboundedSender<Progress>,
-}
-
-impl Resolve for SystemResolver {
-    fn resolve(&self, name: Name) -> Resolving {
-        let progress = self.progress.clone();
-        Box::pin(async move {
-            let addresses = tokio::net::lookup_host((name.as_str(), 0))
-                .await
-                .map_err(Unresolvable)?;
-            let _ = progress.send(Progress::Resolved);
-            Ok(Box::new(addresses.collect::<Vec<_>>().into_iter()) as Addrs)
-        })
-    }
-}
-
-#[derive(Debug)]
-struct Unresolvable(io::Error);
-
-impl fmt::Display for Unresolvable {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(&self.0, f)
-    }
-}
-
-impl StdError for Unresolvable {}
-
-/// What an error of reqwest's is about.
-fn classify(error: &reqwest::Error, request: &Request, stall_timeout: Duration) -> Error {
-    if let Some(unresolvable) = cause::<Unresolvable>(error) {
-        return Error::Unresolvable(unresolvable.to_string());
-    }
-    if let Some(failure) = chain(error).find_map(handshake_failure) {
-        return Error::Tls(failure);
-    }
-    // hyper-util does not let its tunnel's errors out: only their text tells them.
-    if chain(error).any(|cause| cause.to_string().ends_with("proxy authorization required")) {
-        let status = reqwest::StatusCode::PROXY_AUTHENTICATION_REQUIRED;
-        let reason = status.canonical_reason().unwrap_or_default().to_owned();
-        let retry_after = None;
-        return Error::Protocol(wmhttp::Error::Refused {
-            status,
-            reason,
-            retry_after,
-        });
-    }
-    let system = cause::<io::Error>(error);
-    if error.is_connect() {
-        let kind = system.map_or(io::ErrorKind::Other, innermost_kind);
-        // What can happen only to a connection that there is.
-        let stood = matches!(
-            kind,
-            io::ErrorKind::ConnectionReset
-                | io::ErrorKind::ConnectionAborted
-                | io::ErrorKind::BrokenPipe
-                | io::ErrorKind::UnexpectedEof
-        );
-        if stood && request.url.scheme() == "https" && request.proxy.is_none() {
-            return Error::Tls(root_cause(error).to_string());
-        }
-        return Error::CannotConnect {
-            kind,
-            message: root_cause(error).to_string(),
+/// Reads until the response has come as far as `wanted`.
+fn poll_read(
+    cx: &mut Context<'_>,
+    stream: &TcpStream,
+    reader: &mut ResponseReader,
+    wanted: Stage,
+) -> Poll<Result<(), Loss>> {
+    let mut stage = reader.push(&[]).map_err(Loss::Bad)?;
+    let mut bytes = [0; READ];
+    while stage < wanted {
+        ready!(stream.poll_read_ready(cx)).map_err(Loss::Socket)?;
+        let read = match stream.try_read(&mut bytes) {
+            Err(error) if error.kind() == ErrorKind::WouldBlock => continue,
+            read => read.map_err(Loss::Socket)?,
         };
-    }
-    if let Some(http) = cause::<hyper::Error>(error) {
-        if http.is_parse() {
-            return Error::BadResponse(root_cause(error).to_string());
+        if read == 0 {
+            return Poll::Ready(reader.end().then_some(()).ok_or(Loss::Closed));
         }
-        if http.is_incomplete_message() {
-            return Error::Closed;
+        let read = bytes.get(..read).unwrap_or_default();
+        stage = reader.push(read).map_err(Loss::Bad)?;
+    }
+    Poll::Ready(Ok(()))
+}
+
+fn poll_write(
+    cx: &mut Context<'_>,
+    stream: &TcpStream,
+    pieces: &[IoSlice<'_>],
+) -> Poll<io::Result<usize>> {
+    loop {
+        match stream.try_write_vectored(pieces) {
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                ready!(stream.poll_write_ready(cx))?;
+            }
+            written => return Poll::Ready(written),
         }
     }
-    match system.map(io::Error::kind) {
-        // A pipe is broken by a reset that came after the peer's end.
-        Some(
-            io::ErrorKind::ConnectionReset
-            | io::ErrorKind::ConnectionAborted
-            | io::ErrorKind::BrokenPipe,
-        ) => Error::Reset,
-        Some(io::ErrorKind::UnexpectedEof) => Error::Closed,
-        Some(io::ErrorKind::TimedOut) => Error::Stalled(stall_timeout),
-        _ => Error::Lost(root_cause(error).to_string()),
+}
+
+/// A request on its way into a socket.
+struct Sending {
+    /// The head, and a body that is there by now.
+    front: VecDeque<Bytes>,
+    /// The body that comes, and how much of it there is still to be written.
+    body: Option<BodyReceiver>,
+    remaining: u64,
+}
+
+impl Sending {
+    fn new(request: &Request) -> (Self, Option<BodySender>) {
+        let mut front = VecDeque::from([request.head()]);
+        let (body, sender, remaining) = match &request.body {
+            Body::PushSetup(bytes) => {
+                front.extend(Some(bytes.clone()).filter(|bytes| !bytes.is_empty()));
+                (None, None, 0)
+            }
+            Body::PushStart { content_length } => {
+                let (sender, receiver) = body::channel();
+                (Some(receiver), Some(sender), *content_length)
+            }
+        };
+        let sending = Self {
+            front,
+            body,
+            remaining,
+        };
+        (sending, sender)
+    }
+
+    /// Bytes in front of the body.
+    fn head_len(&self) -> usize {
+        self.front.iter().map(Bytes::len).sum()
+    }
+
+    /// Whether all of it is written.
+    fn is_complete(&self) -> bool {
+        self.front.is_empty() && self.remaining == 0
+    }
+
+    /// Writes for as long as there is something, and room for it.
+    fn poll_send(
+        &mut self,
+        cx: &mut Context<'_>,
+        mut write: impl FnMut(&mut Context<'_>, &[IoSlice<'_>]) -> Poll<io::Result<usize>>,
+    ) -> Poll<io::Result<()>> {
+        loop {
+            let mut nothing = VecDeque::new();
+            let chunks = match self.body.as_mut().map(|body| body.poll_chunks(cx)) {
+                Some(Poll::Ready(Some(chunks))) => chunks,
+                // It has come to its end, or there is none.
+                _ if self.front.is_empty() => return Poll::Pending,
+                _ => &mut nothing,
+            };
+            let mut pieces = [IoSlice::new(&[]); MOST_PIECES];
+            let waiting = self.front.iter().chain(chunks.iter());
+            let filled = pieces.iter_mut().zip(waiting);
+            let count = filled
+                .map(|(piece, bytes)| *piece = IoSlice::new(bytes))
+                .count();
+            let written = ready!(write(cx, pieces.get(..count).unwrap_or_default()))?;
+            let of_body = written - take(&mut self.front, written);
+            take(chunks, of_body);
+            self.remaining = self.remaining.saturating_sub(of_body as u64);
+        }
     }
 }
 
-/// What an error of the system is about that others are wrapped around.
-fn innermost_kind(error: &io::Error) -> io::ErrorKind {
-    let wrapped = error.get_ref().and_then(|error| error.downcast_ref());
-    wrapped.map_or(error.kind(), innermost_kind)
-}
-
-fn is_gate_closed(error: &reqwest::Error) -> bool {
-    cause::<GateClosed>(error).is_some()
-}
-
-/// The first error of type `E` in the chain.
-fn cause<'a, E: StdError + 'static>(error: &'a (dyn StdError + 'static)) -> Option<&'a E> {
-    chain(error).find_map(|error| error.downcast_ref())
-}
-
-/// The end of the chain: what reqwest and hyper put around it says less.
-fn root_cause<'a>(error: &'a (dyn StdError + 'static)) -> &'a (dyn StdError + 'static) {
-    chain(error).last().unwrap_or(error)
-}
-
-fn chain<'a>(
-    error: &'a (dyn StdError + 'static),
-) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
-    std::iter::successors(Some(error), |&error| error.source())
+/// Takes up to `most` bytes off the front; how many there were.
+fn take(chunks: &mut VecDeque<Bytes>, most: usize) -> usize {
+    let mut left = most;
+    while let Some(chunk) = chunks.front_mut() {
+        if left < chunk.len() {
+            chunk.advance(left);
+            return most;
+        }
+        left -= chunk.len();
+        chunks.pop_front();
+    }
+    most - left
 }
 
 #[cfg(test)]

@@ -12,36 +12,46 @@
 //!  (blocks here, bounded)     │      └──▶ StatusCallback
 //! ```
 //!
-//! A payload is never copied on this way: a packet is a slice of the buffer that it came in until it is written.
+//! A payload is never copied on this way: a packet is a slice of the buffer that it came in until it is written. What goes
+//! to `http` URLs goes straight onto a socket of its own; what is encrypted goes by reqwest.
 
 mod backoff;
 mod body;
 mod connection;
+mod connector;
 mod driver;
 mod entropy;
 mod error;
-mod gate;
 mod http;
+#[cfg(feature = "tls")]
+mod https;
 mod kept;
 mod ledger;
+#[cfg(not(feature = "tls"))]
+mod no_tls;
 mod probe;
 mod queue;
+mod route;
 mod runtime;
 mod settings;
 mod shared;
 mod socket;
 mod stats;
 mod status;
-#[cfg_attr(not(feature = "tls"), path = "no_tls.rs")]
+#[cfg(feature = "tls")]
 mod tls;
 mod transport;
+mod wire;
 mod writer_sink;
 
 pub use connection::{Connection, DataUnits};
 pub use error::{Error, Failure};
+#[cfg(not(feature = "tls"))]
+pub use no_tls::Trust;
 pub use probe::{Probe, probe};
 pub use settings::{Leaky, Limits, Settings};
 pub use stats::Stats;
 pub use status::{Phase, SessionState, Status, StatusCallback, WmtStatus};
+#[cfg(feature = "tls")]
 pub use tls::Trust;
 pub use writer_sink::{WriteError, WriterSink};

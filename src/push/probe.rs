@@ -10,7 +10,7 @@ use tokio::sync::mpsc;
 use tracing::instrument::WithSubscriber;
 
 use super::driver;
-use super::http::HttpTransport;
+use super::route::Route;
 use super::shared::Shared;
 use super::stats::Counters;
 use super::{Error, Failure, Phase, Settings, StatusCallback, runtime};
@@ -43,7 +43,7 @@ pub fn probe(settings: Settings, callback: impl StatusCallback) -> Result<Probe,
     let counters = Arc::<Counters>::default();
     let shared = Arc::new(Shared::new(settings.limits, counters, callback));
     let (progress_sender, progress) = mpsc::unbounded_channel();
-    let transport = HttpTransport::new(&settings, progress_sender);
+    let transport = Route::new(&settings, progress_sender);
     let (sender, receiver) = sync_channel(1);
     let probing = driver::probe(settings, shared.clone(), transport, progress);
     let probing = async move {

@@ -1,60 +1,75 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! The socket under a connection that belongs to somebody else.
+//! The socket under a connection, which may belong to somebody else.
 #![allow(
     unsafe_code,
-    reason = "a descriptor that is known by its number can only be borrowed so, and signals are the C library's"
+    reason = "what TCP has got across is told by the system alone, and signals are the C library's"
 )]
 
-use std::io::{ErrorKind, Read};
-use std::net::{SocketAddr, TcpStream};
+use std::io::{self, ErrorKind, Read};
+use std::mem::MaybeUninit;
+use std::net::Shutdown;
+use std::sync::Arc;
 use std::time::Duration;
 
-/// A second handle on the socket of a connection, found by its addresses.
-///
-/// It keeps the connection open for as long as it lives. Only Linux tells what descriptors there are; elsewhere nothing
-/// is ever found.
+use socket2::SockRef;
+use tokio::net::TcpStream;
+
+/// A handle on the socket of a connection. It keeps the connection open for as long as it lives.
 #[derive(Debug)]
-pub(super) struct Socket(TcpStream);
+pub(super) struct Socket(Handle);
+
+#[derive(Debug)]
+enum Handle {
+    Shared(Arc<TcpStream>),
+    /// A descriptor of its own for a socket that somebody else has.
+    #[cfg(feature = "tls")]
+    Duplicate(std::net::TcpStream),
+}
 
 impl Socket {
-    /// The socket from `local` to `remote`, if this process has one.
-    pub(super) fn find(local: SocketAddr, remote: SocketAddr) -> Option<Self> {
-        // The newest first: that is most likely the one, and nothing has to be asked about the others.
-        let mut descriptors = descriptors();
-        descriptors.sort_unstable_by(|one, other| other.cmp(one));
-        descriptors
-            .into_iter()
-            .filter(|descriptor| is_socket(*descriptor))
-            .filter_map(duplicate)
-            .find_map(|socket| {
-                let ends = (socket.local_addr().ok()?, socket.peer_addr().ok()?);
-                (ends == (local, remote)).then_some(Self(socket))
-            })
+    /// The socket of a stream.
+    pub(super) fn of(stream: Arc<TcpStream>) -> Self {
+        Self(Handle::Shared(stream))
+    }
+
+    fn socket(&self) -> SockRef<'_> {
+        match &self.0 {
+            Handle::Shared(stream) => SockRef::from(&**stream),
+            #[cfg(feature = "tls")]
+            Handle::Duplicate(stream) => SockRef::from(stream),
+        }
+    }
+
+    /// Tells the peer that nothing more comes. What it says can still be read.
+    pub(super) fn close(&self) {
+        // A connection that is gone needs no end.
+        let _ = self.socket().shutdown(Shutdown::Write);
     }
 
     /// Lets no more than `bytes` wait in the system that are not on their way, where it can: what waits is better kept
     /// where it can still be dropped, and sent again.
     pub(super) fn limit_unsent(&self, bytes: u32) {
-        limit_unsent(&self.0, bytes);
+        limit_unsent(&self.socket(), bytes);
     }
 
-    /// Whether the peer has closed the connection, or reset it, and nothing is left to be read.
-    pub(super) fn is_closed(&self) -> bool {
-        match self.0.peek(&mut [0]) {
-            Ok(count) => count == 0,
-            Err(error) => !matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted),
-        }
+    /// Whether it stands, and nothing has come that is still to be read.
+    pub(super) fn is_idle(&self) -> bool {
+        self.peek().is_err_and(|error| is_nothing(&error))
+    }
+
+    fn peek(&self) -> io::Result<usize> {
+        self.socket().peek(&mut [MaybeUninit::uninit()])
     }
 
     /// Bytes that were written and that the peer has not acknowledged, where the system tells.
     pub(super) fn unacknowledged(&self) -> Option<usize> {
-        unacknowledged(&self.0)
+        unacknowledged(&self.socket())
     }
 
     /// What TCP has got across since the connection began, where the system tells.
     pub(super) fn delivery(&self) -> Option<Delivery> {
-        delivery(&self.0)
+        delivery(&self.socket())
     }
 
     /// Bytes that were written since the connection began, by the count of [`Delivery::acknowledged`].
@@ -75,16 +90,40 @@ impl Socket {
 
     /// Whether the peer has reset the connection since it was last asked, and nobody has met that reset yet.
     pub(super) fn was_reset(&self) -> bool {
-        !matches!(self.0.take_error(), Ok(None))
+        !matches!(self.socket().take_error(), Ok(None))
     }
 
     /// What has come in that nobody has read, up to `limit` bytes. It is taken out.
     pub(super) fn unread(&self, limit: usize) -> Vec<u8> {
         let mut unread = Vec::new();
         // The socket does not block, its owner has set it so: this ends where nothing is left.
-        let _ = (&self.0).take(limit as u64).read_to_end(&mut unread);
+        let _ = (&*self.socket())
+            .take(limit as u64)
+            .read_to_end(&mut unread);
         unread
     }
+}
+
+/// For a connection that belongs to somebody else.
+#[cfg(feature = "tls")]
+impl Socket {
+    /// A socket by a descriptor of its own.
+    pub(super) fn duplicate(duplicate: std::net::TcpStream) -> Self {
+        Self(Handle::Duplicate(duplicate))
+    }
+
+    /// Whether the peer has closed the connection, or reset it, and nothing is left to be read.
+    pub(super) fn is_closed(&self) -> bool {
+        match self.peek() {
+            Ok(count) => count == 0,
+            Err(error) => !is_nothing(&error),
+        }
+    }
+}
+
+/// Whether there is nothing yet.
+fn is_nothing(error: &io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted)
 }
 
 /// What TCP has got across.
@@ -102,7 +141,7 @@ pub(super) struct Delivery {
 
 /// Linux's TCP_INFO. Its counts outlive the connection.
 #[cfg(target_os = "linux")]
-fn delivery(socket: &TcpStream) -> Option<Delivery> {
+fn delivery(socket: &SockRef<'_>) -> Option<Delivery> {
     use std::os::fd::AsRawFd;
 
     // Where `struct tcp_info` has tcpi_state, tcpi_rtt, tcpi_bytes_acked and tcpi_notsent_bytes: the C library's declaration may end before them.
@@ -136,12 +175,12 @@ fn delivery(socket: &TcpStream) -> Option<Delivery> {
 }
 
 #[cfg(not(target_os = "linux"))]
-fn delivery(_: &TcpStream) -> Option<Delivery> {
+fn delivery(_: &SockRef<'_>) -> Option<Delivery> {
     None
 }
 
 #[cfg(target_os = "linux")]
-fn limit_unsent(socket: &TcpStream, bytes: u32) {
+fn limit_unsent(socket: &SockRef<'_>, bytes: u32) {
     use std::os::fd::AsRawFd;
 
     // Where it cannot be set, the system's own limit stays.
@@ -158,10 +197,10 @@ fn limit_unsent(socket: &TcpStream, bytes: u32) {
 }
 
 #[cfg(not(target_os = "linux"))]
-fn limit_unsent(_: &TcpStream, _: u32) {}
+fn limit_unsent(_: &SockRef<'_>, _: u32) {}
 
 #[cfg(target_os = "linux")]
-fn unacknowledged(socket: &TcpStream) -> Option<usize> {
+fn unacknowledged(socket: &SockRef<'_>) -> Option<usize> {
     use std::os::fd::AsRawFd;
 
     let mut bytes: libc::c_int = 0;
@@ -172,50 +211,7 @@ fn unacknowledged(socket: &TcpStream) -> Option<usize> {
 }
 
 #[cfg(not(target_os = "linux"))]
-fn unacknowledged(_: &TcpStream) -> Option<usize> {
-    None
-}
-
-/// The numbers of all descriptors of this process.
-#[cfg(target_os = "linux")]
-fn descriptors() -> Vec<i32> {
-    let Ok(entries) = std::fs::read_dir("/proc/self/fd") else {
-        return Vec::new();
-    };
-    let number = |entry: std::fs::DirEntry| entry.file_name().to_str()?.parse().ok();
-    entries.flatten().filter_map(number).collect()
-}
-
-#[cfg(not(target_os = "linux"))]
-fn descriptors() -> Vec<i32> {
-    Vec::new()
-}
-
-fn is_socket(descriptor: i32) -> bool {
-    let link = std::fs::read_link(format!("/proc/self/fd/{descriptor}"));
-    link.is_ok_and(|link| link.to_string_lossy().starts_with("socket:"))
-}
-
-/// Another thread may close the descriptor meanwhile, and even open something else under its number: then this is of that,
-/// or there is none. Its addresses decide what it is.
-#[cfg(unix)]
-fn duplicate(descriptor: i32) -> Option<TcpStream> {
-    use std::os::fd::{FromRawFd, OwnedFd};
-
-    /// Behind the standard streams.
-    const LEAST: libc::c_int = 3;
-    // SAFETY: It only takes numbers, and fails where the first is of no open descriptor.
-    let duplicate = unsafe { libc::fcntl(descriptor, libc::F_DUPFD_CLOEXEC, LEAST) };
-    if duplicate < 0 {
-        return None;
-    }
-    // SAFETY: The descriptor is new, and nobody else knows it.
-    let owned = unsafe { OwnedFd::from_raw_fd(duplicate) };
-    Some(owned.into())
-}
-
-#[cfg(not(unix))]
-fn duplicate(_: i32) -> Option<TcpStream> {
+fn unacknowledged(_: &SockRef<'_>) -> Option<usize> {
     None
 }
 
@@ -225,8 +221,6 @@ fn duplicate(_: i32) -> Option<TcpStream> {
 /// as gst-launch-1.0, and what they do with signals is theirs to say: this is about the calling thread alone.
 #[cfg(unix)]
 pub(super) fn block_broken_pipe_signal() {
-    use std::mem::MaybeUninit;
-
     let mut signals = MaybeUninit::<libc::sigset_t>::uninit();
     // SAFETY: The set is made empty before anything else is done with it; the old mask is not asked for.
     unsafe {
@@ -248,7 +242,6 @@ pub(super) mod tests {
 
     /// Writes to a connection that is gone; whether the signal of that waits on this thread, and does no harm.
     pub(in crate::push) fn broken_pipe_waits() -> bool {
-        use std::mem::MaybeUninit;
         use std::os::unix::net::UnixStream;
 
         let (mut near, far) = UnixStream::pair().unwrap();
@@ -273,73 +266,63 @@ pub(super) mod tests {
         assert!(thread.join().unwrap());
     }
 
-    #[test]
-    fn a_socket_is_found_by_its_addresses() {
+    /// Both ends of a connection.
+    async fn pair() -> (Arc<TcpStream>, std::net::TcpStream) {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let near = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
-        let (mut far, _) = listener.accept().unwrap();
-        near.set_nonblocking(true).unwrap();
-        let found = Socket::find(near.local_addr().unwrap(), near.peer_addr().unwrap()).unwrap();
-        assert_eq!(found.unread(100), b"");
-        far.write_all(b"unread").unwrap();
-        // It has arrived when it can be looked at.
-        near.set_nonblocking(false).unwrap();
-        near.peek(&mut [0; 6]).unwrap();
-        near.set_nonblocking(true).unwrap();
-        assert_eq!(found.unread(4), b"unre");
-        assert_eq!(found.unread(100), b"ad");
-        assert!(!found.is_closed());
-        drop(far);
-        near.set_nonblocking(false).unwrap();
-        assert_eq!(near.peek(&mut [0]).unwrap(), 0);
-        assert!(found.is_closed());
+        let near = TcpStream::connect(listener.local_addr().unwrap());
+        (Arc::new(near.await.unwrap()), listener.accept().unwrap().0)
     }
 
-    #[test]
-    fn what_the_peer_has_no_room_for_is_unacknowledged() {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let near = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
-        let (mut far, _) = listener.accept().unwrap();
-        near.set_nonblocking(true).unwrap();
-        let found = Socket::find(near.local_addr().unwrap(), near.peer_addr().unwrap()).unwrap();
+    /// Writes all of it, for which there is room.
+    fn write(stream: &TcpStream, bytes: &[u8]) {
+        assert_eq!(SockRef::from(stream).send(bytes).unwrap(), bytes.len());
+    }
+
+    #[tokio::test]
+    async fn what_nobody_has_read_can_be_taken_out() {
+        let (near, mut far) = pair().await;
+        let socket = Socket::of(near.clone());
+        assert_eq!(socket.unread(100), b"");
+        assert!(socket.is_idle());
+        far.write_all(b"unread").unwrap();
+        near.readable().await.unwrap();
+        assert!(!socket.is_idle(), "nobody has asked for it");
+        assert_eq!(socket.unread(4), b"unre");
+        assert_eq!(socket.unread(100), b"ad");
+        assert!(socket.is_idle());
+        drop(far);
+        assert_eq!(near.peek(&mut [0]).await.unwrap(), 0);
+        assert!(!socket.is_idle());
+    }
+
+    #[tokio::test]
+    async fn what_the_peer_has_no_room_for_is_unacknowledged() {
+        let (near, mut far) = pair().await;
+        let socket = Socket::of(near.clone());
         let mut written = 0;
-        while let Ok(count) = (&near).write(&[0; 65_536]) {
+        while let Ok(count) = SockRef::from(&*near).send(&[0; 65_536]) {
             written += count;
         }
-        assert!(found.unacknowledged().unwrap() > 0);
-        let mut sink = vec![0; written];
-        far.read_exact(&mut sink).unwrap();
-        assert_eq!(found.unacknowledged(), Some(0), "the peer has it all");
+        assert!(socket.unacknowledged().unwrap() > 0);
+        far.read_exact(&mut vec![0; written]).unwrap();
+        assert_eq!(socket.unacknowledged(), Some(0), "the peer has it all");
     }
 
     /// What had arrived before a reset can still be known after it.
-    #[test]
-    fn what_was_acknowledged_outlives_the_connection() {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let near = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
-        let (mut far, _) = listener.accept().unwrap();
-        near.set_nonblocking(true).unwrap();
-        let found = Socket::find(near.local_addr().unwrap(), near.peer_addr().unwrap()).unwrap();
-        let begin = found.written().unwrap();
-        assert_eq!(found.delivery().unwrap().acknowledged, begin);
-        (&near).write_all(&[0; 1000]).unwrap();
-        assert_eq!(found.written(), Some(begin + 1000));
+    #[tokio::test]
+    async fn what_was_acknowledged_outlives_the_connection() {
+        let (near, mut far) = pair().await;
+        let socket = Socket::of(near.clone());
+        let begin = socket.written().unwrap();
+        assert_eq!(socket.delivery().unwrap().acknowledged, begin);
+        write(&near, &[0; 1000]);
+        assert_eq!(socket.written(), Some(begin + 1000));
         far.read_exact(&mut [0; 999]).unwrap();
-        assert_eq!(found.delivery().unwrap().acknowledged, begin + 1000);
+        assert_eq!(socket.delivery().unwrap().acknowledged, begin + 1000);
         // With a byte unread, this is a reset.
         drop(far);
-        near.set_nonblocking(false).unwrap();
-        assert!((&near).read(&mut [0]).is_err());
-        assert_eq!(found.delivery().unwrap().acknowledged, begin + 1000);
-        assert_eq!(found.written(), Some(begin + 1000));
-    }
-
-    #[test]
-    fn a_socket_of_other_addresses_is_not_found() {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let near = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
-        assert!(Socket::find(near.local_addr().unwrap(), listener.local_addr().unwrap()).is_some());
-        let nobody = "127.0.0.1:1".parse().unwrap();
-        assert!(Socket::find(near.local_addr().unwrap(), nobody).is_none());
+        assert!(near.peek(&mut [0]).await.is_err());
+        assert_eq!(socket.delivery().unwrap().acknowledged, begin + 1000);
+        assert_eq!(socket.written(), Some(begin + 1000));
     }
 }

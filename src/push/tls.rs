@@ -8,12 +8,11 @@ use std::io;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use once_cell::sync::OnceCell;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+use rustls::{ClientConfig, DigitallySignedStruct, SignatureScheme};
 use rustls_platform_verifier::Verifier;
 
 use super::Error;
@@ -84,21 +83,6 @@ impl Trust {
         let verifier = Verifier::new_with_extra_roots(self.anchors.clone(), provider);
         Ok(Arc::new(verifier.map_err(tls_error)?))
     }
-}
-
-/// What a connection is made with that is not encrypted: reqwest wants to know all the same. It needs no trust, and does
-/// without its costs.
-pub(super) fn no_client_config() -> Result<ClientConfig, Error> {
-    static CONFIG: OnceCell<ClientConfig> = OnceCell::new();
-    let config = CONFIG.get_or_try_init(|| {
-        let provider = Arc::new(ring::default_provider());
-        let builder = ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .map_err(tls_error)?;
-        let nobody = RootCertStore::empty();
-        Ok(builder.with_root_certificates(nobody).with_no_client_auth())
-    });
-    config.cloned()
 }
 
 impl Default for Trust {
@@ -194,7 +178,5 @@ mod tests {
         assert!(shares(&one, &another));
         let strict = Trust::default().client_config().unwrap();
         assert!(!shares(&one, &strict));
-        let plain = no_client_config().unwrap();
-        assert!(shares(&plain, &no_client_config().unwrap()));
     }
 }

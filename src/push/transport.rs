@@ -11,6 +11,9 @@ use super::Error;
 use super::body::BodySender;
 use crate::wmhttp::{Request, Response};
 
+/// How long the body of a response may take: servers that announce none, and leave the connection open, send none.
+pub(super) const RESPONSE_BODY_TIMEOUT: Duration = Duration::from_millis(300);
+
 /// Sends requests, one after the other, over one connection for as long as it lasts.
 pub(super) trait Transport: Send + Sync {
     /// Whether the next request can go on the connection of the last.

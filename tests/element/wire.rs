@@ -133,7 +133,6 @@ fn expected(kind: &str, length: usize, push_id: &str, point: &Point) -> String {
         format!("Content-Length: {length}"),
         "Cache-Control: no-cache".to_owned(),
         format!("Cookie: push-id={push_id}"),
-        "Accept: */*".to_owned(),
         format!("Host: {}", point.handle.local_addr()),
         String::new(),
         String::new(),

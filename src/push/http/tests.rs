@@ -1,65 +1,10 @@
 // SPDX-License-Identifier: MPL-2.0
 
-use std::collections::VecDeque;
-use std::ops::Range;
-use std::pin::Pin;
-use std::sync::{Arc, Mutex};
-use std::task::{Context, Poll};
-
-use hyper::rt::{Read, ReadBufCursor, Write};
+use std::task::Waker;
 
 use super::*;
 use crate::asf::{Item, Reader, testing};
-use crate::wmhttp::PushSession;
-
-/// A connection that notes where in memory what is written lies.
-#[derive(Clone, Default)]
-struct Places(Arc<Mutex<Vec<Range<usize>>>>);
-
-impl Read for Places {
-    fn poll_read(
-        self: Pin<&mut Self>,
-        _: &mut Context<'_>,
-        _: ReadBufCursor<'_>,
-    ) -> Poll<io::Result<()>> {
-        Poll::Pending
-    }
-}
-
-impl Write for Places {
-    fn poll_write(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        self.poll_write_vectored(cx, &[io::IoSlice::new(bytes)])
-    }
-
-    fn poll_write_vectored(
-        self: Pin<&mut Self>,
-        _: &mut Context<'_>,
-        slices: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        let places = slices.iter().map(|slice| {
-            let begin = slice.as_ptr().addr();
-            begin..begin + slice.len()
-        });
-        self.0.lock().unwrap().extend(places);
-        Poll::Ready(Ok(slices.iter().map(|slice| slice.len()).sum()))
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        true
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
-    }
-}
+use crate::wmhttp::{self, PushSession};
 
 /// Header and packets, each in a buffer of its own, as `render` hands them to the reader.
 fn buffers(packets: u8) -> Vec<Bytes> {
@@ -125,38 +70,107 @@ fn testing_session() -> PushSession {
     session
 }
 
-/// From the mapped buffer to `writev` no payload is copied: the addresses are the same.
-#[tokio::test]
-async fn a_payload_is_written_from_where_upstream_has_put_it() {
-    let buffers = buffers(40);
-    let chunks = chunks(&buffers);
-    let places = Places::default();
-    let (mut sender, connection) = hyper::client::conn::http1::handshake(places.clone())
-        .await
-        .unwrap();
-    tokio::spawn(connection);
-    let (gate_progress, _progress) = mpsc::unbounded_channel();
-    let size = chunks.iter().map(Bytes::len).sum::<usize>() as u64;
-    let (body, source) = Source::new(
-        &Body::PushStart {
-            content_length: size,
-        },
-        &Gate::new(gate_progress),
-    );
-    let request = http::Request::post("http://media/live").body(body.to_body());
-    tokio::spawn(sender.send_request(request.unwrap()));
-    let source = source.unwrap();
-    let mut chunks = VecDeque::from(chunks);
-    assert_eq!(source.send(&mut chunks, usize::MAX) as u64, size);
-    while !source.is_empty() {
-        tokio::task::yield_now().await;
+fn push_start(content_length: u64) -> Request {
+    Request {
+        url: "http://media/live?a=b".parse().unwrap(),
+        proxy: None,
+        tunnel_authorization: None,
+        fresh: false,
+        headers: http::HeaderMap::new(),
+        body: Body::PushStart { content_length },
     }
-    tokio::task::yield_now().await;
-    let places = places.0.lock().unwrap();
+}
+
+/// Polls once, and tells what is written.
+fn send(
+    sending: &mut Sending,
+    mut write: impl FnMut(&[IoSlice<'_>]) -> Poll<io::Result<usize>>,
+) -> Poll<io::Result<()>> {
+    let mut cx = Context::from_waker(Waker::noop());
+    sending.poll_send(&mut cx, |_, pieces| write(pieces))
+}
+
+/// From the mapped buffer to `writev` no payload is copied: the addresses are the same.
+#[test]
+fn a_payload_is_written_from_where_upstream_has_put_it() {
+    let buffers = buffers(200);
+    let mut chunks = VecDeque::from(chunks(&buffers));
+    let size = chunks.iter().map(Bytes::len).sum::<usize>() as u64;
+    let (mut sending, body) = Sending::new(&push_start(size));
+    assert_eq!(body.unwrap().send(&mut chunks, usize::MAX) as u64, size);
+    let (mut places, mut writes) = (Vec::new(), 0);
+    let sent = send(&mut sending, |pieces| {
+        let ends = pieces.iter().map(|piece| piece.as_ptr_range());
+        places.extend(ends.map(|piece| piece.start.addr()..piece.end.addr()));
+        writes += 1;
+        Poll::Ready(Ok(pieces.iter().map(|piece| piece.len()).sum()))
+    });
+    assert!(sent.is_pending() && sending.is_complete());
     for packet in &buffers[1..] {
         // Behind the Padding Length, which is rewritten, and in front of the padding.
         let payload = packet.as_ptr().addr() + 3..packet.as_ptr().addr() + 75;
         let written = places.iter().filter(|place| **place == payload);
         assert_eq!(written.count(), 1, "{payload:x?} in {places:x?}");
     }
+    assert_eq!(writes, places.len().div_ceil(MOST_PIECES));
+}
+
+/// The system takes as much as it has room for, wherever that ends.
+#[test]
+fn what_goes_in_little_by_little_is_the_same() {
+    for most in [1, 2, 7, 100, 1000] {
+        let request = push_start(9);
+        let (mut sending, body) = Sending::new(&request);
+        let body = body.unwrap();
+        let mut written = Vec::new();
+        let mut room = true;
+        let mut write = |pieces: &[IoSlice<'_>]| {
+            room = !room;
+            if room {
+                return Poll::Pending;
+            }
+            let bytes = pieces.iter().flat_map(|piece| piece.iter()).take(most);
+            let before = written.len();
+            written.extend(bytes.copied());
+            Poll::Ready(Ok(written.len() - before))
+        };
+        for piece in ["$D\x00\x00", "", "12", "345"] {
+            assert!(!sending.is_complete());
+            body.send(&mut VecDeque::from([piece.into()]), usize::MAX);
+            for _ in 0..1000 {
+                assert!(send(&mut sending, &mut write).is_pending());
+            }
+        }
+        assert!(sending.is_complete());
+        let expected = [&request.head()[..], b"$D\x00\x0012345"].concat();
+        assert_eq!(written, expected, "{most}");
+    }
+}
+
+#[test]
+fn an_empty_push_setup_is_its_head() {
+    let request = Request {
+        body: Body::PushSetup(Bytes::new()),
+        ..push_start(0)
+    };
+    let (mut sending, body) = Sending::new(&request);
+    assert!(body.is_none());
+    let sent = send(&mut sending, |pieces| {
+        assert_eq!(pieces.len(), 1);
+        assert_eq!(
+            &pieces[0][..],
+            b"POST /live?a=b HTTP/1.1\r\nHost: media\r\n\r\n"
+        );
+        Poll::Ready(Ok(pieces[0].len()))
+    });
+    assert!(sent.is_pending() && sending.is_complete());
+}
+
+#[test]
+fn what_cannot_be_written_is_an_error() {
+    let (mut sending, _) = Sending::new(&push_start(9));
+    let sent = send(&mut sending, |_| {
+        Poll::Ready(Err(ErrorKind::BrokenPipe.into()))
+    });
+    assert!(matches!(sent, Poll::Ready(Err(error)) if error.kind() == ErrorKind::BrokenPipe));
 }

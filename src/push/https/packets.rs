@@ -11,8 +11,8 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use futures_core::Stream;
 
+use super::gate::Gate;
 use crate::push::body::{self, BodyReceiver, BodySender, notify_when_written};
-use crate::push::gate::Gate;
 
 /// The packets, as they come.
 struct PacketSource {
@@ -45,7 +45,7 @@ impl PacketSource {
                 let (chunk, written) = notify_when_written(chunk);
                 self.opening = Opening::Written(Box::pin(async move {
                     written.await;
-                    gate.body_written(size as u64);
+                    gate.wire().body_written(size as u64);
                 }));
                 Poll::Ready(Some(chunk))
             }
