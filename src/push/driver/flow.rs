@@ -17,7 +17,7 @@ pub(super) struct Flow {
 
 impl Flow {
     /// What is waited for in a flood, in bytes: as much as a few `writev` take away.
-    const PORTION: usize = 64 * 1024;
+    const PORTION: usize = 128 * 1024;
     /// How long that may take. Then what is there is taken.
     pub(super) const PATIENCE: Duration = Duration::from_millis(1);
     /// A flood is measured by this many bytes: it begins with a gigabit per second.

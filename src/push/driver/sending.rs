@@ -15,12 +15,12 @@ use crate::push::{Error, Phase};
 use crate::wmhttp::{Body, Offer, Transmit};
 
 /// Bytes of content that are taken at once.
-const BATCH: usize = 64 * 1024;
+const BATCH: usize = 128 * 1024;
 
 /// Bytes of a body that may wait inside a transport: few, so that the queue stays the place where things wait; in a flood
 /// enough to keep the socket busy.
 const MOST: usize = 16 * 1024;
-const MOST_IN_A_FLOOD: usize = 128 * 1024;
+const MOST_IN_A_FLOOD: usize = 256 * 1024;
 
 /// Chunks of a body in front of the transport.
 #[derive(Default)]
