@@ -20,6 +20,9 @@ pub(super) struct ByteQueue {
 /// Most bytes to set aside for a piece before they have come
 const MAX_RESERVED: usize = super::MAX_PACKET_SIZE;
 
+/// Pieces that are put together lie in blocks of so many bytes, several to one
+const BLOCK: usize = 16 * 1024;
+
 impl ByteQueue {
     pub fn push(&mut self, data: Bytes) {
         if !data.is_empty() {
@@ -59,16 +62,21 @@ impl ByteQueue {
             .checked_sub(self.begun.len())
             .filter(|&missing| missing > 0)
         {
-            if self.begun.is_empty() {
-                self.begun.reserve(len.min(MAX_RESERVED));
-            }
             let front = self.chunks.front_mut()?;
+            if self.begun.is_empty() && self.begun.capacity() < len {
+                self.begun.reserve(len.clamp(BLOCK, MAX_RESERVED));
+            }
             let part = missing.min(front.len());
             self.begun.extend_from_slice(front.get(..part)?);
             front.advance(part);
             self.drop_empty_front();
         }
-        Some(std::mem::take(&mut self.begun).freeze())
+        let piece = self.begun.split().freeze();
+        if len > BLOCK {
+            // What is left behind it is of no use, and would keep it.
+            self.begun = BytesMut::new();
+        }
+        Some(piece)
     }
 
     /// Drops up to `len` bytes; returns how many.
@@ -144,6 +152,39 @@ mod tests {
         queue.push(Bytes::from_static(b"defg"));
         assert_eq!(queue.take(5).unwrap(), "abcde");
         assert_eq!(queue.take(2).unwrap(), "fg");
+    }
+
+    /// Allocating each by itself costs more than its copy.
+    #[test]
+    fn pieces_that_are_put_together_share_a_block() {
+        const LEN: usize = 1400;
+        let chunk = Bytes::from((0..LEN + 1).map(|at| at as u8).collect::<Vec<_>>());
+        let mut queue = ByteQueue::default();
+        let mut pieces = Vec::new();
+        for _ in 0..2 * BLOCK / LEN {
+            queue.push(chunk.clone());
+            pieces.extend(queue.take(LEN));
+        }
+        let copied = |piece: &&Bytes| !chunk.as_ptr_range().contains(&piece.as_ptr());
+        let addresses: Vec<_> = pieces
+            .iter()
+            .filter(copied)
+            .map(|piece| piece.as_ptr().addr())
+            .collect();
+        let neighbours = addresses.windows(2).filter(|two| two[0] + LEN == two[1]);
+        assert_eq!(neighbours.count(), addresses.len() - 2, "two blocks");
+        let all = chunk.repeat(pieces.len());
+        assert!(all.starts_with(&pieces.concat()));
+    }
+
+    #[test]
+    fn a_large_piece_keeps_no_block() {
+        let chunk = Bytes::from(vec![1; BLOCK]);
+        let mut queue = ByteQueue::default();
+        queue.push(chunk.clone());
+        queue.push(chunk);
+        assert_eq!(queue.take(BLOCK + 1).unwrap().len(), BLOCK + 1);
+        assert_eq!(queue.begun.capacity(), 0);
     }
 
     #[test]

@@ -59,13 +59,14 @@ fn a_packet_that_lies_in_a_buffer_takes_no_memory() {
     }
 }
 
+/// They lie in a block, which is used again when they are gone: that and what counts who uses it.
 #[test]
-fn a_packet_over_several_buffers_takes_one_piece_of_its_size() {
+fn packets_over_several_buffers_take_one_block() {
     for size in [100, 400, 750] {
         let (cost, packets) = cost_of_buffers(size);
-        assert_eq!(cost.count_total, packets as u64, "{size}: {cost:?}");
-        let bytes = (packets * PACKET) as u64;
-        assert_eq!(cost.bytes_total, bytes, "{size}: {cost:?}");
+        assert!(packets > 20);
+        assert_eq!(cost.count_total, 2, "{size}: {cost:?}");
+        assert!(cost.bytes_total < 20_000, "{size}: {cost:?}");
     }
 }
 
