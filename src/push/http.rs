@@ -55,6 +55,13 @@ impl HttpTransport {
         }
     }
 
+    /// Closes the connection, if there is one.
+    pub(super) fn leave(&mut self) {
+        if self.peer.take().is_some() {
+            *self.line.lock() = LineState::default();
+        }
+    }
+
     /// A new connection to `peer`.
     fn connect(&self, peer: Url) -> impl Future<Output = Result<Arc<TcpStream>, Error>> + use<> {
         let line = self.line.clone();

@@ -71,6 +71,11 @@ impl HttpsTransport {
         }
     }
 
+    /// Closes the connection, if there is one.
+    pub(super) fn leave(&mut self) {
+        self.client = None;
+    }
+
     /// Makes way for a new connection. The old one may still be in the pool, though it is closed: the pool goes.
     fn reconnect(&mut self, request: &Request) -> Result<Client, Error> {
         self.client = None;

@@ -38,6 +38,8 @@ impl HttpsTransport {
     pub(super) fn new(_: &Settings, _: mpsc::UnboundedSender<Progress>) -> Self {
         Self(())
     }
+
+    pub(super) fn leave(&mut self) {}
 }
 
 impl Transport for HttpsTransport {

@@ -67,9 +67,12 @@ impl Transport for Route {
     fn start(&mut self, request: Request) -> Exchange {
         self.encrypted =
             is_encrypted(&request.url) || request.proxy.as_ref().is_some_and(is_encrypted);
+        // A redirection may lead from one to the other: nobody comes back to the connection that is left.
         if self.encrypted {
+            self.http.leave();
             self.https.start(request)
         } else {
+            self.https.leave();
             self.http.start(request)
         }
     }

@@ -95,6 +95,39 @@ fn an_unusable_file_of_authorities_is_a_settings_error() {
     }
 }
 
+/// 3.1.5.1: whoever is sent from one scheme to the other leaves the first connection, and pushes over the second.
+#[test]
+fn a_redirection_may_lead_to_tls_and_away_from_it() {
+    let redirecting = |location: String| {
+        let redirect = Fault::Redirect {
+            status: 302,
+            location,
+        };
+        Point::with(Settings {
+            faults: vec![(When::Always, redirect)],
+            ..Settings::default()
+        })
+    };
+    let certificates = Certificates::new("redirected");
+    let properties = format!("ssl-ca-file={}", certificates.authority());
+    let push = |location: &str, first: &Point, second: &Point| {
+        let pipeline = Pipeline::file(AUDIO, location, &properties);
+        pipeline.run();
+        assert_eq!(first.handle.requests().len(), 1);
+        assert_eq!(second.ended().data_packets, 7);
+        let stats = pipeline.sink.property::<gst::Structure>("stats");
+        assert_eq!(stats.get::<u32>("connects"), Ok(2));
+    };
+    let second = Point::new();
+    let tunnel = Tunnel::new(&certificates, second.handle.local_addr());
+    let first = redirecting(tunnel.location());
+    push(&first.location(), &first, &second);
+    let second = Point::new();
+    let first = redirecting(second.location());
+    let tunnel = Tunnel::new(&certificates, first.handle.local_addr());
+    push(&tunnel.location(), &first, &second);
+}
+
 /// The session is taken up again over TLS too, and hardly anything goes twice or never.
 #[test]
 fn a_lost_connection_is_resumed_over_tls() {
