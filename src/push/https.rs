@@ -16,8 +16,8 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use hyper::ext::ReasonPhrase;
+use reqwest::Client;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
-use reqwest::{Client, Version};
 use tokio::sync::mpsc;
 use url::{Host, Url};
 
@@ -26,7 +26,7 @@ use super::connector::{Resolver, cannot_connect, cause, chain, lost, root_cause,
 use super::tls::handshake_failure;
 use super::transport::{Exchange, Progress, RESPONSE_BODY_TIMEOUT, Transport};
 use super::{Error, Settings, Trust};
-use crate::wmhttp::{self, Body, Request, Response};
+use crate::wmhttp::{self, Body, Request, Response, keeps_alive};
 use gate::{Gate, GateClosed};
 use packets::Packets;
 
@@ -183,7 +183,7 @@ async fn exchange(
         sent => sent,
     };
     let response = response.map_err(|error| classify(&error, request, stall_timeout))?;
-    let reusable = keeps_alive(&response);
+    let reusable = keeps_alive(response.version(), response.headers());
     // A response that comes while the body flows has to stop it at once.
     let wanted = body.is_complete();
     let (response, complete) = read(response, wanted).await;
@@ -245,27 +245,6 @@ async fn read_body(response: &mut reqwest::Response, body: &mut BytesMut) -> boo
         }
     }
     true
-}
-
-/// RFC 2616 section 8.1.2, and RFC 2068 section 19.7.1 for HTTP/1.0.
-fn keeps_alive(response: &reqwest::Response) -> bool {
-    let says = |token: &str| {
-        let values = response
-            .headers()
-            .get_all(reqwest::header::CONNECTION)
-            .iter();
-        let tokens = values
-            .filter_map(|value| value.to_str().ok())
-            .flat_map(|value| value.split(','));
-        tokens
-            .into_iter()
-            .any(|value| value.trim().eq_ignore_ascii_case(token))
-    };
-    if response.version() == Version::HTTP_10 {
-        says("keep-alive")
-    } else {
-        !says("close")
-    }
 }
 
 /// Where the body of a request comes from. It outlives an attempt that found no connection.
