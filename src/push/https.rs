@@ -73,7 +73,10 @@ impl HttpsTransport {
 
     /// Closes the connection, if there is one.
     pub(super) fn leave(&mut self) {
-        self.client = None;
+        if self.client.take().is_some() {
+            // It has a descriptor of the connection, too.
+            self.gate = Gate::new(self.options.progress.clone());
+        }
     }
 
     /// Makes way for a new connection. The old one may still be in the pool, though it is closed: the pool goes.

@@ -3,6 +3,9 @@
 //! `https` locations, with stunnel in front of the embedded publishing point.
 #![cfg(all(feature = "publishing-point", feature = "tls", unix))]
 
+use std::io::{Read, Write};
+use std::net::TcpListener;
+
 use gst::prelude::*;
 use gstwmspush::publishing_point::{Fault, MidBody, Settings, When};
 use gstwmspush::wmhttp::server::Received;
@@ -12,7 +15,7 @@ use gstwmspush::wmhttp::server::Received;
 mod rig;
 mod stunnel;
 
-use rig::{Pipeline, Point, fixture, text};
+use rig::{LONG, Pipeline, Point, fixture, text};
 use stunnel::{Certificates, Tunnel};
 
 const AUDIO: &str = "audio_ffmpeg_p3200.asf";
@@ -126,6 +129,41 @@ fn a_redirection_may_lead_to_tls_and_away_from_it() {
     let first = redirecting(second.location());
     let tunnel = Tunnel::new(&certificates, first.handle.local_addr());
     push(&tunnel.location(), &first, &second);
+}
+
+/// Who redirects has its connection closed at once, and not when the push is over: the second server never says a word.
+#[test]
+fn the_connection_that_a_redirection_leaves_is_closed() {
+    let certificates = Certificates::new("left");
+    for encrypted in [false, true] {
+        let first = TcpListener::bind("127.0.0.1:0").unwrap();
+        let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+        let (address, elsewhere) = (first.local_addr().unwrap(), silent.local_addr().unwrap());
+        let tunnel = Tunnel::new(&certificates, address);
+        let (location, scheme) = match encrypted {
+            true => (tunnel.location(), "http"),
+            false => (format!("http://{address}/live"), "https"),
+        };
+        let properties = format!("ssl-ca-file={}", certificates.authority());
+        let pipeline = Pipeline::file(AUDIO, &location, &properties);
+        pipeline.play();
+        // stunnel is asked whether it is there before it is asked for anything.
+        let mut stream = loop {
+            let (stream, _) = first.accept().unwrap();
+            if stream.peek(&mut [0]).unwrap() > 0 {
+                break stream;
+            }
+        };
+        let mut head = [0; 4096];
+        assert!(stream.read(&mut head).unwrap() > 0);
+        let redirect = format!(
+            "HTTP/1.1 302 Found\r\nLocation: {scheme}://{elsewhere}/live\r\nContent-Length: 0\r\n\r\n"
+        );
+        stream.write_all(redirect.as_bytes()).unwrap();
+        let _second = silent.accept().unwrap();
+        stream.set_read_timeout(Some(LONG)).unwrap();
+        assert_eq!(stream.read(&mut head).unwrap(), 0, "{scheme}");
+    }
 }
 
 /// The session is taken up again over TLS too, and hardly anything goes twice or never.
