@@ -11,9 +11,9 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tracing::instrument::WithSubscriber;
 
+use super::connector::TcpConnector;
 use super::driver::drive;
 use super::queue::Content;
-use super::route::Route;
 use super::shared::Shared;
 use super::{
     Error, Failure, Phase, SessionState, Settings, Stats, StatusCallback, WriteError, WriterSink,
@@ -76,9 +76,9 @@ impl Connection {
             stall_timeout: settings.stall_timeout,
             header_written: AtomicBool::new(false),
         };
-        let (progress_sender, progress) = mpsc::unbounded_channel();
-        let transport = Route::new(&settings, progress_sender);
-        let driver = drive(settings, shared, last, transport, progress);
+        let (sender, resolved) = mpsc::unbounded_channel();
+        let connector = TcpConnector::new(&settings, sender);
+        let driver = drive(settings, shared, last, connector, resolved);
         runtime.spawn(driver.with_current_subscriber());
         Ok(connection)
     }

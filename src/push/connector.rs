@@ -19,23 +19,52 @@ use tokio::sync::mpsc;
 use tower_service::Service;
 use url::{Host, Position, Url};
 
-use super::Error;
-use super::transport::Progress;
+use super::client::Connector;
+use super::exchange::Opening;
+use super::line::Line;
+use super::{Error, Settings, Trust};
 
 /// How often a connection on which nothing happens is asked whether there is still somebody.
 const KEEPALIVE: Duration = Duration::from_secs(15);
 const KEEPALIVE_RETRIES: u32 = 3;
 
+/// Makes lines over TCP.
+pub(super) struct TcpConnector {
+    trust: Trust,
+    resolved: mpsc::UnboundedSender<()>,
+}
+
+impl TcpConnector {
+    /// A connector that tells `resolved` when it knows the addresses of a host.
+    pub(super) fn new(settings: &Settings, resolved: mpsc::UnboundedSender<()>) -> Self {
+        Self {
+            trust: settings.trust.clone(),
+            resolved,
+        }
+    }
+}
+
+impl Connector for TcpConnector {
+    type Link = Line;
+
+    fn connect(&self, peer: &Url) -> Opening<Line> {
+        let (peer, resolved) = (peer.clone(), self.resolved.clone());
+        Box::pin(async move { connect(&peer, resolved).await.map(Line::new) })
+    }
+
+    fn secure(&self, opening: Opening<Line>, server: &Url) -> Opening<Line> {
+        let (trust, server) = (self.trust.clone(), server.clone());
+        Box::pin(async move { trust.secure(opening.await?, &server).await })
+    }
+}
+
 /// Connects to the host of `url`, by whichever of its addresses answers first (RFC 8305), and tells how that goes.
-///
-/// What is written and not acknowledged within `stall_timeout` breaks the connection.
 pub(super) async fn connect(
     url: &Url,
-    stall_timeout: Duration,
-    progress: mpsc::UnboundedSender<Progress>,
+    progress: mpsc::UnboundedSender<()>,
 ) -> Result<TcpStream, Error> {
     if !matches!(url.host(), Some(Host::Domain(_))) {
-        let _ = progress.send(Progress::Resolved);
+        let _ = progress.send(());
     }
     let authority = &url[Position::BeforeHost..Position::AfterPort];
     let uri = Uri::builder().scheme("http").authority(authority);
@@ -46,10 +75,6 @@ pub(super) async fn connect(
     connector.set_keepalive(Some(KEEPALIVE));
     connector.set_keepalive_interval(Some(KEEPALIVE));
     connector.set_keepalive_retries(Some(KEEPALIVE_RETRIES));
-    #[cfg(target_os = "linux")]
-    connector.set_tcp_user_timeout(Some(stall_timeout));
-    #[cfg(not(target_os = "linux"))]
-    let _ = stall_timeout;
     match connector.call(uri).await {
         Ok(stream) => Ok(stream.into_inner()),
         Err(error) => Err(unresolvable(&error).unwrap_or_else(|| cannot_connect(&error))),
@@ -59,21 +84,21 @@ pub(super) async fn connect(
 /// The system's resolver, which says when it is done and can be told apart when it fails.
 #[derive(Clone)]
 pub(super) struct Resolver {
-    progress: mpsc::UnboundedSender<Progress>,
+    progress: mpsc::UnboundedSender<()>,
 }
 
 /// The addresses of a name.
 type Addresses = std::vec::IntoIter<SocketAddr>;
 
 impl Resolver {
-    pub(super) fn new(progress: mpsc::UnboundedSender<Progress>) -> Self {
+    pub(super) fn new(progress: mpsc::UnboundedSender<()>) -> Self {
         Self { progress }
     }
 
     pub(super) async fn resolve(self, name: String) -> Result<Addresses, Unresolvable> {
         let addresses = tokio::net::lookup_host((name, 0)).await;
         let addresses: Vec<_> = addresses.map_err(Unresolvable)?.collect();
-        let _ = self.progress.send(Progress::Resolved);
+        let _ = self.progress.send(());
         Ok(addresses.into_iter())
     }
 }
@@ -115,19 +140,6 @@ pub(super) fn cannot_connect(error: &(dyn StdError + 'static)) -> Error {
     Error::CannotConnect {
         kind: cause::<io::Error>(error).map_or(io::ErrorKind::Other, innermost_kind),
         message: root_cause(error).to_string(),
-    }
-}
-
-/// What `error` is if it came over a connection that stood.
-pub(super) fn lost(error: &io::Error, stall_timeout: Duration) -> Error {
-    match error.kind() {
-        // A pipe is broken by a reset that came after the peer's end.
-        io::ErrorKind::ConnectionReset
-        | io::ErrorKind::ConnectionAborted
-        | io::ErrorKind::BrokenPipe => Error::Reset,
-        io::ErrorKind::UnexpectedEof => Error::Closed,
-        io::ErrorKind::TimedOut => Error::Stalled(stall_timeout),
-        _ => Error::Lost(root_cause(error).to_string()),
     }
 }
 

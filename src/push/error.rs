@@ -47,8 +47,17 @@ pub enum Error {
     Reset,
     /// The server closed the connection.
     Closed,
-    /// Any other loss of the connection.
-    Lost(String),
+    /// The connection broke for another reason.
+    Broken {
+        /// What kind of failure the system reports.
+        kind: io::ErrorKind,
+        /// The system's words.
+        message: String,
+    },
+    /// The server demanded authentication for a stream that it had taken for so long that its beginning is gone.
+    LateChallenge,
+    /// The system grants no thread, no descriptor or no memory.
+    NoResources(String),
     /// Nothing was taken by the peer for so long.
     Stalled(Duration),
     /// What was left to send did not go out in time at the end.
@@ -85,7 +94,10 @@ impl Failure {
             Error::Protocol(
                 wmhttp::Error::IncompatibleServer { .. } | wmhttp::Error::NotAnEncoder,
             ) => HResult::NS_E_INCOMPATIBLE_PUSH_SERVER,
-            Error::Protocol(_) | Error::Closed | Error::Lost(_) => HResult::NS_E_CONNECTION_FAILURE,
+            Error::Protocol(_) | Error::Closed | Error::Broken { .. } | Error::LateChallenge => {
+                HResult::NS_E_CONNECTION_FAILURE
+            }
+            Error::NoResources(_) => HResult::E_OUTOFMEMORY,
             Error::Reset => HResult::NS_E_RESET_SOCKET_CONNECTION,
             Error::Stalled(_) | Error::DrainTimeout(_) => HResult::NS_E_NET_WRITE,
             Error::Input(error) => input_hresult(error),
@@ -116,7 +128,9 @@ impl Failure {
             Error::Protocol(_) => "ended-by-server",
             Error::Reset => "connection-reset",
             Error::Closed => "connection-closed",
-            Error::Lost(_) => "connection-lost",
+            Error::Broken { .. } => "connection-lost",
+            Error::LateChallenge => "late-challenge",
+            Error::NoResources(_) => "no-resources",
             Error::Stalled(_) => "stalled",
             Error::DrainTimeout(_) => "drain-timeout",
             Error::Input(error) if error.is_wrong_type() => "not-asf",
@@ -145,7 +159,9 @@ impl Failure {
             | Error::ResponseTimeout(_)
             | Error::Reset
             | Error::Closed
-            | Error::Lost(_)
+            | Error::Broken { .. }
+            | Error::LateChallenge
+            | Error::NoResources(_)
             | Error::Stalled(_)
             | Error::Protocol(wmhttp::Error::Forgotten) => true,
             Error::Protocol(wmhttp::Error::Refused { status, .. }) => {
@@ -194,10 +210,17 @@ impl Failure {
             ) => {
                 "Another web server may answer on this port; Windows Media Services often uses 8080 beside it."
             }
-            Error::Reset | Error::Closed | Error::Lost(_) if self.phase == Phase::Setup => {
+            Error::Reset | Error::Closed | Error::Broken { .. } if self.phase == Phase::Setup => {
                 "Something accepts connections there but does not take the request; check the port."
             }
-            Error::Protocol(_) | Error::Reset | Error::Closed | Error::Lost(_) => {
+            Error::NoResources(_) => {
+                "Close other programs, or raise their limits: ulimit -n, ulimit -u."
+            }
+            Error::Protocol(_)
+            | Error::Reset
+            | Error::Closed
+            | Error::Broken { .. }
+            | Error::LateChallenge => {
                 "See the server's log; another encoder may have taken the publishing point over."
             }
             Error::DrainTimeout(_) if self.phase == Phase::Setup => {
@@ -292,7 +315,11 @@ impl fmt::Display for Error {
             Self::Protocol(error) => fmt::Display::fmt(error, f),
             Self::Reset => f.write_str("the server reset the connection"),
             Self::Closed => f.write_str("the server closed the connection"),
-            Self::Lost(message) => write!(f, "the connection was lost: {message}"),
+            Self::Broken { message, .. } => write!(f, "the connection broke: {message}"),
+            Self::LateChallenge => {
+                f.write_str("the server demanded authentication for a stream that it had taken")
+            }
+            Self::NoResources(message) => write!(f, "the system has no resources: {message}"),
             Self::Stalled(timeout) => {
                 write!(f, "the server took no data for {} ms", timeout.as_millis())
             }

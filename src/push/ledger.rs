@@ -189,8 +189,7 @@ impl Ledger {
     /// When that is not there any more.
     pub(super) fn repeat(&mut self, held: Option<Again>) -> Result<(), Error> {
         if self.refusable.is_none() {
-            let text = "the server refuses a stream that it has taken for long";
-            return Err(Error::Lost(text.to_owned()));
+            return Err(Error::LateChallenge);
         }
         self.peer = self.before.clone();
         self.take_back(held, |sent| !sent.piece.opens());

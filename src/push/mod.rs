@@ -16,22 +16,18 @@
 //! to `http` URLs goes straight onto a socket of its own; what is encrypted goes by reqwest.
 
 mod backoff;
-mod body;
+mod client;
 mod connection;
 mod connector;
 mod driver;
 mod entropy;
 mod error;
-mod http;
-#[cfg(feature = "tls")]
-mod https;
+mod exchange;
 mod kept;
 mod ledger;
-#[cfg(not(feature = "tls"))]
-mod no_tls;
+mod line;
 mod probe;
 mod queue;
-mod route;
 mod runtime;
 mod settings;
 mod shared;
@@ -40,14 +36,10 @@ mod stats;
 mod status;
 #[cfg(feature = "tls")]
 mod tls;
-mod transport;
-mod wire;
 mod writer_sink;
 
 pub use connection::{Connection, DataUnits};
 pub use error::{Error, Failure};
-#[cfg(not(feature = "tls"))]
-pub use no_tls::Trust;
 pub use probe::{Probe, probe};
 pub use settings::{Leaky, Limits, Settings};
 pub use stats::Stats;

@@ -9,8 +9,8 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tracing::instrument::WithSubscriber;
 
+use super::connector::TcpConnector;
 use super::driver;
-use super::route::Route;
 use super::shared::Shared;
 use super::stats::Counters;
 use super::{Error, Failure, Phase, Settings, StatusCallback, runtime};
@@ -36,16 +36,16 @@ pub struct Probe {
 pub fn probe(settings: Settings, callback: impl StatusCallback) -> Result<Probe, Failure> {
     let no_system = |error: std::io::Error| Failure {
         phase: Phase::Resolve,
-        error: Error::Lost(error.to_string()),
+        error: Error::NoResources(error.to_string()),
     };
     let runtime = runtime::handle().map_err(no_system)?;
     let timeout = settings.timeout.saturating_mul(2);
     let counters = Arc::<Counters>::default();
     let shared = Arc::new(Shared::new(settings.limits, counters, callback));
-    let (progress_sender, progress) = mpsc::unbounded_channel();
-    let transport = Route::new(&settings, progress_sender);
+    let (sender_of_resolved, resolved) = mpsc::unbounded_channel();
+    let connector = TcpConnector::new(&settings, sender_of_resolved);
     let (sender, receiver) = sync_channel(1);
-    let probing = driver::probe(settings, shared.clone(), transport, progress);
+    let probing = driver::probe(settings, shared.clone(), connector, resolved);
     let probing = async move {
         // Nobody waits any more where this fails.
         let _ = sender.send(probing.await);

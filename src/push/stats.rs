@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MPL-2.0
 
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -48,10 +47,7 @@ pub struct Stats {
 
 /// The driver's side of [`Stats`].
 #[derive(Default)]
-pub(super) struct Counters {
-    bytes_sent: AtomicU64,
-    inner: Mutex<Inner>,
-}
+pub(super) struct Counters(Mutex<Inner>);
 
 #[derive(Default)]
 struct Inner {
@@ -59,8 +55,9 @@ struct Inner {
     session: wmhttp::Counters,
     replayed: u64,
     dropped: u64,
-    /// Of the PushStarts before the current one, and of that.
-    acknowledged: (u64, u64),
+    /// Bytes of the bodies before the current one.
+    before: Delivered,
+    current: Delivered,
     round_trip_time: Duration,
     connects: u32,
     reconnects: u32,
@@ -71,15 +68,27 @@ struct Inner {
     rate: Rate,
 }
 
-impl Counters {
-    pub(super) fn sent(&self, bytes: usize) {
-        self.bytes_sent.fetch_add(bytes as u64, Ordering::Relaxed);
-    }
+/// Bytes of PushStart bodies.
+#[derive(Clone, Copy, Default)]
+struct Delivered {
+    written: u64,
+    acknowledged: u64,
+}
 
-    pub(super) fn update(&self, session: wmhttp::Counters) {
-        let bytes = self.bytes_sent.load(Ordering::Relaxed);
+impl Inner {
+    fn bytes_sent(&self) -> u64 {
+        self.before.written + self.current.written
+    }
+}
+
+impl Counters {
+    pub(super) fn update(&self, session: wmhttp::Counters, written: Option<u64>) {
         let mut inner = self.lock();
         inner.session = session;
+        if let Some(written) = written {
+            inner.current.written = written;
+        }
+        let bytes = inner.bytes_sent();
         inner.rate.update(Instant::now(), bytes);
     }
 
@@ -89,7 +98,6 @@ impl Counters {
 
     /// Begins anew: what was counted belongs to another session.
     pub(super) fn reset(&self) {
-        self.bytes_sent.store(0, Ordering::Relaxed);
         *self.lock() = Inner::default();
     }
 
@@ -100,17 +108,22 @@ impl Counters {
         inner.dropped
     }
 
-    /// So much of the current PushStart's body has arrived.
-    pub(super) fn acknowledged(&self, body_bytes: u64, round_trip_time: Duration) {
+    /// Bytes of the current body that were written, and that the peer has acknowledged.
+    pub(super) fn delivered(&self, written: u64, acknowledged: u64, round_trip_time: Duration) {
         let mut inner = self.lock();
-        inner.acknowledged.1 = body_bytes;
+        inner.current = Delivered {
+            written,
+            acknowledged,
+        };
         inner.round_trip_time = round_trip_time;
     }
 
     /// Another PushStart begins.
     pub(super) fn push_started(&self) {
         let mut inner = self.lock();
-        inner.acknowledged.0 += std::mem::take(&mut inner.acknowledged.1);
+        let current = std::mem::take(&mut inner.current);
+        inner.before.written += current.written;
+        inner.before.acknowledged += current.acknowledged;
     }
 
     /// The last PushStart had no connection.
@@ -140,13 +153,13 @@ impl Counters {
     /// All that is known here.
     pub(super) fn stats(&self) -> Stats {
         let now = Instant::now();
-        let bytes_sent = self.bytes_sent.load(Ordering::Relaxed);
         let mut inner = self.lock();
+        let bytes_sent = inner.bytes_sent();
         let end = inner.closed.unwrap_or(now);
         Stats {
             server: inner.server.clone(),
             bytes_sent,
-            bytes_acked: inner.acknowledged.0 + inner.acknowledged.1,
+            bytes_acked: inner.before.acknowledged + inner.current.acknowledged,
             packets_dropped: inner.dropped,
             round_trip_time: inner.round_trip_time,
             reconnects: inner.reconnects,
@@ -164,7 +177,7 @@ impl Counters {
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -2,20 +2,22 @@
 
 //! Whom to trust: rustls with ring, and the system's trust store.
 
-use std::error::Error as StdError;
 use std::fmt;
 use std::io;
+use std::net::IpAddr;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::pki_types::{CertificateDer, InvalidDnsNameError, ServerName, UnixTime};
 use rustls::{ClientConfig, DigitallySignedStruct, SignatureScheme};
 use rustls_platform_verifier::Verifier;
+use url::{Host, Url};
 
 use super::Error;
+use super::line::{Line, TlsLine};
 
 /// Which servers are who they say.
 #[derive(Clone, PartialEq, Eq)]
@@ -62,6 +64,22 @@ impl Trust {
         Ok(config)
     }
 
+    /// Agrees on TLS with the host of `server` over `line`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Tls`]
+    pub(super) async fn secure(&self, line: Line, server: &Url) -> Result<Line, Error> {
+        let Line::Plain(line) = line else {
+            return Err(tls_error("TLS within TLS"));
+        };
+        let config = Arc::new(self.client_config()?);
+        let name = server_name(server).map_err(tls_error)?;
+        let line = TlsLine::connect(config, name, line).await;
+        let line = line.map_err(|error| handshake_error(&error))?;
+        Ok(Line::Tls(Box::new(line)))
+    }
+
     fn make_config(&self) -> Result<ClientConfig, Error> {
         let provider = Arc::new(ring::default_provider());
         let verifier = self.verifier(provider.clone())?;
@@ -103,16 +121,25 @@ impl fmt::Debug for Trust {
     }
 }
 
-/// The failure of a handshake in an error. An I/O error does not name what it wraps as its source.
-pub(super) fn handshake_failure(error: &(dyn StdError + 'static)) -> Option<String> {
-    let failure = std::iter::successors(Some(error), |&error| wrapped(error)).last()?;
-    let failure = failure.downcast_ref::<rustls::Error>();
-    failure.map(ToString::to_string)
+/// Why there is no agreement on TLS over a connection.
+fn handshake_error(error: &io::Error) -> Error {
+    let failure = error
+        .get_ref()
+        .and_then(|error| error.downcast_ref::<rustls::Error>());
+    match failure {
+        Some(failure) => tls_error(failure),
+        None => tls_error(error),
+    }
 }
 
-fn wrapped<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a (dyn StdError + 'static)> {
-    let wrapped = error.downcast_ref::<io::Error>()?.get_ref()?;
-    Some(wrapped)
+/// The name that the certificate has to have.
+fn server_name(url: &Url) -> Result<ServerName<'static>, InvalidDnsNameError> {
+    match url.host() {
+        Some(Host::Ipv4(address)) => Ok(ServerName::IpAddress(IpAddr::V4(address).into())),
+        Some(Host::Ipv6(address)) => Ok(ServerName::IpAddress(IpAddr::V6(address).into())),
+        Some(Host::Domain(name)) => ServerName::try_from(name.to_owned()),
+        None => ServerName::try_from(String::new()),
+    }
 }
 
 fn tls_error(error: impl fmt::Display) -> Error {

@@ -340,7 +340,7 @@ fn framing(status: StatusCode, headers: &HeaderMap) -> Result<Framing, BadRespon
 }
 
 /// Whether another request may go over the connection: RFC 2616 section 8.1.2, and RFC 2068 section 19.7.1 for HTTP/1.0.
-pub(crate) fn keeps_alive(version: Version, headers: &HeaderMap) -> bool {
+fn keeps_alive(version: Version, headers: &HeaderMap) -> bool {
     let says =
         |token: &str| tokens(headers, CONNECTION).any(|said| said.eq_ignore_ascii_case(token));
     if version == Version::HTTP_10 {

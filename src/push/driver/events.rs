@@ -7,60 +7,78 @@ use tokio::time::Instant;
 
 use super::{Asked, Driver};
 use crate::auth::Role;
-use crate::push::transport::{Progress, Transport};
+use crate::push::client::Connector;
+use crate::push::exchange::Progress;
 use crate::push::{Error, Phase, SessionState, WmtStatus};
 use crate::wmhttp::{CredentialsWanted, Event, Response};
 
-impl<T: Transport> Driver<T> {
-    /// What happened to the connection while nobody asked.
-    pub(super) fn take_progress(&mut self) {
-        while let Ok(progress) = self.progress.try_recv() {
-            self.handle_progress(progress);
+impl<C: Connector> Driver<C> {
+    /// The addresses of the server are known.
+    pub(super) fn handle_resolved(&mut self) {
+        if self.phase != Phase::Resolve {
+            return;
+        }
+        if !std::mem::replace(&mut self.connecting_told, true) {
+            let reporter = &self.shared.reporter;
+            reporter.status(WmtStatus::Connecting, SessionState::Connecting);
+        }
+        self.enter(Phase::Connect);
+    }
+
+    /// The connection, the response, or the loss of the connection; `None`: the exchange takes more.
+    pub(super) fn handle_progress(
+        &mut self,
+        progress: Result<Option<Progress>, Error>,
+    ) -> Result<(), Error> {
+        match progress {
+            Ok(None) => Ok(()),
+            Ok(Some(Progress::Connected)) => {
+                self.handle_connected();
+                Ok(())
+            }
+            Ok(Some(Progress::Response(response))) => self.handle_response(&response),
+            Err(error) => self.handle_loss(error),
         }
     }
 
-    pub(super) fn handle_progress(&mut self, progress: Progress) {
-        match (progress, self.phase) {
-            (Progress::Resolved, Phase::Resolve) => {
-                if !std::mem::replace(&mut self.connecting_told, true) {
-                    let reporter = &self.shared.reporter;
-                    reporter.status(WmtStatus::Connecting, SessionState::Connecting);
-                }
-                self.enter(Phase::Connect);
-            }
-            (Progress::Connected, _) => {
-                self.shared.counters.connected();
-                self.connecting = false;
-                self.begin_probation();
-                let waits = self.session.awaits_response();
-                self.response_due = waits.then(|| Instant::now() + self.settings.timeout);
-                if matches!(self.phase, Phase::Resolve | Phase::Connect) {
-                    self.enter(Phase::Setup);
-                }
-            }
-            (Progress::Resolved, _) => {}
+    fn handle_connected(&mut self) {
+        while self.resolved.try_recv().is_ok() {
+            self.handle_resolved();
+        }
+        self.shared.counters.connected();
+        self.delivered_at = Instant::now();
+        self.begin_probation();
+        let waits = self.session.awaits_response();
+        self.response_due = waits.then(|| Instant::now() + self.settings.timeout);
+        if matches!(self.phase, Phase::Resolve | Phase::Connect) {
+            self.enter(Phase::Setup);
         }
     }
 
-    /// The response, or the loss of the connection.
-    pub(super) fn handle_outcome(&mut self, outcome: Result<Response, Error>) -> Result<(), Error> {
+    pub(super) fn handle_response(&mut self, response: &Response) -> Result<(), Error> {
+        tracing::debug!(status = response.status.as_u16(), reason = %response.reason, "Response");
         self.response_due = None;
         self.take_acknowledgements();
-        // Drops the body with it, which ends the request if it still flows.
-        self.exchange = None;
-        let response = match outcome {
-            Ok(response) => response,
-            Err(error) if is_silence(&error) && self.handle_silence() => return Ok(()),
-            Err(error) => return Err(error),
-        };
-        tracing::debug!(status = response.status.as_u16(), reason = %response.reason, "Response");
-        Ok(self.session.handle_response(&response)?)
+        self.client.finish();
+        Ok(self.session.handle_response(response)?)
+    }
+
+    fn handle_loss(&mut self, error: Error) -> Result<(), Error> {
+        while self.resolved.try_recv().is_ok() {
+            self.handle_resolved();
+        }
+        self.response_due = None;
+        self.take_acknowledgements();
+        self.client.abandon();
+        if is_silence(&error) && self.handle_silence() {
+            return Ok(());
+        }
+        Err(error)
     }
 
     /// Whether the server only has nothing to say to a body that it has got.
     pub(super) fn handle_silence(&mut self) -> bool {
-        let arrived = self.outbox.is_empty() && !self.ledger.awaits_acknowledgement();
-        arrived && self.session.handle_silence()
+        !self.ledger.awaits_acknowledgement() && self.session.handle_silence()
     }
 
     pub(super) fn handle_asked(&mut self, asked: Option<Asked>) -> Result<(), Error> {
@@ -74,16 +92,19 @@ impl<T: Transport> Driver<T> {
                 provided?;
             }
             Some(Asked::Computed(role, result)) => self.session.computed(role, result),
-            None => return Err(Error::Lost("asking for credentials has failed".to_owned())),
+            None => return Err(Error::NoResources("a thread has ended early".to_owned())),
         }
         Ok(())
     }
 
     pub(super) fn handle_expiry(&mut self) -> Result<(), Error> {
         self.take_acknowledgements();
+        if self.due().is_none_or(|due| due > Instant::now()) {
+            return Ok(());
+        }
         if self.handle_silence() {
             self.response_due = None;
-            self.exchange = None;
+            self.client.abandon();
             return Ok(());
         }
         Err(self.expired())
@@ -111,7 +132,6 @@ impl<T: Transport> Driver<T> {
                 }
                 Event::PushStartRepeated => {
                     tracing::debug!("PushStart goes again");
-                    self.outbox.clear();
                     let held = self.held.take().map(|held| (held.content, held.again));
                     self.ledger.repeat(held)?;
                 }

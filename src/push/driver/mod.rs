@@ -22,33 +22,32 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, sleep_until};
 use tracing::Instrument;
 
-use super::body::BodySender;
+use super::client::{Client, Connector};
 use super::entropy::SystemEntropy;
+use super::exchange::{Exchange, Progress};
 use super::kept::Kept;
 use super::ledger::Ledger;
 use super::queue::Content;
 use super::shared::Shared;
-use super::transport::{Exchange, Progress, Transport};
 use super::{Error, Failure, Phase, Probe, SessionState, Settings, WmtStatus};
 use flow::Flow;
 use recovery::{Recovered, Recovery};
-use sending::Outbox;
 
 use crate::asf::{FileHeader, KeyFrames};
 use crate::auth::{Credentials, Role, Scheme, StepResult};
-use crate::wmhttp::{PushSession, Response};
+use crate::wmhttp::PushSession;
 
 /// Runs one push session to its end and reports how it went. `last` is a connection whose session it may take up.
 pub(super) async fn drive(
     settings: Settings,
     shared: Arc<Shared>,
     last: Option<Arc<Shared>>,
-    transport: impl Transport,
-    progress: mpsc::UnboundedReceiver<Progress>,
+    connector: impl Connector,
+    resolved: mpsc::UnboundedReceiver<()>,
 ) {
     let config = settings.session.clone();
     let earliest_failure = Instant::now() + settings.earliest_failure;
-    let mut driver = Driver::new(settings, shared.clone(), transport, progress);
+    let mut driver = Driver::new(settings, shared.clone(), connector, resolved);
     let outcome = tokio::select! {
         biased;
         () = shared.disconnected() => Outcome::Disconnected,
@@ -64,7 +63,6 @@ pub(super) async fn drive(
             Err(failure) => Outcome::Failed(failure),
         },
     };
-    driver.take_progress();
     driver.take_acknowledgements();
     // The connection closes here, before anybody is told that it is closed.
     let (session, header) = driver.into_session();
@@ -94,10 +92,10 @@ pub(super) async fn drive(
 pub(super) async fn probe(
     settings: Settings,
     shared: Arc<Shared>,
-    transport: impl Transport,
-    progress: mpsc::UnboundedReceiver<Progress>,
+    connector: impl Connector,
+    resolved: mpsc::UnboundedReceiver<()>,
 ) -> Result<Probe, Failure> {
-    let mut driver = Driver::new(settings, shared.clone(), transport, progress);
+    let mut driver = Driver::new(settings, shared.clone(), connector, resolved);
     driver.begin(None).await;
     while !shared.was_opened() {
         driver.step().await.map_err(|error| driver.failure(error))?;
@@ -106,7 +104,11 @@ pub(super) async fn probe(
     Ok(Probe {
         server: shared.counters.stats().server,
         authentication: scheme.map_or("", Scheme::as_str),
-        round_trip_time: driver.transport.round_trip_time().unwrap_or_default(),
+        round_trip_time: driver
+            .client
+            .exchange()
+            .and_then(Exchange::round_trip_time)
+            .unwrap_or_default(),
     })
 }
 
@@ -121,19 +123,13 @@ enum Outcome {
     Failed(Failure),
 }
 
-struct Driver<T> {
+struct Driver<C: Connector> {
     settings: Settings,
     shared: Arc<Shared>,
-    transport: T,
-    progress: mpsc::UnboundedReceiver<Progress>,
+    client: Client<C>,
+    resolved: mpsc::UnboundedReceiver<()>,
     phase: Phase,
     session: PushSession,
-    /// The request on its way.
-    exchange: Option<Exchange>,
-    /// It is, or was, a PushStart.
-    streams: bool,
-    /// It goes when there is a connection.
-    connecting: bool,
     /// Something that takes its time on a thread that may block.
     asked: Option<JoinHandle<Asked>>,
     /// It was told that the server is being connected to.
@@ -146,13 +142,13 @@ struct Driver<T> {
     recovery: Recovery,
     flow: Flow,
     entry: Entry,
-    outbox: Outbox,
     /// When the response has to be there.
     response_due: Option<Instant>,
     /// When the system is asked next what has arrived.
     acknowledgement_due: Instant,
-    /// Since when nothing has arrived that is on its way.
-    unacknowledged_since: Option<Instant>,
+    /// Bytes of the current body acknowledged and written, and when one of them last rose.
+    delivered: (u64, u64),
+    delivered_at: Instant,
 }
 
 /// Content in front of the session.
@@ -198,23 +194,20 @@ impl Entry {
     }
 }
 
-impl<T: Transport> Driver<T> {
+impl<C: Connector> Driver<C> {
     fn new(
         settings: Settings,
         shared: Arc<Shared>,
-        transport: T,
-        progress: mpsc::UnboundedReceiver<Progress>,
+        connector: C,
+        resolved: mpsc::UnboundedReceiver<()>,
     ) -> Self {
         Self {
             session: PushSession::new(settings.session.clone(), SystemEntropy),
             settings,
             shared,
-            transport,
-            progress,
+            client: Client::new(connector),
+            resolved,
             phase: Phase::Resolve,
-            exchange: None,
-            streams: false,
-            connecting: false,
             asked: None,
             connecting_told: false,
             started: false,
@@ -223,10 +216,10 @@ impl<T: Transport> Driver<T> {
             recovery: Recovery::default(),
             flow: Flow::new(),
             entry: Entry::default(),
-            outbox: Outbox::default(),
             response_due: None,
             acknowledgement_due: Instant::now(),
-            unacknowledged_since: None,
+            delivered: (0, 0),
+            delivered_at: Instant::now(),
         }
     }
 
@@ -275,7 +268,12 @@ impl<T: Transport> Driver<T> {
         }
         // What goes again stands before what is held.
         self.report_events()?;
-        self.shared.counters.update(self.session.counters());
+        let exchange = self.client.exchange();
+        let exchange = exchange.filter(|exchange| exchange.is_push_start());
+        let written = exchange.map(Exchange::written);
+        self.shared
+            .counters
+            .update(self.session.counters(), written);
         Ok(over)
     }
 
@@ -283,18 +281,12 @@ impl<T: Transport> Driver<T> {
     async fn turn(&mut self) -> Result<(), Error> {
         let due = self.due();
         let takes_content = self.takes_content();
-        let most = self.most_in_transport();
-        let body = self
-            .exchange
-            .as_ref()
-            .filter(|_| self.outbox.stuck_since().is_some())
-            .and_then(|exchange| exchange.body.clone());
+        let room = self.is_full().then(|| self.most_in_exchange() / 2);
         tokio::select! {
             biased;
-            Some(progress) = self.progress.recv() => self.handle_progress(progress),
-            response = response(&mut self.exchange) => return self.handle_outcome(response),
+            Some(()) = self.resolved.recv() => self.handle_resolved(),
+            progress = progress(&mut self.client, room) => return self.handle_progress(progress),
             asked = answer(&mut self.asked) => return self.handle_asked(asked),
-            () = room(body, most) => {}
             () = self.shared.queue.filled(self.flow.portion()), if takes_content => self.take_content(),
             () = sleep(Flow::PATIENCE), if takes_content && self.flow.is_flood() => self.ebb(),
             () = expiry(due) => return self.handle_expiry(),
@@ -317,10 +309,13 @@ impl<T: Transport> Driver<T> {
     }
 }
 
-/// The response of the request on its way; for ever when there is none.
-async fn response(exchange: &mut Option<Exchange>) -> Result<Response, Error> {
-    match exchange {
-        Some(exchange) => exchange.response.as_mut().await,
+/// The progress of the request under way, or `None` when at most `room` bytes of it wait; for ever when there is none.
+async fn progress<C: Connector>(
+    client: &mut Client<C>,
+    room: Option<usize>,
+) -> Result<Option<Progress>, Error> {
+    match client.exchange_mut() {
+        Some(exchange) => exchange.progress_or_room(room).await,
         None => pending().await,
     }
 }
@@ -329,14 +324,6 @@ async fn response(exchange: &mut Option<Exchange>) -> Result<Response, Error> {
 async fn answer(asked: &mut Option<JoinHandle<Asked>>) -> Option<Asked> {
     match asked {
         Some(asked) => asked.await.ok(),
-        None => pending().await,
-    }
-}
-
-/// Until the body takes more; for ever when there is none.
-async fn room(body: Option<Arc<BodySender>>, most: usize) {
-    match body {
-        Some(body) => body.room(most).await,
         None => pending().await,
     }
 }

@@ -11,10 +11,11 @@ use tokio::time::{Instant, sleep};
 
 use super::{Driver, Entry};
 use crate::push::backoff::Backoff;
+use crate::push::client::Connector;
 use crate::push::entropy::SystemEntropy;
+use crate::push::exchange::Exchange;
 use crate::push::queue::Content;
 use crate::push::shared::Shared;
-use crate::push::transport::Transport;
 use crate::push::{Error, Failure, Phase, SessionState, WmtStatus};
 use crate::wmhttp::{self, Entropy};
 
@@ -125,7 +126,7 @@ impl Recovery {
     }
 }
 
-impl<T: Transport> Driver<T> {
+impl<C: Connector> Driver<C> {
     /// Begins with the session of the `last` connection, or with a new one.
     pub(super) async fn begin(&mut self, last: Option<Arc<Shared>>) {
         self.shared
@@ -155,8 +156,6 @@ impl<T: Transport> Driver<T> {
     ///
     /// The failure that ends the push.
     pub(super) async fn recover(&mut self, error: Error) -> Result<Recovered, Failure> {
-        // A connection that was made and lost in one turn.
-        self.take_progress();
         let early = self.recovery.is_early(&error) && !self.ledger.opens();
         let refused = self.recovery.is_refusal(&error);
         let failure = self.failure(error);
@@ -260,18 +259,13 @@ impl<T: Transport> Driver<T> {
     /// Nothing is under way any more. What the session has not taken yet is returned.
     fn leave_connection(&mut self) -> Option<(Content, bool)> {
         self.take_acknowledgements();
-        self.take_progress();
-        // The phase may be another by then: data is taken for a PushStart that waits for its connection.
-        let connecting = std::mem::take(&mut self.connecting);
-        if self.streams && (connecting || matches!(self.phase, Phase::Resolve | Phase::Connect)) {
+        let exchange = self.client.exchange();
+        if exchange.is_some_and(|exchange| exchange.is_push_start() && exchange.is_connecting()) {
             self.shared.counters.push_start_unsent();
         }
-        self.streams = false;
-        self.exchange = None;
+        self.client.abandon();
         self.asked = None;
-        self.outbox.clear();
         self.response_due = None;
-        self.unacknowledged_since = None;
         self.recovery.resuming = Resuming::No;
         let held = self.held.take();
         held.map(|held| (held.content, held.again))
@@ -300,7 +294,8 @@ impl<T: Transport> Driver<T> {
     /// There is a connection: from now on the server can refuse the session.
     pub(super) fn begin_probation(&mut self) {
         self.recovery.started = Some(Instant::now());
-        if self.recovery.resuming == Resuming::Connecting && self.streams {
+        let streams = self.client.exchange().is_some_and(Exchange::is_push_start);
+        if self.recovery.resuming == Resuming::Connecting && streams {
             self.recovery.resuming = Resuming::Probation(Instant::now() + PROBATION);
         }
     }

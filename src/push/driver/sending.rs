@@ -2,15 +2,14 @@
 
 //! From the queue through the session into the transport.
 
-use std::collections::VecDeque;
-
 use bytes::Bytes;
 use tokio::task::spawn_blocking;
 use tokio::time::Instant;
 
 use super::{Asked, Driver, Entry, Held};
+use crate::push::client::Connector;
+use crate::push::exchange::Exchange;
 use crate::push::queue::Content;
-use crate::push::transport::Transport;
 use crate::push::{Error, Phase};
 use crate::wmhttp::{Body, Offer, Transmit};
 
@@ -22,78 +21,34 @@ const BATCH: usize = 128 * 1024;
 const MOST: usize = 16 * 1024;
 const MOST_IN_A_FLOOD: usize = 256 * 1024;
 
-/// Chunks of a body in front of the transport.
-#[derive(Default)]
-pub(super) struct Outbox {
-    chunks: VecDeque<Bytes>,
-    bytes: usize,
-    /// Since when the transport does not take what is left.
-    stuck: Option<Instant>,
-}
-
-impl Outbox {
-    fn push(&mut self, chunk: Bytes) {
-        self.bytes += chunk.len();
-        self.chunks.push_back(chunk);
-    }
-
-    pub(super) fn is_empty(&self) -> bool {
-        self.chunks.is_empty()
-    }
-
-    pub(super) fn clear(&mut self) {
-        *self = Self::default();
-    }
-
-    pub(super) fn stuck_since(&self) -> Option<Instant> {
-        self.stuck
-    }
-
-    /// What the transport has is on its way.
-    pub(super) fn go_on(&mut self) {
-        if let Some(since) = &mut self.stuck {
-            *since = Instant::now();
-        }
-    }
-
-    /// So many bytes were taken out.
-    fn sent(&mut self, bytes: usize) {
-        self.bytes -= bytes;
-        if self.chunks.is_empty() {
-            self.stuck = None;
-        } else if bytes > 0 || self.stuck.is_none() {
-            self.stuck = Some(Instant::now());
-        }
-    }
-}
-
-impl<T: Transport> Driver<T> {
-    /// Sends what is there, as far as session and transport take it; returns the last bytes when it is them.
+impl<C: Connector> Driver<C> {
+    /// Hands what is there to the exchange, as far as there is room; returns the last bytes when it is them.
     pub(super) fn send_waiting(&mut self) -> Result<Option<Bytes>, Error> {
-        while self.outbox.stuck.is_none() || self.flush() {
+        loop {
             self.offer_held();
             self.report_events()?;
             if let Some(last) = self.transmit() {
                 return Ok(Some(last));
             }
-            if self.outbox.bytes >= BATCH {
-                self.flush();
-            }
             if !self.takes_content() {
-                break;
+                return Ok(None);
             }
             let Some((content, again)) = self.ledger.next() else {
-                break;
+                return Ok(None);
             };
             self.held = Some(Held { content, again });
         }
-        self.flush();
-        Ok(None)
     }
 
     pub(super) fn takes_content(&self) -> bool {
-        let idle = self.outbox.stuck.is_none() && self.asked.is_none() && self.held.is_none();
+        let idle = self.asked.is_none() && self.held.is_none() && !self.is_full();
         idle && self.session.is_ready() && !self.recovery.holds_content()
+    }
+
+    /// Returns whether enough waits in the exchange.
+    pub(super) fn is_full(&self) -> bool {
+        let waiting = self.client.exchange().map_or(0, Exchange::waiting);
+        waiting >= self.most_in_exchange()
     }
 
     /// Takes as much out of the queue as finds room in the transport.
@@ -157,6 +112,9 @@ impl<T: Transport> Driver<T> {
 
     /// The session has taken content; `streaming` if it was by then.
     fn taken(&mut self, content: Content, again: bool, streaming: bool) {
+        if !self.is_delivering() {
+            self.delivered_at = Instant::now();
+        }
         match &content {
             Content::Header(header) => self.entry = Entry::of(header),
             Content::DataUnit(_) => {
@@ -186,11 +144,7 @@ impl<T: Transport> Driver<T> {
     /// Takes what the session wants sent; returns the last bytes when it is them.
     fn transmit(&mut self) -> Option<Bytes> {
         while self.asked.is_none() && self.session.has_transmits() {
-            // What is no part of the body comes behind it.
-            if !self.session.owes_body() && !self.flush() {
-                break;
-            }
-            let connects = self.session.owes_request() && !self.transport.connection_stands();
+            let connects = self.session.owes_request() && !self.client.is_connected();
             if connects {
                 self.session.connection_lost();
             }
@@ -200,11 +154,10 @@ impl<T: Transport> Driver<T> {
                     // A PushStart is waited for only until it has a connection.
                     let waits = connects || matches!(request.body, Body::PushSetup(_));
                     self.response_due = waits.then(|| Instant::now() + self.settings.timeout);
-                    self.streams = matches!(request.body, Body::PushStart { .. });
-                    self.connecting = connects;
-                    self.exchange = Some(self.transport.start(*request));
+                    self.delivered = (0, 0);
+                    self.client.start(&request);
                 }
-                Transmit::Body(chunk) => self.outbox.push(chunk),
+                Transmit::Body(piece) => self.send_body(piece),
                 Transmit::Close(last) => return Some(last),
                 Transmit::Compute(role, step) => {
                     self.asked = Some(spawn_blocking(move || Asked::Computed(role, step.run())));
@@ -214,23 +167,13 @@ impl<T: Transport> Driver<T> {
         None
     }
 
-    /// Hands over what is in the outbox, as far as the transport takes it. Whether that is all.
-    fn flush(&mut self) -> bool {
-        if self.outbox.is_empty() {
-            return true;
+    fn send_body(&mut self, piece: Bytes) {
+        if let Some(exchange) = self.client.exchange_mut() {
+            exchange.push(piece);
         }
-        let most = self.most_in_transport();
-        let body = self
-            .exchange
-            .as_ref()
-            .and_then(|exchange| exchange.body.as_ref());
-        let sent = body.map_or(0, |body| body.send(&mut self.outbox.chunks, most));
-        self.outbox.sent(sent);
-        self.shared.counters.sent(sent);
-        self.outbox.is_empty()
     }
 
-    pub(super) fn most_in_transport(&self) -> usize {
+    pub(super) fn most_in_exchange(&self) -> usize {
         if self.flow.is_flood() {
             MOST_IN_A_FLOOD
         } else {

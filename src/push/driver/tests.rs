@@ -150,13 +150,10 @@ fn resident() -> u64 {
 /// A push that has got its header, and the task that drives it.
 fn begin(server: &Arc<Mutex<Server>>) -> (Arc<Shared>, JoinHandle<()>) {
     let settings = settings();
-    let (sender, progress) = mpsc::unbounded_channel();
-    let memory = Memory {
-        server: server.clone(),
-        progress: sender,
-    };
+    let (_, resolved) = mpsc::unbounded_channel();
+    let memory = Memory(server.clone());
     let shared = Arc::new(Shared::new(settings.limits, Arc::default(), Nobody));
-    let driver = tokio::spawn(drive(settings, shared.clone(), None, memory, progress));
+    let driver = tokio::spawn(drive(settings, shared.clone(), None, memory, resolved));
     let video = testing::stream_of(2, Guid::VIDEO_MEDIA, &[]);
     let header = testing::header(PACKET_SIZE, 50, &[video]);
     push(&shared, Content::Header(header));

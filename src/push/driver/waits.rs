@@ -7,17 +7,18 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::Driver;
-use crate::push::transport::Transport;
+use crate::push::client::Connector;
+use crate::push::exchange::Exchange;
 use crate::push::{Error, Phase};
 
 /// How often the system is asked what has arrived: nothing tells when it has.
 const ACKNOWLEDGEMENT_INTERVAL: Duration = Duration::from_millis(100);
 
-impl<T: Transport> Driver<T> {
+impl<C: Connector> Driver<C> {
     /// When the current wait is over.
     pub(super) fn due(&mut self) -> Option<Instant> {
-        if let Some(since) = self.stuck_since() {
-            return Some(since + self.settings.stall_timeout);
+        if self.is_delivering() {
+            return Some(self.delivered_at + self.settings.stall_timeout);
         }
         if self.session.awaits_response() && self.response_due.is_none() {
             self.response_due = Some(Instant::now() + self.settings.timeout);
@@ -25,63 +26,50 @@ impl<T: Transport> Driver<T> {
         self.response_due
     }
 
-    /// Since when nothing goes on, though there is something to send.
-    pub(super) fn stuck_since(&self) -> Option<Instant> {
-        match (self.outbox.stuck_since(), self.unacknowledged_since) {
-            (Some(one), Some(other)) => Some(one.min(other)),
-            (one, other) => one.or(other),
-        }
+    /// Returns whether there is content that the peer has not acknowledged, and a connection for it.
+    pub(super) fn is_delivering(&self) -> bool {
+        let exchange = self.client.exchange();
+        exchange.is_some_and(|exchange| {
+            let waits = exchange.waiting() > 0 || self.ledger.awaits_acknowledgement();
+            exchange.is_push_start() && !exchange.is_connecting() && waits
+        })
     }
 
     pub(super) fn expired(&self) -> Error {
+        let exchange = self.client.exchange();
         match self.phase {
             Phase::Resolve | Phase::Connect => Error::ConnectTimeout(self.settings.timeout),
-            _ if self.stuck_since().is_some() => Error::Stalled(self.settings.stall_timeout),
-            _ if !self.session.awaits_response() => Error::ConnectTimeout(self.settings.timeout),
+            _ if self.is_delivering() => Error::Stalled(self.settings.stall_timeout),
+            _ if exchange.is_some_and(Exchange::is_connecting) => {
+                Error::ConnectTimeout(self.settings.timeout)
+            }
             _ => Error::ResponseTimeout(self.settings.timeout),
         }
     }
 
     /// Bytes of the current PushStart's body so far.
-    pub(super) fn body_bytes(&self) -> u64 {
+    fn body_bytes(&self) -> u64 {
         let all = self.session.counters().body_bytes;
         all.saturating_sub(self.ledger.begins_at())
     }
 
-    /// Whether the transport has taken all that the session has made, and passed it on.
-    fn is_handed_over(&self) -> bool {
-        let body = self
-            .exchange
-            .as_ref()
-            .and_then(|exchange| exchange.body.as_ref());
-        let passed_on = body.is_some_and(|body| body.is_empty());
-        passed_on && self.outbox.is_empty() && !self.session.has_transmits()
-    }
-
-    /// What has arrived, as far as the system tells.
+    /// Takes in what the peer has acknowledged.
     pub(super) fn take_acknowledgements(&mut self) {
         self.acknowledgement_due = Instant::now() + ACKNOWLEDGEMENT_INTERVAL;
-        if self.exchange.is_none() || !self.streams {
+        let exchange = self.client.exchange_mut();
+        let Some(exchange) = exchange.filter(|exchange| exchange.is_push_start()) else {
             return;
-        }
-        // The end of the stream counts as one byte more.
-        let all = self.body_bytes();
-        let handed_over = self.is_handed_over().then_some(all);
-        let acknowledged = self.transport.acknowledged(handed_over);
-        let acknowledged = acknowledged.map(|bytes| bytes.min(all));
-        let progress = self.ledger.acknowledge(acknowledged);
-        let round_trip_time = self.transport.round_trip_time().unwrap_or_default();
+        };
+        let delivered = (exchange.acknowledged(), exchange.written());
+        let round_trip_time = exchange.round_trip_time().unwrap_or_default();
+        let acknowledged = delivered.0.min(self.body_bytes());
         let counters = &self.shared.counters;
-        counters.acknowledged(acknowledged.unwrap_or_default(), round_trip_time);
-        if progress || !self.ledger.awaits_acknowledgement() {
-            self.unacknowledged_since = None;
-        }
-        if self.ledger.awaits_acknowledgement() {
-            self.unacknowledged_since.get_or_insert_with(Instant::now);
-        }
-        if progress {
+        counters.delivered(delivered.1, acknowledged, round_trip_time);
+        if self.ledger.acknowledge(Some(acknowledged)) {
             self.recovery.prove();
-            self.outbox.go_on();
+        }
+        if delivered != std::mem::replace(&mut self.delivered, delivered) {
+            self.delivered_at = Instant::now();
         }
     }
 }

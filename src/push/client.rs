@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: MPL-2.0
+
+//! Requests one after the other, over one connection for as long as it lasts.
+
+use url::Url;
+
+use super::Error;
+use super::exchange::{Exchange, Opening};
+use super::line::Link;
+use crate::wmhttp::Request;
+
+/// Makes connections.
+pub(super) trait Connector: Send + 'static {
+    /// The connections that it makes.
+    type Link: Link;
+
+    /// Connects to the host and port of `peer`.
+    fn connect(&self, peer: &Url) -> Opening<Self::Link>;
+
+    /// Agrees on TLS with the host of `server`, over `opening`.
+    fn secure(&self, opening: Opening<Self::Link>, server: &Url) -> Opening<Self::Link>;
+}
+
+/// Sends requests.
+pub(super) struct Client<C: Connector> {
+    connector: C,
+    exchange: Option<Exchange<C::Link>>,
+    /// The connection between two requests.
+    idle: Option<C::Link>,
+    /// Where the last connection led.
+    route: Option<Route>,
+}
+
+/// Where a connection leads.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Route {
+    /// The server, or the proxy.
+    peer: url::Origin,
+    /// The server at the other end of TLS.
+    secured: Option<url::Origin>,
+}
+
+impl<C: Connector> Client<C> {
+    /// A client without a connection.
+    pub(super) fn new(connector: C) -> Self {
+        Self {
+            connector,
+            exchange: None,
+            idle: None,
+            route: None,
+        }
+    }
+
+    /// The request under way.
+    pub(super) fn exchange(&self) -> Option<&Exchange<C::Link>> {
+        self.exchange.as_ref()
+    }
+
+    /// The request under way.
+    pub(super) fn exchange_mut(&mut self) -> Option<&mut Exchange<C::Link>> {
+        self.exchange.as_mut()
+    }
+
+    /// Returns whether the next request can go over the connection of the last.
+    pub(super) fn is_connected(&mut self) -> bool {
+        self.idle.as_mut().is_some_and(Link::is_idle)
+    }
+
+    /// Begins a request. The one before it is dropped, unless it is [finished](Self::finish).
+    pub(super) fn start(&mut self, request: &Request) {
+        self.exchange = None;
+        let idle = self.idle.take();
+        let idle = idle.filter(|_| !request.fresh);
+        let peer = request.proxy.as_ref().unwrap_or(&request.url);
+        let secured = is_secured(request).then(|| request.url.origin());
+        let last = self.route.replace(Route {
+            peer: peer.origin(),
+            secured: secured.clone(),
+        });
+        let last = last.filter(|last| last.peer == peer.origin());
+        self.exchange = Some(match (idle, last, secured) {
+            (Some(link), Some(last), secured) if last.secured == secured => {
+                Exchange::over(link, request)
+            }
+            // The proxy has made a tunnel, and TLS begins in it.
+            (Some(link), Some(last), Some(_)) if last.secured.is_none() => {
+                let tunnel = Box::pin(std::future::ready(Ok::<_, Error>(link)));
+                Exchange::opening(self.connector.secure(tunnel, &request.url), request)
+            }
+            (_, _, secured) => {
+                let opening = self.connector.connect(peer);
+                let opening = match secured {
+                    Some(_) => self.connector.secure(opening, &request.url),
+                    None => opening,
+                };
+                Exchange::opening(opening, request)
+            }
+        });
+    }
+
+    /// Ends a request whose response has come, and keeps its connection where that can be used again.
+    pub(super) fn finish(&mut self) {
+        self.idle = self.exchange.take().and_then(Exchange::into_idle);
+    }
+
+    /// Closes the connection, and drops the request under way.
+    pub(super) fn abandon(&mut self) {
+        self.exchange = None;
+        self.idle = None;
+    }
+
+    /// Closes the connection behind the end of the stream.
+    pub(super) fn close(&mut self) {
+        if let Some(exchange) = self.exchange.take() {
+            exchange.close();
+        }
+    }
+}
+
+/// Returns whether the request goes over TLS: all to `https` URLs but CONNECT.
+fn is_secured(request: &Request) -> bool {
+    request.url.scheme() == "https"
+}
