@@ -2,6 +2,8 @@
 
 //! Requests one after the other, over one connection for as long as it lasts.
 
+use std::time::Duration;
+
 use url::Url;
 
 use super::Error;
@@ -64,6 +66,22 @@ impl<C: Connector> Client<C> {
     /// Returns whether the next request can go over the connection of the last.
     pub(super) fn is_connected(&mut self) -> bool {
         self.idle.as_mut().is_some_and(Link::is_idle)
+    }
+
+    /// Bytes of the current PushStart's body that the connection has accepted.
+    pub(super) fn body_written(&self) -> Option<u64> {
+        let exchange = self.exchange.as_ref();
+        let exchange = exchange.filter(|exchange| exchange.is_push_start());
+        exchange.map(Exchange::written)
+    }
+
+    /// Round-trip time of the connection, where the kernel tells.
+    pub(super) fn round_trip_time(&self) -> Option<Duration> {
+        match (&self.exchange, &self.idle) {
+            (Some(exchange), _) => exchange.round_trip_time(),
+            (None, Some(idle)) => idle.round_trip_time(),
+            (None, None) => None,
+        }
     }
 
     /// Begins a request. The one before it is dropped, unless it is [finished](Self::finish).

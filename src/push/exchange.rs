@@ -115,6 +115,11 @@ impl<L: Link> Exchange<L> {
         matches!(self.connection, Connection::Opening(_))
     }
 
+    /// Returns whether the request is a PushStart and has its connection.
+    pub(super) fn is_streaming(&self) -> bool {
+        self.is_push_start && !self.is_connecting()
+    }
+
     /// Appends bytes of the body.
     pub(super) fn push(&mut self, piece: Bytes) {
         self.waiting += piece.len();

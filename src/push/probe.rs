@@ -11,6 +11,7 @@ use tracing::instrument::WithSubscriber;
 
 use super::connector::TcpConnector;
 use super::driver;
+use super::notifier::Notifier;
 use super::shared::Shared;
 use super::stats::Counters;
 use super::{Error, Failure, Phase, Settings, StatusCallback, runtime};
@@ -34,14 +35,14 @@ pub struct Probe {
 ///
 /// The failure that a push would end with, or [`Error::ResponseTimeout`] when it takes too long.
 pub fn probe(settings: Settings, callback: impl StatusCallback) -> Result<Probe, Failure> {
-    let no_system = |error: std::io::Error| Failure {
-        phase: Phase::Resolve,
-        error: Error::NoResources(error.to_string()),
+    let no_system = |error: std::io::Error| {
+        Failure::new(Phase::Resolve, Error::NoResources(error.to_string()))
     };
     let runtime = runtime::handle().map_err(no_system)?;
     let timeout = settings.timeout.saturating_mul(2);
     let counters = Arc::<Counters>::default();
-    let shared = Arc::new(Shared::new(settings.limits, counters, callback));
+    let notifier = Notifier::new(callback, None);
+    let shared = Arc::new(Shared::new(settings.limits, counters, notifier));
     let (sender_of_resolved, resolved) = mpsc::unbounded_channel();
     let connector = TcpConnector::new(&settings, sender_of_resolved);
     let (sender, receiver) = sync_channel(1);
@@ -55,10 +56,10 @@ pub fn probe(settings: Settings, callback: impl StatusCallback) -> Result<Probe,
         Ok(outcome) => outcome,
         Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {
             task.abort();
-            Err(Failure {
-                phase: Phase::Setup,
-                error: Error::ResponseTimeout(timeout),
-            })
+            Err(Failure::new(
+                Phase::Setup,
+                Error::ResponseTimeout(timeout),
+            ))
         }
     }
 }

@@ -18,6 +18,8 @@ pub struct Settings {
     pub reconnect_timeout: Duration,
     /// Whether a first connection that cannot be made is tried again like a lost one.
     pub retry_first_connect: bool,
+    /// Whether the session is resumed after a loss. Otherwise each connection begins a new one.
+    pub resume: bool,
     /// How soon after its beginning a push may fail; 0: at once.
     pub earliest_failure: Duration,
     /// What may wait unsent.
@@ -26,12 +28,12 @@ pub struct Settings {
     pub trust: Trust,
 }
 
-/// What may wait unsent, and what happens to what is more.
+/// What may wait unsent or unacknowledged, and what happens to what is more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Bytes; 0: any number.
+    /// Bytes of memory, about; 0: no limit.
     pub bytes: usize,
-    /// Time, by the Send Times; zero: any.
+    /// Unsent time, by the Send Times; zero: no limit.
     pub time: Duration,
     /// What happens when one of them is reached.
     pub leaky: Leaky,
@@ -43,6 +45,8 @@ pub enum Leaky {
     /// The writer is blocked; when that has lasted as long as `stall_timeout`, the oldest are dropped all the same.
     #[default]
     No,
+    /// [`Downstream`](Self::Downstream) where [upstream is live](super::Connection::set_live), and otherwise [`No`](Self::No).
+    Auto,
     /// New packets are dropped.
     Upstream,
     /// Old packets are dropped.

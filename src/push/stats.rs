@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: MPL-2.0
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use super::SessionState;
+use super::{Failure, SessionState};
 use crate::wmhttp;
 
 /// What a connection has sent and what waits.
@@ -23,8 +24,10 @@ pub struct Stats {
     pub packets_sent: u64,
     /// Data packets that never went out: too much waited, or the server began anew in the middle of a group of pictures.
     pub packets_dropped: u64,
-    /// Data packets that had to go once more.
+    /// Data packets sent more than once.
     pub packets_replayed: u64,
+    /// Data packets that were sent, that the peer never acknowledged, and that were not sent again.
+    pub packets_lost: u64,
     /// Bytes of padding that stayed behind.
     pub padding_removed: u64,
     /// Bytes that wait.
@@ -43,11 +46,22 @@ pub struct Stats {
     pub bitrate: u64,
     /// How long the session has been open.
     pub uptime: Duration,
+    /// The attempt to reconnect that is under way, from 1; 0: none.
+    pub attempt: u32,
+    /// How long until then.
+    pub retry_in: Duration,
+    /// Why the current or the last connection was lost.
+    pub last_loss: Option<Arc<Failure>>,
+    /// How far the oldest waiting packet is behind the newest, by their Send Times.
+    pub behind: Duration,
 }
 
 /// The driver's side of [`Stats`].
 #[derive(Default)]
-pub(super) struct Counters(Mutex<Inner>);
+pub(super) struct Counters {
+    inner: Mutex<Inner>,
+    drops: Notify,
+}
 
 #[derive(Default)]
 struct Inner {
@@ -55,6 +69,9 @@ struct Inner {
     session: wmhttp::Counters,
     replayed: u64,
     dropped: u64,
+    lost: u64,
+    /// Dropped or lost packets that no report has told of.
+    untold: bool,
     /// Bytes of the bodies before the current one.
     before: Delivered,
     current: Delivered,
@@ -101,11 +118,57 @@ impl Counters {
         *self.lock() = Inner::default();
     }
 
-    /// Counts dropped packets, and returns how many there are by now.
-    pub(super) fn dropped(&self, packets: u64) -> u64 {
+    /// Counts packets that are dropped without having been sent.
+    pub(super) fn dropped(&self, packets: u64) {
+        self.lose(packets, |inner| inner.dropped += packets);
+    }
+
+    /// Counts packets that were sent, and that the peer lacks for good.
+    pub(super) fn lost(&self, packets: u64) {
+        self.lose(packets, |inner| inner.lost += packets);
+    }
+
+    fn lose(&self, packets: u64, count: impl FnOnce(&mut Inner)) {
+        if packets > 0 {
+            let mut inner = self.lock();
+            count(&mut inner);
+            inner.untold = true;
+            drop(inner);
+            self.drops.notify_one();
+        }
+    }
+
+    /// Counts packets that are left out on purpose, of which no report tells.
+    pub(super) fn skipped(&self, packets: u64) {
+        self.lock().dropped += packets;
+    }
+
+    /// Counts what is left at the end of a push. A report tells of it only if it is `told`.
+    pub(super) fn settle(&self, dropped: u64, lost: u64, told: bool) {
         let mut inner = self.lock();
-        inner.dropped += packets;
-        inner.dropped
+        inner.dropped += dropped;
+        inner.lost += lost;
+        inner.untold |= told && dropped + lost > 0;
+    }
+
+    /// Packets that the peer never gets.
+    pub(super) fn packets_dropped(&self) -> u64 {
+        let inner = self.lock();
+        inner.dropped + inner.lost
+    }
+
+    /// Waits until packets are dropped that no report has told of.
+    pub(super) async fn untold_drops(&self) {
+        while !self.lock().untold {
+            self.drops.notified().await;
+        }
+    }
+
+    /// The number of dropped packets, if no report has told of it.
+    pub(super) fn take_untold_drops(&self) -> Option<u64> {
+        let mut inner = self.lock();
+        let untold = std::mem::take(&mut inner.untold);
+        untold.then_some(inner.dropped + inner.lost)
     }
 
     /// Bytes of the current body that were written, and that the peer has acknowledged.
@@ -161,6 +224,7 @@ impl Counters {
             bytes_sent,
             bytes_acked: inner.before.acknowledged + inner.current.acknowledged,
             packets_dropped: inner.dropped,
+            packets_lost: inner.lost,
             round_trip_time: inner.round_trip_time,
             reconnects: inner.reconnects,
             packets_sent: inner.session.packets.saturating_sub(inner.replayed),
@@ -177,7 +241,7 @@ impl Counters {
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -1,28 +1,30 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! What comes back to the driver: from the transport, from the session, and from threads that may block.
+//! What comes back to the driver: from the exchange, from the session, and from threads that may block.
 
 use tokio::task::spawn_blocking;
 use tokio::time::Instant;
 
-use super::{Asked, Driver};
+use super::{BlockingTask, Driver};
 use crate::auth::Role;
 use crate::push::client::Connector;
-use crate::push::exchange::Progress;
-use crate::push::{Error, Phase, SessionState, WmtStatus};
+use crate::push::exchange::{Exchange, Progress};
+use crate::push::{Error, Phase};
 use crate::wmhttp::{CredentialsWanted, Event, Response};
 
 impl<C: Connector> Driver<C> {
     /// The addresses of the server are known.
     pub(super) fn handle_resolved(&mut self) {
-        if self.phase != Phase::Resolve {
-            return;
+        if self.phase == Phase::Resolve {
+            self.shared.lifecycle.connecting();
+            self.enter(Phase::Connect);
         }
-        if !std::mem::replace(&mut self.connecting_told, true) {
-            let reporter = &self.shared.reporter;
-            reporter.status(WmtStatus::Connecting, SessionState::Connecting);
+    }
+
+    fn take_resolved(&mut self) {
+        while self.resolved.try_recv().is_ok() {
+            self.handle_resolved();
         }
-        self.enter(Phase::Connect);
     }
 
     /// The connection, the response, or the loss of the connection; `None`: the exchange takes more.
@@ -41,15 +43,17 @@ impl<C: Connector> Driver<C> {
         }
     }
 
-    fn handle_connected(&mut self) {
-        while self.resolved.try_recv().is_ok() {
-            self.handle_resolved();
-        }
+    pub(super) fn handle_connected(&mut self) {
+        self.take_resolved();
         self.shared.counters.connected();
-        self.delivered_at = Instant::now();
-        self.begin_probation();
-        let waits = self.session.awaits_response();
-        self.response_due = waits.then(|| Instant::now() + self.settings.timeout);
+        self.delivery.begin();
+        if self.client.exchange().is_some_and(Exchange::is_streaming) {
+            self.policy.started(Instant::now());
+        }
+        self.response_due = None;
+        if self.session.awaits_response() {
+            self.expect_response();
+        }
         if matches!(self.phase, Phase::Resolve | Phase::Connect) {
             self.enter(Phase::Setup);
         }
@@ -64,34 +68,35 @@ impl<C: Connector> Driver<C> {
     }
 
     fn handle_loss(&mut self, error: Error) -> Result<(), Error> {
-        while self.resolved.try_recv().is_ok() {
-            self.handle_resolved();
-        }
+        self.take_resolved();
         self.response_due = None;
         self.take_acknowledgements();
-        self.client.abandon();
         if is_silence(&error) && self.handle_silence() {
             return Ok(());
         }
         Err(error)
     }
 
-    /// Whether the server only has nothing to say to a body that it has got.
-    pub(super) fn handle_silence(&mut self) -> bool {
-        !self.ledger.awaits_acknowledgement() && self.session.handle_silence()
+    /// Returns whether the server only has nothing to say to a body that it has received.
+    fn handle_silence(&mut self) -> bool {
+        let silent = !self.replay.awaits_acknowledgement() && self.session.handle_silence();
+        if silent {
+            self.client.abandon();
+        }
+        silent
     }
 
-    pub(super) fn handle_asked(&mut self, asked: Option<Asked>) -> Result<(), Error> {
-        self.asked = None;
-        match asked {
-            Some(Asked::Credentials(role, credentials)) => {
+    pub(super) fn handle_blocking(&mut self, result: Option<BlockingTask>) -> Result<(), Error> {
+        self.blocking = None;
+        match result {
+            Some(BlockingTask::Credentials(role, credentials)) => {
                 let provided = self.session.provide(role, credentials);
                 if provided.is_err() && role == Role::Proxy {
                     self.phase = Phase::Proxy;
                 }
                 provided?;
             }
-            Some(Asked::Computed(role, result)) => self.session.computed(role, result),
+            Some(BlockingTask::Computed(role, result)) => self.session.computed(role, result),
             None => return Err(Error::NoResources("a thread has ended early".to_owned())),
         }
         Ok(())
@@ -104,7 +109,6 @@ impl<C: Connector> Driver<C> {
         }
         if self.handle_silence() {
             self.response_due = None;
-            self.client.abandon();
             return Ok(());
         }
         Err(self.expired())
@@ -113,27 +117,20 @@ impl<C: Connector> Driver<C> {
     pub(super) fn report_events(&mut self) -> Result<(), Error> {
         while let Some(event) = self.session.poll_event() {
             match event {
-                Event::ServerConfigured { server } => {
-                    tracing::info!(%server, "Publishing point is set up");
-                    self.end_recovery();
-                    self.recovery.configured();
-                    self.shared.opened(server);
-                    self.enter(Phase::Start);
-                }
+                Event::ServerConfigured { server } => self.handle_configured(server),
                 Event::PushStartSent { begins_at, header } => {
                     self.shared.counters.push_started();
                     self.expect_forgetting();
+                    if header.is_some() {
+                        self.shared.lifecycle.started();
+                    }
                     let ends_at = self.session.counters().body_bytes;
                     let header = header.map(|header| (header, ends_at));
-                    self.ledger.push_start(begins_at, header);
-                    if self.entry.header.is_some() {
-                        self.start();
-                    }
+                    self.replay.push_start(begins_at, header);
                 }
                 Event::PushStartRepeated => {
-                    tracing::debug!("PushStart goes again");
-                    let held = self.held.take().map(|held| (held.content, held.again));
-                    self.ledger.repeat(held)?;
+                    tracing::debug!("PushStart is sent again");
+                    self.replay.repeat()?;
                 }
                 Event::Authenticating => self.enter(Phase::Authenticate),
                 Event::CredentialsWanted(wanted) => self.ask(wanted),
@@ -143,17 +140,30 @@ impl<C: Connector> Driver<C> {
         Ok(())
     }
 
+    fn handle_configured(&mut self, server: String) {
+        tracing::info!(%server, "Publishing point is set up");
+        self.configured = Some(Instant::now());
+        self.policy.configured();
+        self.shared.counters.opened(server);
+        // Without a PushStart that could be refused, the connection stands.
+        if !self.session.is_streaming() && !self.replay.waits() {
+            self.end_recovery();
+        }
+        self.shared.lifecycle.opened(false);
+        self.enter(Phase::Start);
+    }
+
     /// Asks the application, for as long as it takes.
-    pub(super) fn ask(&mut self, wanted: CredentialsWanted) {
-        let shared = self.shared.clone();
-        self.asked = Some(spawn_blocking(move || {
-            let credentials = shared.reporter.acquire_credentials(&wanted);
-            Asked::Credentials(wanted.role, credentials)
+    fn ask(&mut self, wanted: CredentialsWanted) {
+        let callback = self.shared.lifecycle.notifier().callback().clone();
+        self.blocking = Some(spawn_blocking(move || {
+            let credentials = callback.acquire_credentials(&wanted);
+            BlockingTask::Credentials(wanted.role, credentials)
         }));
     }
 }
 
-/// Whether there was no answer, rather than one that is none.
+/// Returns whether there was no response, rather than a bad one.
 fn is_silence(error: &Error) -> bool {
     !matches!(error, Error::BadResponse(_))
 }

@@ -7,19 +7,19 @@ use tokio::time::Instant;
 use crate::asf::FileHeader;
 use crate::wmhttp::{PushSession, SessionConfig};
 
-/// How long a session that was left can be taken up again: what the SDK says of `IWMWriterPushSink::Disconnect`.
-const KEPT_FOR: Duration = Duration::from_secs(5 * 60);
+/// How long a session can be taken up again after `IWMWriterPushSink::Disconnect`, by the SDK.
+const PARKED_FOR: Duration = Duration::from_secs(5 * 60);
 
-/// A session whose connection its owner has closed.
-pub(super) struct Kept {
+/// A session whose connection the application has closed.
+pub(super) struct ParkedSession {
     session: PushSession,
     config: SessionConfig,
     header: Option<FileHeader>,
     since: Instant,
 }
 
-impl Kept {
-    /// What can be taken up again; `header` is the last that was sent.
+impl ParkedSession {
+    /// A session that can be taken up again; `header` is the last that was sent.
     pub(super) fn new(
         session: PushSession,
         config: SessionConfig,
@@ -33,9 +33,9 @@ impl Kept {
         })
     }
 
-    /// The session, where it is the one that `config` asks for and not too old, and its header.
+    /// The session and its header, if it is the one that `config` asks for and not too old.
     pub(super) fn take(self, config: &SessionConfig) -> Option<(PushSession, Option<FileHeader>)> {
-        let fits = self.config == *config && self.since.elapsed() <= KEPT_FOR;
+        let fits = self.config == *config && self.since.elapsed() <= PARKED_FOR;
         fits.then_some((self.session, self.header))
     }
 }
