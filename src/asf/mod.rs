@@ -15,7 +15,8 @@
 //!   ([`FileHeader::for_recording`]);
 //! * a packet is taken apart by [`DataPacket`], which also leaves its padding out ([`DataPacket::without_padding`]), or
 //!   whole streams ([`DataPacket::with_streams`]);
-//! * [`KeyFrames`] tells at which packets decoding can begin, and what to leave out of the first.
+//! * [`KeyFrames`] tells at which packets decoding can begin, and what to leave out of the first; [`KeyFrameGate`] drops
+//!   packets until one of those.
 //!
 //! Section numbers are those of the *Advanced Systems Format (ASF) Specification*, revision 01.20.
 //!
@@ -70,7 +71,7 @@ pub use error::Error;
 pub use file_header::FileHeader;
 pub use guid::Guid;
 pub use item::{Item, SkipReason, Skipped};
-pub use key_frames::KeyFrames;
+pub use key_frames::{KeyFrameGate, KeyFrames};
 pub use padding::{PacketHead, Unpadded};
 pub use reader::Reader;
 pub use shed::ShedObject;
