@@ -3,7 +3,6 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use bytes::Bytes;
 use glib::subclass::Signal;
 use gst::prelude::*;
 use gst::subclass::prelude::*;
@@ -14,7 +13,6 @@ use once_cell::sync::Lazy;
 use super::allocation;
 use super::bus;
 use super::callback::{Callback, ProbeCallback};
-use super::clock_wait::ClockWait;
 use super::location::{Location, SettingsError};
 use super::log::{self, CAT};
 use super::mapped;
@@ -22,7 +20,7 @@ use super::properties;
 use super::settings::Settings;
 use super::stats_timer::StatsTimer;
 use super::times::without_buffer_times;
-use super::writer::Stream;
+use super::writer::{HeaderSettings, Outlet, Writer, stream_header};
 use super::{CredentialFlags, SessionState};
 use crate::push::{self, Connection, Error};
 
@@ -35,11 +33,9 @@ const PROBE: &str = "probe";
 #[derive(Default)]
 pub struct WmsPushSink {
     settings: Mutex<Settings>,
-    /// The streaming thread's own: nobody else waits for it.
-    stream: Mutex<Stream>,
+    writer: Writer,
     /// The current connection, or the last one.
     connection: Mutex<Option<Arc<Connection>>>,
-    pub(super) clock_wait: ClockWait,
     /// The session state as it was last told: whoever is notified reads the state that the notification is about.
     session_state: Mutex<SessionState>,
     /// PROGRESS `connect` was started and has not ended.
@@ -182,7 +178,7 @@ impl BaseSinkImpl for WmsPushSink {
         let Some(header) = stream_header(caps) else {
             return Ok(());
         };
-        let added = self.stream().reader.stream_header(header);
+        let added = self.writer.push_header(header);
         added.map_err(|error| {
             self.fail(Error::Input(error.clone()));
             gst::loggable_error!(CAT, "The header in the caps is unusable: {error}")
@@ -191,14 +187,11 @@ impl BaseSinkImpl for WmsPushSink {
 
     fn event(&self, event: gst::Event) -> bool {
         match event.view() {
-            gst::EventView::StreamStart(_) => self.restart(),
-            gst::EventView::FlushStop(_) => {
-                self.restart();
-                self.stream().pacer.restart();
-            }
+            gst::EventView::StreamStart(_) => self.writer.restart(),
+            gst::EventView::FlushStop(_) => self.writer.flush(),
             gst::EventView::Segment(segment) => self.handle_segment(segment.segment()),
             // asfmux sends them before STREAM_START, with which a pad forgets them.
-            gst::EventView::Tag(tag) => self.stream().tags.add(tag.tag()),
+            gst::EventView::Tag(tag) => self.writer.push_tags(tag.tag()),
             gst::EventView::Eos(_) => {
                 if let Err(error) = self.end() {
                     gst::debug!(CAT, imp = self, "EOS ends with {error:?}");
@@ -241,10 +234,7 @@ impl BaseSinkImpl for WmsPushSink {
             gst::element_imp_error!(self, gst::ResourceError::Read, ["Cannot map a buffer"]);
             gst::FlowError::Error
         })?;
-        let mut stream = self.stream();
-        stream.position += bytes.len() as u64;
-        stream.reader.push(bytes);
-        self.write(&connection, &mut stream)
+        self.with_outlet(&connection, |outlet| self.writer.write(outlet, bytes))
     }
 }
 
@@ -292,7 +282,7 @@ impl WmsPushSink {
             bus::post_settings_error(self, &error);
             gst::StateChangeError
         })?;
-        *self.stream() = Stream::default();
+        self.writer.reset();
         self.connecting.store(true, Ordering::Release);
         bus::post_progress(self, gst::ProgressType::Start, "Connecting");
         let callback = Callback(self.obj().downgrade());
@@ -320,7 +310,7 @@ impl WmsPushSink {
             connection.disconnect();
         }
         self.stats_timer.end(self);
-        *self.stream() = Stream::default();
+        self.writer.reset();
     }
 
     /// The action `disconnect`: what comes now is discarded.
@@ -369,35 +359,45 @@ impl WmsPushSink {
 
     /// Lets the streaming thread return from whatever it waits for.
     fn interrupt(&self, interrupted: bool) {
-        self.clock_wait.interrupt(interrupted);
+        self.writer.interrupt(interrupted);
         if let Some(connection) = self.connection() {
             connection.interrupt(interrupted);
         }
     }
 
-    /// A new stream, or the same after a flush: bytes before and after have nothing to do with each other.
-    fn restart(&self) {
-        let mut stream = self.stream();
-        stream.reader.restart();
-        stream.position = 0;
-    }
-
     /// A segment of bytes that goes back, in the middle of a stream, is a muxer's attempt to rewrite its file.
     fn handle_segment(&self, segment: &gst::Segment) {
-        let mut stream = self.stream();
-        if let Some(bytes) = segment.downcast_ref::<gst::format::Bytes>() {
-            let start = bytes.start().map_or(0, |start| *start);
-            if start < stream.position {
-                gst::debug!(
-                    CAT,
-                    imp = self,
-                    "Bytes go back from {} to {start}",
-                    stream.position
-                );
-                stream.reader.rewind(start);
-                stream.position = start;
-            }
+        let Some(bytes) = segment.downcast_ref::<gst::format::Bytes>() else {
+            return;
+        };
+        let start = bytes.start().map_or(0, |start| *start);
+        if let Some(from) = self.writer.go_back(start) {
+            gst::debug!(CAT, imp = self, "Bytes go back from {from} to {start}");
         }
+    }
+
+    /// EOS: returns when all that was written is on the wire.
+    fn end(&self) -> Result<(), gst::FlowError> {
+        let connection = self.connection().ok_or(gst::FlowError::Flushing)?;
+        let timeout = self.settings().eos_timeout();
+        self.with_outlet(&connection, |outlet| self.writer.end(outlet, timeout))
+    }
+
+    /// Lends the writer what it gets of the element.
+    fn with_outlet<T>(&self, connection: &Connection, write: impl FnOnce(&Outlet<'_>) -> T) -> T {
+        let header = {
+            let settings = self.settings();
+            HeaderSettings {
+                live_header: settings.live_header,
+                bitrate: settings.bitrate,
+            }
+        };
+        write(&Outlet {
+            sink: self.obj().upcast_ref(),
+            connection,
+            header,
+            warn: &|text| bus::post_input_warning(self, self.session_state(), text),
+        })
     }
 
     fn fail(&self, error: Error) {
@@ -463,10 +463,6 @@ impl WmsPushSink {
     pub(super) fn settings(&self) -> MutexGuard<'_, Settings> {
         self.settings.lock().unwrap_or_else(PoisonError::into_inner)
     }
-
-    pub(super) fn stream(&self) -> MutexGuard<'_, Stream> {
-        self.stream.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 /// An action signal without arguments.
@@ -481,18 +477,4 @@ fn action(
             let element = arguments.first()?.get::<super::WmsPushSink>().ok()?;
             Some(run(element.imp()))
         })
-}
-
-/// The header in `streamheader` caps, its buffers put together.
-pub(super) fn stream_header(caps: &gst::Caps) -> Option<Bytes> {
-    let buffers = caps
-        .structure(0)?
-        .get::<gst::ArrayRef<'_>>("streamheader")
-        .ok()?;
-    let mut header = Vec::new();
-    for buffer in buffers.iter() {
-        let buffer = buffer.get::<gst::Buffer>().ok()?;
-        header.extend_from_slice(&buffer.map_readable().ok()?);
-    }
-    (!header.is_empty()).then(|| header.into())
 }
