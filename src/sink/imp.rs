@@ -100,7 +100,7 @@ impl ObjectImpl for WmsPushSink {
         if pspec.name() == "stats-interval" {
             let interval = settings.stats_interval;
             drop(settings);
-            return self.stats_timer.change(self, interval);
+            return self.check_timer(self.stats_timer.change(interval));
         }
         if let Some(error) = settings.location.as_ref().and_then(Location::error) {
             gst::warning!(CAT, imp = self, "Will not start: {error}");
@@ -299,8 +299,19 @@ impl WmsPushSink {
         })?;
         *self.connection_slot() = Some(Arc::new(connection));
         let interval = self.settings().stats_interval;
-        self.stats_timer.begin(self, interval);
+        let element = self.obj().downgrade();
+        self.check_timer(self.stats_timer.begin(interval, move || {
+            if let Some(element) = element.upgrade() {
+                bus::post_stats(element.imp());
+            }
+        }));
         Ok(())
+    }
+
+    fn check_timer(&self, started: Result<(), gst::ClockError>) {
+        if let Err(error) = started {
+            gst::warning!(CAT, imp = self, "stats-interval has no effect: {error}");
+        }
     }
 
     /// `Disconnect`: the connection closes without `$E`, if it still stands.
@@ -309,7 +320,7 @@ impl WmsPushSink {
         if let Some(connection) = self.connection() {
             connection.disconnect();
         }
-        self.stats_timer.end(self);
+        self.stats_timer.end();
         self.writer.reset();
     }
 
