@@ -111,7 +111,7 @@ impl ObjectImpl for WmsPushSink {
         match pspec.name() {
             "stats" => self.stats().to_value(),
             "session-state" => self.session_state().to_value(),
-            name => properties::get(&self.settings(), name),
+            name => properties::get(&mut self.settings(), name),
         }
     }
 }
