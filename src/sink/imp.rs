@@ -95,15 +95,14 @@ impl ObjectImpl for WmsPushSink {
     }
 
     fn set_property(&self, _id: usize, value: &glib::Value, pspec: &glib::ParamSpec) {
-        let mut settings = self.settings();
-        properties::set(&mut settings, pspec.name(), value);
-        if pspec.name() == "stats-interval" {
-            let interval = settings.stats_interval;
-            drop(settings);
-            return self.check_timer(self.stats_timer.change(interval));
-        }
-        if let Some(error) = settings.location.as_ref().and_then(Location::error) {
-            gst::warning!(CAT, imp = self, "Will not start: {error}");
+        properties::set(&mut self.settings(), pspec.name(), value);
+        match pspec.name() {
+            "stats-interval" => {
+                let interval = self.settings().stats_interval;
+                self.check_timer(self.stats_timer.change(interval));
+            }
+            "location" => self.check_location(),
+            _ => {}
         }
     }
 
@@ -273,11 +272,31 @@ impl WmsPushSink {
         self.settings().shown_location().to_owned()
     }
 
+    fn check_location(&self) {
+        let error = {
+            let settings = self.settings();
+            settings
+                .location
+                .as_ref()
+                .and_then(Location::error)
+                .cloned()
+        };
+        if let Some(error) = error {
+            gst::warning!(CAT, imp = self, "Will not start: {error}");
+        }
+    }
+
+    /// Returns the settings of a connection. Reads files, and so without the lock.
+    fn connection_settings(&self) -> Result<push::Settings, SettingsError> {
+        let settings = self.settings().clone();
+        settings.connection()
+    }
+
     /// `Connect`: begins it, and waits for nothing.
     fn connect(&self) -> Result<(), gst::StateChangeError> {
-        let settings = self.settings().connection();
+        let settings = self.connection_settings();
         let settings = settings.map_err(|error| {
-            *self.connection_slot() = None;
+            self.set_connection(None);
             self.set_session_state(SessionState::Failed);
             bus::post_settings_error(self, &error);
             gst::StateChangeError
@@ -297,7 +316,7 @@ impl WmsPushSink {
             self.end_progress(gst::ProgressType::Error, "Cannot connect");
             gst::StateChangeError
         })?;
-        *self.connection_slot() = Some(Arc::new(connection));
+        self.set_connection(Some(Arc::new(connection)));
         let interval = self.settings().stats_interval;
         let element = self.obj().downgrade();
         self.check_timer(self.stats_timer.begin(interval, move || {
@@ -340,8 +359,7 @@ impl WmsPushSink {
 
     /// The action `probe`.
     fn probe(&self) -> gst::Structure {
-        let settings = self.settings().connection();
-        let settings = match settings {
+        let settings = match self.connection_settings() {
             Ok(settings) => settings,
             Err(error) => return bus::probe_settings_error(self, &error),
         };
@@ -463,6 +481,12 @@ impl WmsPushSink {
 
     pub(super) fn connection(&self) -> Option<Arc<Connection>> {
         self.connection_slot().clone()
+    }
+
+    fn set_connection(&self, connection: Option<Arc<Connection>>) {
+        let old = std::mem::replace(&mut *self.connection_slot(), connection);
+        // Dropping the last reference disconnects, which may call back.
+        drop(old);
     }
 
     fn connection_slot(&self) -> MutexGuard<'_, Option<Arc<Connection>>> {
