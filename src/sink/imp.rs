@@ -29,30 +29,18 @@ const END_SESSION: &str = "end-session";
 const DISCONNECT: &str = "disconnect";
 const PROBE: &str = "probe";
 
-/// `wmspushsink`: a writer of ASF in front of a [`Connection`].
+/// The GObject shell of `wmspushsink`: a writer of ASF in front of a [`Connection`].
 #[derive(Default)]
 pub struct WmsPushSink {
     settings: Mutex<Settings>,
     writer: Writer,
     /// The current connection, or the last one.
     connection: Mutex<Option<Arc<Connection>>>,
-    /// The session state as it was last told: whoever is notified reads the state that the notification is about.
+    /// The last announced session state. Handlers of `notify::session-state` read this value, not the driver's newer one.
     session_state: Mutex<SessionState>,
     /// PROGRESS `connect` was started and has not ended.
     connecting: AtomicBool,
     stats_timer: StatsTimer,
-}
-
-#[glib::object_subclass]
-impl ObjectSubclass for WmsPushSink {
-    const NAME: &'static str = "GstWmsPushSink";
-    type Type = super::WmsPushSink;
-    type ParentType = gst_base::BaseSink;
-    type Interfaces = (gst::URIHandler,);
-
-    fn class_init(class: &mut Self::Class) {
-        without_buffer_times(class);
-    }
 }
 
 impl ObjectImpl for WmsPushSink {
@@ -60,7 +48,7 @@ impl ObjectImpl for WmsPushSink {
         self.parent_constructed();
         // A packet is handed over in no time; a live pipeline needs no latency for it.
         self.obj().set_processing_deadline(gst::ClockTime::ZERO);
-        // A packet by itself is nothing to look at, and what is kept as one goes back to upstream later.
+        // A single packet shows nothing, and keeping it holds up a buffer of upstream's.
         self.obj().set_enable_last_sample(false);
     }
 
@@ -188,7 +176,7 @@ impl BaseSinkImpl for WmsPushSink {
         match event.view() {
             gst::EventView::StreamStart(_) => self.writer.restart(),
             gst::EventView::FlushStop(_) => self.writer.flush(),
-            gst::EventView::Segment(segment) => self.handle_segment(segment.segment()),
+            gst::EventView::Segment(segment) => self.writer.begin_segment(segment.segment()),
             // asfmux sends them before STREAM_START, with which a pad forgets them.
             gst::EventView::Tag(tag) => self.writer.push_tags(tag.tag()),
             gst::EventView::Eos(_) => {
@@ -263,6 +251,18 @@ impl URIHandlerImpl for WmsPushSink {
         }
         self.settings().set_location(Some(uri));
         Ok(())
+    }
+}
+
+#[glib::object_subclass]
+impl ObjectSubclass for WmsPushSink {
+    const NAME: &'static str = "GstWmsPushSink";
+    type Type = super::WmsPushSink;
+    type ParentType = gst_base::BaseSink;
+    type Interfaces = (gst::URIHandler,);
+
+    fn class_init(class: &mut Self::Class) {
+        without_buffer_times(class);
     }
 }
 
@@ -391,17 +391,6 @@ impl WmsPushSink {
         self.writer.interrupt(interrupted);
         if let Some(connection) = self.connection() {
             connection.interrupt(interrupted);
-        }
-    }
-
-    /// A segment of bytes that goes back, in the middle of a stream, is a muxer's attempt to rewrite its file.
-    fn handle_segment(&self, segment: &gst::Segment) {
-        let Some(bytes) = segment.downcast_ref::<gst::format::Bytes>() else {
-            return;
-        };
-        let start = bytes.start().map_or(0, |start| *start);
-        if let Some(from) = self.writer.go_back(start) {
-            gst::debug!(CAT, imp = self, "Bytes go back from {from} to {start}");
         }
     }
 

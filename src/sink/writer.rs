@@ -101,9 +101,16 @@ impl Writer {
         stream.pacer.restart();
     }
 
-    /// Goes on at byte `start`. Returns the byte reached before, if `start` is in front of it.
-    pub(super) fn go_back(&self, start: u64) -> Option<u64> {
-        self.stream().go_back(start)
+    /// Goes on with a segment.
+    pub(super) fn begin_segment(&self, segment: &gst::Segment) {
+        let Some(bytes) = segment.downcast_ref::<gst::format::Bytes>() else {
+            return;
+        };
+        let start = bytes.start().map_or(0, |start| *start);
+        let back = self.stream().go_back(start);
+        if let Some(from) = back {
+            gst::debug!(CAT, "Bytes go back from {from} to {start}");
+        }
     }
 
     /// Forgets the stream.
