@@ -5,7 +5,7 @@
 use gst::prelude::*;
 use gst::{AllocationParams, BufferPool, MemoryFlags};
 
-use super::imp::stream_header;
+use super::writer::stream_header;
 use crate::asf::FileHeader;
 
 /// Room in front of a buffer's bytes: the framing header of `$C`, MS-WMHTTP 2.2.3.1.1, and more than those of `$H` and

@@ -38,7 +38,8 @@ impl ClockWait {
             waiting.id = Some(id.clone());
         }
         let (waited, _) = id.wait();
-        self.lock().id = None;
+        let id = self.lock().id.take();
+        drop(id);
         match waited {
             Err(gst::ClockError::Unscheduled) => Woken::Interrupted,
             _ => Woken::Due,

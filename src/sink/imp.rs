@@ -3,7 +3,6 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use bytes::Bytes;
 use glib::subclass::Signal;
 use gst::prelude::*;
 use gst::subclass::prelude::*;
@@ -14,7 +13,6 @@ use once_cell::sync::Lazy;
 use super::allocation;
 use super::bus;
 use super::callback::{Callback, ProbeCallback};
-use super::clock_wait::ClockWait;
 use super::location::{Location, SettingsError};
 use super::log::{self, CAT};
 use super::mapped;
@@ -22,7 +20,7 @@ use super::properties;
 use super::settings::Settings;
 use super::stats_timer::StatsTimer;
 use super::times::without_buffer_times;
-use super::writer::Stream;
+use super::writer::{HeaderSettings, Outlet, Writer, stream_header};
 use super::{CredentialFlags, SessionState};
 use crate::push::{self, Connection, Error};
 
@@ -31,32 +29,18 @@ const END_SESSION: &str = "end-session";
 const DISCONNECT: &str = "disconnect";
 const PROBE: &str = "probe";
 
-/// `wmspushsink`: a writer of ASF in front of a [`Connection`].
+/// The GObject shell of `wmspushsink`: a writer of ASF in front of a [`Connection`].
 #[derive(Default)]
 pub struct WmsPushSink {
     settings: Mutex<Settings>,
-    /// The streaming thread's own: nobody else waits for it.
-    stream: Mutex<Stream>,
+    writer: Writer,
     /// The current connection, or the last one.
     connection: Mutex<Option<Arc<Connection>>>,
-    pub(super) clock_wait: ClockWait,
-    /// The session state as it was last told: whoever is notified reads the state that the notification is about.
+    /// The last announced session state. Handlers of `notify::session-state` read this value, not the driver's newer one.
     session_state: Mutex<SessionState>,
     /// PROGRESS `connect` was started and has not ended.
     connecting: AtomicBool,
     stats_timer: StatsTimer,
-}
-
-#[glib::object_subclass]
-impl ObjectSubclass for WmsPushSink {
-    const NAME: &'static str = "GstWmsPushSink";
-    type Type = super::WmsPushSink;
-    type ParentType = gst_base::BaseSink;
-    type Interfaces = (gst::URIHandler,);
-
-    fn class_init(class: &mut Self::Class) {
-        without_buffer_times(class);
-    }
 }
 
 impl ObjectImpl for WmsPushSink {
@@ -64,7 +48,7 @@ impl ObjectImpl for WmsPushSink {
         self.parent_constructed();
         // A packet is handed over in no time; a live pipeline needs no latency for it.
         self.obj().set_processing_deadline(gst::ClockTime::ZERO);
-        // A packet by itself is nothing to look at, and what is kept as one goes back to upstream later.
+        // A single packet shows nothing, and keeping it holds up a buffer of upstream's.
         self.obj().set_enable_last_sample(false);
     }
 
@@ -99,15 +83,14 @@ impl ObjectImpl for WmsPushSink {
     }
 
     fn set_property(&self, _id: usize, value: &glib::Value, pspec: &glib::ParamSpec) {
-        let mut settings = self.settings();
-        properties::set(&mut settings, pspec.name(), value);
-        if pspec.name() == "stats-interval" {
-            let interval = settings.stats_interval;
-            drop(settings);
-            return self.stats_timer.change(self, interval);
-        }
-        if let Some(error) = settings.location.as_ref().and_then(Location::error) {
-            gst::warning!(CAT, imp = self, "Will not start: {error}");
+        properties::set(&mut self.settings(), pspec.name(), value);
+        match pspec.name() {
+            "stats-interval" => {
+                let interval = self.settings().stats_interval;
+                self.check_timer(self.stats_timer.change(interval));
+            }
+            "location" => self.check_location(),
+            _ => {}
         }
     }
 
@@ -115,7 +98,7 @@ impl ObjectImpl for WmsPushSink {
         match pspec.name() {
             "stats" => self.stats().to_value(),
             "session-state" => self.session_state().to_value(),
-            name => properties::get(&self.settings(), name),
+            name => properties::get(&mut self.settings(), name),
         }
     }
 }
@@ -182,7 +165,7 @@ impl BaseSinkImpl for WmsPushSink {
         let Some(header) = stream_header(caps) else {
             return Ok(());
         };
-        let added = self.stream().reader.stream_header(header);
+        let added = self.writer.push_header(header);
         added.map_err(|error| {
             self.fail(Error::Input(error.clone()));
             gst::loggable_error!(CAT, "The header in the caps is unusable: {error}")
@@ -191,14 +174,11 @@ impl BaseSinkImpl for WmsPushSink {
 
     fn event(&self, event: gst::Event) -> bool {
         match event.view() {
-            gst::EventView::StreamStart(_) => self.restart(),
-            gst::EventView::FlushStop(_) => {
-                self.restart();
-                self.stream().pacer.restart();
-            }
-            gst::EventView::Segment(segment) => self.handle_segment(segment.segment()),
+            gst::EventView::StreamStart(_) => self.writer.restart(),
+            gst::EventView::FlushStop(_) => self.writer.flush(),
+            gst::EventView::Segment(segment) => self.writer.begin_segment(segment.segment()),
             // asfmux sends them before STREAM_START, with which a pad forgets them.
-            gst::EventView::Tag(tag) => self.stream().tags.add(tag.tag()),
+            gst::EventView::Tag(tag) => self.writer.push_tags(tag.tag()),
             gst::EventView::Eos(_) => {
                 if let Err(error) = self.end() {
                     gst::debug!(CAT, imp = self, "EOS ends with {error:?}");
@@ -241,10 +221,7 @@ impl BaseSinkImpl for WmsPushSink {
             gst::element_imp_error!(self, gst::ResourceError::Read, ["Cannot map a buffer"]);
             gst::FlowError::Error
         })?;
-        let mut stream = self.stream();
-        stream.position += bytes.len() as u64;
-        stream.reader.push(bytes);
-        self.write(&connection, &mut stream)
+        self.with_outlet(&connection, |outlet| self.writer.write(outlet, bytes))
     }
 }
 
@@ -277,22 +254,54 @@ impl URIHandlerImpl for WmsPushSink {
     }
 }
 
+#[glib::object_subclass]
+impl ObjectSubclass for WmsPushSink {
+    const NAME: &'static str = "GstWmsPushSink";
+    type Type = super::WmsPushSink;
+    type ParentType = gst_base::BaseSink;
+    type Interfaces = (gst::URIHandler,);
+
+    fn class_init(class: &mut Self::Class) {
+        without_buffer_times(class);
+    }
+}
+
 impl WmsPushSink {
     /// The location without its credentials.
     pub(super) fn shown_location(&self) -> String {
         self.settings().shown_location().to_owned()
     }
 
+    fn check_location(&self) {
+        let error = {
+            let settings = self.settings();
+            settings
+                .location
+                .as_ref()
+                .and_then(Location::error)
+                .cloned()
+        };
+        if let Some(error) = error {
+            gst::warning!(CAT, imp = self, "Will not start: {error}");
+        }
+    }
+
+    /// Returns the settings of a connection. Reads files, and so without the lock.
+    fn connection_settings(&self) -> Result<push::Settings, SettingsError> {
+        let settings = self.settings().clone();
+        settings.connection()
+    }
+
     /// `Connect`: begins it, and waits for nothing.
     fn connect(&self) -> Result<(), gst::StateChangeError> {
-        let settings = self.settings().connection();
+        let settings = self.connection_settings();
         let settings = settings.map_err(|error| {
-            *self.connection_slot() = None;
+            self.set_connection(None);
             self.set_session_state(SessionState::Failed);
             bus::post_settings_error(self, &error);
             gst::StateChangeError
         })?;
-        *self.stream() = Stream::default();
+        self.writer.reset();
         self.connecting.store(true, Ordering::Release);
         bus::post_progress(self, gst::ProgressType::Start, "Connecting");
         let callback = Callback(self.obj().downgrade());
@@ -307,10 +316,21 @@ impl WmsPushSink {
             self.end_progress(gst::ProgressType::Error, "Cannot connect");
             gst::StateChangeError
         })?;
-        *self.connection_slot() = Some(Arc::new(connection));
+        self.set_connection(Some(Arc::new(connection)));
         let interval = self.settings().stats_interval;
-        self.stats_timer.begin(self, interval);
+        let element = self.obj().downgrade();
+        self.check_timer(self.stats_timer.begin(interval, move || {
+            if let Some(element) = element.upgrade() {
+                bus::post_stats(element.imp());
+            }
+        }));
         Ok(())
+    }
+
+    fn check_timer(&self, started: Result<(), gst::ClockError>) {
+        if let Err(error) = started {
+            gst::warning!(CAT, imp = self, "stats-interval has no effect: {error}");
+        }
     }
 
     /// `Disconnect`: the connection closes without `$E`, if it still stands.
@@ -319,8 +339,8 @@ impl WmsPushSink {
         if let Some(connection) = self.connection() {
             connection.disconnect();
         }
-        self.stats_timer.end(self);
-        *self.stream() = Stream::default();
+        self.stats_timer.end();
+        self.writer.reset();
     }
 
     /// The action `disconnect`: what comes now is discarded.
@@ -339,8 +359,7 @@ impl WmsPushSink {
 
     /// The action `probe`.
     fn probe(&self) -> gst::Structure {
-        let settings = self.settings().connection();
-        let settings = match settings {
+        let settings = match self.connection_settings() {
             Ok(settings) => settings,
             Err(error) => return bus::probe_settings_error(self, &error),
         };
@@ -369,35 +388,34 @@ impl WmsPushSink {
 
     /// Lets the streaming thread return from whatever it waits for.
     fn interrupt(&self, interrupted: bool) {
-        self.clock_wait.interrupt(interrupted);
+        self.writer.interrupt(interrupted);
         if let Some(connection) = self.connection() {
             connection.interrupt(interrupted);
         }
     }
 
-    /// A new stream, or the same after a flush: bytes before and after have nothing to do with each other.
-    fn restart(&self) {
-        let mut stream = self.stream();
-        stream.reader.restart();
-        stream.position = 0;
+    /// EOS: returns when all that was written is on the wire.
+    fn end(&self) -> Result<(), gst::FlowError> {
+        let connection = self.connection().ok_or(gst::FlowError::Flushing)?;
+        let timeout = self.settings().eos_timeout();
+        self.with_outlet(&connection, |outlet| self.writer.end(outlet, timeout))
     }
 
-    /// A segment of bytes that goes back, in the middle of a stream, is a muxer's attempt to rewrite its file.
-    fn handle_segment(&self, segment: &gst::Segment) {
-        let mut stream = self.stream();
-        if let Some(bytes) = segment.downcast_ref::<gst::format::Bytes>() {
-            let start = bytes.start().map_or(0, |start| *start);
-            if start < stream.position {
-                gst::debug!(
-                    CAT,
-                    imp = self,
-                    "Bytes go back from {} to {start}",
-                    stream.position
-                );
-                stream.reader.rewind(start);
-                stream.position = start;
+    /// Lends the writer what it gets of the element.
+    fn with_outlet<T>(&self, connection: &Connection, write: impl FnOnce(&Outlet<'_>) -> T) -> T {
+        let header = {
+            let settings = self.settings();
+            HeaderSettings {
+                live_header: settings.live_header,
+                bitrate: settings.bitrate,
             }
-        }
+        };
+        write(&Outlet {
+            sink: self.obj().upcast_ref(),
+            connection,
+            header,
+            warn: &|text| bus::post_input_warning(self, self.session_state(), text),
+        })
     }
 
     fn fail(&self, error: Error) {
@@ -454,6 +472,12 @@ impl WmsPushSink {
         self.connection_slot().clone()
     }
 
+    fn set_connection(&self, connection: Option<Arc<Connection>>) {
+        let old = std::mem::replace(&mut *self.connection_slot(), connection);
+        // Dropping the last reference disconnects, which may call back.
+        drop(old);
+    }
+
     fn connection_slot(&self) -> MutexGuard<'_, Option<Arc<Connection>>> {
         self.connection
             .lock()
@@ -462,10 +486,6 @@ impl WmsPushSink {
 
     pub(super) fn settings(&self) -> MutexGuard<'_, Settings> {
         self.settings.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    pub(super) fn stream(&self) -> MutexGuard<'_, Stream> {
-        self.stream.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -481,18 +501,4 @@ fn action(
             let element = arguments.first()?.get::<super::WmsPushSink>().ok()?;
             Some(run(element.imp()))
         })
-}
-
-/// The header in `streamheader` caps, its buffers put together.
-pub(super) fn stream_header(caps: &gst::Caps) -> Option<Bytes> {
-    let buffers = caps
-        .structure(0)?
-        .get::<gst::ArrayRef<'_>>("streamheader")
-        .ok()?;
-    let mut header = Vec::new();
-    for buffer in buffers.iter() {
-        let buffer = buffer.get::<gst::Buffer>().ok()?;
-        header.extend_from_slice(&buffer.map_readable().ok()?);
-    }
-    (!header.is_empty()).then(|| header.into())
 }

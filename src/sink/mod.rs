@@ -53,6 +53,7 @@ mod pacing;
 mod properties;
 mod settings;
 mod stats_timer;
+mod stream;
 mod times;
 mod writer;
 
