@@ -319,9 +319,11 @@ impl From<wmhttp::Error> for Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::auth::Role;
 
     fn refused(status: u16) -> Failure {
         let error = wmhttp::Error::Refused {
+            role: Role::Server,
             status: StatusCode::from_u16(status).unwrap(),
             reason: String::new(),
             retry_after: Some(Duration::from_secs(7)),

@@ -285,6 +285,7 @@ impl Sending {
     fn new(request: &Request) -> (Self, Option<BodySender>) {
         let mut front = VecDeque::from([request.head()]);
         let (body, sender, remaining) = match &request.body {
+            Body::Connect => (None, None, 0),
             Body::PushSetup(bytes) => {
                 front.extend(Some(bytes.clone()).filter(|bytes| !bytes.is_empty()));
                 (None, None, 0)

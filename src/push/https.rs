@@ -10,6 +10,7 @@
 //! * The last bytes tell when they are on the wire, see [`notify_when_written`](super::body::notify_when_written); only then may the exchange be dropped.
 //!   Ending the body right after them would lose them.
 
+use std::future::ready;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,6 +27,7 @@ use super::connector::{Resolver, cannot_connect, cause, chain, lost, root_cause,
 use super::tls::handshake_failure;
 use super::transport::{Exchange, Progress, RESPONSE_BODY_TIMEOUT, Transport};
 use super::{Error, Settings, Trust};
+use crate::auth::Role;
 use crate::wmhttp::{self, Body, Request, Response, keeps_alive};
 use gate::{Gate, GateClosed};
 use packets::Packets;
@@ -43,6 +45,8 @@ pub(super) struct HttpsTransport {
     client: Option<Client>,
     /// The proxy that `client` goes through.
     proxy: Option<Url>,
+    /// CONNECT was answered here: reqwest sends its own with the next request.
+    pretends_tunnel: bool,
     gate: Gate,
     options: Options,
 }
@@ -66,6 +70,7 @@ impl HttpsTransport {
         Self {
             client: None,
             proxy: None,
+            pretends_tunnel: false,
             gate,
             options,
         }
@@ -96,7 +101,7 @@ impl HttpsTransport {
 
 impl Transport for HttpsTransport {
     fn connection_stands(&self) -> bool {
-        self.gate.connection_stands()
+        self.pretends_tunnel || self.gate.connection_stands()
     }
 
     fn round_trip_time(&self) -> Option<Duration> {
@@ -123,7 +128,15 @@ impl Transport for HttpsTransport {
     }
 
     fn start(&mut self, request: Request) -> Exchange {
-        let reusable = !request.fresh && request.proxy == self.proxy && self.connection_stands();
+        if request.body == Body::Connect {
+            self.pretends_tunnel = true;
+            return Exchange {
+                response: Box::pin(ready(Ok(tunnel_opened()))),
+                body: None,
+            };
+        }
+        let fresh = request.fresh || std::mem::take(&mut self.pretends_tunnel);
+        let reusable = !fresh && request.proxy == self.proxy && self.connection_stands();
         let client = match &self.client {
             Some(client) if reusable => Ok(client.clone()),
             _ => self.reconnect(&request),
@@ -137,6 +150,16 @@ impl Transport for HttpsTransport {
             response: Box::pin(response),
             body: sender,
         }
+    }
+}
+
+/// The response to a CONNECT that was not sent.
+fn tunnel_opened() -> Response {
+    Response {
+        status: reqwest::StatusCode::OK,
+        reason: String::new(),
+        headers: http::HeaderMap::new(),
+        body: Bytes::new(),
     }
 }
 
@@ -158,10 +181,7 @@ fn client(gate: &Gate, options: &Options, request: &Request) -> Result<Client, E
         .dns_resolver(Arc::new(resolver))
         .connector_layer(gate.clone());
     if let Some(proxy) = request.proxy.clone() {
-        let mut proxy = reqwest::Proxy::all(proxy).map_err(unusable)?;
-        if let Some(tunnel) = request.tunnel_authorization.clone() {
-            proxy = proxy.custom_http_auth(tunnel);
-        }
+        let proxy = reqwest::Proxy::all(proxy).map_err(unusable)?;
         builder = builder.proxy(proxy);
     }
     let config = options.trust.client_config()?;
@@ -259,6 +279,7 @@ enum Source {
 impl Source {
     fn new(body: &Body, gate: &Gate) -> (Self, Option<Arc<BodySender>>) {
         match body {
+            Body::Connect => (Self::Fixed(Bytes::new()), None),
             Body::PushSetup(bytes) => (Self::Fixed(bytes.clone()), None),
             Body::PushStart { content_length } => {
                 gate.wire().begin_body();
@@ -305,6 +326,7 @@ fn classify(error: &reqwest::Error, request: &Request, stall_timeout: Duration) 
         let reason = status.canonical_reason().unwrap_or_default().to_owned();
         let retry_after = None;
         return Error::Protocol(wmhttp::Error::Refused {
+            role: Role::Proxy,
             status,
             reason,
             retry_after,

@@ -217,6 +217,7 @@ async fn exchange(
     let head = head(request);
     let parsed = PushRequest::new(&head).unwrap();
     let reply = match &request.body {
+        Body::Connect => panic!("there is no proxy"),
         Body::PushSetup(body) => {
             let mut server = server.lock().unwrap();
             let now = server.now();
