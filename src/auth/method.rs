@@ -53,8 +53,24 @@ impl Method {
 pub(super) struct Methods(u8);
 
 impl Methods {
+    /// The methods that can be carried out here: tickets need the feature `kerberos`.
+    pub(super) fn available() -> Self {
+        let mut methods = Self::default();
+        for method in Method::ALL {
+            if method != Method::Kerberos || cfg!(feature = "kerberos") {
+                methods.insert(method);
+            }
+        }
+        methods
+    }
+
     pub(super) fn insert(&mut self, method: Method) {
         self.0 |= method.bit();
+    }
+
+    #[cfg(test)]
+    pub(super) fn remove(&mut self, method: Method) {
+        self.0 &= !method.bit();
     }
 
     pub(super) fn contains(self, method: Method) -> bool {

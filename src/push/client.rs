@@ -9,7 +9,7 @@ use url::Url;
 use super::Error;
 use super::exchange::{Exchange, Opening};
 use super::line::Link;
-use crate::wmhttp::Request;
+use crate::wmhttp::{Body, Request};
 
 /// Makes connections.
 pub(super) trait Connector: Send + 'static {
@@ -137,5 +137,5 @@ impl<C: Connector> Client<C> {
 
 /// Returns whether the request goes over TLS: all to `https` URLs but CONNECT.
 fn is_secured(request: &Request) -> bool {
-    request.url.scheme() == "https"
+    request.url.scheme() == "https" && !matches!(request.body, Body::Connect)
 }

@@ -84,6 +84,11 @@ impl<L: Link> Exchange<L> {
                 0
             }
             Body::PushStart { content_length } => *content_length,
+            Body::Connect => 0,
+        };
+        let reader = match &request.body {
+            Body::Connect => ResponseReader::to_connect(),
+            _ => ResponseReader::new(),
         };
         Self {
             connection,
@@ -93,7 +98,7 @@ impl<L: Link> Exchange<L> {
             remaining,
             head_len,
             body_begins_at: 0,
-            reader: ResponseReader::new(),
+            reader,
             body_due: None,
             reusable: false,
         }

@@ -38,6 +38,7 @@ pub(super) struct Settings {
     /// 0: never; the highest value: for ever.
     pub(super) reconnect_timeout: u32,
     pub(super) retry_first_connect: bool,
+    pub(super) resume: bool,
     pub(super) stats_interval: u32,
     pub(super) max_size_bytes: u32,
     /// Nanoseconds.
@@ -72,10 +73,11 @@ impl Default for Settings {
             eos_timeout: DEFAULT_EOS_TIMEOUT,
             reconnect_timeout: DEFAULT_RECONNECT_TIMEOUT,
             retry_first_connect: false,
+            resume: true,
             stats_interval: 0,
             max_size_bytes: DEFAULT_MAX_SIZE_BYTES,
             max_size_time: DEFAULT_MAX_SIZE_TIME,
-            leaky: Leaky::No,
+            leaky: Leaky::Auto,
             bitrate: 0,
             extra_headers: None,
             remove_padding: true,
@@ -135,6 +137,7 @@ impl Settings {
                 value => milliseconds(value),
             },
             retry_first_connect: self.retry_first_connect,
+            resume: self.resume,
             earliest_failure: EARLIEST_FAILURE,
             limits: Limits {
                 bytes: usize::try_from(self.max_size_bytes).unwrap_or(usize::MAX),

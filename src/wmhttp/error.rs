@@ -11,11 +11,13 @@ use crate::auth::{Denied, Role};
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Error {
-    /// The server refused the request with an HTTP status.
+    /// The server, or a proxy, refused the request with an HTTP status.
     Refused {
+        /// Who refused: the proxy only where it is certain, which is CONNECT and 407.
+        role: Role,
         /// The status code.
         status: StatusCode,
-        /// The reason phrase as the server wrote it.
+        /// The reason phrase as it came.
         reason: String,
         /// RFC 7231 section 7.1.3 Retry-After, where it is given in seconds.
         retry_after: Option<Duration>,
@@ -33,6 +35,8 @@ pub enum Error {
     },
     /// A redirection without a usable Location (decision D-13).
     InvalidRedirect,
+    /// A redirection from `https` to `http`: what was to be encrypted would go in the clear.
+    InsecureRedirect,
     /// One redirection after the other (decision D-13).
     TooManyHops,
     /// The server answered with success but is no Windows Media server (3.1.5.1).
@@ -60,23 +64,26 @@ pub enum Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Refused { status, reason, .. } if reason.is_empty() => {
-                write!(f, "the server refused with {}", status.as_u16())
-            }
-            Self::Refused { status, reason, .. } => {
-                write!(f, "the server refused with {} {reason}", status.as_u16())
-            }
-            Self::Denied {
-                role: Role::Server,
-                denied,
+            Self::Refused {
+                role,
+                status,
+                reason,
                 ..
-            } => write!(f, "the server denies access: {denied}"),
-            Self::Denied {
-                role: Role::Proxy,
-                denied,
-                ..
-            } => write!(f, "the proxy denies access: {denied}"),
+            } => {
+                let status = status.as_u16();
+                write!(f, "{} refused with {status}", name(*role))?;
+                match reason.is_empty() {
+                    true => Ok(()),
+                    false => write!(f, " {reason}"),
+                }
+            }
+            Self::Denied { role, denied, .. } => {
+                write!(f, "{} denies access: {denied}", name(*role))
+            }
             Self::InvalidRedirect => f.write_str("the server redirects to nowhere"),
+            Self::InsecureRedirect => {
+                f.write_str("the server redirects from https to http, which is not encrypted")
+            }
             Self::TooManyHops => f.write_str("the server redirects again and again"),
             Self::IncompatibleServer { server } if server.is_empty() => {
                 f.write_str("the server does not say that it is a Windows Media server")
@@ -92,6 +99,13 @@ impl fmt::Display for Error {
             Self::SetupBody(what) => write!(f, "bad PushSetup body: {what}"),
             Self::PushId => f.write_str("bad push-id"),
         }
+    }
+}
+
+fn name(role: Role) -> &'static str {
+    match role {
+        Role::Server => "the server",
+        Role::Proxy => "the proxy",
     }
 }
 

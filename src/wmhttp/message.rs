@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! The two requests of MS-WMHTTP 2.2.2 and their responses.
+//! The two requests of MS-WMHTTP 2.2.2, CONNECT before them where a proxy has to open a tunnel, and their responses.
 
 use std::fmt;
 
@@ -8,36 +8,42 @@ use bytes::{BufMut, Bytes, BytesMut};
 use http::header::{
     CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, HeaderMap, HeaderValue, USER_AGENT,
 };
-use http::{Method, StatusCode};
+use http::{HeaderName, Method, StatusCode};
 use url::{Position, Url};
 
-use crate::auth::{Schemes, accept_header};
+use crate::auth::{Role, Schemes, accept_header};
 
 use super::Error;
 use super::header::{
     Cookies, PUSH_SETUP, PUSH_START, X_ACCEPT_AUTHENTICATION, retry_after, title_case,
 };
 
-/// 2.2.2 Request Types: always a POST.
+/// A request: a POST of 2.2.2, or CONNECT.
 #[derive(Debug)]
 pub struct Request {
     /// The publishing point.
     pub url: Url,
-    /// The proxy that it goes through.
+    /// The proxy that the connection goes to.
+    ///
+    /// It passes on the requests to an `http` URL. For an `https` URL it only opens a tunnel, by [`Body::Connect`].
     pub proxy: Option<Url>,
-    /// What the proxy is told where it only makes a tunnel.
-    pub tunnel_authorization: Option<HeaderValue>,
-    /// It has to go on a new connection.
+    /// The request needs a new connection.
     pub fresh: bool,
     /// All header fields but Host, which follows from `url`, in the order of example 4.8.
     pub headers: HeaderMap,
-    /// What follows the header.
+    /// The kind of the request, and its body.
     pub body: Body,
 }
 
-/// The body of a [`Request`].
+/// The kind of a [`Request`], and its body.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Body {
+    /// RFC 9110 section 9.3.6 CONNECT: asks the proxy for a tunnel to the server, and has no body.
+    ///
+    /// It goes to the proxy as it is, never inside TLS with the server. After its 2xx response, which
+    /// [`ResponseReader::to_connect`](super::ResponseReader::to_connect) reads, the next request goes through the
+    /// tunnel, on the same connection: TLS with the server begins in between.
+    Connect,
     /// 2.2.2.1 PushSetup Request: a few bytes, or none.
     PushSetup(Bytes),
     /// 2.2.2.2 PushStart Request: so many bytes of packets that come one by one.
@@ -47,51 +53,78 @@ pub enum Body {
     },
 }
 
-impl Request {
-    /// The method of every request (C-019).
-    pub const METHOD: Method = Method::POST;
+/// The field by which proxies from before HTTP/1.1 keep a connection.
+pub(super) const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
 
-    pub(super) fn new(target: Target<'_>, user_agent: &str, cookies: &Cookies, body: Body) -> Self {
-        let (content_type, content_length) = match &body {
-            Body::PushSetup(bytes) => (PUSH_SETUP, bytes.len() as u64),
-            Body::PushStart { content_length } => (PUSH_START, *content_length),
-        };
-        let mut headers = HeaderMap::with_capacity(10);
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
-        if let Some(schemes) = accept_header(target.schemes) {
-            headers.insert(X_ACCEPT_AUTHENTICATION, schemes);
-        }
-        if let Ok(user_agent) = HeaderValue::from_str(user_agent) {
-            headers.insert(USER_AGENT, user_agent);
-        }
-        headers.insert(CONTENT_LENGTH, HeaderValue::from(content_length));
-        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
-        headers.insert(COOKIE, cookies.header());
-        Self {
-            url: target.url.clone(),
-            proxy: target.proxy.cloned(),
-            tunnel_authorization: target.tunnel_authorization.cloned(),
-            fresh: false,
-            headers,
-            body,
+impl Body {
+    /// C-019: POST; CONNECT where a tunnel is asked for.
+    pub fn method(&self) -> Method {
+        match self {
+            Self::Connect => Method::CONNECT,
+            Self::PushSetup(_) | Self::PushStart { .. } => Request::METHOD,
         }
     }
 }
 
 impl Request {
-    /// RFC 9112 section 3: what stands in front of the body, with the names of fields as old servers know them, and Host
-    /// behind them.
-    ///
-    /// What goes through a proxy names the whole URL.
-    pub fn head(&self) -> Bytes {
-        let target = match self.proxy {
-            Some(_) => &self.url[..Position::AfterQuery],
-            None => &self.url[Position::BeforePath..Position::AfterQuery],
+    /// The method of every request of MS-WMHTTP (C-019).
+    pub const METHOD: Method = Method::POST;
+
+    pub(super) fn new(target: Target<'_>, user_agent: &str, cookies: &Cookies, body: Body) -> Self {
+        let mut headers = HeaderMap::with_capacity(10);
+        let content = match &body {
+            Body::Connect => None,
+            Body::PushSetup(bytes) => Some((PUSH_SETUP, bytes.len() as u64)),
+            Body::PushStart { content_length } => Some((PUSH_START, *content_length)),
         };
+        if let Some((content_type, _)) = content {
+            headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+            if let Some(schemes) = accept_header(target.schemes) {
+                headers.insert(X_ACCEPT_AUTHENTICATION, schemes);
+            }
+        }
+        if let Ok(user_agent) = HeaderValue::from_str(user_agent) {
+            headers.insert(USER_AGENT, user_agent);
+        }
+        match content {
+            Some((_, content_length)) => {
+                headers.insert(CONTENT_LENGTH, HeaderValue::from(content_length));
+                headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+                headers.insert(COOKIE, cookies.header());
+            }
+            None => {
+                headers.insert(PROXY_CONNECTION, HeaderValue::from_static("Keep-Alive"));
+            }
+        }
+        Self {
+            url: target.url.clone(),
+            proxy: target.proxy.cloned(),
+            fresh: false,
+            headers,
+            body,
+        }
+    }
+
+    /// RFC 9112 section 3.2: the request target, in the form that the next hop wants.
+    ///
+    /// The whole URL to a proxy that passes the request on, host and port where the proxy opens a tunnel, and the path to
+    /// the server.
+    pub fn target(&self) -> String {
+        match (&self.body, &self.proxy) {
+            (Body::Connect, _) => authority(&self.url),
+            (_, Some(_)) if !is_encrypted(&self.url) => absolute_form(&self.url),
+            _ => origin_form(&self.url),
+        }
+    }
+
+    /// RFC 9112 section 3: the request line and the header fields, with their names as old servers know them. Host is the
+    /// last field.
+    pub fn head(&self) -> Bytes {
+        let target = self.target();
         let mut head = BytesMut::with_capacity(1024);
         let mut put = |pieces: &[&[u8]]| pieces.iter().for_each(|piece| head.put_slice(piece));
         put(&[
-            Self::METHOD.as_str().as_bytes(),
+            self.body.method().as_str().as_bytes(),
             b" ",
             target.as_bytes(),
             b" HTTP/1.1\r\n",
@@ -104,22 +137,46 @@ impl Request {
                 b"\r\n",
             ]);
         }
-        let host = &self.url[Position::BeforeHost..Position::AfterPort];
+        let host = match self.body {
+            Body::Connect => &target,
+            _ => &self.url[Position::BeforeHost..Position::AfterPort],
+        };
         put(&[b"Host: ", host.as_bytes(), b"\r\n\r\n"]);
         head.freeze()
     }
 }
 
-/// Where a request goes, and what may let it in.
+/// RFC 9112 section 3.2.1: the request target for the server itself.
+pub(super) fn origin_form(url: &Url) -> String {
+    url[Position::BeforePath..Position::AfterQuery].to_owned()
+}
+
+/// RFC 9112 section 3.2.2: the request target for a proxy that passes the request on.
+pub(super) fn absolute_form(url: &Url) -> String {
+    url[..Position::AfterQuery].to_owned()
+}
+
+/// RFC 9112 section 3.2.3: the request target of CONNECT, which always names the port.
+pub(super) fn authority(url: &Url) -> String {
+    let host = url.host_str().unwrap_or_default();
+    let port = url.port_or_known_default().unwrap_or_default();
+    format!("{host}:{port}")
+}
+
+/// Whether requests to `url` go inside TLS.
+pub(super) fn is_encrypted(url: &Url) -> bool {
+    url.scheme() == "https"
+}
+
+/// Where a request goes, and what may authenticate it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Target<'a> {
     pub(super) url: &'a Url,
     pub(super) proxy: Option<&'a Url>,
-    pub(super) tunnel_authorization: Option<&'a HeaderValue>,
     pub(super) schemes: Schemes,
 }
 
-/// What a server answers to a [`Request`]. `Debug` does not show its fields, since a push-id is in them.
+/// The response to a [`Request`]. `Debug` does not show its fields, since a push-id is in them.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Response {
     /// The status code.
@@ -133,9 +190,18 @@ pub struct Response {
 }
 
 impl Response {
-    /// The error that this response is when it cannot be taken any other way.
+    /// The refusal that this response is: the server's, unless only a proxy has such a status.
     pub(crate) fn refusal(&self) -> Error {
+        self.refusal_by(match self.status {
+            StatusCode::PROXY_AUTHENTICATION_REQUIRED => Role::Proxy,
+            _ => Role::Server,
+        })
+    }
+
+    /// The refusal that this response is when it comes from `role`.
+    pub(super) fn refusal_by(&self, role: Role) -> Error {
         Error::Refused {
+            role,
             status: self.status,
             reason: self.reason.clone(),
             retry_after: retry_after(&self.headers),
@@ -151,5 +217,57 @@ impl fmt::Debug for Response {
             .field("headers", &format_args!("{} fields", self.headers.len()))
             .field("body", &format_args!("{} bytes", self.body.len()))
             .finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn request(url: &str, proxy: Option<&str>, body: Body) -> Request {
+        let url = url.parse().unwrap();
+        let proxy = proxy.map(|proxy| proxy.parse().unwrap());
+        let target = Target {
+            url: &url,
+            proxy: proxy.as_ref(),
+            schemes: Schemes::ALL,
+        };
+        Request::new(target, "WMEncoder/12.0", &Cookies::default(), body)
+    }
+
+    /// RFC 9110 section 9.3.6, RFC 9112 section 3.2.3
+    #[test]
+    fn connect_names_host_and_port_and_nothing_else() {
+        for (url, authority) in [
+            ("https://media/live?a=b#c", "media:443"),
+            ("https://media:8443/live", "media:8443"),
+            ("https://[::1]/live", "[::1]:443"),
+            ("https://b%C3%BCcher.example/", "xn--bcher-kva.example:443"),
+        ] {
+            let request = request(url, Some("http://proxy:3128/"), Body::Connect);
+            let expected = format!(
+                "CONNECT {authority} HTTP/1.1\r\nUser-Agent: WMEncoder/12.0\r\n\
+                 Proxy-Connection: Keep-Alive\r\nHost: {authority}\r\n\r\n"
+            );
+            assert_eq!(request.head(), expected.as_bytes());
+        }
+    }
+
+    /// RFC 9112 section 3.2
+    #[test]
+    fn a_target_is_in_the_form_of_the_next_hop() {
+        let proxy = Some("http://proxy:3128/");
+        for (url, proxy, target) in [
+            ("http://media/live?a=b#c", None, "/live?a=b"),
+            ("http://media/live?a=b#c", proxy, "http://media/live?a=b"),
+            ("https://media/live?a=b#c", None, "/live?a=b"),
+            ("https://media/live?a=b#c", proxy, "/live?a=b"),
+        ] {
+            let request = request(url, proxy, Body::PushStart { content_length: 9 });
+            let head = String::from_utf8(request.head().to_vec()).unwrap();
+            let line = format!("POST {target} HTTP/1.1\r\n");
+            assert!(head.starts_with(&line), "{head}");
+            assert!(head.ends_with("\r\nHost: media\r\n\r\n"), "{head}");
+        }
     }
 }

@@ -8,7 +8,7 @@ use bytes::{Buf, Bytes, BytesMut};
 use http::header::{CONNECTION, CONTENT_LENGTH, HeaderMap, TRANSFER_ENCODING};
 use http::{HeaderName, HeaderValue, StatusCode, Version};
 
-use super::message::Response;
+use super::message::{PROXY_CONNECTION, Response};
 
 /// Largest head of a response.
 const MAX_HEAD: usize = 64 * 1024;
@@ -28,7 +28,16 @@ pub struct ResponseReader {
     input: BytesMut,
     /// So many bytes are worth another look at a head that was not complete.
     look_at: usize,
+    request: RequestKind,
     found: Option<Found>,
+}
+
+/// The request that the response answers: the same head means something else after CONNECT.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum RequestKind {
+    #[default]
+    Post,
+    Connect,
 }
 
 /// How far a response has come.
@@ -110,6 +119,18 @@ impl ResponseReader {
         Self::default()
     }
 
+    /// For the response to [`Body::Connect`](super::Body::Connect).
+    ///
+    /// RFC 9110 section 9.3.6: after a 2xx head the connection is a tunnel, whatever Content-Length, Transfer-Encoding or
+    /// Connection say. Bytes behind that head belong to the tunnel: the response is not reusable then, since a client
+    /// speaks first in TLS.
+    pub fn to_connect() -> Self {
+        Self {
+            request: RequestKind::Connect,
+            ..Self::default()
+        }
+    }
+
     /// Takes in what has come.
     ///
     /// # Errors
@@ -180,7 +201,7 @@ impl ResponseReader {
             httparse::Status::Partial if self.input.len() < MAX_HEAD => return Ok(None),
             _ => return Err(BadResponse::TooLarge),
         };
-        let found = found(&head)?;
+        let found = found(&head, self.request)?;
         // RFC 9110 section 15.2: these announce another.
         let interim = found.response.status.is_informational();
         if !interim || found.response.status == StatusCode::SWITCHING_PROTOCOLS {
@@ -284,7 +305,7 @@ impl Found {
     }
 }
 
-fn found(head: &httparse::Response<'_, '_>) -> Result<Found, BadResponse> {
+fn found(head: &httparse::Response<'_, '_>, request: RequestKind) -> Result<Found, BadResponse> {
     let status = head.code.and_then(|code| StatusCode::from_u16(code).ok());
     let status = status.ok_or(BadResponse::Status)?;
     let version = match head.version {
@@ -302,9 +323,14 @@ fn found(head: &httparse::Response<'_, '_>) -> Result<Found, BadResponse> {
         Some((name, HeaderValue::from_bytes(&value).ok()?))
     });
     let headers: HeaderMap = fields.collect();
+    let is_tunnel = request == RequestKind::Connect && status.is_success();
+    let framing = match is_tunnel {
+        true => Framing::Length(0),
+        false => framing(status, &headers)?,
+    };
     Ok(Found {
-        framing: framing(status, &headers)?,
-        keeps_alive: keeps_alive(version, &headers),
+        framing,
+        keeps_alive: is_tunnel || keeps_alive(version, &headers),
         response: Response {
             status,
             reason: head.reason.unwrap_or_default().to_owned(),
@@ -340,14 +366,15 @@ fn framing(status: StatusCode, headers: &HeaderMap) -> Result<Framing, BadRespon
 }
 
 /// Whether another request may go over the connection: RFC 2616 section 8.1.2, and RFC 2068 section 19.7.1 for HTTP/1.0.
+/// Old proxies say so in Proxy-Connection (RFC 9112 section C.2.2).
 fn keeps_alive(version: Version, headers: &HeaderMap) -> bool {
-    let says =
-        |token: &str| tokens(headers, CONNECTION).any(|said| said.eq_ignore_ascii_case(token));
-    if version == Version::HTTP_10 {
-        says("keep-alive")
-    } else {
-        !says("close")
-    }
+    let says = |token: &str| {
+        tokens(headers, CONNECTION)
+            .chain(tokens(headers, PROXY_CONNECTION))
+            .any(|said| said.eq_ignore_ascii_case(token))
+    };
+    let kept = version != Version::HTTP_10 || says("keep-alive");
+    kept && !says("close")
 }
 
 /// The members of a list, RFC 9110 section 5.6.1.

@@ -3,6 +3,7 @@
 //! What a client makes of answers that are not the expected ones.
 
 use bytes::Bytes;
+use gstwmspush::auth::Role;
 use gstwmspush::wmhttp::{Body, Error, Offer, PushSession, Response, Transmit};
 use http::header::{HeaderMap, HeaderName};
 
@@ -126,6 +127,7 @@ fn a_refusal_ends_the_session_with_its_status_and_reason() {
     ] {
         let refusal = response(&format!("HTTP/1.1 {line}\nServer: Cougar/9.5"));
         let expected = Error::Refused {
+            role: Role::Server,
             status: refusal.status,
             reason: line[4..].to_owned(),
             retry_after: None,

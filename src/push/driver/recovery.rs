@@ -2,10 +2,10 @@
 
 //! Another connection after the loss of one, as the policy has it.
 
-use http::StatusCode;
 use tokio::time::{Instant, sleep};
 
 use super::{Driver, Entry, Parked};
+use crate::auth::Role;
 use crate::push::client::Connector;
 use crate::push::entropy::SystemEntropy;
 use crate::push::exchange::Exchange;
@@ -199,12 +199,17 @@ impl<C: Connector> Driver<C> {
         let proxied = self.settings.session.access.proxy.is_some();
         let phase = match (&error, self.phase) {
             (Error::Tls(_), _) => Phase::Tls,
-            (Error::Protocol(wmhttp::Error::Refused { status, .. }), _)
-            | (Error::Protocol(wmhttp::Error::Denied { status, .. }), _)
-                if *status == StatusCode::PROXY_AUTHENTICATION_REQUIRED =>
-            {
-                Phase::Proxy
-            }
+            (
+                Error::Protocol(
+                    wmhttp::Error::Refused {
+                        role: Role::Proxy, ..
+                    }
+                    | wmhttp::Error::Denied {
+                        role: Role::Proxy, ..
+                    },
+                ),
+                _,
+            ) => Phase::Proxy,
             (_, Phase::Resolve | Phase::Connect) if proxied => Phase::Proxy,
             (_, phase) => phase,
         };

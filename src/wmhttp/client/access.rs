@@ -4,13 +4,13 @@
 
 use std::time::SystemTime;
 
+use http::HeaderMap;
 use http::header::LOCATION;
-use http::{HeaderMap, HeaderValue};
 use url::Url;
 
 use crate::auth::{
     Authenticator, Authorization, BlockingStep, CredentialRequest, Credentials, Next, Policy,
-    RequestLine, Role, Scheme, Schemes, StepResult, basic_authorization,
+    RequestLine, Role, Scheme, Schemes, StepResult,
 };
 use crate::wmhttp::message::{Request, Response, Target};
 use crate::wmhttp::{Body, Error};
@@ -92,8 +92,6 @@ pub(super) struct Access {
     hops: u8,
     server: Authenticator,
     proxy_server: Option<Authenticator>,
-    /// CONNECT is the transport's, and its challenge nobody sees: what can be said unasked is said.
-    tunnel_authorization: Option<HeaderValue>,
 }
 
 impl Access {
@@ -106,11 +104,7 @@ impl Access {
             authenticator.set_credentials(config.proxy_credentials.clone());
             authenticator
         });
-        let allowed = config.cleartext_basic && config.schemes.contains(Scheme::Basic);
-        let credentials = config.proxy_credentials.as_ref().filter(|_| allowed);
-        let tunnel_authorization = credentials.and_then(basic_authorization);
         Self {
-            tunnel_authorization,
             config,
             url,
             proxy,
@@ -124,10 +118,6 @@ impl Access {
         Target {
             url: &self.url,
             proxy: self.proxy.as_ref(),
-            tunnel_authorization: self
-                .tunnel_authorization
-                .as_ref()
-                .filter(|_| self.tunnels()),
             schemes: self.config.schemes,
         }
     }
@@ -165,7 +155,6 @@ impl Access {
         if response.status.as_u16() == 305 {
             self.proxy_server = Some(authenticator(&self.config, Role::Proxy, &target));
             self.proxy = Some(target);
-            self.tunnel_authorization = None;
             return Ok(false);
         }
         let moved = target.origin() != self.url.origin();

@@ -6,7 +6,13 @@ const OK: &str = "HTTP/1.1 200 Fine\r\nServer: Cougar/9.5\r\n";
 
 /// What is read of `wire`, which is followed by the end of the connection.
 fn read(wire: &str) -> Result<Option<(Response, bool)>, BadResponse> {
-    let mut reader = ResponseReader::new();
+    read_by(ResponseReader::new(), wire)
+}
+
+fn read_by(
+    mut reader: ResponseReader,
+    wire: &str,
+) -> Result<Option<(Response, bool)>, BadResponse> {
     let stage = reader.push(wire.as_bytes())?;
     let reusable = stage == Stage::Complete;
     let complete = reusable || reader.end();
@@ -112,6 +118,58 @@ fn a_connection_is_kept_when_both_ends_do() {
     assert!(!reusable("HTTP/1.1", "Connection: a, Close\r\n"));
     assert!(!reusable("HTTP/1.0", ""));
     assert!(reusable("HTTP/1.0", "Connection: Keep-Alive\r\n"));
+}
+
+/// RFC 9112 section C.2.2: what proxies from before HTTP/1.1 say instead of Connection.
+#[test]
+fn proxy_connection_keeps_a_connection_too() {
+    let reusable = |line: &str, field: &str| {
+        let wire = format!("{line} 407 No\r\nContent-Length: 0\r\n{field}\r\n\r\n");
+        read(&wire).unwrap().unwrap().1
+    };
+    assert!(reusable("HTTP/1.0", "Proxy-Connection: Keep-Alive"));
+    assert!(!reusable("HTTP/1.1", "Proxy-Connection: close"));
+    assert!(!reusable(
+        "HTTP/1.0",
+        "Connection: close\r\nProxy-Connection: keep-alive"
+    ));
+}
+
+/// RFC 9110 section 9.3.6
+#[test]
+fn a_tunnel_begins_behind_the_head() {
+    for head in [
+        "HTTP/1.1 200 Connection established\r\n\r\n",
+        "HTTP/1.0 200 OK\r\nProxy-Agent: x\r\n\r\n",
+        "HTTP/1.1 204 OK\r\nContent-Length: 9\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nContent-Length: 1, 2\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nConnection: close\r\nProxy-Connection: close\r\n\r\n",
+        "HTTP/1.1 100 Wait\r\n\r\nHTTP/1.1 200 OK\r\n\r\n",
+    ] {
+        let mut reader = ResponseReader::to_connect();
+        assert_eq!(reader.push(head.as_bytes()), Ok(Stage::Complete), "{head}");
+        let (response, reusable) = reader.finish().unwrap();
+        assert!(response.status.is_success() && response.body.is_empty());
+        assert!(reusable, "{head}");
+        // A server that speaks first does not speak TLS.
+        let early = read_by(ResponseReader::to_connect(), &format!("{head}220 Hello"));
+        assert!(!early.unwrap().unwrap().1, "{head}");
+    }
+}
+
+/// RFC 9110 section 9.3.6: only 2xx opens a tunnel.
+#[test]
+fn a_refusal_of_connect_has_its_body() {
+    let wire = "HTTP/1.1 407 No\r\nContent-Length: 4\r\n\r\nbody";
+    for (wire, reusable) in [(wire.to_owned(), true), (format!("{wire}more"), false)] {
+        let read = read_by(ResponseReader::to_connect(), &wire);
+        let (response, kept) = read.unwrap().unwrap();
+        assert_eq!((&*response.body, kept), (&b"body"[..], reusable));
+    }
+    let mut reader = ResponseReader::to_connect();
+    let unfinished = b"HTTP/1.1 407 No\r\nContent-Length: 4\r\n\r\nbo";
+    assert_eq!(reader.push(unfinished), Ok(Stage::Body));
 }
 
 /// RFC 9110 section 15.2

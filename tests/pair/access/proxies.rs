@@ -93,6 +93,7 @@ fn a_challenge_of_an_unknown_proxy_is_a_refusal() {
             Client::new(known()).0
         };
         let expected = Error::Refused {
+            role: Role::Proxy,
             status: StatusCode::PROXY_AUTHENTICATION_REQUIRED,
             reason: "And you?".to_owned(),
             retry_after: None,

@@ -229,6 +229,7 @@ fn the_sixth_redirection_is_one_too_many() {
 fn a_redirection_of_push_start_is_a_refusal() {
     let mut client = Client::streaming(known());
     let expected = Error::Refused {
+        role: Role::Server,
         status: StatusCode::FOUND,
         reason: "Elsewhere".to_owned(),
         retry_after: None,

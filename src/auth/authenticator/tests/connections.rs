@@ -2,6 +2,8 @@
 
 //! Connections that are new, lost or slow amid a handshake.
 
+use http::header::CONNECTION;
+
 use super::*;
 
 #[test]

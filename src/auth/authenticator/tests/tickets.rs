@@ -6,7 +6,7 @@ use super::*;
 
 fn with_tickets() -> Client {
     let mut client = Client::new();
-    client.authenticator.kerberos = true;
+    client.authenticator.available.insert(Method::Kerberos);
     client
 }
 

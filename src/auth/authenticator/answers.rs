@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: MPL-2.0
+
+//! A challenge to the method under way.
+
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+
+use super::conversation::{Active, Conversation, Leg, Standing, Ticket};
+use super::{Authenticator, Awaited, MAX_STALE_NONCES, RESUBMIT, RESUBMIT_HERE};
+use crate::auth::challenge::Challenge;
+use crate::auth::digest::Digest;
+use crate::auth::method::Method;
+use crate::auth::{Next, ntlm};
+
+impl Authenticator {
+    /// Goes on with the conversation; `None` when a method has to be chosen anew.
+    pub(super) fn proceed(&mut self, fresh: &[Challenge], closes: bool) -> Option<Next> {
+        let awaited = std::mem::take(&mut self.awaited);
+        let Conversation { active, standing } = self.conversation.take()?;
+        if awaited != Awaited::Answer {
+            return None;
+        }
+        let token = token(fresh, active.method()).filter(|_| !closes);
+        let active = match (active, token) {
+            (Active::Ntlm(method, Leg::Opening), token) => {
+                self.second_leg(method, token.as_deref())?
+            }
+            (Active::Kerberos(Ticket::Ready { context, .. }), Some(token)) => {
+                let Some(context) = context else {
+                    return self.refuse(Method::Kerberos, standing);
+                };
+                Active::Kerberos(Ticket::Continued { context, token })
+            }
+            (Active::Digest(old), _) => return self.renew_nonce(&old, standing),
+            (active, _) => return self.refuse(active.method(), standing),
+        };
+        self.conversation = Some(Conversation { active, standing });
+        Some(RESUBMIT_HERE)
+    }
+
+    /// The third message comes next, if `token` is the second.
+    fn second_leg(&mut self, method: Method, token: Option<&[u8]>) -> Option<Active> {
+        match token.and_then(ntlm::Challenge::parse) {
+            Some(challenge) => Some(Active::Ntlm(method, Leg::Challenged(challenge))),
+            None => {
+                self.tried.unusable.insert(method);
+                None
+            }
+        }
+    }
+
+    /// RFC 7616 section 3.3: the same credentials with another nonce.
+    fn renew_nonce(&mut self, old: &Digest, standing: Standing) -> Option<Next> {
+        let Some(new) = self.digest_on_offer().map(|new| new.succeed(old)) else {
+            return self.refuse(Method::Digest, standing);
+        };
+        let standing = match standing {
+            standing if new.is_stale() => {
+                if self.setbacks.stale_nonces >= MAX_STALE_NONCES {
+                    self.tried.unusable.insert(Method::Digest);
+                    return None;
+                }
+                self.setbacks.stale_nonces = self.setbacks.stale_nonces.saturating_add(1);
+                standing
+            }
+            Standing::Accepted => Standing::Untested,
+            Standing::Untested => return self.refuse(Method::Digest, standing),
+        };
+        self.conversation = Some(Conversation {
+            active: Active::Digest(new),
+            standing,
+        });
+        Some(RESUBMIT)
+    }
+
+    /// The answer was refused. What was accepted before gets another chance.
+    fn refuse(&mut self, method: Method, standing: Standing) -> Option<Next> {
+        if standing == Standing::Untested {
+            self.tried.refused.insert(method);
+            if method.is_ntlm() {
+                self.tried.refused.insert(Method::NegotiateNtlm);
+                self.tried.refused.insert(Method::Ntlm);
+            }
+        }
+        None
+    }
+}
+
+/// The token that the peer has sent for `method`.
+fn token(fresh: &[Challenge], method: Method) -> Option<Vec<u8>> {
+    fresh
+        .iter()
+        .filter(|challenge| challenge.scheme() == Some(method.scheme()))
+        .find_map(|challenge| challenge.token.as_ref())
+        .and_then(|token| BASE64_STANDARD.decode(token).ok())
+}

@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: MPL-2.0
+
+//! The methods on offer, and the strongest of them that is left.
+
+use super::conversation::{Active, Conversation, Leg, Ticket};
+use super::{Authenticator, RESUBMIT};
+use crate::auth::challenge::Challenge;
+use crate::auth::digest::Digest;
+use crate::auth::method::Method;
+use crate::auth::{CredentialRequest, Denied, Next, Scheme, basic};
+
+impl Authenticator {
+    /// Every challenge replaces those of its scheme, unless it goes on with a handshake.
+    pub(super) fn take_offers(&mut self, fresh: &[Challenge]) {
+        let fresh = fresh.iter().filter(|challenge| challenge.token.is_none());
+        let schemes: Vec<_> = fresh.clone().map(Challenge::scheme).collect();
+        if !schemes.is_empty() {
+            self.offered
+                .retain(|old| old.scheme().is_some() && !schemes.contains(&old.scheme()));
+            self.offered.extend(fresh.cloned());
+        }
+    }
+
+    /// The strongest method that is left.
+    pub(super) fn choose(&mut self) -> Next {
+        self.conversation = None;
+        let mut way_back = None;
+        for method in Method::ALL {
+            if !self.is_open(method) {
+                continue;
+            }
+            if method != Method::Kerberos && self.credentials.is_none() {
+                return self.ask(method, None);
+            }
+            if self.place.is_push_start() && method.is_ntlm() {
+                way_back.get_or_insert(method);
+                continue;
+            }
+            match self.begin(method) {
+                Some(active) => {
+                    self.conversation = Some(Conversation::new(active));
+                    return RESUBMIT;
+                }
+                None => self.tried.unusable.insert(method),
+            }
+        }
+        match (way_back, self.place.go_back()) {
+            (Some(method), Some(place)) => {
+                self.place = place;
+                let active = Active::Ntlm(method, Leg::Opening);
+                self.conversation = Some(Conversation::new(active));
+                Next::RedoPushSetup
+            }
+            _ => self.refused(),
+        }
+    }
+
+    /// The same where nobody can be told what it comes to, which the next challenge does. Whether something is left.
+    pub(super) fn choose_unheard(&mut self) -> bool {
+        let place = self.place;
+        let next = self.choose();
+        self.place = place;
+        matches!(next, Next::Resubmit { .. })
+    }
+
+    /// Whether there is any sense in trying `method`.
+    fn is_open(&self, method: Method) -> bool {
+        let scheme = method.scheme();
+        self.policy.allows(scheme)
+            && self.is_offered(scheme)
+            && self.available.contains(method)
+            && (method != Method::Digest || self.digest_on_offer().is_some())
+            && !self.tried.refused.contains(method)
+            && !self.tried.unusable.contains(method)
+    }
+
+    fn is_offered(&self, scheme: Scheme) -> bool {
+        let mut offered = self.offered.iter();
+        offered.any(|challenge| challenge.scheme() == Some(scheme))
+    }
+
+    fn begin(&self, method: Method) -> Option<Active> {
+        Some(match method {
+            Method::Kerberos => Active::Kerberos(Ticket::Wanted),
+            Method::NegotiateNtlm | Method::Ntlm => Active::Ntlm(method, Leg::Opening),
+            Method::Digest => Active::Digest(self.digest_on_offer()?),
+            Method::Basic => {
+                basic::token(self.credentials.as_ref()?)?;
+                Active::Basic
+            }
+        })
+    }
+
+    pub(super) fn digest_on_offer(&self) -> Option<Digest> {
+        let offered = self.offered.iter();
+        Digest::best(offered.filter(|challenge| challenge.scheme() == Some(Scheme::Digest)))
+    }
+
+    /// Nothing is left to try.
+    fn refused(&mut self) -> Next {
+        let refused = Method::ALL.into_iter().find(|method| {
+            let scheme = method.scheme();
+            self.tried.refused.contains(*method)
+                && self.policy.allows(scheme)
+                && self.is_offered(scheme)
+        });
+        match (refused, self.credentials.clone()) {
+            (Some(method), Some(credentials)) => {
+                let previous_user = credentials.user_id().to_owned();
+                let refused = &mut self.setbacks.refused;
+                if !refused.contains(&credentials) {
+                    refused.push(credentials);
+                }
+                self.ask(method, Some(previous_user))
+            }
+            _ => Next::Denied(Denied::NoUsableScheme {
+                offered: self.offered.iter().map(|c| c.name.clone()).collect(),
+            }),
+        }
+    }
+
+    fn ask(&self, method: Method, previous_user: Option<String>) -> Next {
+        let scheme = method.scheme();
+        let realm = self
+            .offered
+            .iter()
+            .find(|challenge| challenge.scheme() == Some(scheme))
+            .and_then(|challenge| challenge.parameter("realm"));
+        Next::NeedCredentials(CredentialRequest {
+            realm: realm.map(str::to_owned),
+            scheme,
+            clear_text: scheme == Scheme::Basic && !self.policy.encrypted,
+            previous_user,
+        })
+    }
+}
