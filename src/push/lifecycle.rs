@@ -22,6 +22,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::notifier::{Notifier, Report};
+use super::settings::NO_LIMIT;
 use super::stats::Counters;
 use super::status::StatusDetails;
 use super::{Failure, SessionState, Status, WmtStatus};
@@ -215,7 +216,7 @@ impl Lifecycle {
 
     /// Announces the end of the stream, `timeout` before everything has to be sent. FALSE if the push is over.
     pub(super) fn announce_end(&self, timeout: Duration) -> bool {
-        let at = Instant::now() + timeout;
+        let at = Instant::now() + timeout.min(NO_LIMIT);
         let mut alive = false;
         self.state.send_if_modified(|state| {
             alive = !state.stage.is_over();
@@ -264,7 +265,7 @@ impl Lifecycle {
         });
     }
 
-    /// The connection stands again. `told` unless the application hears of it later.
+    /// The connection stands again.
     pub(super) fn recovered(&self, attempt: u32, resumed: bool) {
         let details = StatusDetails {
             attempt,
@@ -445,7 +446,10 @@ impl Lifecycle {
     /// [`Stop`]
     pub(super) fn check_writer(&self) -> Result<(), Stop> {
         let state = self.state.borrow();
-        match (state.stage.is_over() || state.end.is_some(), state.interrupted) {
+        match (
+            state.stage.is_over() || state.end.is_some(),
+            state.interrupted,
+        ) {
             (true, _) => Err(Stop::Closed),
             (false, true) => Err(Stop::Interrupted),
             (false, false) => Ok(()),

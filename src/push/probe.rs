@@ -35,9 +35,8 @@ pub struct Probe {
 ///
 /// The failure that a push would end with, or [`Error::ResponseTimeout`] when it takes too long.
 pub fn probe(settings: Settings, callback: impl StatusCallback) -> Result<Probe, Failure> {
-    let no_system = |error: std::io::Error| {
-        Failure::new(Phase::Resolve, Error::NoResources(error.to_string()))
-    };
+    let no_system =
+        |error: std::io::Error| Failure::new(Phase::Resolve, Error::NoResources(error.to_string()));
     let runtime = runtime::handle().map_err(no_system)?;
     let timeout = settings.timeout.saturating_mul(2);
     let counters = Arc::<Counters>::default();
@@ -56,10 +55,7 @@ pub fn probe(settings: Settings, callback: impl StatusCallback) -> Result<Probe,
         Ok(outcome) => outcome,
         Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {
             task.abort();
-            Err(Failure::new(
-                Phase::Setup,
-                Error::ResponseTimeout(timeout),
-            ))
+            Err(Failure::new(Phase::Setup, Error::ResponseTimeout(timeout)))
         }
     }
 }

@@ -10,6 +10,7 @@ use bytes::Bytes;
 use tokio::sync::Notify;
 
 use super::lifecycle::Stop;
+use super::settings::NO_LIMIT;
 use super::{Leaky, Limits};
 use crate::asf::{DataPacket, FileHeader, KeyFrameGate};
 use crate::wmhttp::HResult;
@@ -57,7 +58,11 @@ impl Content {
 
 /// Bytes of memory, about, that a data packet of `len` bytes keeps.
 pub(super) fn packet_cost(len: usize) -> usize {
-    len + if len < SMALL { SHARED_COST } else { BUFFER_COST }
+    len + if len < SMALL {
+        SHARED_COST
+    } else {
+        BUFFER_COST
+    }
 }
 
 /// Longest time that a writer is slowed down, each time that it comes, while the queue is more than
@@ -382,9 +387,9 @@ impl Inner {
         }
         let (wanted, deadline) = if !self.fits(content, limits) {
             let known = deadlines.full.filter(|(_, taken)| *taken == self.taken);
-            let (deadline, _) = *deadlines
-                .full
-                .insert(known.unwrap_or_else(|| (Instant::now() + timeout, self.taken)));
+            let (deadline, _) = *deadlines.full.insert(
+                known.unwrap_or_else(|| (Instant::now() + timeout.min(NO_LIMIT), self.taken)),
+            );
             (Wanted::Space, deadline)
         } else if !deadlines.eased && self.is_crowded(limits, deadlines) {
             let deadline = deadlines
@@ -554,9 +559,7 @@ impl Inner {
         if self.contents.is_empty() {
             self.newest.close();
         }
-        headers
-            .into_iter()
-            .for_each(|header| self.prepend(header));
+        headers.into_iter().for_each(|header| self.prepend(header));
         dropped
     }
 }

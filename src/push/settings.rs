@@ -5,6 +5,9 @@ use std::time::Duration;
 use super::Trust;
 use crate::wmhttp::SessionConfig;
 
+/// Longer than any push. Added to a moment, a [`Duration::MAX`] would overflow.
+pub(super) const NO_LIMIT: Duration = Duration::from_secs(30 * 365 * 24 * 3600);
+
 /// How to connect and how long to wait.
 #[derive(Clone, Debug)]
 pub struct Settings {

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MPL-2.0
 
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use glib::subclass::Signal;
@@ -11,8 +10,8 @@ use gst_base::subclass::prelude::*;
 use once_cell::sync::Lazy;
 
 use super::allocation;
-use super::bus;
-use super::callback::{Callback, ProbeCallback};
+use super::bus::{self, Origin};
+use super::callback::{ACQUIRE_CREDENTIALS, Callback, ProbeCallback};
 use super::location::{Location, SettingsError};
 use super::log::{self, CAT};
 use super::mapped;
@@ -24,7 +23,6 @@ use super::writer::{HeaderSettings, Outlet, Writer, stream_header};
 use super::{CredentialFlags, SessionState};
 use crate::push::{self, Connection, Error};
 
-pub(super) const ACQUIRE_CREDENTIALS: &str = "acquire-credentials";
 const END_SESSION: &str = "end-session";
 const DISCONNECT: &str = "disconnect";
 const PROBE: &str = "probe";
@@ -34,13 +32,39 @@ const PROBE: &str = "probe";
 pub struct WmsPushSink {
     settings: Mutex<Settings>,
     writer: Writer,
-    /// The current connection, or the last one.
-    connection: Mutex<Option<Arc<Connection>>>,
-    /// The last announced session state. Handlers of `notify::session-state` read this value, not the driver's newer one.
-    session_state: Mutex<SessionState>,
-    /// PROGRESS `connect` was started and has not ended.
-    connecting: AtomicBool,
+    push: Mutex<Push>,
     stats_timer: StatsTimer,
+}
+
+/// The current push of an element, or the last one.
+#[derive(Clone, Default)]
+enum Push {
+    #[default]
+    None,
+    /// The settings could not be used.
+    Refused,
+    Begun {
+        connection: Arc<Connection>,
+        /// Where it leads, without credentials.
+        location: Arc<str>,
+    },
+}
+
+impl Push {
+    fn connection(&self) -> Option<&Arc<Connection>> {
+        match self {
+            Self::Begun { connection, .. } => Some(connection),
+            Self::None | Self::Refused => None,
+        }
+    }
+
+    fn session_state(&self) -> SessionState {
+        match self {
+            Self::None => SessionState::Disconnected,
+            Self::Refused => SessionState::Failed,
+            Self::Begun { connection, .. } => connection.state().into(),
+        }
+    }
 }
 
 impl ObjectImpl for WmsPushSink {
@@ -97,7 +121,7 @@ impl ObjectImpl for WmsPushSink {
     fn property(&self, _id: usize, pspec: &glib::ParamSpec) -> glib::Value {
         match pspec.name() {
             "stats" => self.stats().to_value(),
-            "session-state" => self.session_state().to_value(),
+            "session-state" => self.push().session_state().to_value(),
             name => properties::get(&mut self.settings(), name),
         }
     }
@@ -175,7 +199,7 @@ impl BaseSinkImpl for WmsPushSink {
     fn event(&self, event: gst::Event) -> bool {
         match event.view() {
             gst::EventView::StreamStart(_) => self.writer.restart(),
-            gst::EventView::FlushStop(_) => self.writer.flush(),
+            gst::EventView::FlushStop(_) => self.flush(),
             gst::EventView::Segment(segment) => self.writer.begin_segment(segment.segment()),
             // asfmux sends them before STREAM_START, with which a pad forgets them.
             gst::EventView::Tag(tag) => self.writer.push_tags(tag.tag()),
@@ -268,7 +292,7 @@ impl ObjectSubclass for WmsPushSink {
 
 impl WmsPushSink {
     /// The location without its credentials.
-    pub(super) fn shown_location(&self) -> String {
+    fn shown_location(&self) -> String {
         self.settings().shown_location().to_owned()
     }
 
@@ -294,37 +318,59 @@ impl WmsPushSink {
 
     /// `Connect`: begins it, and waits for nothing.
     fn connect(&self) -> Result<(), gst::StateChangeError> {
-        let settings = self.connection_settings();
-        let settings = settings.map_err(|error| {
-            self.set_connection(None);
-            self.set_session_state(SessionState::Failed);
-            bus::post_settings_error(self, &error);
-            gst::StateChangeError
-        })?;
+        let location = self.shown_location();
+        let settings = match self.connection_settings() {
+            Ok(settings) => settings,
+            Err(error) => return Err(self.refuse(&location, &error)),
+        };
         self.writer.reset();
-        self.connecting.store(true, Ordering::Release);
-        bus::post_progress(self, gst::ProgressType::Start, "Connecting");
-        let callback = Callback(self.obj().downgrade());
+        let element = self.obj();
+        let origin = Origin {
+            element: &element,
+            location: &location,
+        };
+        bus::post_progress(origin, gst::ProgressType::Start, "Connecting");
+        let callback = Callback::new(&element, location.clone());
         let last = self.connection();
         let connection =
-            tracing::dispatcher::with_default(&log::dispatch(&self.obj()), || match last {
+            tracing::dispatcher::with_default(&log::dispatch(&element), || match last {
                 Some(last) => last.connect_again(settings, callback),
                 None => Connection::connect(settings, callback),
             });
         let connection = connection.map_err(|error| {
             gst::element_imp_error!(self, gst::ResourceError::Failed, ("Cannot push: {error}."));
-            self.end_progress(gst::ProgressType::Error, "Cannot connect");
+            bus::post_progress(origin, gst::ProgressType::Error, "Cannot connect");
             gst::StateChangeError
         })?;
-        self.set_connection(Some(Arc::new(connection)));
+        self.set_push(Push::Begun {
+            connection: Arc::new(connection),
+            location: location.as_str().into(),
+        });
+        self.begin_timer();
+        Ok(())
+    }
+
+    /// Reports settings that cannot be used.
+    fn refuse(&self, location: &str, error: &SettingsError) -> gst::StateChangeError {
+        self.set_push(Push::Refused);
+        let element = self.obj();
+        element.notify("session-state");
+        let origin = Origin {
+            element: &element,
+            location,
+        };
+        bus::post_settings_error(origin, error);
+        gst::StateChangeError
+    }
+
+    fn begin_timer(&self) {
         let interval = self.settings().stats_interval;
         let element = self.obj().downgrade();
         self.check_timer(self.stats_timer.begin(interval, move || {
             if let Some(element) = element.upgrade() {
-                bus::post_stats(element.imp());
+                element.imp().post_stats();
             }
         }));
-        Ok(())
     }
 
     fn check_timer(&self, started: Result<(), gst::ClockError>) {
@@ -335,7 +381,6 @@ impl WmsPushSink {
 
     /// `Disconnect`: the connection closes without `$E`, if it still stands.
     fn disconnect(&self) {
-        self.end_progress(gst::ProgressType::Canceled, "Disconnected");
         if let Some(connection) = self.connection() {
             connection.disconnect();
         }
@@ -345,7 +390,6 @@ impl WmsPushSink {
 
     /// The action `disconnect`: what comes now is discarded.
     fn leave(&self) -> bool {
-        self.end_progress(gst::ProgressType::Canceled, "Disconnected");
         self.connection()
             .is_some_and(|connection| connection.disconnect())
     }
@@ -359,31 +403,20 @@ impl WmsPushSink {
 
     /// The action `probe`.
     fn probe(&self) -> gst::Structure {
+        let (element, location) = (self.obj(), self.shown_location());
+        let origin = Origin {
+            element: &element,
+            location: &location,
+        };
         let settings = match self.connection_settings() {
             Ok(settings) => settings,
-            Err(error) => return bus::probe_settings_error(self, &error),
+            Err(error) => return bus::probe_settings_error(origin, &error),
         };
-        let callback = ProbeCallback(self.obj().downgrade());
-        let dispatch = log::dispatch(&self.obj());
+        let callback = ProbeCallback(element.downgrade());
+        let dispatch = log::dispatch(&element);
         let outcome =
             tracing::dispatcher::with_default(&dispatch, || push::probe(settings, callback));
-        bus::probe(self, outcome)
-    }
-
-    /// Asks upstream for a key frame: a server that began anew can do nothing with data before one.
-    pub(super) fn request_key_frame(&self) {
-        // As gst_video_event_new_upstream_force_key_unit makes it.
-        let structure = gst::Structure::builder("GstForceKeyUnit")
-            .field("running-time", gst::ClockTime::NONE)
-            .field("all-headers", false)
-            .field("count", 0u32)
-            .build();
-        let event = gst::event::CustomUpstream::new(structure);
-        let pushed = self
-            .obj()
-            .static_pad("sink")
-            .is_some_and(|pad| pad.push_event(event));
-        gst::debug!(CAT, imp = self, "Asked for a key frame: {pushed}");
+        bus::probe(origin, outcome)
     }
 
     /// Lets the streaming thread return from whatever it waits for.
@@ -414,8 +447,20 @@ impl WmsPushSink {
             sink: self.obj().upcast_ref(),
             connection,
             header,
-            warn: &|text| bus::post_input_warning(self, self.session_state(), text),
+            warn: &|text| {
+                self.with_origin(|origin| {
+                    bus::post_input_warning(origin, self.push().session_state(), text);
+                });
+            },
         })
+    }
+
+    /// FLUSH_STOP: discards what was not sent.
+    fn flush(&self) {
+        self.writer.flush();
+        if let Some(connection) = self.connection() {
+            connection.flush();
+        }
     }
 
     fn fail(&self, error: Error) {
@@ -424,67 +469,47 @@ impl WmsPushSink {
         }
     }
 
-    pub(super) fn stats(&self) -> gst::Structure {
-        let stats = self
-            .connection()
-            .map(|connection| connection.stats())
-            .unwrap_or_default();
-        bus::stats(self, &stats)
+    fn stats(&self) -> gst::Structure {
+        let stats = self.connection().map(|connection| connection.stats());
+        self.with_origin(|origin| bus::stats(origin, &stats.unwrap_or_default()))
     }
 
-    pub(super) fn session_state(&self) -> SessionState {
-        if self.connection().is_some_and(|last| last.was_left()) {
-            // Whoever has left it need not wait until another thread has told so.
-            return SessionState::Disconnected;
-        }
-        *self
-            .session_state
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+    fn post_stats(&self) {
+        let stats = self.stats();
+        self.with_origin(|origin| bus::post_stats(origin, stats));
     }
 
-    pub(super) fn set_session_state(&self, state: SessionState) {
-        let mut current = self
-            .session_state
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        let changed = *current != state;
-        *current = state;
-        drop(current);
-        if changed {
-            self.obj().notify("session-state");
-        }
+    /// Calls `act` with the location of the running push, or that of the next one.
+    fn with_origin<T>(&self, act: impl FnOnce(Origin<'_>) -> T) -> T {
+        let location = match self.push() {
+            Push::Begun { location, .. } => location,
+            Push::None | Push::Refused => self.shown_location().into(),
+        };
+        act(Origin {
+            element: &self.obj(),
+            location: &location,
+        })
     }
 
-    /// Whether PROGRESS `connect` was started and has not ended.
-    pub(super) fn is_connecting(&self) -> bool {
-        self.connecting.load(Ordering::Acquire)
+    fn push(&self) -> Push {
+        self.push_slot().clone()
     }
 
-    /// Ends PROGRESS `connect`, once.
-    pub(super) fn end_progress(&self, type_: gst::ProgressType, text: &str) {
-        if self.connecting.swap(false, Ordering::AcqRel) {
-            bus::post_progress(self, type_, text);
-        }
+    fn connection(&self) -> Option<Arc<Connection>> {
+        self.push_slot().connection().cloned()
     }
 
-    pub(super) fn connection(&self) -> Option<Arc<Connection>> {
-        self.connection_slot().clone()
-    }
-
-    fn set_connection(&self, connection: Option<Arc<Connection>>) {
-        let old = std::mem::replace(&mut *self.connection_slot(), connection);
+    fn set_push(&self, push: Push) {
+        let old = std::mem::replace(&mut *self.push_slot(), push);
         // Dropping the last reference disconnects, which may call back.
         drop(old);
     }
 
-    fn connection_slot(&self) -> MutexGuard<'_, Option<Arc<Connection>>> {
-        self.connection
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+    fn push_slot(&self) -> MutexGuard<'_, Push> {
+        self.push.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn settings(&self) -> MutexGuard<'_, Settings> {
+    fn settings(&self) -> MutexGuard<'_, Settings> {
         self.settings.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -223,18 +223,24 @@ fn durations() -> Vec<Property> {
             "Whether a first connection that cannot be made is tried again like a lost one",
             |settings| &mut settings.retry_first_connect,
         ),
+        flag(
+            "resume",
+            "Resume",
+            "Whether the session is resumed after a loss; false begins a new one, for receivers that take data without its header",
+            |settings| &mut settings.resume,
+        ),
     ]
 }
 
 fn queue() -> Vec<Property> {
     let max_size_time = glib::ParamSpecUInt64::builder("max-size-time")
         .nick("Max. size (ns)")
-        .blurb("Most stream, by its Send Times, that may wait unsent in the element, in nanoseconds; 0 = any")
+        .blurb("Most of the stream that may wait unsent in the element, by its Send Times, in nanoseconds; 0: no limit")
         .mutable_ready();
     let leaky = |default: Leaky| {
         glib::ParamSpecEnum::builder_with_default("leaky", default)
             .nick("Leaky")
-            .blurb("What happens when that is full: the writer waits, for stall-timeout at the most, or packets are dropped")
+            .blurb("What to do when max-size-bytes or max-size-time is reached: wait, at most stall-timeout, or drop packets")
             .mutable_ready()
             .build()
     };

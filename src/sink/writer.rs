@@ -237,6 +237,7 @@ impl Writer {
         let known = self.stream().live;
         known.unwrap_or_else(|| {
             let live = outlet.upstream_is_live();
+            outlet.connection.set_live(live);
             self.stream().live = Some(live);
             live
         })

@@ -281,6 +281,7 @@ pub fn connect(session: SessionConfig) -> Connection {
         stall_timeout: LONG,
         reconnect_timeout: Duration::ZERO,
         retry_first_connect: false,
+        resume: true,
         earliest_failure: Duration::ZERO,
         limits: Limits {
             bytes: 1 << 20,

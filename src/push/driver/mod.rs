@@ -227,10 +227,7 @@ impl<C: Connector> Driver<C> {
 
     /// Closes the connection. What is left is the session, and the last header that was sent in it.
     fn into_session(self) -> (PushSession, Option<FileHeader>) {
-        let header = self
-            .entry
-            .header
-            .or_else(|| self.replay.header().cloned());
+        let header = self.entry.header.or_else(|| self.replay.header().cloned());
         (self.session, header)
     }
 

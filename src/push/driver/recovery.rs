@@ -128,9 +128,8 @@ impl<C: Connector> Driver<C> {
 
     /// Drops what is under way.
     fn leave_connection(&mut self) {
-        let connecting = |exchange: &Exchange<C::Link>| {
-            exchange.is_push_start() && exchange.is_connecting()
-        };
+        let connecting =
+            |exchange: &Exchange<C::Link>| exchange.is_push_start() && exchange.is_connecting();
         if self.client.exchange().is_some_and(connecting) {
             self.shared.counters.push_start_unsent();
         }

@@ -70,7 +70,8 @@ impl<C: Connector> Driver<C> {
             self.expect_response();
         }
         let deadline = self.policy.deadline();
-        let deadline = deadline.filter(|_| self.shared.lifecycle.is_reconnecting() && !self.is_standing());
+        let deadline =
+            deadline.filter(|_| self.shared.lifecycle.is_reconnecting() && !self.is_standing());
         match (self.response_due, deadline) {
             (Some(response), Some(deadline)) => Some(response.min(deadline)),
             (response, _) => response,
@@ -96,10 +97,7 @@ impl<C: Connector> Driver<C> {
     }
 
     pub(super) fn expired(&self) -> Error {
-        let connecting = self
-            .client
-            .exchange()
-            .is_some_and(Exchange::is_connecting);
+        let connecting = self.client.exchange().is_some_and(Exchange::is_connecting);
         match self.phase {
             Phase::Resolve | Phase::Connect => Error::ConnectTimeout(self.settings.timeout),
             _ if self.is_delivering() => Error::Stalled(self.settings.stall_timeout),

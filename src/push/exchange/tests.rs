@@ -163,7 +163,6 @@ fn push_start(content_length: u64) -> Request {
     Request {
         url: "http://media/live?a=b".parse().unwrap(),
         proxy: None,
-        tunnel_authorization: None,
         fresh: false,
         headers: http::HeaderMap::new(),
         body: Body::PushStart { content_length },
