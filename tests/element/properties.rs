@@ -120,18 +120,30 @@ fn stats_are_complete_before_anything_was_sent() {
         "packets-sent",
         "packets-dropped",
         "packets-replayed",
+        "packets-lost",
         "padding-removed",
         "queued-time",
         "rtt",
         "bitrate",
         "uptime",
+        "behind",
     ] {
         assert_eq!(stats.get::<u64>(field), Ok(0), "{field}");
     }
-    for field in ["queued-bytes", "connects", "reconnects", "push-starts"] {
+    for field in [
+        "queued-bytes",
+        "connects",
+        "reconnects",
+        "push-starts",
+        "attempt",
+        "retry-in",
+    ] {
         assert_eq!(stats.get::<u32>(field), Ok(0), "{field}");
     }
-    assert_eq!(stats.n_fields(), 17);
+    for field in ["last-error", "last-reason"] {
+        assert_eq!(stats.get::<&str>(field), Ok(""), "{field}");
+    }
+    assert_eq!(stats.n_fields(), 23);
 }
 
 #[test]

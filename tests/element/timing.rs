@@ -151,7 +151,7 @@ fn an_end_that_does_not_go_out_is_a_warning_in_time() {
     let point = stalling();
     let path = long_file(8_000_000);
     let pipeline = Pipeline::new(&format!(
-        "filesrc location={path} blocksize=65536 ! wmspushsink name=sink sync=false max-size-time=0 eos-timeout=500 location={}",
+        "filesrc location={path} blocksize=65536 ! wmspushsink name=sink sync=false max-size-time=0 max-size-bytes=20000000 eos-timeout=500 location={}",
         point.location()
     ));
     let begun = Instant::now();

@@ -130,7 +130,8 @@ impl<C: Connector> Driver<C> {
                 }
                 Event::PushStartRepeated => {
                     tracing::debug!("PushStart is sent again");
-                    self.replay.repeat()?;
+                    let reclaimed = self.replay.repeat()?;
+                    self.shared.queue.reclaim(reclaimed);
                 }
                 Event::Authenticating => self.enter(Phase::Authenticate),
                 Event::CredentialsWanted(wanted) => self.ask(wanted),
