@@ -193,7 +193,7 @@ fn a_server_that_comes_back_is_found_again() {
     let pipeline = push(&point.location(), "");
     let messages = pipeline.run();
     assert_eq!(count(&messages, "ERROR"), 0, "{messages:#?}");
-    assert_eq!(count(&messages, "WMT_RECONNECT_START"), 3, "one an attempt");
+    assert_eq!(count(&messages, "WMT_RECONNECT_START"), 2, "one an attempt");
     assert_eq!(count(&messages, "WMT_RECONNECT_END"), 1);
 }
 

@@ -167,7 +167,10 @@ fn an_end_that_does_not_go_out_is_a_warning_in_time() {
         .collect();
     assert_eq!(
         warnings,
-        ["WARNING RESOURCE/Write end drain-timeout NS_E_NET_WRITE"]
+        [
+            "WARNING RESOURCE/Write push packets-dropped NS_E_NET_WRITE",
+            "WARNING RESOURCE/Write end drain-timeout NS_E_NET_WRITE"
+        ]
     );
     assert_eq!(
         messages[messages.len() - 2],
