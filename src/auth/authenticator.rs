@@ -182,11 +182,20 @@ impl Authenticator {
 
     /// Takes the result of [`Authorization::Blocking`]; then comes [`authorize`](Self::authorize) again.
     pub fn resume(&mut self, result: StepResult) {
-        let Some(Active::Kerberos(ticket @ Ticket::Pending)) = self.active() else {
+        let Some(Active::Kerberos(ticket)) = self.active() else {
+            return;
+        };
+        let Ticket::Pending(step) = *ticket else {
             return;
         };
         match result.0 {
-            Some((token, context)) => *ticket = Ticket::Ready { token, context },
+            Some((token, context)) => {
+                *ticket = Ticket::Ready {
+                    step,
+                    token,
+                    context,
+                }
+            }
             None => {
                 // A password that gets no ticket has been tried; a missing ticket has not.
                 if self.credentials.is_some() {
@@ -278,7 +287,7 @@ impl Authenticator {
                     self.setbacks.broken_handshakes = 0;
                 }
             },
-            Some(Active::Kerberos(ticket)) => *ticket = Ticket::Wanted,
+            Some(Active::Kerberos(ticket)) => ticket.connection_lost(awaited == Awaited::Answer),
             Some(Active::Digest(digest)) if awaited == Awaited::Answer => digest.grow_old(),
             _ => {}
         }
