@@ -12,6 +12,7 @@ use gst_base::prelude::*;
 use super::bitrates::TaggedBitrates;
 use super::clock_wait::{ClockWait, Woken};
 use super::log::CAT;
+use super::pacing::Now;
 use super::stream::{Step, Stream};
 use crate::asf::{self, DataPacket, FileHeader, Skipped};
 use crate::push::{self, Connection, DataUnits, Error, WriteError, WriterSink};
@@ -96,9 +97,7 @@ impl Writer {
 
     /// Starts over, at FLUSH_STOP.
     pub(super) fn flush(&self) {
-        let mut stream = self.stream();
-        stream.restart();
-        stream.pacer.restart();
+        self.stream().flush();
     }
 
     /// Goes on with a segment.
@@ -205,27 +204,26 @@ impl Writer {
         Ok(())
     }
 
-    /// Waits until a data unit is due, as far as `sync` and the clock say so.
+    /// Waits until a data unit is due. Without a clock it is due at once.
     fn wait_until_due(&self, outlet: &Outlet<'_>, send_time: u32) -> Result<(), gst::FlowError> {
         let sink = outlet.sink;
-        let Some(now) = sink.current_running_time() else {
+        let Some((clock, base_time)) = outlet.clock() else {
             return Ok(());
+        };
+        let now = Now {
+            running_time: clock.time().saturating_sub(base_time),
+            offset: outlet.offset(),
         };
         let due = self.stream().pacer.schedule(send_time, now);
         while sink.is_sync() {
-            let (Some(clock), Some(base_time)) = (sink.clock(), sink.base_time()) else {
+            // Clock and base time may be others after a pause.
+            let Some((clock, base_time)) = outlet.clock() else {
                 break;
             };
-            let latency = sink.latency().saturating_sub(sink.render_delay());
-            let time = (base_time + due + latency)
-                .nseconds()
-                .saturating_add_signed(sink.ts_offset());
-            match self
-                .clock_wait
-                .until(&clock, gst::ClockTime::from_nseconds(time))
-            {
+            let time = base_time.saturating_add(due).nseconds();
+            let time = gst::ClockTime::from_nseconds(time.saturating_add_signed(outlet.offset()));
+            match self.clock_wait.until(&clock, time) {
                 Woken::Due => break,
-                // The base time is another one after a pause.
                 Woken::Interrupted => sink.wait_preroll().map(drop)?,
             }
         }
@@ -293,6 +291,18 @@ impl Outlet<'_> {
                 Err(WriteError::Failed(Some(_))) => return Err(gst::FlowError::Error),
             }
         }
+    }
+
+    /// The clock and the base time, in a pipeline that has them.
+    fn clock(&self) -> Option<(gst::Clock, gst::ClockTime)> {
+        self.sink.clock().zip(self.sink.base_time())
+    }
+
+    /// Nanoseconds from the time that a packet is due until it leaves.
+    fn offset(&self) -> i64 {
+        let latency = self.sink.latency().saturating_sub(self.sink.render_delay());
+        let latency = i64::try_from(latency.nseconds()).unwrap_or(i64::MAX);
+        latency.saturating_add(self.sink.ts_offset())
     }
 
     /// Adds the pad's sticky tags, which are of this stream, whenever they came.
