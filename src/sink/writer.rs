@@ -12,6 +12,7 @@ use gst_base::prelude::*;
 use super::bitrates::TaggedBitrates;
 use super::clock_wait::{ClockWait, Woken};
 use super::log::CAT;
+use super::mapped::Intake;
 use super::pacing::Now;
 use super::stream::{Step, Stream};
 use crate::asf::{self, DataPacket, FileHeader, Skipped};
@@ -25,8 +26,14 @@ use crate::push::{self, Connection, DataUnits, Error, WriteError, WriterSink};
 pub(super) struct Writer {
     stream: Mutex<Stream>,
     clock_wait: ClockWait,
-    /// Empty; keeps its memory from one buffer to the next.
-    batch: Mutex<DataUnits>,
+    workspace: Mutex<Workspace>,
+}
+
+/// What is used again from one buffer to the next, for its memory.
+#[derive(Default)]
+struct Workspace {
+    intake: Intake,
+    batch: DataUnits,
 }
 
 /// The parts of an element that its writer uses.
@@ -53,13 +60,26 @@ impl Writer {
     pub(super) fn write(
         &self,
         outlet: &Outlet<'_>,
-        bytes: Bytes,
+        buffer: &gst::Buffer,
     ) -> Result<gst::FlowSuccess, gst::FlowError> {
-        self.stream().push(bytes);
-        let mut batch = std::mem::take(&mut *self.batch());
-        let written = self.write_steps(outlet, &mut batch);
-        batch.clear();
-        *self.batch() = batch;
+        let mut workspace = std::mem::take(&mut *self.workspace());
+        let taken = workspace.intake.take(buffer);
+        let written = match taken {
+            Some(bytes) => {
+                self.stream().push(bytes);
+                self.write_steps(outlet, &mut workspace.batch)
+            }
+            None => {
+                gst::element_error!(
+                    outlet.sink,
+                    gst::ResourceError::Read,
+                    ["Cannot map a buffer"]
+                );
+                Err(gst::FlowError::Error)
+            }
+        };
+        workspace.batch.clear();
+        *self.workspace() = workspace;
         written.map(|()| gst::FlowSuccess::Ok)
     }
 
@@ -259,8 +279,10 @@ impl Writer {
         self.stream.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn batch(&self) -> MutexGuard<'_, DataUnits> {
-        self.batch.lock().unwrap_or_else(PoisonError::into_inner)
+    fn workspace(&self) -> MutexGuard<'_, Workspace> {
+        self.workspace
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 }
 
