@@ -6,7 +6,7 @@ use std::error::Error as StdError;
 use std::fmt;
 use std::future::Future;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, ToSocketAddrs};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -19,8 +19,8 @@ use tokio::sync::mpsc;
 use tower_service::Service;
 use url::{Host, Position, Url};
 
-use super::Error;
 use super::transport::Progress;
+use super::{Error, blocking};
 
 /// How often a connection on which nothing happens is asked whether there is still somebody.
 const KEEPALIVE: Duration = Duration::from_secs(15);
@@ -71,10 +71,12 @@ impl Resolver {
     }
 
     pub(super) async fn resolve(self, name: String) -> Result<Addresses, Unresolvable> {
-        let addresses = tokio::net::lookup_host((name, 0)).await;
-        let addresses: Vec<_> = addresses.map_err(Unresolvable)?.collect();
+        let lookup = blocking::run(move || (name, 0).to_socket_addrs()).map_err(Unresolvable)?;
+        let no_answer = || Err(io::Error::other("the resolver gave no answer"));
+        let addresses = lookup.await.unwrap_or_else(no_answer);
+        let addresses = addresses.map_err(Unresolvable)?;
         let _ = self.progress.send(Progress::Resolved);
-        Ok(addresses.into_iter())
+        Ok(addresses)
     }
 }
 

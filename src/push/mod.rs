@@ -16,6 +16,7 @@
 //! to `http` URLs goes straight onto a socket of its own; what is encrypted goes by reqwest.
 
 mod backoff;
+mod blocking;
 mod body;
 mod connection;
 mod connector;
