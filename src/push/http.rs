@@ -19,7 +19,7 @@ use tokio::time::timeout;
 use url::Url;
 
 use super::body::{self, BodyReceiver, BodySender};
-use super::connector::{connect, lost};
+use super::connect::{connect, lost};
 use super::socket::Socket;
 use super::transport::{Exchange, Progress, RESPONSE_BODY_TIMEOUT, Transport};
 use super::wire::Wire;
@@ -65,10 +65,15 @@ impl HttpTransport {
     /// A new connection to `peer`.
     fn connect(&self, peer: Url) -> impl Future<Output = Result<Arc<TcpStream>, Error>> + use<> {
         let line = self.line.clone();
-        let stall_timeout = self.stall_timeout;
         let progress = self.progress.clone();
         async move {
-            let stream = connect(&peer, stall_timeout, progress.clone()).await?;
+            let host = peer.host();
+            let host = host.ok_or_else(|| Error::Unresolvable("the URL has no host".to_owned()))?;
+            let port = peer.port_or_known_default().unwrap_or(80);
+            let resolved = || {
+                let _ = progress.send(Progress::Resolved);
+            };
+            let stream = connect(&host, port, None, resolved).await?;
             let stream = line.connected(stream);
             let _ = progress.send(Progress::Connected);
             Ok(stream)

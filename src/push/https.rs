@@ -22,7 +22,8 @@ use tokio::sync::mpsc;
 use url::{Host, Url};
 
 use super::body::BodySender;
-use super::connector::{Resolver, cannot_connect, cause, chain, lost, root_cause, unresolvable};
+use super::connect::lost;
+use super::connector::{Resolver, cannot_connect, cause, chain, root_cause, unresolvable};
 use super::tls::handshake_failure;
 use super::transport::{Exchange, Progress, RESPONSE_BODY_TIMEOUT, Transport};
 use super::{Error, Settings, Trust};
@@ -154,7 +155,7 @@ fn client(gate: &Gate, options: &Options, request: &Request) -> Result<Client, E
         .pool_max_idle_per_host(1)
         .pool_idle_timeout(None)
         .tcp_nodelay(true)
-        .tcp_user_timeout(options.stall_timeout)
+        .tcp_user_timeout(None)
         .dns_resolver(Arc::new(resolver))
         .connector_layer(gate.clone());
     if let Some(proxy) = request.proxy.clone() {

@@ -18,7 +18,9 @@
 mod backoff;
 mod blocking;
 mod body;
+mod connect;
 mod connection;
+#[cfg(feature = "tls")]
 mod connector;
 mod driver;
 mod entropy;
