@@ -72,13 +72,10 @@ async fn addresses(
 }
 
 /// Returns the addresses of a name, never none.
-pub(super) async fn resolve(name: &str, port: u16) -> Result<Vec<SocketAddr>, Error> {
+async fn resolve(name: &str, port: u16) -> Result<Vec<SocketAddr>, Error> {
     let name = name.to_owned();
     let lookup = blocking::run(move || (name, port).to_socket_addrs());
-    let lookup = lookup.map_err(|error| Error::CannotConnect {
-        kind: error.kind(),
-        message: format!("no thread for name resolution: {error}"),
-    })?;
+    let lookup = lookup.map_err(|error| Error::NoResources(error.to_string()))?;
     let addresses = match lookup.await {
         Some(Ok(addresses)) => addresses.collect(),
         Some(Err(error)) => return Err(Error::Unresolvable(error.to_string())),
