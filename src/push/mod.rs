@@ -46,7 +46,7 @@ mod writer_sink;
 pub use connection::{Connection, DataUnits};
 pub use error::{Error, Failure};
 pub use probe::{Probe, probe};
-pub use settings::{Leaky, Limits, Settings};
+pub use settings::{Leaky, Limits, NO_LIMIT, ProxySource, Settings};
 pub use stats::Stats;
 pub use status::{Phase, SessionState, Status, StatusCallback, WmtStatus};
 #[cfg(feature = "tls")]

@@ -6,13 +6,19 @@ use super::Trust;
 use crate::wmhttp::SessionConfig;
 
 /// Longer than any push. Added to a moment, a [`Duration::MAX`] would overflow.
-pub(super) const NO_LIMIT: Duration = Duration::from_secs(30 * 365 * 24 * 3600);
+pub const NO_LIMIT: Duration = Duration::from_secs(30 * 365 * 24 * 3600);
 
 /// How to connect and how long to wait.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// What the protocol needs to know.
     pub session: SessionConfig,
+    /// The interface, by name or number, that an IPv6 link-local address in the URL of the session is reached by.
+    pub zone: Option<String>,
+    /// The same for the address of the proxy.
+    pub proxy_zone: Option<String>,
+    /// The setting that names the proxy of the session, if there is one.
+    pub proxy_source: Option<ProxySource>,
     /// The longest wait for resolving and connecting, and for each response.
     pub timeout: Duration,
     /// The longest time without any progress while data waits.
@@ -29,6 +35,15 @@ pub struct Settings {
     pub limits: Limits,
     /// Whom to trust behind an `https` location.
     pub trust: Trust,
+}
+
+/// The setting that names a proxy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProxySource {
+    /// A property of the application's.
+    Property,
+    /// The variable of the environment with this name.
+    Environment(&'static str),
 }
 
 /// What may wait unsent or unacknowledged, and what happens to what is more.

@@ -130,6 +130,9 @@ impl Settings {
                 remove_padding: self.remove_padding,
                 access,
             },
+            zone: None,
+            proxy_zone: None,
+            proxy_source: None,
             timeout: milliseconds(self.timeout),
             stall_timeout: milliseconds(self.stall_timeout),
             reconnect_timeout: match self.reconnect_timeout {

@@ -70,6 +70,9 @@ fn settings(location: &str) -> Settings {
         reconnect_timeout: Duration::ZERO,
         retry_first_connect: false,
         resume: true,
+        zone: None,
+        proxy_zone: None,
+        proxy_source: None,
         earliest_failure: Duration::ZERO,
         limits: Limits {
             bytes: 8 * 1024 * 1024,

@@ -58,6 +58,9 @@ fn settings() -> Settings {
         reconnect_timeout: Duration::from_secs(300),
         retry_first_connect: false,
         resume: true,
+        zone: None,
+        proxy_zone: None,
+        proxy_source: None,
         earliest_failure: Duration::ZERO,
         limits: Limits {
             bytes: 8 * 1024 * 1024,
