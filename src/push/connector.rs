@@ -16,23 +16,41 @@ use super::{Settings, Trust};
 /// Connects to servers and proxies.
 pub(super) struct TcpConnector {
     trust: Trust,
+    /// Hosts with the interface by which each is reached.
+    zones: Vec<(Host<String>, String)>,
     resolved: mpsc::UnboundedSender<()>,
 }
 
 impl TcpConnector {
     /// A connector that tells `resolved` when it knows the addresses of a host.
     pub(super) fn new(settings: &Settings, resolved: mpsc::UnboundedSender<()>) -> Self {
+        let session = &settings.session;
+        let server = host(&session.url).zip(settings.zone.clone());
+        let proxy = session.access.proxy.as_ref().and_then(host);
+        let proxy = proxy.zip(settings.proxy_zone.clone());
         Self {
             trust: settings.trust.clone(),
+            zones: server.into_iter().chain(proxy).collect(),
             resolved,
         }
     }
+
+    fn zone(&self, peer: &Url) -> Option<String> {
+        let host = host(peer)?;
+        let zone = self.zones.iter().find(|(known, _)| *known == host);
+        zone.map(|(_, zone)| zone.clone())
+    }
+}
+
+fn host(url: &Url) -> Option<Host<String>> {
+    url.host().map(|host| host.to_owned())
 }
 
 impl Connector for TcpConnector {
     type Link = Line;
 
     fn connect(&self, peer: &Url) -> Opening<Line> {
+        let zone = self.zone(peer);
         let (peer, resolved) = (peer.clone(), self.resolved.clone());
         Box::pin(async move {
             let host = peer.host().unwrap_or(Host::Domain(""));
@@ -41,7 +59,9 @@ impl Connector for TcpConnector {
                 // Fails only when the driver is gone.
                 let _ = resolved.send(());
             };
-            connect(&host, port, None, told).await.map(Line::new)
+            connect(&host, port, zone.as_deref(), told)
+                .await
+                .map(Line::new)
         })
     }
 
