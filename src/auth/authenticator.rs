@@ -21,8 +21,8 @@ mod fields;
 
 /// Most handshakes in sequence whose connection goes, before another scheme is tried.
 const MAX_BROKEN_HANDSHAKES: u8 = 3;
-/// Most nonces in sequence that are replaced because the peer calls them stale.
-const MAX_STALE_NONCES: u8 = 1;
+/// Most nonces in sequence that are replaced because they have expired, before Digest is given up.
+const MAX_EXPIRED_NONCES: u8 = 8;
 /// Most credentials in sequence that are tried.
 const MAX_REFUSED: usize = 8;
 
@@ -34,6 +34,10 @@ const MAX_REFUSED: usize = 8;
 /// Offered schemes are tried one after the other, each once with the same credentials: Negotiate, NTLM, Digest, Basic.
 /// What has been refused as NTLM under one name is not tried under the other, lest an account be locked. Credentials
 /// that were good before are tried once more before they count as refused.
+///
+/// A nonce of Digest may expire any number of times, with `stale` or without. What is refused is an answer to a nonce
+/// that was issued just now and is not called stale, the same nonce once more, and the ninth in a row: one that is
+/// accepted, or whose connection is lost before its response, begins the row anew.
 pub struct Authenticator {
     role: Role,
     host: String,
@@ -121,7 +125,7 @@ impl Place {
 #[derive(Default)]
 struct Setbacks {
     refused: Vec<Credentials>,
-    stale_nonces: u8,
+    expired_nonces: u8,
     broken_handshakes: u8,
 }
 
@@ -178,11 +182,20 @@ impl Authenticator {
 
     /// Takes the result of [`Authorization::Blocking`]; then comes [`authorize`](Self::authorize) again.
     pub fn resume(&mut self, result: StepResult) {
-        let Some(Active::Kerberos(ticket @ Ticket::Pending)) = self.active() else {
+        let Some(Active::Kerberos(ticket)) = self.active() else {
+            return;
+        };
+        let Ticket::Pending(step) = *ticket else {
             return;
         };
         match result.0 {
-            Some((token, context)) => *ticket = Ticket::Ready { token, context },
+            Some((token, context)) => {
+                *ticket = Ticket::Ready {
+                    step,
+                    token,
+                    context,
+                }
+            }
             None => {
                 // A password that gets no ticket has been tried; a missing ticket has not.
                 if self.credentials.is_some() {
@@ -237,9 +250,7 @@ impl Authenticator {
             }
             Some(Active::Digest(digest)) => {
                 let nonce = lone_parameter(headers, &info, "nextnonce");
-                if let Some(nonce) = nonce {
-                    digest.set_nonce(nonce);
-                }
+                digest.accepted(nonce);
             }
             Some(Active::Basic) => {}
             None => return,
@@ -250,9 +261,23 @@ impl Authenticator {
         self.setbacks = Setbacks::default();
     }
 
-    /// The connection is gone, and with it what was bound to it. What is bound to requests stays.
-    pub fn connection_lost(&mut self) {
+    /// The last request did not come to this peer: a proxy has answered instead.
+    pub fn held_back(&mut self) {
         self.awaited = Awaited::Nothing;
+    }
+
+    /// The connection is gone, and with it what was bound to it. What is bound to requests stays.
+    ///
+    /// A request whose response was still to come has not been refused: no response tells a success where a PushStart
+    /// streams until its connection is lost.
+    pub fn connection_lost(&mut self) {
+        let awaited = std::mem::take(&mut self.awaited);
+        if awaited != Awaited::Nothing {
+            self.place = self.place.accepted();
+        }
+        if awaited == Awaited::Answer {
+            self.setbacks.expired_nonces = 0;
+        }
         match self.active() {
             Some(Active::Ntlm(_, leg)) => match leg {
                 Leg::Opening => {}
@@ -262,7 +287,8 @@ impl Authenticator {
                     self.setbacks.broken_handshakes = 0;
                 }
             },
-            Some(Active::Kerberos(ticket)) => *ticket = Ticket::Wanted,
+            Some(Active::Kerberos(ticket)) => ticket.connection_lost(awaited == Awaited::Answer),
+            Some(Active::Digest(digest)) if awaited == Awaited::Answer => digest.grow_old(),
             _ => {}
         }
     }

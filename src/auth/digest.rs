@@ -16,8 +16,18 @@ use super::challenge::Challenge;
 /// A challenge that can be answered, again and again.
 pub(super) struct Digest {
     prompt: WwwAuthenticateHeader,
+    age: Age,
     /// `-sess` binds the key to the first one for as long as the nonce lives: some servers compute it only once.
     session_cnonce: Option<String>,
+}
+
+/// What a refused answer to a nonce means.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Age {
+    /// The last challenge has issued it: the credentials are wrong.
+    Fresh,
+    /// It has been accepted, or has outlived its connection: it may have expired.
+    Old,
 }
 
 impl Digest {
@@ -59,6 +69,7 @@ impl Digest {
                 charset: Charset::UTF8,
                 nc: 0,
             },
+            age: Age::Fresh,
             session_cnonce: None,
         })
     }
@@ -68,20 +79,29 @@ impl Digest {
         self.prompt.stale
     }
 
-    /// Goes on counting where `previous` stopped, if the nonce is the same.
-    pub(super) fn succeed(mut self, previous: &Self) -> Self {
-        if self.prompt.nonce == previous.prompt.nonce {
-            self.prompt.nc = previous.prompt.nc;
-            self.session_cnonce.clone_from(&previous.session_cnonce);
-        }
-        self
+    /// Whether its nonce is another one than that of `previous`.
+    pub(super) fn has_another_nonce_than(&self, previous: &Self) -> bool {
+        self.prompt.nonce != previous.prompt.nonce
     }
 
-    /// RFC 7616 section 3.5: the nonce that the next request has to use.
-    pub(super) fn set_nonce(&mut self, nonce: String) {
-        self.prompt.nonce = nonce;
-        self.prompt.nc = 0;
-        self.session_cnonce = None;
+    /// Whether an answer may be refused only because its nonce has expired.
+    pub(super) fn is_old(&self) -> bool {
+        self.age == Age::Old
+    }
+
+    /// The connection is another one than the nonce was issued on.
+    pub(super) fn grow_old(&mut self) {
+        self.age = Age::Old;
+    }
+
+    /// The peer has accepted the answer. RFC 7616 section 3.5: it may name the nonce that the next request has to use.
+    pub(super) fn accepted(&mut self, next_nonce: Option<String>) {
+        self.age = Age::Old;
+        if let Some(nonce) = next_nonce {
+            self.prompt.nonce = nonce;
+            self.prompt.nc = 0;
+            self.session_cnonce = None;
+        }
     }
 
     /// What stands behind the scheme, for one more request.
@@ -234,7 +254,7 @@ mod tests {
         let next = |digest: &mut Digest| respond(digest, "u", "p", "c");
         assert!(next(&mut digest).contains("nc=00000001"));
         assert!(next(&mut digest).contains("nc=00000002"));
-        digest.set_nonce("next".to_owned());
+        digest.accepted(Some("next".to_owned()));
         let text = next(&mut digest);
         assert!(
             text.contains("nc=00000001") && text.contains(r#"nonce="next""#),
@@ -252,7 +272,7 @@ mod tests {
             text.contains(r#"cnonce="first""#) && text.contains("nc=00000002"),
             "{text}"
         );
-        digest.set_nonce("next".to_owned());
+        digest.accepted(Some("next".to_owned()));
         assert!(respond(&mut digest, "u", "p", "third").contains(r#"cnonce="third""#));
     }
 

@@ -87,8 +87,8 @@ impl<C: Connector> Client<C> {
     /// Begins a request. The one before it is dropped, unless it is [finished](Self::finish).
     pub(super) fn start(&mut self, request: &Request) {
         self.exchange = None;
-        let idle = self.idle.take();
-        let idle = idle.filter(|_| !request.fresh);
+        let idle = self.idle.take().filter(|_| !request.fresh);
+        let idle = idle.and_then(|mut link| link.is_idle().then_some(link));
         let peer = request.proxy.as_ref().unwrap_or(&request.url);
         let secured = is_secured(request).then(|| request.url.origin());
         let last = self.route.replace(Route {

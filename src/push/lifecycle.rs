@@ -37,6 +37,8 @@ pub(super) struct Lifecycle {
 #[derive(Debug, Default)]
 struct State {
     stage: Stage,
+    /// PushSetup has succeeded.
+    opened: bool,
     /// The announced end of the stream.
     end: Option<Deadline>,
     /// Blocked callers return at once.
@@ -54,11 +56,11 @@ enum Stage {
     Opening { connecting: bool },
     /// The connection stands.
     Open(Progress),
-    /// The connection was lost. PushSetup has succeeded before, unless `progress` is `None`.
+    /// The connection was lost.
     Reconnecting {
         attempt: u32,
         retry_at: Instant,
-        progress: Option<Progress>,
+        progress: Progress,
     },
     /// It is over.
     Over(Outcome),
@@ -134,19 +136,11 @@ impl Stage {
         matches!(self, Self::Over(_))
     }
 
-    fn was_opened(&self) -> bool {
-        match self {
-            Self::New | Self::Opening { .. } => false,
-            Self::Reconnecting { progress, .. } => progress.is_some(),
-            Self::Open(_) | Self::Over(_) => true,
-        }
-    }
-
-    /// How far the stream has come, where there is a session.
+    /// How far the stream has come, where there may be one.
     fn progress_mut(&mut self) -> Option<&mut Progress> {
         match self {
             Self::Open(progress) => Some(progress),
-            Self::Reconnecting { progress, .. } => progress.as_mut(),
+            Self::Reconnecting { progress, .. } => Some(progress),
             _ => None,
         }
     }
@@ -197,12 +191,16 @@ impl Lifecycle {
             ..StatusDetails::default()
         };
         self.change(WmtStatus::Opened, details, |state| {
-            matches!(state.stage, Stage::Opening { .. }).then(|| {
+            if state.stage.is_over() || std::mem::replace(&mut state.opened, true) {
+                return None;
+            }
+            if matches!(state.stage, Stage::Opening { .. }) {
                 state.stage = Stage::Open(Progress {
                     streaming: resumed,
                     ending: false,
                 });
-            })
+            }
+            Some(())
         });
     }
 
@@ -259,7 +257,7 @@ impl Lifecycle {
             state.stage = Stage::Reconnecting {
                 attempt,
                 retry_at: Instant::now() + retry_in,
-                progress: state.stage.progress_mut().copied(),
+                progress: state.stage.progress_mut().copied().unwrap_or_default(),
             };
             Some(())
         });
@@ -276,10 +274,7 @@ impl Lifecycle {
             let Stage::Reconnecting { progress, .. } = state.stage else {
                 return None;
             };
-            state.stage = match progress {
-                Some(progress) => Stage::Open(progress),
-                None => Stage::Opening { connecting: true },
-            };
+            state.stage = Stage::Open(progress);
             Some(())
         });
     }
@@ -287,7 +282,7 @@ impl Lifecycle {
     /// The push has failed. Only the first failure counts.
     pub(super) fn fail(&self, failure: Failure) {
         let failure = Arc::new(failure);
-        let status = if self.state.borrow().stage.was_opened() {
+        let status = if self.state.borrow().opened {
             WmtStatus::Error
         } else {
             WmtStatus::Opened
@@ -407,7 +402,7 @@ impl Lifecycle {
 
     /// Returns whether PushSetup has succeeded.
     pub(super) fn was_opened(&self) -> bool {
-        self.state.borrow().stage.was_opened()
+        self.state.borrow().opened
     }
 
     /// Returns whether the connection was lost and does not stand again.

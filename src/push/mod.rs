@@ -16,7 +16,9 @@
 //! to `http` URLs goes straight onto a socket of its own; what is encrypted goes by reqwest.
 
 mod backoff;
+mod blocking;
 mod client;
+mod connect;
 mod connection;
 mod connector;
 mod driver;

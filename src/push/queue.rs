@@ -274,6 +274,11 @@ impl Queue {
         self.signal_space(inner);
     }
 
+    /// Takes the room again of content that was acknowledged, and has to be sent again after all.
+    pub(super) fn reclaim(&self, cost: usize) {
+        self.lock().outstanding += cost;
+    }
+
     /// Hands acknowledged buffers to the writer, who frees them when it comes next: there no lock of the allocator is
     /// contended, and the memory is still in the caches when it is allocated again.
     ///
@@ -348,10 +353,15 @@ impl Queue {
         packets
     }
 
-    /// Bytes that wait, and how much stream that is by its Send Times.
+    /// Bytes of memory that the push holds, about, and how much of the stream waits unsent, by its Send Times.
     pub(super) fn level(&self) -> (usize, Duration) {
         let inner = self.lock();
-        (inner.bytes, inner.time(None))
+        (inner.held(), inner.time(None))
+    }
+
+    /// Returns whether nothing waits unsent.
+    pub(super) fn is_empty(&self) -> bool {
+        self.lock().contents.is_empty()
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {

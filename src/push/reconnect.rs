@@ -37,8 +37,8 @@ const EARLY: Duration = Duration::from_secs(1);
 /// Longest `Retry-After` that is honoured.
 const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(5 * 60);
 
-/// Longest time, beyond `reconnect-timeout`, that a connection that is not good may stall.
-const OVERTIME: Duration = Duration::from_secs(9);
+/// Longest time, beyond `reconnect-timeout`, that an attempt may take, and longest stall of a connection that is not good.
+const OVERTIME: Duration = Duration::from_secs(5);
 
 /// What the application wants.
 #[derive(Clone, Copy, Debug)]
@@ -274,10 +274,11 @@ impl Reconnect {
         Some(loss.backoff.attempts())
     }
 
-    /// Until when the connection has to stand again.
+    /// Until when a connection that is being made has to stand.
     pub(super) fn deadline(&self) -> Option<Instant> {
         let loss = self.loss.as_ref()?;
-        loss.since.checked_add(self.policy.timeout)
+        loss.since
+            .checked_add(self.policy.timeout.saturating_add(OVERTIME))
     }
 
     /// Longest stall of the current connection, where the application's limit is `limit`.

@@ -63,7 +63,7 @@ struct Peer {
 pub(super) struct Freed {
     /// Buffers, where the writer frees them.
     pub(super) buffers: Vec<Bytes>,
-    /// What all of them cost.
+    /// What the acknowledged packets cost that the queue counts still.
     pub(super) cost: usize,
     gives_back: bool,
 }
@@ -104,6 +104,13 @@ impl Piece {
         matches!(self, Self::Opening(_))
     }
 
+    fn cost(&self) -> usize {
+        match self {
+            Self::DataUnit(bytes) => packet_cost(bytes.len()),
+            Self::Opening(_) | Self::Header(_) | Self::EndOfStream(_) => 0,
+        }
+    }
+
     /// Bytes of data.
     fn bytes(&self) -> usize {
         match self {
@@ -114,16 +121,17 @@ impl Piece {
 }
 
 impl ReplayBuffer {
-    /// An empty buffer. While a PushStart may be refused it keeps a quarter of `limit` bytes at most; 0: no limit.
+    /// An empty buffer. While a PushStart may be refused, it keeps acknowledged content of at most an eighth of `limit`
+    /// bytes; 0: no limit.
     pub(super) fn new(limit: usize) -> Self {
-        let quarter = if limit == 0 { usize::MAX } else { limit / 4 };
+        let part = if limit == 0 { usize::MAX } else { limit / 8 };
         Self {
             sent: VecDeque::new(),
             acknowledged: 0,
             again: VecDeque::new(),
             freed: Freed::default(),
             refusable: None,
-            refusable_bytes: REFUSABLE_BYTES.min(quarter),
+            refusable_bytes: REFUSABLE_BYTES.min(part),
             begins_at: 0,
             bytes: 0,
             bytes_at_last: 0,
@@ -200,21 +208,22 @@ impl ReplayBuffer {
     /// The server demands authentication for the current PushStart, which brings its `$H` along when it is sent again:
     /// everything behind that is to be sent again.
     ///
+    /// Returns what the acknowledged part of that costs.
+    ///
     /// # Errors
     ///
     /// [`Error::LateChallenge`], when that is not there any more.
-    pub(super) fn repeat(&mut self) -> Result<(), Error> {
+    pub(super) fn repeat(&mut self) -> Result<usize, Error> {
         if self.refusable.is_none() {
             return Err(Error::LateChallenge);
         }
         self.peer = self.before.clone();
-        self.take_back(|sent| !sent.piece.opens());
-        Ok(())
+        Ok(self.take_back(|sent| !sent.piece.opens()))
     }
 
     /// The connection is lost. What the peer has not acknowledged is to be sent again; if the server has `refused` the
-    /// current PushStart, all of it, as far as it is still there.
-    pub(super) fn lose_connection(&mut self, refused: bool) {
+    /// current PushStart, all of it, as far as it is still there. Returns what the acknowledged part of that costs.
+    pub(super) fn lose_connection(&mut self, refused: bool) -> usize {
         // After that time it was taken, whether or not anything was sent since then.
         let young = |since: Instant| since.elapsed() <= REFUSABLE_TIME;
         if refused && self.refusable.is_some_and(young) {
@@ -223,16 +232,19 @@ impl ReplayBuffer {
             self.forget_acknowledged();
         }
         self.refusable = None;
-        self.take_back(|_| true);
+        self.take_back(|_| true)
     }
 
     /// Puts what was sent in front of what is to be sent again anyway.
-    fn take_back(&mut self, again: impl Fn(&Sent) -> bool) {
+    fn take_back(&mut self, again: impl Fn(&Sent) -> bool) -> usize {
+        let acknowledged = self.sent.iter().take(self.acknowledged);
+        let cost = acknowledged.map(|sent| sent.piece.cost()).sum();
         let sent = std::mem::take(&mut self.sent).into_iter().filter(again);
         let mut first: VecDeque<_> = sent.map(|sent| sent.piece.into_content()).collect();
         first.append(&mut self.again);
         self.again = first;
         (self.acknowledged, self.bytes, self.bytes_at_last) = (0, 0, 0);
+        cost
     }
 
     /// The next content to be sent again.
@@ -317,7 +329,10 @@ impl ReplayBuffer {
                         data: false,
                     };
                 }
-                Piece::DataUnit(_) => self.peer.data = true,
+                Piece::DataUnit(bytes) => {
+                    self.peer.data = true;
+                    self.freed.cost += packet_cost(bytes.len());
+                }
                 Piece::EndOfStream(_) => {}
             }
         }
@@ -327,11 +342,10 @@ impl ReplayBuffer {
     fn forget_acknowledged(&mut self) {
         for sent in self.sent.drain(..self.acknowledged) {
             self.bytes -= sent.piece.bytes();
-            if let Piece::DataUnit(bytes) = sent.piece {
-                self.freed.cost += packet_cost(bytes.len());
-                if self.freed.gives_back {
-                    self.freed.buffers.push(bytes);
-                }
+            if self.freed.gives_back
+                && let Piece::DataUnit(bytes) = sent.piece
+            {
+                self.freed.buffers.push(bytes);
             }
         }
         self.acknowledged = 0;

@@ -10,15 +10,14 @@ use gst_base::subclass::prelude::*;
 use once_cell::sync::Lazy;
 
 use super::allocation;
+use super::bindings::without_buffer_times;
 use super::bus::{self, Origin};
 use super::callback::{ACQUIRE_CREDENTIALS, Callback, ProbeCallback};
 use super::location::{Location, SettingsError};
 use super::log::{self, CAT};
-use super::mapped;
 use super::properties;
 use super::settings::Settings;
 use super::stats_timer::StatsTimer;
-use super::times::without_buffer_times;
 use super::writer::{HeaderSettings, Outlet, Writer, stream_header};
 use super::{CredentialFlags, SessionState};
 use crate::push::{self, Connection, Error};
@@ -241,11 +240,7 @@ impl BaseSinkImpl for WmsPushSink {
 
     fn render(&self, buffer: &gst::Buffer) -> Result<gst::FlowSuccess, gst::FlowError> {
         let connection = self.connection().ok_or(gst::FlowError::Flushing)?;
-        let bytes = mapped::bytes(buffer).ok_or_else(|| {
-            gst::element_imp_error!(self, gst::ResourceError::Read, ["Cannot map a buffer"]);
-            gst::FlowError::Error
-        })?;
-        self.with_outlet(&connection, |outlet| self.writer.write(outlet, bytes))
+        self.with_outlet(&connection, |outlet| self.writer.write(outlet, buffer))
     }
 }
 

@@ -40,6 +40,7 @@ use crate::auth::{Scheme, Schemes};
 use crate::push;
 
 mod allocation;
+mod bindings;
 mod bitrates;
 mod bus;
 mod callback;
@@ -54,7 +55,6 @@ mod properties;
 mod settings;
 mod stats_timer;
 mod stream;
-mod times;
 mod writer;
 
 glib::wrapper! {

@@ -72,7 +72,14 @@ impl Stream {
     /// Starts over: what upstream delivers from now on does not continue what it delivered before.
     pub(super) fn restart(&mut self) {
         self.reader.restart();
+        self.pacer.restart();
         self.position = 0;
+    }
+
+    /// Starts over after a flush. The running time may have begun anew.
+    pub(super) fn flush(&mut self) {
+        self.restart();
+        self.pacer = Pacer::default();
     }
 
     /// Goes on at byte `start`. Returns the byte reached before, if `start` is in front of it: in the middle of a stream,
@@ -83,6 +90,7 @@ impl Stream {
             return None;
         }
         self.reader.rewind(start);
+        self.pacer.restart();
         self.position = start;
         Some(from)
     }

@@ -12,6 +12,8 @@ use gst_base::prelude::*;
 use super::bitrates::TaggedBitrates;
 use super::clock_wait::{ClockWait, Woken};
 use super::log::CAT;
+use super::mapped::Intake;
+use super::pacing::Now;
 use super::stream::{Step, Stream};
 use crate::asf::{self, DataPacket, FileHeader, Skipped};
 use crate::push::{self, Connection, DataUnits, Error, WriteError, WriterSink};
@@ -24,8 +26,14 @@ use crate::push::{self, Connection, DataUnits, Error, WriteError, WriterSink};
 pub(super) struct Writer {
     stream: Mutex<Stream>,
     clock_wait: ClockWait,
-    /// Empty; keeps its memory from one buffer to the next.
-    batch: Mutex<DataUnits>,
+    workspace: Mutex<Workspace>,
+}
+
+/// What is used again from one buffer to the next, for its memory.
+#[derive(Default)]
+struct Workspace {
+    intake: Intake,
+    batch: DataUnits,
 }
 
 /// The parts of an element that its writer uses.
@@ -52,13 +60,26 @@ impl Writer {
     pub(super) fn write(
         &self,
         outlet: &Outlet<'_>,
-        bytes: Bytes,
+        buffer: &gst::Buffer,
     ) -> Result<gst::FlowSuccess, gst::FlowError> {
-        self.stream().push(bytes);
-        let mut batch = std::mem::take(&mut *self.batch());
-        let written = self.write_steps(outlet, &mut batch);
-        batch.clear();
-        *self.batch() = batch;
+        let mut workspace = std::mem::take(&mut *self.workspace());
+        let taken = workspace.intake.take(buffer);
+        let written = match taken {
+            Some(bytes) => {
+                self.stream().push(bytes);
+                self.write_steps(outlet, &mut workspace.batch)
+            }
+            None => {
+                gst::element_error!(
+                    outlet.sink,
+                    gst::ResourceError::Read,
+                    ["Cannot map a buffer"]
+                );
+                Err(gst::FlowError::Error)
+            }
+        };
+        workspace.batch.clear();
+        *self.workspace() = workspace;
         written.map(|()| gst::FlowSuccess::Ok)
     }
 
@@ -96,9 +117,7 @@ impl Writer {
 
     /// Starts over, at FLUSH_STOP.
     pub(super) fn flush(&self) {
-        let mut stream = self.stream();
-        stream.restart();
-        stream.pacer.restart();
+        self.stream().flush();
     }
 
     /// Goes on with a segment.
@@ -205,27 +224,26 @@ impl Writer {
         Ok(())
     }
 
-    /// Waits until a data unit is due, as far as `sync` and the clock say so.
+    /// Waits until a data unit is due. Without a clock it is due at once.
     fn wait_until_due(&self, outlet: &Outlet<'_>, send_time: u32) -> Result<(), gst::FlowError> {
         let sink = outlet.sink;
-        let Some(now) = sink.current_running_time() else {
+        let Some((clock, base_time)) = outlet.clock() else {
             return Ok(());
+        };
+        let now = Now {
+            running_time: clock.time().saturating_sub(base_time),
+            offset: outlet.offset(),
         };
         let due = self.stream().pacer.schedule(send_time, now);
         while sink.is_sync() {
-            let (Some(clock), Some(base_time)) = (sink.clock(), sink.base_time()) else {
+            // Clock and base time may be others after a pause.
+            let Some((clock, base_time)) = outlet.clock() else {
                 break;
             };
-            let latency = sink.latency().saturating_sub(sink.render_delay());
-            let time = (base_time + due + latency)
-                .nseconds()
-                .saturating_add_signed(sink.ts_offset());
-            match self
-                .clock_wait
-                .until(&clock, gst::ClockTime::from_nseconds(time))
-            {
+            let time = base_time.saturating_add(due).nseconds();
+            let time = gst::ClockTime::from_nseconds(time.saturating_add_signed(outlet.offset()));
+            match self.clock_wait.until(&clock, time) {
                 Woken::Due => break,
-                // The base time is another one after a pause.
                 Woken::Interrupted => sink.wait_preroll().map(drop)?,
             }
         }
@@ -262,8 +280,10 @@ impl Writer {
         self.stream.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn batch(&self) -> MutexGuard<'_, DataUnits> {
-        self.batch.lock().unwrap_or_else(PoisonError::into_inner)
+    fn workspace(&self) -> MutexGuard<'_, Workspace> {
+        self.workspace
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -294,6 +314,18 @@ impl Outlet<'_> {
                 Err(WriteError::Failed(Some(_))) => return Err(gst::FlowError::Error),
             }
         }
+    }
+
+    /// The clock and the base time, in a pipeline that has them.
+    fn clock(&self) -> Option<(gst::Clock, gst::ClockTime)> {
+        self.sink.clock().zip(self.sink.base_time())
+    }
+
+    /// Nanoseconds from the time that a packet is due until it leaves.
+    fn offset(&self) -> i64 {
+        let latency = self.sink.latency().saturating_sub(self.sink.render_delay());
+        let latency = i64::try_from(latency.nseconds()).unwrap_or(i64::MAX);
+        latency.saturating_add(self.sink.ts_offset())
     }
 
     /// Adds the pad's sticky tags, which are of this stream, whenever they came.

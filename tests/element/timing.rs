@@ -6,7 +6,7 @@ use gst::prelude::*;
 use gstwmspush::asf::{Item, Reader};
 use gstwmspush::publishing_point::{Event, Fault, MidBody, Settings, When};
 
-use crate::rig::{LONG, Pipeline, Point, fixture, fixture_bytes, long_file};
+use crate::rig::{LONG, Pipeline, Point, fixture, fixture_bytes, init, long_file};
 
 /// The time from the first packet to the last, by their Send Times.
 fn span(name: &str) -> Duration {
@@ -151,7 +151,7 @@ fn an_end_that_does_not_go_out_is_a_warning_in_time() {
     let point = stalling();
     let path = long_file(8_000_000);
     let pipeline = Pipeline::new(&format!(
-        "filesrc location={path} blocksize=65536 ! wmspushsink name=sink sync=false max-size-time=0 eos-timeout=500 location={}",
+        "filesrc location={path} blocksize=65536 ! wmspushsink name=sink sync=false max-size-time=0 max-size-bytes=20000000 eos-timeout=500 location={}",
         point.location()
     ));
     let begun = Instant::now();
@@ -167,7 +167,10 @@ fn an_end_that_does_not_go_out_is_a_warning_in_time() {
         .collect();
     assert_eq!(
         warnings,
-        ["WARNING RESOURCE/Write end drain-timeout NS_E_NET_WRITE"]
+        [
+            "WARNING RESOURCE/Write push packets-dropped NS_E_NET_WRITE",
+            "WARNING RESOURCE/Write end drain-timeout NS_E_NET_WRITE"
+        ]
     );
     assert_eq!(
         messages[messages.len() - 2],
@@ -227,4 +230,141 @@ fn an_end_is_taken_while_the_queue_fills() {
     assert!(took < Duration::from_millis(200), "{took:?}");
     assert!(queued() <= 4_000_000, "{} bytes wait", queued());
     pipeline.messages_until("EOS");
+}
+
+/// A sink on a clock that stands still while nothing waits for it.
+struct Paced {
+    harness: gst_check::Harness,
+    clock: gst_check::TestClock,
+    sink: gst::Element,
+    _point: Point,
+}
+
+impl Paced {
+    /// With its header, `base_time` ms after the start of the clock.
+    fn new(base_time: u64) -> Self {
+        init();
+        let point = Point::new();
+        let sink = gst::ElementFactory::make("wmspushsink");
+        let sink = sink.property("location", point.location());
+        let sink = sink.build().unwrap();
+        let mut harness = gst_check::Harness::with_element(&sink, Some("sink"), None);
+        sink.set_property("sync", true);
+        harness.use_testclock();
+        let source = harness.srcpad().unwrap();
+        source.add_probe(gst::PadProbeType::QUERY_UPSTREAM, answer_not_live);
+        drop(source);
+        sink.set_base_time(gst::ClockTime::from_mseconds(base_time));
+        harness.play();
+        harness.push_event(gst::event::StreamStart::new("test"));
+        let clock = harness.testclock().unwrap();
+        let mut paced = Self {
+            harness,
+            clock,
+            sink,
+            _point: point,
+        };
+        paced.segment();
+        let header = fixture_bytes(AUDIO_VIDEO);
+        let header = header[..header.len() % 1500].to_vec();
+        paced.harness.push(gst::Buffer::from_slice(header)).unwrap();
+        paced
+    }
+
+    fn segment(&mut self) {
+        let segment = gst::FormattedSegment::<gst::format::Time>::new();
+        self.harness.push_event(gst::event::Segment::new(&segment));
+    }
+
+    /// Pushes packets with these Send Times in ms, and returns the times of the clock in ms that the sink waits for.
+    fn waits(&mut self, send_times: impl IntoIterator<Item = u32>) -> Vec<u64> {
+        let packets: Vec<_> = send_times.into_iter().map(packet_at).collect();
+        let (harness, clock) = (&mut self.harness, &self.clock);
+        let end = clock.new_single_shot_id(gst::ClockTime::from_seconds(1_000_000));
+        let mut waits = Vec::new();
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                for packet in packets {
+                    harness.push(packet).unwrap();
+                }
+                end.wait_async(|_, _, _| ()).unwrap();
+            });
+            loop {
+                let next = clock.wait_for_next_pending_id();
+                if next.time() == end.time() {
+                    break;
+                }
+                waits.push(next.time().mseconds());
+                clock.crank();
+            }
+        });
+        end.unschedule();
+        waits
+    }
+}
+
+fn answer_not_live(_: &gst::Pad, info: &mut gst::PadProbeInfo) -> gst::PadProbeReturn {
+    let latency = info.query_mut().map(gst::QueryRef::view_mut);
+    let Some(gst::QueryViewMut::Latency(latency)) = latency else {
+        return gst::PadProbeReturn::Ok;
+    };
+    latency.set(false, gst::ClockTime::ZERO, None);
+    gst::PadProbeReturn::Handled
+}
+
+const AUDIO_VIDEO: &str = "av_asfmux_p1500_streamable.asf";
+
+/// A packet of the fixture with another Send Time, which is behind its flags and two lengths of two bytes.
+fn packet_at(send_time: u32) -> gst::Buffer {
+    let bytes = fixture_bytes(AUDIO_VIDEO);
+    let mut packet = bytes[bytes.len() % 1500..][..1500].to_vec();
+    packet[6..10].copy_from_slice(&send_time.to_le_bytes());
+    gst::Buffer::from_slice(packet)
+}
+
+#[test]
+fn a_base_time_in_the_future_is_waited_for() {
+    let mut paced = Paced::new(3000);
+    assert_eq!(paced.waits([7000, 7040, 7100]), [3000, 3040, 3100]);
+}
+
+/// After a flush the running time begins anew, which is what a pipeline does with its base time.
+#[test]
+fn after_a_flush_a_stream_goes_on_at_once() {
+    let mut paced = Paced::new(0);
+    let sent = [0, 2000, 4000, 6000];
+    assert_eq!(paced.waits(sent), [0, 2000, 4000, 6000]);
+    paced.harness.push_event(gst::event::FlushStart::new());
+    paced.sink.set_base_time(paced.clock.time());
+    paced.harness.push_event(gst::event::FlushStop::new(true));
+    paced.segment();
+    assert_eq!(paced.waits(sent), [6000, 8000, 10_000, 12_000]);
+}
+
+#[test]
+fn steps_back_in_every_other_packet_stretch_nothing() {
+    let mut paced = Paced::new(0);
+    let send_times = (0..20).map(|number| 1000 + 100 * number - 160 * (number % 2));
+    let expected: Vec<_> = (0..20).map(|number| 200 * (number / 2)).collect();
+    assert_eq!(paced.waits(send_times), expected);
+}
+
+/// `GstPipeline:delay`
+#[test]
+fn a_delayed_pipeline_begins_late() {
+    let point = Point::new();
+    let pipeline = Pipeline::new(&format!(
+        "filesrc location={} ! wmspushsink name=sink location={}",
+        fixture(AUDIO_VIDEO),
+        point.location()
+    ));
+    pipeline.pipeline.set_property("delay", 1_000_000_000u64);
+    pipeline.play();
+    let data = |event: &Event| matches!(event, Event::Data { .. });
+    let begun = Instant::now();
+    point.handle.wait_for(data, LONG).expect("data");
+    let waited = begun.elapsed();
+    assert!(waited > Duration::from_millis(900), "{waited:?}");
+    let (span, taken) = (span(AUDIO_VIDEO), taken(&point));
+    assert!(taken > span / 2, "{taken:?} for {span:?}");
 }

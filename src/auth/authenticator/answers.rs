@@ -6,7 +6,7 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 
 use super::conversation::{Active, Conversation, Leg, Standing, Ticket};
-use super::{Authenticator, Awaited, MAX_STALE_NONCES, RESUBMIT, RESUBMIT_HERE};
+use super::{Authenticator, Awaited, MAX_EXPIRED_NONCES, RESUBMIT, RESUBMIT_HERE};
 use crate::auth::challenge::Challenge;
 use crate::auth::digest::Digest;
 use crate::auth::method::Method;
@@ -49,28 +49,26 @@ impl Authenticator {
         }
     }
 
-    /// RFC 7616 section 3.3: the same credentials with another nonce.
+    /// RFC 7616 section 3.3: the same credentials with another nonce, unless it is the credentials that are refused.
+    ///
+    /// `stale` is optional, and missing from many servers: an answer to an old nonce says nothing without it, and an
+    /// answer to a nonce that was issued just now says that the credentials are wrong.
     fn renew_nonce(&mut self, old: &Digest, standing: Standing) -> Option<Next> {
-        let Some(new) = self.digest_on_offer().map(|new| new.succeed(old)) else {
-            return self.refuse(Method::Digest, standing);
-        };
-        let standing = match standing {
-            standing if new.is_stale() => {
-                if self.setbacks.stale_nonces >= MAX_STALE_NONCES {
-                    self.tried.unusable.insert(Method::Digest);
-                    return None;
-                }
-                self.setbacks.stale_nonces = self.setbacks.stale_nonces.saturating_add(1);
-                standing
+        let new = self.digest_on_offer();
+        let is_stale = new.as_ref().is_some_and(Digest::is_stale);
+        let new = new.filter(|new| new.has_another_nonce_than(old) && (is_stale || old.is_old()));
+        match new {
+            Some(new) if self.setbacks.expired_nonces < MAX_EXPIRED_NONCES => {
+                self.setbacks.expired_nonces = self.setbacks.expired_nonces.saturating_add(1);
+                let active = Active::Digest(new);
+                self.conversation = Some(Conversation { active, standing });
+                return Some(RESUBMIT);
             }
-            Standing::Accepted => Standing::Untested,
-            Standing::Untested => return self.refuse(Method::Digest, standing),
-        };
-        self.conversation = Some(Conversation {
-            active: Active::Digest(new),
-            standing,
-        });
-        Some(RESUBMIT)
+            // The credentials are good, but no nonce of this peer is.
+            _ if is_stale => self.tried.unusable.insert(Method::Digest),
+            _ => self.tried.refused.insert(Method::Digest),
+        }
+        None
     }
 
     /// The answer was refused. What was accepted before gets another chance.

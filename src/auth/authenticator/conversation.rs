@@ -54,14 +54,24 @@ pub(super) enum Ticket {
     /// The next step is to be taken, after the peer's token.
     Continued { context: Context, token: Vec<u8> },
     /// A step is being taken elsewhere.
-    Pending,
+    Pending(Step),
     /// Its token goes next, or has gone.
     Ready {
+        step: Step,
         token: Vec<u8>,
         context: Option<Context>,
     },
     /// The connection is authenticated.
     Done,
+}
+
+/// What the token of a step is bound to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Step {
+    /// Nothing: it may go over any connection.
+    First,
+    /// The connection of the token that it answers.
+    Next,
 }
 
 /// The peer, and the credentials for it.
@@ -145,21 +155,31 @@ impl Active {
 impl Ticket {
     /// The token to send, or what comes before there is one.
     fn token(&mut self, peer: &Peer<'_>) -> Result<String, Authorization> {
-        let (context, token) = match std::mem::replace(self, Self::Pending) {
-            Self::Done => {
-                *self = Self::Done;
-                return Err(Authorization::None);
+        let (step, context, token) = match std::mem::replace(self, Self::Wanted) {
+            Self::Continued { context, token } => (Step::Next, Some(context), Some(token)),
+            Self::Wanted | Self::Pending(_) => (Step::First, None, None),
+            sendable => {
+                *self = sendable;
+                return match self {
+                    Self::Ready { token, .. } => Ok(BASE64_STANDARD.encode(token)),
+                    _ => Err(Authorization::None),
+                };
             }
-            Self::Ready { token, context } => {
-                let encoded = BASE64_STANDARD.encode(&token);
-                *self = Self::Ready { token, context };
-                return Ok(encoded);
-            }
-            Self::Continued { context, token } => (Some(context), Some(token)),
-            Self::Wanted | Self::Pending => (None, None),
         };
+        *self = Self::Pending(step);
         let step = negotiate::step(peer.host, peer.credentials, context, token);
         Err(Authorization::Blocking(step))
+    }
+
+    /// The connection is gone; `was_sent` if a token went over it.
+    pub(super) fn connection_lost(&mut self, was_sent: bool) {
+        match self {
+            Self::Pending(Step::First) => {}
+            Self::Ready {
+                step: Step::First, ..
+            } if !was_sent => {}
+            _ => *self = Self::Wanted,
+        }
     }
 }
 

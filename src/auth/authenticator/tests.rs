@@ -78,7 +78,7 @@ impl Client {
         };
         let drawn = &mut self.drawn;
         let mut random = |bytes: &mut [u8]| {
-            *drawn += 1;
+            *drawn = drawn.wrapping_add(1);
             bytes.fill(*drawn);
         };
         let field = self.authenticator.role().authorization_header();
@@ -454,6 +454,8 @@ proptest! {
         ),
         push_start in any::<bool>(),
         tickets in any::<bool>(),
+        closes in any::<bool>(),
+        other_nonces in any::<bool>(),
     ) {
         let mut client = Client::new();
         if tickets {
@@ -465,8 +467,11 @@ proptest! {
                 client.authenticator.resume(StepResult(None));
                 let _ = client.send(push_start);
             }
+            let nonce = if other_nonces { format!("n{rounds}") } else { "n1".to_owned() };
+            let fields: Vec<_> = fields.iter().map(|field| field.replace("n1", &nonce)).collect();
             let fields: Vec<_> = fields.iter().map(String::as_str).collect();
             match client.challenged(&fields) {
+                Next::Resubmit { .. } if closes => client.authenticator.connection_lost(),
                 Next::Resubmit { .. } => {}
                 Next::RedoPushSetup => client.authenticator.connection_lost(),
                 Next::NeedCredentials(_) | Next::Denied(_) => break,

@@ -2,11 +2,11 @@
 
 //! What comes back to the driver: from the exchange, from the session, and from threads that may block.
 
-use tokio::task::spawn_blocking;
 use tokio::time::Instant;
 
 use super::{BlockingTask, Driver};
 use crate::auth::Role;
+use crate::push::blocking;
 use crate::push::client::Connector;
 use crate::push::exchange::{Exchange, Progress};
 use crate::push::{Error, Phase};
@@ -130,10 +130,11 @@ impl<C: Connector> Driver<C> {
                 }
                 Event::PushStartRepeated => {
                     tracing::debug!("PushStart is sent again");
-                    self.replay.repeat()?;
+                    let reclaimed = self.replay.repeat()?;
+                    self.shared.queue.reclaim(reclaimed);
                 }
                 Event::Authenticating => self.enter(Phase::Authenticate),
-                Event::CredentialsWanted(wanted) => self.ask(wanted),
+                Event::CredentialsWanted(wanted) => self.ask(wanted)?,
                 Event::PushStartCompleted | Event::SessionEnded => tracing::debug!(?event, "Event"),
             }
         }
@@ -154,12 +155,22 @@ impl<C: Connector> Driver<C> {
     }
 
     /// Asks the application, for as long as it takes.
-    fn ask(&mut self, wanted: CredentialsWanted) {
+    fn ask(&mut self, wanted: CredentialsWanted) -> Result<(), Error> {
         let callback = self.shared.lifecycle.notifier().callback().clone();
-        self.blocking = Some(spawn_blocking(move || {
+        self.run_blocking(move || {
             let credentials = callback.acquire_credentials(&wanted);
             BlockingTask::Credentials(wanted.role, credentials)
-        }));
+        })
+    }
+
+    /// Runs a task on a thread that may block.
+    pub(super) fn run_blocking(
+        &mut self,
+        task: impl FnOnce() -> BlockingTask + Send + 'static,
+    ) -> Result<(), Error> {
+        let task = blocking::run(task);
+        self.blocking = Some(task.map_err(|error| Error::NoResources(error.to_string()))?);
+        Ok(())
     }
 }
 

@@ -24,6 +24,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, sleep_until};
 use tracing::Instrument;
 
+use super::blocking;
 use super::client::{Client, Connector};
 use super::entropy::SystemEntropy;
 use super::exchange::Progress;
@@ -153,7 +154,7 @@ struct Driver<C: Connector> {
     phase: Phase,
     session: PushSession,
     /// A task on a thread that may block.
-    blocking: Option<JoinHandle<BlockingTask>>,
+    blocking: Option<blocking::Task<BlockingTask>>,
     /// Content out of the queue, on its way into the session.
     taken: VecDeque<Content>,
     replay: ReplayBuffer,
@@ -334,9 +335,9 @@ async fn progress<C: Connector>(
 }
 
 /// The result of the task on another thread; for ever when there is none. `None`: that thread has ended early.
-async fn result(task: &mut Option<JoinHandle<BlockingTask>>) -> Option<BlockingTask> {
+async fn result(task: &mut Option<blocking::Task<BlockingTask>>) -> Option<BlockingTask> {
     match task {
-        Some(task) => task.await.ok(),
+        Some(task) => task.await,
         None => pending().await,
     }
 }

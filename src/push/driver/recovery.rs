@@ -36,7 +36,6 @@ impl<C: Connector> Driver<C> {
         if let Some((session, header)) = session.filter(|_| self.settings.resume) {
             tracing::info!("Taking the session up again");
             self.session = session;
-            self.entry = header.as_ref().map(Entry::of).unwrap_or_default();
             self.replay.take_up(header.clone());
             if self.session.resume(header) {
                 self.policy.connecting(Kind::Resumed);
@@ -60,14 +59,15 @@ impl<C: Connector> Driver<C> {
             .lost(&failure.error, Instant::now(), random_byte());
         failure.repeated = verdict.repeated;
         self.leave_connection();
-        self.replay.lose_connection(verdict.refused);
+        let reclaimed = self.replay.lose_connection(verdict.refused);
+        self.shared.queue.reclaim(reclaimed);
         if self.is_complete(verdict.refused, &failure.error) {
             return Ok(Recovered::Over);
         }
         let Some(attempt) = verdict.attempt else {
             return Err(failure);
         };
-        if self.phase == Phase::End && !self.replay.waits() && !self.taken_or_queued() {
+        if self.phase == Phase::End && !self.replay.waits() && self.shared.queue.is_empty() {
             if !is_end(&failure.error) || !self.session.is_resumable() {
                 // Nothing is left that could be sent better.
                 return Err(failure);
@@ -120,10 +120,6 @@ impl<C: Connector> Driver<C> {
             return true;
         }
         false
-    }
-
-    fn taken_or_queued(&self) -> bool {
-        !self.taken.is_empty() || self.shared.queue.level().0 > 0
     }
 
     /// Drops what is under way.

@@ -3,7 +3,6 @@
 //! From the queue through the session into the exchange.
 
 use bytes::Bytes;
-use tokio::task::spawn_blocking;
 use tokio::time::Instant;
 
 use super::{BlockingTask, Driver, Entry};
@@ -31,7 +30,7 @@ impl<C: Connector> Driver<C> {
     pub(super) fn send_waiting(&mut self) -> Result<Option<Bytes>, Error> {
         loop {
             self.report_events()?;
-            if let Some(last) = self.transmit() {
+            if let Some(last) = self.transmit()? {
                 return Ok(Some(last));
             }
             if !self.takes_content() {
@@ -194,28 +193,29 @@ impl<C: Connector> Driver<C> {
     }
 
     /// Takes what the session wants sent; returns the last bytes when it is them.
-    fn transmit(&mut self) -> Option<Bytes> {
+    fn transmit(&mut self) -> Result<Option<Bytes>, Error> {
         while self.blocking.is_none() && self.session.has_transmits() {
             let connects = self.session.owes_request() && !self.client.is_connected();
             if connects {
                 self.session.connection_lost();
             }
-            match self.session.poll_transmit()? {
+            let Some(transmit) = self.session.poll_transmit() else {
+                break;
+            };
+            match transmit {
                 Transmit::Request(request) => self.start(&request, connects),
                 Transmit::Body(piece) => {
                     if let Some(exchange) = self.client.exchange_mut() {
                         exchange.push(piece);
                     }
                 }
-                Transmit::Close(last) => return Some(last),
+                Transmit::Close(last) => return Ok(Some(last)),
                 Transmit::Compute(role, step) => {
-                    self.blocking = Some(spawn_blocking(move || {
-                        BlockingTask::Computed(role, step.run())
-                    }));
+                    self.run_blocking(move || BlockingTask::Computed(role, step.run()))?;
                 }
             }
         }
-        None
+        Ok(None)
     }
 
     fn start(&mut self, request: &Request, connects: bool) {

@@ -69,9 +69,7 @@ impl<C: Connector> Driver<C> {
         if self.session.awaits_response() && self.response_due.is_none() {
             self.expect_response();
         }
-        let deadline = self.policy.deadline();
-        let deadline =
-            deadline.filter(|_| self.shared.lifecycle.is_reconnecting() && !self.is_standing());
+        let deadline = self.policy.deadline().filter(|_| self.is_attempting());
         match (self.response_due, deadline) {
             (Some(response), Some(deadline)) => Some(response.min(deadline)),
             (response, _) => response,
@@ -83,9 +81,10 @@ impl<C: Connector> Driver<C> {
         self.response_due = Instant::now().checked_add(self.settings.timeout);
     }
 
-    /// Returns whether a PushStart has its connection.
-    fn is_standing(&self) -> bool {
-        self.client.exchange().is_some_and(Exchange::is_streaming)
+    /// Returns whether a connection is being made, or a response awaited.
+    fn is_attempting(&self) -> bool {
+        let exchange = self.client.exchange();
+        exchange.is_some_and(|exchange| !exchange.is_streaming())
     }
 
     /// Returns whether there is content that the peer has not acknowledged, and a connection for it.
@@ -96,11 +95,18 @@ impl<C: Connector> Driver<C> {
         })
     }
 
+    /// Why a wait is over without a result.
     pub(super) fn expired(&self) -> Error {
+        if self.is_delivering() {
+            return Error::Stalled(self.settings.stall_timeout);
+        }
+        let overdue = self.response_due.is_some_and(|due| due <= Instant::now());
+        if let Some(loss) = self.shared.lifecycle.retry().last_loss.filter(|_| !overdue) {
+            return loss.error.clone();
+        }
         let connecting = self.client.exchange().is_some_and(Exchange::is_connecting);
         match self.phase {
             Phase::Resolve | Phase::Connect => Error::ConnectTimeout(self.settings.timeout),
-            _ if self.is_delivering() => Error::Stalled(self.settings.stall_timeout),
             _ if connecting => Error::ConnectTimeout(self.settings.timeout),
             _ => Error::ResponseTimeout(self.settings.timeout),
         }

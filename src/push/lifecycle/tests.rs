@@ -107,8 +107,8 @@ fn a_first_connection_that_is_tried_again_opens_later() {
         reports(&lifecycle, &log)[1..],
         [
             "WMT_RECONNECT_START Connecting→Reconnecting",
-            "WMT_RECONNECT_END Reconnecting→Connecting",
-            "WMT_OPENED Connecting→Connected",
+            "WMT_RECONNECT_END Reconnecting→Connected",
+            "WMT_OPENED Connected→Connected",
         ]
     );
 }

@@ -133,6 +133,7 @@ impl Access {
 
     /// 3.1.5.1, status 300 to 305: whether the server is another one from now on.
     pub(super) fn redirect(&mut self, response: &Response) -> Result<bool, Error> {
+        self.accepted(response);
         let location = response
             .headers
             .get(LOCATION)
@@ -171,6 +172,11 @@ impl Access {
         let role = role(response);
         // Behind a tunnel no answer reaches the proxy: whoever asks in its name would ask for ever.
         let unreachable = role == Role::Proxy && self.tunnels();
+        match (role, &mut self.proxy_server) {
+            (Role::Server, Some(proxy)) => proxy.accepted(&response.headers),
+            (Role::Server, None) => {}
+            (Role::Proxy, _) => self.server.held_back(),
+        }
         let next = match self.authenticator(role) {
             Some(authenticator) if !unreachable => authenticator.challenged(&response.headers),
             // Nor is there one where nobody knew of the proxy.

@@ -3,6 +3,7 @@
 //! Redirections and challenges: what the client sends after them, where, and in which order.
 
 mod authentication;
+mod nonces;
 mod proxies;
 mod redirections;
 mod secrets;

@@ -52,6 +52,21 @@ fn a_proxy_and_a_server_are_answered_at_once() {
     }
 }
 
+/// RFC 9110 section 11.7.1: C-208, C-210: a 401 that comes through the proxy shows that the proxy is content, and its
+/// handshake is over.
+#[test]
+fn a_challenge_of_the_server_ends_the_handshake_with_the_proxy() {
+    let (mut client, _) = Client::new(proxied());
+    client.answer(&proxy_unauthorized("NTLM"));
+    client.push_setup();
+    client.answer(&proxy_unauthorized(&format!("NTLM {TYPE_2}")));
+    assert!(field(&client.push_setup(), "proxy-authorization").is_some());
+    client.challenged(&[DIGEST]);
+    let setup = client.push_setup();
+    assert_eq!(field(&setup, "proxy-authorization"), None);
+    assert_digest(&setup, "authorization", &["nc=00000001"]);
+}
+
 /// 3.1.5.2: C-231, C-236: 407 to a PushStart
 #[test]
 fn a_proxy_may_challenge_push_start() {

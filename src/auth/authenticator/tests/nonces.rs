@@ -21,27 +21,157 @@ fn digest_goes_on_every_request_once_it_is_known() {
     }
 }
 
-#[test]
-fn a_stale_nonce_is_replaced_once() {
-    let mut client = Client::new();
-    let stale = |nonce: u32| {
-        format!(r#"Digest realm="WMS", nonce="s{nonce}", qop="auth", opaque="o", stale=TRUE"#)
+/// A challenge with a nonce of this number.
+fn challenge(nonce: u32) -> String {
+    format!(r#"Digest realm="WMS", nonce="n{nonce}", qop="auth", opaque="o""#)
+}
+
+fn stale(nonce: u32) -> String {
+    challenge(nonce) + ", stale=TRUE"
+}
+
+/// A client whose credentials have been accepted with nonce 0.
+fn accepted(role: Role) -> Client {
+    let mut client = Client::with(role, ANYTHING);
+    assert_eq!(client.challenged(&[&challenge(0)]), RESUBMIT);
+    client.answer("Digest");
+    client.accepted();
+    client
+}
+
+fn assert_sends(client: &mut Client, is_push_start: bool, nonce: u32) {
+    let Sent::Header(value) = client.send(is_push_start) else {
+        panic!("no header");
     };
-    assert_eq!(client.challenged(&[DIGEST]), RESUBMIT);
-    for round in 0..3 {
-        client.answer("Digest");
-        assert_eq!(client.challenged(&[&stale(round)]), RESUBMIT);
-        assert_digest_answer(&client.answer("Digest"), &format!("s{round}"), 1);
-        client.accepted();
+    let answer = value.strip_prefix("Digest ").unwrap();
+    assert_eq!(parameter(answer, "nonce"), format!("n{nonce}"));
+}
+
+/// No response tells a success where PushStart is the request: it goes on until the connection is lost.
+#[test]
+fn a_nonce_may_expire_at_every_connection() {
+    for (role, expired) in [
+        (Role::Server, stale as fn(u32) -> String),
+        (Role::Proxy, stale),
+        // RFC 2617 section 3.2.1: the flag is optional.
+        (Role::Server, challenge),
+        (Role::Proxy, challenge),
+    ] {
+        for (is_push_start, is_accepted) in [(true, false), (false, true)] {
+            let mut client = accepted(role);
+            for nonce in 1..500 {
+                client.authenticator.connection_lost();
+                assert_sends(&mut client, is_push_start, nonce - 1);
+                assert_eq!(client.challenged(&[&expired(nonce)]), RESUBMIT);
+                assert_sends(&mut client, is_push_start, nonce);
+                if is_accepted {
+                    client.accepted();
+                }
+            }
+        }
     }
+}
+
+/// The server closes behind each 401, and every answer needs a connection of its own.
+#[test]
+fn a_nonce_is_good_on_the_next_connection() {
+    for expired in [stale, challenge] {
+        let mut client = accepted(Role::Server);
+        for nonce in 1..100 {
+            client.authenticator.connection_lost();
+            assert_sends(&mut client, true, nonce - 1);
+            assert_eq!(client.challenged(&[&expired(nonce)]), RESUBMIT);
+            client.authenticator.connection_lost();
+            assert_sends(&mut client, true, nonce);
+        }
+    }
+}
+
+/// RFC 7616 section 3.3: `stale` vouches for the credentials, and they do not have to be accepted before.
+#[test]
+fn a_first_answer_may_be_stale() {
+    let mut client = Client::new();
+    assert_eq!(client.challenged(&[DIGEST]), RESUBMIT);
     client.answer("Digest");
-    assert_eq!(client.challenged(&[&stale(8)]), RESUBMIT);
+    assert_eq!(client.challenged(&[&stale(2)]), RESUBMIT);
+    assert_digest_answer(&client.answer("Digest"), "n2", 1);
+}
+
+/// A server that finds everything stale has no use for Digest, whether it closes in between or not.
+#[test]
+fn stale_nonces_in_a_row_are_given_up() {
+    for closes in [false, true] {
+        let mut client = accepted(Role::Server);
+        let mut nonce = 0;
+        let denied = loop {
+            assert_sends(&mut client, false, nonce);
+            nonce += 1;
+            match client.challenged(&[&stale(nonce)]) {
+                RESUBMIT => {}
+                other => break other,
+            }
+            if closes {
+                client.authenticator.connection_lost();
+            }
+        };
+        let expected = Denied::NoUsableScheme {
+            offered: vec!["Digest".to_owned()],
+        };
+        assert_eq!(denied, Next::Denied(expected));
+        assert_eq!(nonce, u32::from(MAX_EXPIRED_NONCES) + 1);
+    }
+}
+
+#[test]
+fn a_stale_nonce_that_comes_again_is_given_up() {
+    let mut client = accepted(Role::Server);
     client.answer("Digest");
-    // A server that finds everything stale has no use for Digest.
     let denied = Denied::NoUsableScheme {
         offered: vec!["Digest".to_owned()],
     };
-    assert_eq!(client.challenged(&[&stale(9)]), Next::Denied(denied));
+    assert_eq!(client.challenged(&[&stale(0)]), Next::Denied(denied));
+}
+
+/// The password was changed: an answer to a nonce that was issued just now says so, and is no reason for another guess.
+#[test]
+fn a_fresh_nonce_that_is_refused_means_the_credentials() {
+    let mut client = accepted(Role::Server);
+    client.authenticator.connection_lost();
+    client.answer("Digest");
+    assert_eq!(client.challenged(&[&challenge(1)]), RESUBMIT);
+    client.authenticator.connection_lost();
+    client.answer("Digest");
+    let asked = client.challenged(&[&challenge(2)]);
+    assert_eq!(asked, offers(Some(USER), Scheme::Digest));
+}
+
+/// Credentials that were never accepted: the nonce has outlived its connection, and the next one tells.
+#[test]
+fn a_nonce_of_a_lost_connection_says_nothing() {
+    let mut client = Client::new();
+    assert_eq!(client.challenged(&[DIGEST]), RESUBMIT);
+    client.answer("Digest");
+    client.authenticator.connection_lost();
+    client.answer("Digest");
+    assert_eq!(client.challenged(&[&challenge(2)]), RESUBMIT);
+    client.answer("Digest");
+    let asked = client.challenged(&[&challenge(3)]);
+    assert_eq!(asked, offers(Some(USER), Scheme::Digest));
+}
+
+/// A 407 says nothing about the server, nor does the loss of the connection behind it.
+#[test]
+fn a_request_that_was_held_back_heals_nothing() {
+    let mut client = accepted(Role::Server);
+    for nonce in 1..=u32::from(MAX_EXPIRED_NONCES) {
+        client.answer("Digest");
+        assert_eq!(client.challenged(&[&stale(nonce)]), RESUBMIT);
+        client.answer("Digest");
+        client.authenticator.held_back();
+        client.authenticator.connection_lost();
+    }
+    client.answer("Digest");
+    assert!(matches!(client.challenged(&[&stale(99)]), Next::Denied(_)));
 }
 
 /// RFC 7616 section 3.5

@@ -35,6 +35,21 @@ fn a_push_start_that_passed_may_be_sent_back_again() {
     }
 }
 
+/// A PushStart that streams is not answered: the loss of its connection shows that it had passed.
+#[test]
+fn a_push_start_that_streamed_may_be_sent_back_again() {
+    let mut client = Client::new();
+    for _ in 0..100 {
+        assert_eq!(client.push_start(), Sent::Nothing);
+        assert_eq!(client.challenged(&["NTLM"]), Next::RedoPushSetup);
+        client.authenticator.connection_lost();
+        client.shake_hands("NTLM");
+        client.accepted();
+        assert_eq!(client.push_start(), Sent::Nothing);
+        client.authenticator.connection_lost();
+    }
+}
+
 #[test]
 fn digest_is_preferred_on_push_start() {
     let mut client = Client::new();

@@ -40,6 +40,23 @@ fn a_ticket_lasts_where_the_server_says_so() {
     assert_eq!(client.push_setup(), Sent::Blocking);
 }
 
+/// The first token is for no connection in particular. While there is none, each request that looks for one says that it
+/// is lost, and a ticket that went with it would be fetched for ever.
+#[test]
+fn a_ticket_waits_for_its_connection() {
+    let mut client = with_tickets();
+    client.authenticator.set_credentials(None);
+    assert_eq!(client.challenged(&["Negotiate"]), RESUBMIT);
+    client.authenticator.connection_lost();
+    assert_eq!(client.push_setup(), Sent::Blocking);
+    client.authenticator.resume(ticket(b"ticket"));
+    client.authenticator.connection_lost();
+    client.answer("Negotiate");
+    // Once it has been sent, it is spent.
+    client.authenticator.connection_lost();
+    assert_eq!(client.push_setup(), Sent::Blocking);
+}
+
 #[test]
 fn without_a_ticket_negotiate_is_ntlm() {
     let mut client = with_tickets();

@@ -1,12 +1,10 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! `GstBaseSinkClass.get_times`, which the bindings leave out, and `prepare`, which they do not.
-#![allow(
-    unsafe_code,
-    reason = "the bindings have no safe way to set get_times, nor to leave prepare alone"
-)]
+//! What the bindings of GStreamer leave out: `GstBaseSinkClass.get_times`, a class that does not prepare, and
+//! `GstBuffer.pool`.
+#![allow(unsafe_code, reason = "the bindings have no safe way to any of it")]
 
-use glib::translate::IntoGlib;
+use glib::translate::*;
 use gst_base::ffi::{GstBaseSink, GstBaseSinkClass};
 
 /// Lets a class of sinks say that its buffers have no times, so that the base class never waits for one.
@@ -30,6 +28,14 @@ where
     }
 }
 
+/// Returns whether a pool waits for a buffer: the buffer is of a pool, or has a reference to one that is.
+pub(super) fn is_pooled(buffer: &gst::BufferRef) -> bool {
+    // SAFETY: a reference to a buffer is valid, and its pool changes only where nothing else has the buffer.
+    let pool = unsafe { (*buffer.as_ptr()).pool };
+    let mut parents = buffer.iter_meta::<gst::ParentBufferMeta>();
+    !pool.is_null() || parents.any(|meta| is_pooled(meta.parent()))
+}
+
 unsafe extern "C" fn no_times(
     _: *mut GstBaseSink,
     _: *mut gst::ffi::GstBuffer,
@@ -41,5 +47,22 @@ unsafe extern "C" fn no_times(
     unsafe {
         *start = none;
         *end = none;
+    }
+}
+
+/// A buffer around memory that can be read only, as shmsrc makes them.
+#[cfg(test)]
+pub(super) fn wrapped_to_be_read(bytes: &'static [u8]) -> gst::Buffer {
+    // SAFETY: the memory is there for ever, and is not written to.
+    unsafe {
+        gst::Buffer::from_glib_full(gst::ffi::gst_buffer_new_wrapped_full(
+            gst::ffi::GST_MEMORY_FLAG_READONLY,
+            bytes.as_ptr().cast_mut().cast(),
+            bytes.len(),
+            0,
+            bytes.len(),
+            std::ptr::null_mut(),
+            None,
+        ))
     }
 }

@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: MPL-2.0
+
+//! Nonces that expire: once a connection, for as long as a push lasts.
+
+use super::*;
+
+/// Connections of a month, one every hour.
+const MONTH: u32 = 30 * 24;
+
+/// A challenge with a nonce of this number; `flag` is what some servers forget.
+fn expired(role: Role, nonce: u32, flag: &str) -> String {
+    let field = format!(r#"Digest realm="WMS", nonce="{nonce}", qop="auth"{flag}"#);
+    match role {
+        Role::Server => unauthorized(&[&field]),
+        Role::Proxy => proxy_unauthorized(&field),
+    }
+}
+
+fn assert_nonce(request: &Request, role: Role, nonce: u32) {
+    let name = match role {
+        Role::Server => "authorization",
+        Role::Proxy => "proxy-authorization",
+    };
+    assert_digest(request, name, &[&format!(r#"nonce="{nonce}""#)]);
+}
+
+/// A session that has answered nonce 0 of `role`, and streams.
+fn streaming(role: Role, flag: &str) -> Client {
+    let (mut client, _) = Client::new(proxied());
+    client.answer(&expired(role, 0, flag));
+    assert_nonce(&client.push_setup(), role, 0);
+    client.accepted();
+    assert_nonce(&client.start(), role, 0);
+    client
+}
+
+const ROLES: [(Role, &str); 4] = [
+    (Role::Server, ", stale=true"),
+    (Role::Server, ""),
+    (Role::Proxy, ", stale=true"),
+    (Role::Proxy, ""),
+];
+
+/// 3.2.7.1, 3.1.5.2: C-231, C-236: a session that is resumed is never answered, which is no failure.
+#[test]
+fn a_nonce_may_expire_at_every_resumption() {
+    for (role, flag) in ROLES {
+        let mut client = streaming(role, flag);
+        for nonce in 1..MONTH {
+            client.data();
+            client.sent();
+            client.0.connection_lost();
+            assert!(client.0.resume(Some(header())));
+            assert_nonce(&client.push_start().0, role, nonce - 1);
+            client.answer(&expired(role, nonce, flag));
+            assert_nonce(&client.push_start().0, role, nonce);
+            client.events();
+        }
+    }
+}
+
+/// 3.1.4.1: C-208, C-210: the same where each loss is followed by a new session.
+#[test]
+fn a_nonce_may_expire_at_every_restart() {
+    for (role, flag) in ROLES {
+        let mut client = streaming(role, flag);
+        for nonce in (1..MONTH).step_by(2) {
+            client.0.connection_lost();
+            client.0.restart(Some(header()));
+            assert_nonce(&client.push_setup(), role, nonce - 1);
+            client.answer(&expired(role, nonce, flag));
+            assert_nonce(&client.push_setup(), role, nonce);
+            client.accepted();
+            // The connection is lost before PushStart is sent, which needs one more.
+            client.0.connection_lost();
+            assert_nonce(&client.push_start().0, role, nonce);
+            client.answer(&expired(role, nonce + 1, flag));
+            assert_nonce(&client.push_start().0, role, nonce + 1);
+            client.events();
+        }
+    }
+}
+
+/// C-208: a server that calls every nonce stale is not answered for ever, wherever it closes.
+#[test]
+fn a_server_that_finds_everything_stale_is_left() {
+    for (role, closes) in [
+        (Role::Server, false),
+        (Role::Server, true),
+        (Role::Proxy, false),
+        (Role::Proxy, true),
+    ] {
+        let mut client = streaming(role, "");
+        let mut nonce = 0;
+        let error = loop {
+            nonce += 1;
+            assert!(nonce < 20, "no end");
+            let answer = response(&expired(role, nonce, ", stale=true"));
+            match client.0.handle_response(&answer) {
+                Ok(()) if closes => client.0.connection_lost(),
+                Ok(()) => {}
+                Err(error) => break error,
+            }
+            client.sent();
+        };
+        assert!(matches!(error, Error::Denied { .. }), "{error:?}");
+        client.assert_over();
+    }
+}
+
+/// C-208: nor are two that take turns.
+#[test]
+fn a_server_and_a_proxy_that_take_turns_are_left() {
+    let mut client = streaming(Role::Server, "");
+    for nonce in 1.. {
+        assert!(nonce < 50, "no end");
+        let role = [Role::Server, Role::Proxy][nonce as usize % 2];
+        let answer = response(&expired(role, nonce, ", stale=true"));
+        if client.0.handle_response(&answer).is_err() {
+            break;
+        }
+        client.0.connection_lost();
+        client.sent();
+    }
+    client.assert_over();
+}
