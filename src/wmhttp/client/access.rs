@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! Where requests go, and what lets them in: the redirections and challenges of 3.1.5.1 and 3.1.5.2.
+//! The destination of requests, and their authorization: the redirections and challenges of 3.1.5.1 and 3.1.5.2.
 
 use std::time::SystemTime;
 
@@ -9,11 +9,18 @@ use http::header::LOCATION;
 use url::Url;
 
 use crate::auth::{
-    Authenticator, Authorization, BlockingStep, CredentialRequest, Credentials, Next, Policy,
-    RequestLine, Role, Scheme, Schemes, StepResult,
+    Authenticator, Authorization, BlockingStep, CredentialRequest, Credentials, Denied, Next,
+    Policy, RequestLine, Role, Scheme, Schemes, StepResult,
 };
-use crate::wmhttp::message::{Request, Response, Target};
+use crate::wmhttp::message::{
+    Response, Target, absolute_form, authority, is_encrypted, origin_form,
+};
 use crate::wmhttp::{Body, Error};
+use way::{Proxy, Way};
+
+pub(super) use way::Tunnel;
+
+mod way;
 
 /// Most redirections of one session (decision D-13).
 const MAX_HOPS: u8 = 5;
@@ -83,52 +90,53 @@ pub(super) enum Authorized {
     Blocking(Role, BlockingStep),
 }
 
-/// The two parties that may stand in the way, and where they are.
+/// The server, the way to it, and the authentication of both.
 #[derive(Debug)]
 pub(super) struct Access {
     config: AccessConfig,
     url: Url,
-    proxy: Option<Url>,
+    way: Way,
     hops: u8,
     server: Authenticator,
-    proxy_server: Option<Authenticator>,
 }
 
 impl Access {
     pub(super) fn new(config: AccessConfig, url: Url) -> Self {
         let mut server = authenticator(&config, Role::Server, &url);
         server.set_credentials(config.credentials.clone());
-        let proxy = config.proxy.clone();
-        let proxy_server = proxy.as_ref().map(|proxy| {
-            let mut authenticator = authenticator(&config, Role::Proxy, proxy);
+        let proxy = config.proxy.clone().map(|url| {
+            let mut authenticator = authenticator(&config, Role::Proxy, &url);
             authenticator.set_credentials(config.proxy_credentials.clone());
-            authenticator
+            Proxy { url, authenticator }
         });
         Self {
+            way: Way::new(proxy, &url),
             config,
             url,
-            proxy,
             hops: 0,
             server,
-            proxy_server,
         }
     }
 
     pub(super) fn target(&self) -> Target<'_> {
         Target {
             url: &self.url,
-            proxy: self.proxy.as_ref(),
+            proxy: self.way.proxy().map(|proxy| &proxy.url),
             schemes: self.config.schemes,
         }
     }
 
-    /// Whether a proxy only passes on what is encrypted.
-    fn tunnels(&self) -> bool {
-        self.url.scheme() == "https"
+    pub(super) fn uses_proxy(&self) -> bool {
+        self.way.proxy().is_some()
     }
 
-    pub(super) fn uses_proxy(&self) -> bool {
-        self.proxy.is_some()
+    /// The state of the tunnel, where the requests need one.
+    pub(super) fn tunnel(&self) -> Option<Tunnel> {
+        self.way.tunnel()
+    }
+
+    pub(super) fn set_tunnel(&mut self, tunnel: Tunnel) {
+        self.way.set_tunnel(tunnel);
     }
 
     /// 3.1.5.1, status 300 to 305: whether the server is another one from now on.
@@ -154,43 +162,58 @@ impl Access {
         }
         target.set_fragment(None);
         if response.status.as_u16() == 305 {
-            self.proxy_server = Some(authenticator(&self.config, Role::Proxy, &target));
-            self.proxy = Some(target);
+            let authenticator = authenticator(&self.config, Role::Proxy, &target);
+            let proxy = Proxy {
+                url: target,
+                authenticator,
+            };
+            self.way = Way::new(Some(proxy), &self.url);
             return Ok(false);
         }
         let moved = target.origin() != self.url.origin();
         if moved {
             // Credentials do not follow.
             self.server = authenticator(&self.config, Role::Server, &target);
+            self.way.lead_to(&target);
         }
         self.url = target;
         Ok(moved)
     }
 
-    /// A 401 or 407.
+    /// A 401 or 407 to a POST.
     pub(super) fn challenged(&mut self, response: &Response) -> Result<Answer, Error> {
         let role = role(response);
-        // Behind a tunnel no answer reaches the proxy: whoever asks in its name would ask for ever.
-        let unreachable = role == Role::Proxy && self.tunnels();
-        match (role, &mut self.proxy_server) {
-            (Role::Server, Some(proxy)) => proxy.accepted(&response.headers),
-            (Role::Server, None) => {}
-            (Role::Proxy, _) => self.server.held_back(),
-        }
-        let next = match self.authenticator(role) {
-            Some(authenticator) if !unreachable => authenticator.challenged(&response.headers),
-            // Nor is there one where nobody knew of the proxy.
-            _ => return Err(response.refusal()),
+        let next = match (role, &mut self.way) {
+            (Role::Server, way) => {
+                if let Way::Proxy(proxy) = way {
+                    proxy.authenticator.accepted(&response.headers);
+                }
+                self.server.challenged(&response.headers)
+            }
+            (Role::Proxy, Way::Proxy(proxy)) => {
+                self.server.held_back();
+                proxy.authenticator.challenged(&response.headers)
+            }
+            // No request in a tunnel carries an answer for the proxy: it would be challenged for ever.
+            (Role::Proxy, Way::Tunnel(..)) => return Err(response.refusal_by(Role::Server)),
+            (Role::Proxy, Way::Direct) => return Err(response.refusal()),
         };
-        self.answer(role, next).map_err(|denied| Error::Denied {
-            role,
-            status: response.status,
-            reason: response.reason.clone(),
-            denied,
-        })
+        self.answer(role, next)
+            .map_err(|denied| denial(response, role, denied))
     }
 
-    /// The application's answer; `response` is what it was asked for.
+    /// A 407 to CONNECT.
+    pub(super) fn connect_challenged(&mut self, response: &Response) -> Result<Answer, Error> {
+        let role = Role::Proxy;
+        let Some(proxy) = self.way.proxy_mut() else {
+            return Err(response.refusal_by(role));
+        };
+        let next = proxy.authenticator.challenged(&response.headers);
+        self.answer(role, next)
+            .map_err(|denied| denial(response, role, denied))
+    }
+
+    /// The application's answer; `role` is the party that wants credentials.
     pub(super) fn provide(
         &mut self,
         role: Role,
@@ -202,55 +225,70 @@ impl Access {
         let next = authenticator.provide(credentials);
         self.answer(role, next).map_err(|denied| Error::Denied {
             role,
-            status: status(role),
+            status: role.status(),
             reason: String::new(),
             denied,
         })
     }
 
-    /// Any other response.
+    /// Any other response to a POST.
     pub(super) fn accepted(&mut self, response: &Response) {
-        if let Some(proxy) = &mut self.proxy_server {
-            proxy.accepted(&response.headers);
+        if let Way::Proxy(proxy) = &mut self.way {
+            proxy.authenticator.accepted(&response.headers);
         }
         self.server.accepted(&response.headers);
     }
 
+    /// A 2xx to CONNECT.
+    pub(super) fn connected(&mut self, response: &Response) {
+        if let Some(proxy) = self.way.proxy_mut() {
+            proxy.authenticator.accepted(&response.headers);
+        }
+        self.way.set_tunnel(Tunnel::Open);
+    }
+
     /// What the next request has to carry.
     pub(super) fn authorize(&mut self, body: &Body, entropy: &mut dyn Entropy) -> Authorized {
-        let mut authorized = (HeaderMap::new(), false);
-        let absolute = self.url.to_string();
-        let origin = origin_form(&self.url);
-        let is_push_start = matches!(body, Body::PushStart { .. });
-        let now = entropy.now();
-        let mut random = |bytes: &mut [u8]| entropy.random(bytes);
-        // Behind a tunnel, nothing but CONNECT concerns the proxy, and that is the transport's.
-        let tunnel = self.tunnels();
-        let proxy = self.proxy_server.as_mut().filter(|_| !tunnel);
-        let parties = proxy
-            .map(|proxy| (proxy, &absolute))
-            .into_iter()
-            .chain([(&mut self.server, &origin)]);
-        for (authenticator, uri) in parties {
+        let method = body.method();
+        let (mut fields, mut leg1) = (HeaderMap::new(), false);
+        for (authenticator, uri) in self.parties(body) {
             let line = RequestLine {
-                method: &Request::METHOD,
-                uri,
-                is_push_start,
+                method: &method,
+                uri: &uri,
+                is_push_start: matches!(body, Body::PushStart { .. }),
             };
-            match authenticator.authorize(&line, now, &mut random) {
+            let now = entropy.now();
+            match authenticator.authorize(&line, now, &mut |bytes| entropy.random(bytes)) {
                 Authorization::None => {}
-                Authorization::Header(name, value) => drop(authorized.0.insert(name, value)),
+                Authorization::Header(name, value) => drop(fields.insert(name, value)),
                 Authorization::Leg1(name, value) => {
-                    authorized.0.insert(name, value);
-                    authorized.1 = true;
+                    fields.insert(name, value);
+                    leg1 = true;
                 }
                 Authorization::Blocking(step) => {
                     return Authorized::Blocking(authenticator.role(), step);
                 }
             }
         }
-        let (fields, leg1) = authorized;
         Authorized::Fields { fields, leg1 }
+    }
+
+    /// The parties that see a request, in this order, and its target as each of them computes with it.
+    fn parties(&mut self, body: &Body) -> impl Iterator<Item = (&mut Authenticator, String)> {
+        let url = &self.url;
+        let proxy = match (body, &mut self.way) {
+            (Body::Connect, way) => way.proxy_mut().map(|proxy| (proxy, authority(url))),
+            (_, Way::Proxy(proxy)) => Some((proxy, absolute_form(url))),
+            (_, Way::Direct | Way::Tunnel(..)) => None,
+        };
+        let proxy = proxy.map(|(proxy, uri)| (&mut proxy.authenticator, uri));
+        let server = match body {
+            Body::Connect => None,
+            Body::PushSetup(_) | Body::PushStart { .. } => {
+                Some((&mut self.server, origin_form(url)))
+            }
+        };
+        proxy.into_iter().chain(server)
     }
 
     /// The result of a blocking step.
@@ -260,17 +298,20 @@ impl Access {
         }
     }
 
-    /// The scheme that lets the requests in at the server.
+    /// The scheme that authenticates the requests to the server.
     pub(super) fn scheme(&self) -> Option<Scheme> {
         self.server.scheme()
     }
 
-    /// Whether somebody lets a connection in, and not its requests: PushSetup has to open each one.
+    /// Whether a scheme authenticates connections and not requests: PushSetup has to open each one. CONNECT does so for
+    /// the proxy of a tunnel.
     pub(super) fn is_bound_to_connection(&self) -> bool {
-        let parties = self.proxy_server.iter().chain([&self.server]);
-        parties
-            .filter_map(Authenticator::scheme)
-            .any(|scheme| matches!(scheme, Scheme::Negotiate | Scheme::Ntlm))
+        let proxy = match &self.way {
+            Way::Proxy(proxy) => proxy.authenticator.scheme(),
+            Way::Direct | Way::Tunnel(..) => None,
+        };
+        let mut schemes = proxy.into_iter().chain(self.server.scheme());
+        schemes.any(|scheme| matches!(scheme, Scheme::Negotiate | Scheme::Ntlm))
     }
 
     /// Back to where the session first went: a server may send it elsewhere this time.
@@ -278,24 +319,28 @@ impl Access {
         if std::mem::take(&mut self.hops) > 0 {
             *self = Self::new(self.config.clone(), url.clone());
         }
+        self.abandon();
+    }
+
+    /// Nothing that was under way goes on.
+    pub(super) fn abandon(&mut self) {
         self.connection_lost();
+        self.way.set_tunnel(Tunnel::Closed);
     }
 
     pub(super) fn connection_lost(&mut self) {
         self.server.connection_lost();
-        if let Some(proxy) = &mut self.proxy_server {
-            proxy.connection_lost();
-        }
+        self.way.connection_lost();
     }
 
-    fn answer(&self, role: Role, next: Next) -> Result<Answer, crate::auth::Denied> {
+    fn answer(&self, role: Role, next: Next) -> Result<Answer, Denied> {
         match next {
             Next::Resubmit { .. } => Ok(Answer::Resubmit),
             Next::RedoPushSetup => Ok(Answer::RedoPushSetup),
             Next::NeedCredentials(request) => {
-                let site = match role {
-                    Role::Server => &self.url,
-                    Role::Proxy => self.proxy.as_ref().unwrap_or(&self.url),
+                let site = match (role, self.way.proxy()) {
+                    (Role::Proxy, Some(proxy)) => &proxy.url,
+                    _ => &self.url,
                 };
                 Ok(Answer::Ask(CredentialsWanted {
                     role,
@@ -310,7 +355,7 @@ impl Access {
     fn authenticator(&mut self, role: Role) -> Option<&mut Authenticator> {
         match role {
             Role::Server => Some(&mut self.server),
-            Role::Proxy => self.proxy_server.as_mut(),
+            Role::Proxy => self.way.proxy_mut().map(|proxy| &mut proxy.authenticator),
         }
     }
 }
@@ -318,7 +363,7 @@ impl Access {
 fn authenticator(config: &AccessConfig, role: Role, url: &Url) -> Authenticator {
     let policy = Policy {
         schemes: config.schemes,
-        encrypted: url.scheme() == "https",
+        encrypted: is_encrypted(url),
         cleartext_basic: config.cleartext_basic,
     };
     Authenticator::new(role, url.host_str().unwrap_or_default(), policy)
@@ -332,17 +377,11 @@ fn role(response: &Response) -> Role {
     }
 }
 
-fn status(role: Role) -> http::StatusCode {
-    match role {
-        Role::Server => http::StatusCode::UNAUTHORIZED,
-        Role::Proxy => http::StatusCode::PROXY_AUTHENTICATION_REQUIRED,
-    }
-}
-
-/// The request target that an origin server sees.
-fn origin_form(url: &Url) -> String {
-    match url.query() {
-        Some(query) => format!("{}?{query}", url.path()),
-        None => url.path().to_owned(),
+fn denial(response: &Response, role: Role, denied: Denied) -> Error {
+    Error::Denied {
+        role,
+        status: response.status,
+        reason: response.reason.clone(),
+        denied,
     }
 }

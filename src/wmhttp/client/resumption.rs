@@ -69,7 +69,7 @@ impl PushSession {
         self.events.clear();
         self.handshake = false;
         self.resumed = false;
-        self.access.connection_lost();
+        self.access.abandon();
         self.state = State::Idle;
     }
 }
