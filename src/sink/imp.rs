@@ -174,7 +174,7 @@ impl BaseSinkImpl for WmsPushSink {
     fn event(&self, event: gst::Event) -> bool {
         match event.view() {
             gst::EventView::StreamStart(_) => self.writer.restart(),
-            gst::EventView::FlushStop(_) => self.writer.flush(),
+            gst::EventView::FlushStop(_) => self.flush(),
             gst::EventView::Segment(segment) => self.writer.begin_segment(segment.segment()),
             // asfmux sends them before STREAM_START, with which a pad forgets them.
             gst::EventView::Tag(tag) => self.writer.push_tags(tag.tag()),
@@ -387,6 +387,11 @@ impl WmsPushSink {
         if let Some(connection) = self.connection() {
             connection.interrupt(interrupted);
         }
+    }
+
+    /// Discards what was delivered before a flush and is not sent.
+    fn flush(&self) {
+        self.writer.flush();
     }
 
     /// EOS: returns when all that was written is on the wire.

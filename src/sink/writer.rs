@@ -115,9 +115,10 @@ impl Writer {
         self.stream().restart();
     }
 
-    /// Starts over, at FLUSH_STOP.
+    /// Discards what was delivered before a flush.
     pub(super) fn flush(&self) {
-        self.stream().flush();
+        let discarded = self.stream().flush();
+        gst::debug!(CAT, "{discarded} data packets are flushed");
     }
 
     /// Goes on with a segment.

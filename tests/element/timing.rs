@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use gst::prelude::*;
-use gstwmspush::asf::{Item, Reader};
+use gstwmspush::asf::{DataPacket, Item, Reader};
 use gstwmspush::publishing_point::{Event, Fault, MidBody, Settings, When};
 
 use crate::rig::{LONG, Pipeline, Point, fixture, fixture_bytes, init, long_file};
@@ -234,7 +234,7 @@ struct Paced {
     harness: gst_check::Harness,
     clock: gst_check::TestClock,
     sink: gst::Element,
-    _point: Point,
+    point: Point,
 }
 
 impl Paced {
@@ -259,7 +259,7 @@ impl Paced {
             harness,
             clock,
             sink,
-            _point: point,
+            point,
         };
         paced.segment();
         let header = fixture_bytes(AUDIO_VIDEO);
@@ -312,11 +312,15 @@ fn answer_not_live(_: &gst::Pad, info: &mut gst::PadProbeInfo) -> gst::PadProbeR
 const AUDIO_VIDEO: &str = "av_asfmux_p1500_streamable.asf";
 
 /// A packet of the fixture with another Send Time, which is behind its flags and two lengths of two bytes.
-fn packet_at(send_time: u32) -> gst::Buffer {
+fn packet_bytes(send_time: u32) -> Vec<u8> {
     let bytes = fixture_bytes(AUDIO_VIDEO);
     let mut packet = bytes[bytes.len() % 1500..][..1500].to_vec();
     packet[6..10].copy_from_slice(&send_time.to_le_bytes());
-    gst::Buffer::from_slice(packet)
+    packet
+}
+
+fn packet_at(send_time: u32) -> gst::Buffer {
+    gst::Buffer::from_slice(packet_bytes(send_time))
 }
 
 #[test]
@@ -336,6 +340,31 @@ fn after_a_flush_a_stream_goes_on_at_once() {
     paced.harness.push_event(gst::event::FlushStop::new(true));
     paced.segment();
     assert_eq!(paced.waits(sent), [6000, 8000, 10_000, 12_000]);
+}
+
+/// What is left of a buffer is discarded, and so is what waits for its time.
+#[test]
+fn a_flush_discards_what_waits_for_its_time() {
+    let mut paced = Paced::new(0);
+    let packets = [0, 1000, 2000, 3000].map(packet_bytes);
+    let buffer = gst::Buffer::from_slice(packets.concat());
+    let pad = paced.sink.static_pad("sink").unwrap();
+    std::thread::scope(|scope| {
+        let pushed = scope.spawn(|| paced.harness.push(buffer));
+        paced.clock.crank();
+        let next = paced.clock.wait_for_next_pending_id();
+        assert_eq!(next.time(), gst::ClockTime::from_seconds(1));
+        assert!(pad.send_event(gst::event::FlushStart::new()));
+        assert_eq!(pushed.join().unwrap(), Err(gst::FlowError::Flushing));
+    });
+    assert!(pad.send_event(gst::event::FlushStop::new(true)));
+    paced.segment();
+    assert_eq!(paced.waits([4000]), [0]);
+    paced.harness.push_event(gst::event::Eos::new());
+    let push = paced.point.ended();
+    let send_time = |packet: &bytes::Bytes| DataPacket::parse(packet.clone()).send_time();
+    let sent: Vec<_> = push.data().map(send_time).collect();
+    assert_eq!(sent, [Some(0), Some(4000)]);
 }
 
 #[test]
