@@ -73,6 +73,7 @@ impl Stream {
     pub(super) fn restart(&mut self) {
         self.reader.restart();
         self.pacer.restart();
+        self.live = None;
         self.position = 0;
     }
 
@@ -146,7 +147,6 @@ impl Stream {
         self.gate.close();
         self.dropped = 0;
         self.pacer.restart();
-        self.live = None;
         self.unwritten = Some(header.clone());
         Step::Header(header)
     }

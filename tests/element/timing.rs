@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: MPL-2.0
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use gst::prelude::*;
@@ -233,6 +235,8 @@ fn an_end_is_taken_while_the_queue_fills() {
 struct Paced {
     harness: gst_check::Harness,
     clock: gst_check::TestClock,
+    /// What the latency query is answered.
+    is_live: Arc<AtomicBool>,
     sink: gst::Element,
     point: Point,
 }
@@ -249,7 +253,11 @@ impl Paced {
         sink.set_property("sync", true);
         harness.use_testclock();
         let source = harness.srcpad().unwrap();
-        source.add_probe(gst::PadProbeType::QUERY_UPSTREAM, answer_not_live);
+        let is_live = Arc::<AtomicBool>::default();
+        let answer = is_live.clone();
+        source.add_probe(gst::PadProbeType::QUERY_UPSTREAM, move |_, info| {
+            answer_latency(info, answer.load(Ordering::Acquire))
+        });
         drop(source);
         sink.set_base_time(gst::ClockTime::from_mseconds(base_time));
         harness.play();
@@ -258,6 +266,7 @@ impl Paced {
         let mut paced = Self {
             harness,
             clock,
+            is_live,
             sink,
             point,
         };
@@ -300,12 +309,12 @@ impl Paced {
     }
 }
 
-fn answer_not_live(_: &gst::Pad, info: &mut gst::PadProbeInfo) -> gst::PadProbeReturn {
+fn answer_latency(info: &mut gst::PadProbeInfo, is_live: bool) -> gst::PadProbeReturn {
     let latency = info.query_mut().map(gst::QueryRef::view_mut);
     let Some(gst::QueryViewMut::Latency(latency)) = latency else {
         return gst::PadProbeReturn::Ok;
     };
-    latency.set(false, gst::ClockTime::ZERO, None);
+    latency.set(is_live, gst::ClockTime::ZERO, None);
     gst::PadProbeReturn::Handled
 }
 
@@ -340,6 +349,31 @@ fn after_a_flush_a_stream_goes_on_at_once() {
     paced.harness.push_event(gst::event::FlushStop::new(true));
     paced.segment();
     assert_eq!(paced.waits(sent), [6000, 8000, 10_000, 12_000]);
+}
+
+/// `multifilesrc loop=true`, `concat`: a stream of any length, shorter than what may step back.
+#[test]
+fn a_stream_that_begins_again_goes_on_behind_itself() {
+    let mut paced = Paced::new(0);
+    assert_eq!(paced.waits([0, 2000]), [0, 2000]);
+    paced.harness.push_event(gst::event::StreamStart::new("2"));
+    paced.segment();
+    assert_eq!(paced.waits([0, 2000]), [2000, 4000]);
+}
+
+/// An element in front has become live: a pipeline then distributes its latency anew.
+#[test]
+fn upstream_is_asked_anew_when_its_latency_changes() {
+    let mut paced = Paced::new(0);
+    assert_eq!(paced.waits([0, 2000]), [0, 2000]);
+    paced.is_live.store(true, Ordering::Release);
+    assert_eq!(paced.waits([3000]), [3000]);
+    let latency = gst::event::Latency::new(gst::ClockTime::ZERO);
+    paced.sink.send_event(latency);
+    assert_eq!(paced.waits([9000, 12_000]), [] as [u64; 0]);
+    paced.is_live.store(false, Ordering::Release);
+    paced.segment();
+    assert_eq!(paced.waits([12_000, 13_000]), [12_000, 13_000]);
 }
 
 /// What is left of a buffer is discarded, and so is what waits for its time.
