@@ -157,6 +157,13 @@ impl ElementImpl for WmsPushSink {
         TEMPLATES.as_ref()
     }
 
+    fn send_event(&self, event: gst::Event) -> bool {
+        if event.type_() == gst::EventType::Latency {
+            self.writer.reconfigure();
+        }
+        self.parent_send_event(event)
+    }
+
     fn change_state(
         &self,
         transition: gst::StateChange,
@@ -199,7 +206,11 @@ impl BaseSinkImpl for WmsPushSink {
         match event.view() {
             gst::EventView::StreamStart(_) => self.writer.restart(),
             gst::EventView::FlushStop(_) => self.flush(),
-            gst::EventView::Segment(segment) => self.writer.begin_segment(segment.segment()),
+            gst::EventView::Segment(segment) => {
+                let sink = self.obj();
+                self.writer
+                    .begin_segment(sink.upcast_ref(), segment.segment());
+            }
             // asfmux sends them before STREAM_START, with which a pad forgets them.
             gst::EventView::Tag(tag) => self.writer.push_tags(tag.tag()),
             gst::EventView::Eos(_) => {
@@ -420,6 +431,11 @@ impl WmsPushSink {
         if let Some(connection) = self.connection() {
             connection.interrupt(interrupted);
         }
+    }
+
+    /// Discards what was delivered before a flush and is not sent.
+    fn flush(&self) {
+        self.writer.flush(self.obj().upcast_ref());
     }
 
     /// EOS: returns when all that was written is on the wire.
