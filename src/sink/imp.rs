@@ -273,9 +273,9 @@ impl URIHandlerImpl for WmsPushSink {
         }
         let location = Location::new(uri);
         if let Some(error) = location.error() {
-            let code = match error {
-                SettingsError::Scheme | SettingsError::NoTls => gst::URIError::UnsupportedProtocol,
-                _ => gst::URIError::BadUri,
+            let code = match error.is_unsupported_protocol() {
+                true => gst::URIError::UnsupportedProtocol,
+                false => gst::URIError::BadUri,
             };
             return Err(glib::Error::new(code, &error.to_string()));
         }

@@ -6,7 +6,7 @@ use glib::value::{FromValue, ToValue};
 use gst::prelude::*;
 use once_cell::sync::Lazy;
 
-use super::location::{Location, ProxyUrl};
+use super::location::{Accounts, Location, ProxyUrl, Template};
 use super::settings::Settings;
 use super::{AuthMethods, Leaky, SessionState};
 
@@ -138,16 +138,30 @@ fn text(name: &str, nick: &str, blurb: &str, place: Field<Option<String>>) -> Pr
     in_place(|_| string(name, nick, blurb), place)
 }
 
-/// A secret: it can be set, and never read.
-fn password(name: &str, nick: &str, blurb: &str, place: Field<Option<String>>) -> Property {
-    let builder = glib::ParamSpecString::builder(name)
+/// The user of an account.
+fn user(name: &str, nick: &str, blurb: &str, accounts: Field<Accounts>) -> Property {
+    Property {
+        spec: string(name, nick, blurb),
+        get: Some(Box::new(move |settings| accounts(settings).id().to_value())),
+        set: Some(Box::new(move |settings, value| {
+            accounts(settings).set_id(value.get().unwrap_or_default());
+        })),
+    }
+}
+
+/// The password of an account: it can be set, and never read.
+fn password(name: &str, nick: &str, blurb: &str, accounts: Field<Accounts>) -> Property {
+    let spec = glib::ParamSpecString::builder(name)
         .nick(nick)
         .blurb(blurb)
         .flags(glib::ParamFlags::WRITABLE)
         .mutable_ready();
     Property {
+        spec: spec.build(),
         get: None,
-        ..in_place(|_| builder.build(), place)
+        set: Some(Box::new(move |settings, value| {
+            accounts(settings).set_password(value.get().unwrap_or_default());
+        })),
     }
 }
 
@@ -168,11 +182,14 @@ fn session() -> Vec<Property> {
             |settings| settings.location.as_ref().map(Location::shown),
             Settings::set_location,
         ),
-        text(
-            "template-url",
-            "Template URL",
-            "URL or absolute path of an existing publishing point whose settings a new one gets",
-            |settings| &mut settings.template_url,
+        converted(
+            string(
+                "template-url",
+                "Template URL",
+                "URL or absolute path of an existing publishing point whose settings a new one gets",
+            ),
+            |settings| settings.template.as_ref().map(Template::shown),
+            Settings::set_template,
         ),
         flag(
             "auto-destroy",
@@ -196,25 +213,25 @@ fn durations() -> Vec<Property> {
         number(
             "timeout",
             "Timeout (ms)",
-            "Longest wait for resolving and connecting, and for each response, in milliseconds",
+            "Longest wait for resolving and connecting, and for each response, in milliseconds; 0: no limit",
             |settings| &mut settings.timeout,
         ),
         number(
             "stall-timeout",
             "Stall timeout (ms)",
-            "Longest time without any byte acknowledged while data waits, in milliseconds",
+            "Longest time without any byte acknowledged while data waits, in milliseconds; 0: no limit",
             |settings| &mut settings.stall_timeout,
         ),
         number(
             "eos-timeout",
             "EOS timeout (ms)",
-            "Longest wait at EOS until all data is on the wire, in milliseconds",
+            "Longest wait at EOS until all data is on the wire, in milliseconds; 0: as long as the push lasts",
             |settings| &mut settings.eos_timeout,
         ),
         number(
             "reconnect-timeout",
             "Reconnect timeout (ms)",
-            "How long to try again after a loss, in milliseconds; 0 = never, 4294967295 = for ever",
+            "How long to try again after a loss, in milliseconds; 0: never, 4294967295: no limit",
             |settings| &mut settings.reconnect_timeout,
         ),
         flag(
@@ -296,17 +313,17 @@ fn authentication() -> Vec<Property> {
             .build()
     };
     vec![
-        text(
+        user(
             "user-id",
             "User",
             "User for the server, as user, DOMAIN\\user or user@REALM",
-            |settings| &mut settings.user.id,
+            |settings| &mut settings.user,
         ),
         password(
             "user-pw",
             "Password",
             "Password for the server",
-            |settings| &mut settings.user.password,
+            |settings| &mut settings.user,
         ),
         in_place(auth_methods, |settings| &mut settings.auth_methods),
         flag(
@@ -329,14 +346,14 @@ fn proxy() -> Vec<Property> {
             |settings| settings.proxy.as_ref().map(ProxyUrl::shown),
             Settings::set_proxy,
         ),
-        text("proxy-id", "Proxy user", "User for the proxy", |settings| {
-            &mut settings.proxy_user.id
+        user("proxy-id", "Proxy user", "User for the proxy", |settings| {
+            &mut settings.proxy_user
         }),
         password(
             "proxy-pw",
             "Proxy password",
             "Password for the proxy",
-            |settings| &mut settings.proxy_user.password,
+            |settings| &mut settings.proxy_user,
         ),
     ]
 }
