@@ -454,7 +454,7 @@ fn key_frames_begin_where_the_producer_has_put_them() {
     }
 }
 
-/// asfmux writes no bit rate at all; FFmpeg writes the total
+/// asfmux writes no bit rate at all; FFmpeg writes the total, or 0xFFFFFFFF for variable bit rates
 #[test]
 fn bit_rates_are_filled_in_as_far_as_they_are_known() {
     let given = Bitrates {
@@ -464,8 +464,15 @@ fn bit_rates_are_filled_in_as_far_as_they_are_known() {
     for (name, bitrates, maximum, grown) in [
         ("av_asfmux_p1500_streamable.asf", Bitrates::default(), 0, 0),
         ("av_asfmux_p1500_streamable.asf", given.clone(), 200_000, 38),
-        ("video_asfmux_p3200_streamable.asf", given, 200_000, 32),
+        (
+            "video_asfmux_p3200_streamable.asf",
+            given.clone(),
+            200_000,
+            32,
+        ),
         ("audio_ffmpeg_p3200.asf", Bitrates::default(), 48_000, 32),
+        ("audio_mp3_vbr_ffmpeg_p3200.asf", Bitrates::default(), 0, 0),
+        ("audio_mp3_vbr_ffmpeg_p3200.asf", given, 200_000, 32),
         (
             "av_index_ffmpeg_p3200.asf",
             Bitrates::default(),

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: MPL-2.0
 
 use std::fmt;
+use std::num::NonZeroU32;
 
 use bytes::Bytes;
 
+use super::bitrates::known;
 use super::error::Error;
 use super::guid::Guid;
 use super::object::{Object, ObjectHead, u32_at, u64_at, walk};
@@ -116,7 +118,7 @@ impl FileHeader {
         self.preroll
     }
 
-    /// Maximum Bitrate in bit/s; 0 where the producer does not tell.
+    /// Maximum Bitrate in bit/s; 0 where the producer does not know, and wrote 0 or 0xFFFFFFFF.
     pub fn maximum_bitrate(&self) -> u32 {
         self.maximum_bitrate
     }
@@ -241,7 +243,7 @@ impl Summary {
             .filter(|size| (MIN_PACKET_SIZE..=MAX_PACKET_SIZE).contains(size))
             .ok_or(Error::PacketSize { size: maximum })?;
         self.broadcast = u32_field(FLAGS)? & file_properties::BROADCAST != 0;
-        self.maximum_bitrate = u32_field(MAXIMUM_BITRATE)?;
+        self.maximum_bitrate = known(u32_field(MAXIMUM_BITRATE)?).map_or(0, NonZeroU32::get);
         self.preroll = u64_at(bytes, PREROLL).ok_or(too_small)?;
         Ok(())
     }
