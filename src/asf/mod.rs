@@ -27,6 +27,7 @@
 //! * avmux_asf_stream puts its stream in the chunks of a pulled one, with `$H` first: they are unwrapped.
 //! * Packet Length may count the padding or not: asfmux leaves it out, everyone else counts it.
 //! * A header is one more entry only if a packet follows it: avmux_asf ends with a rewritten copy of its header.
+//! * The same header again is one more entry only if Send Times start again behind it: a file in a loop.
 
 // What comes in is anyone's bytes: nothing here may panic on them.
 #![cfg_attr(

@@ -13,9 +13,11 @@ use super::item::{Item, SkipReason, Skipped};
 use super::object::ObjectHead;
 use chunks::{Chunk, Framing};
 use expect::Expect;
+use timeline::Timeline;
 
 mod chunks;
 mod expect;
+mod timeline;
 
 /// Finds ASF file headers and data packets in bytes that come in any split.
 ///
@@ -36,7 +38,8 @@ mod expect;
 ///
 /// A header is recognised at packet boundaries only, where no legal packet can be taken for one. The first one is
 /// an item at once; a later one becomes an item just before its first packet, and is dropped when none follows. A
-/// header equal to the last one is no item.
+/// header equal to the last one becomes an item only if Send Times start again behind it: the same file once more.
+/// Otherwise it says nothing new.
 #[derive(Debug, Default)]
 pub struct Reader {
     /// What happened and is not dealt with; bytes are in the queue at once when nothing stands before them
@@ -53,6 +56,10 @@ pub struct Reader {
     /// The current header came from caps, and not in the stream as well
     beside: bool,
     pending: Option<Pending>,
+    /// The current header has come again, and no packet with a Send Time since
+    repeated: bool,
+    /// That of the packets behind the current header
+    timeline: Timeline,
 }
 
 /// What happened to the reader, and is not dealt with yet
@@ -235,6 +242,8 @@ impl Reader {
                 if self.active() != Some(&header) {
                     self.drop_tail();
                     self.adopt(header, true);
+                } else if self.pending.is_none() {
+                    self.repeated = true;
                 }
             }
             Input::Restart | Input::Rewind(0) => {
@@ -266,12 +275,8 @@ impl Reader {
     /// Takes up a whole header.
     fn adopt(&mut self, header: FileHeader, from_caps: bool) {
         self.expect = Expect::packets_of(&header);
-        if self.active() == Some(&header) {
-            let beside = match &mut self.pending {
-                Some(pending) => &mut pending.beside,
-                None => &mut self.beside,
-            };
-            *beside &= from_caps;
+        if let Some(pending) = self.pending.as_mut().filter(|old| old.header == header) {
+            pending.beside &= from_caps;
             return;
         }
         self.drop_pending();
@@ -279,14 +284,15 @@ impl Reader {
             self.beside = from_caps;
             self.current = Some(header.clone());
             self.output.push_back(Item::Header(header));
-        } else if self.current.as_ref() != Some(&header) {
+        } else if self.current.as_ref() == Some(&header) {
+            self.beside &= from_caps;
+            self.repeated = true;
+        } else {
             self.pending = Some(Pending {
                 header,
                 from_caps,
                 beside: from_caps,
             });
-        } else {
-            self.beside &= from_caps;
         }
     }
 
@@ -408,15 +414,35 @@ impl Reader {
     }
 
     fn yield_packet(&mut self, bytes: Bytes) -> Step {
-        if let Some(Pending { header, beside, .. }) = self.pending.take() {
-            self.beside = beside;
-            self.current = Some(header.clone());
-            self.output.push_back(Item::Header(header));
-        }
+        let packet = DataPacket::parse(bytes);
+        self.start_entry(packet.send_time());
         if let Expect::Packets { left, remainder } = self.expect {
             self.expect = Expect::after_packets(left.saturating_sub(1), remainder);
         }
-        Step::Packet(DataPacket::parse(bytes))
+        Step::Packet(packet)
+    }
+
+    /// Yields the header in front of a packet of this Send Time, if it is a new one.
+    fn start_entry(&mut self, send_time: Option<u32>) {
+        let restarted = send_time.is_some_and(|time| {
+            std::mem::take(&mut self.repeated) && self.timeline.is_restarted_by(time)
+        });
+        let next = match self.pending.take() {
+            Some(Pending { header, beside, .. }) => {
+                self.beside = beside;
+                Some(header)
+            }
+            None => self.current.clone().filter(|_| restarted),
+        };
+        if let Some(header) = next {
+            self.repeated = false;
+            self.timeline = Timeline::default();
+            self.current = Some(header.clone());
+            self.output.push_back(Item::Header(header));
+        }
+        if let Some(send_time) = send_time {
+            self.timeline.add(send_time);
+        }
     }
 
     /// What was begun does not go on.

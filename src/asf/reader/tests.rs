@@ -101,11 +101,92 @@ fn a_later_header_without_a_packet_is_dropped_at_the_end() {
 }
 
 #[test]
-fn an_equal_header_is_no_change() {
+fn an_equal_header_is_no_change_while_times_go_on() {
     let mut reader = started(&live());
     push(&mut reader, &[live().as_bytes(), &packet(2)]);
     assert_eq!(items(&mut reader), [unit(2)]);
+    reader.stream_header(live().as_bytes().clone()).unwrap();
+    push(&mut reader, &[&packet(2), &packet(1)]);
+    assert_eq!(items(&mut reader), [unit(2), unit(1)]);
     assert_eq!(reader.finish(), Ok(None));
+}
+
+/// The same file again: a loop, or a playlist with it in it twice
+#[test]
+fn an_equal_header_is_a_new_entry_when_times_start_again() {
+    for size in [50, 50 + 200] {
+        let header = header(P, size, &[]);
+        let mut reader = started(&header);
+        let file = [header.as_bytes(), &packet(1)[..], &packet(2)].concat();
+        push(&mut reader, &[&packet(2), &file, &file]);
+        let again = || [Item::Header(header.clone()), unit(1), unit(2)];
+        let expected = [vec![unit(2)], [again(), again()].concat()].concat();
+        assert_eq!(items(&mut reader), expected);
+        push(&mut reader, &[header.as_bytes()]);
+        assert_eq!((items(&mut reader), reader.finish()), (vec![], Ok(None)));
+    }
+}
+
+#[test]
+fn an_equal_header_from_caps_is_a_new_entry_when_times_start_again() {
+    let mut reader = started(&live());
+    push(&mut reader, &[&packet(2)]);
+    reader.restart();
+    reader.stream_header(live().as_bytes().clone()).unwrap();
+    push(&mut reader, &[&packet(1)]);
+    assert_eq!(items(&mut reader), [unit(2), Item::Header(live()), unit(1)]);
+}
+
+/// A packet without a Send Time cannot tell
+#[test]
+fn an_equal_header_waits_for_a_packet_that_tells() {
+    let mut opaque = packet(0);
+    opaque[0] = 0x92;
+    let mut reader = started(&live());
+    push(&mut reader, &[live().as_bytes(), &opaque, &packet(1)]);
+    let opaque = Item::DataUnit(DataPacket::parse(opaque.into()));
+    assert_eq!(items(&mut reader), [opaque, Item::Header(live()), unit(1)]);
+}
+
+#[test]
+fn a_header_with_other_numbers_in_it_is_a_new_entry() {
+    let written = live();
+    let numbers: [fn(&mut Vec<u8>); 5] = [
+        |bytes| bytes[30 + 40] ^= 1, // File Size
+        |bytes| bytes[30 + 48] ^= 1, // Creation Date
+        |bytes| bytes[30 + 56] ^= 1, // Data Packets Count
+        |bytes| bytes[30 + 64] ^= 1, // Play Duration
+        |bytes| bytes[30 + 88] ^= 1, // Broadcast Flag
+    ];
+    for change in numbers {
+        let mut bytes = written.as_bytes().to_vec();
+        change(&mut bytes);
+        let next = FileHeader::parse(bytes.into()).unwrap();
+        let mut reader = started(&written);
+        push(&mut reader, &[next.as_bytes(), &packet(1)]);
+        push(&mut reader, &[written.as_bytes(), &packet(1)]);
+        let expected = [
+            Item::Header(next),
+            unit(1),
+            Item::Header(written.clone()),
+            unit(1),
+        ];
+        assert_eq!(items(&mut reader), expected);
+    }
+}
+
+/// avmux_asf in a playlist: its rewritten header, then the next file, which may begin like the last one
+#[test]
+fn a_rewritten_header_before_the_same_file_is_no_entry() {
+    let rewritten = header(P, 50 + 100, &[]);
+    let mut reader = started(&live());
+    push(
+        &mut reader,
+        &[rewritten.as_bytes(), live().as_bytes(), &packet(1)],
+    );
+    let bytes = rewritten.as_bytes().len() as u64;
+    let dropped = skipped(bytes, SkipReason::RewrittenHeader);
+    assert_eq!(items(&mut reader), [dropped, Item::Header(live()), unit(1)]);
 }
 
 #[test]
