@@ -85,12 +85,12 @@ impl FileHeader {
         let header_object = expected.saturating_sub(DATA_HEAD);
         let summary = Summary::of(bytes.slice(HEADER_HEAD..header_object))?;
         let data = bytes.slice(header_object..);
-        let data_packets = count_data_packets(&data, summary.packet_size)?;
+        let announced = count_data_packets(&data, summary.packet_size)?;
         Ok(FileHeader {
             bytes,
             header_object,
             packet_size: summary.packet_size,
-            data_packets,
+            data_packets: announced.filter(|_| !summary.broadcast),
             preroll: summary.preroll,
             maximum_bitrate: summary.maximum_bitrate,
             broadcast: summary.broadcast,
@@ -108,7 +108,8 @@ impl FileHeader {
         self.packet_size
     }
 
-    /// Number of data packets, by the Data Object's size; `None` when a live stream leaves it open.
+    /// Number of data packets, by the Data Object's size; `None` when a live stream leaves it open, or when the
+    /// Broadcast Flag says that it does not hold (ASF 3.2).
     pub fn data_packets(&self) -> Option<u64> {
         self.data_packets
     }
@@ -295,6 +296,20 @@ mod tests {
         }
         assert_eq!(header(1500, 51, &[]).data_packets(), Some(0));
         assert_eq!(header(1500, 50 + 3001, &[]).data_remainder(), 1);
+    }
+
+    /// ASF 3.2 File Properties Object: Broadcast Flag
+    #[test]
+    fn a_broadcast_has_an_unknown_number_of_packets() {
+        let mut properties = file_properties(1500);
+        put(
+            &mut properties,
+            super::file_properties::FLAGS,
+            &[1, 0, 0, 0],
+        );
+        let bytes = header_bytes(&[properties, stream_properties()], 50 + 3001);
+        let header = FileHeader::parse(bytes.into()).unwrap();
+        assert_eq!((header.data_packets(), header.data_remainder()), (None, 0));
     }
 
     #[test]

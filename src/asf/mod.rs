@@ -23,7 +23,8 @@
 //!
 //! * Objects are found by their sizes. Child counts are not trusted: asfmux counts too few.
 //! * A Data Object of 0 or 50 bytes has an unknown number of packets, whether or not the Broadcast Flag is set:
-//!   avmux_asf leaves it clear.
+//!   avmux_asf leaves it clear. With the flag, no size says how many there are.
+//! * More packets than the Data Object's size announces are packets all the same: [`Reader::exceeded_count`].
 //! * avmux_asf_stream puts its stream in the chunks of a pulled one, with `$H` first: they are unwrapped.
 //! * Packet Length may count the padding or not: asfmux leaves it out, everyone else counts it.
 //! * A header is one more entry only if a packet follows it: avmux_asf ends with a rewritten copy of its header.

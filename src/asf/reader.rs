@@ -7,15 +7,16 @@ use bytes::Bytes;
 use super::byte_queue::ByteQueue;
 use super::data_packet::DataPacket;
 use super::error::Error;
-use super::file_header::{DATA_HEAD, FileHeader, file_header_size};
-use super::guid::Guid;
+use super::file_header::FileHeader;
 use super::item::{Item, SkipReason, Skipped};
-use super::object::ObjectHead;
 use chunks::{Chunk, Framing};
+use entries::Pending;
 use expect::Expect;
 use timeline::Timeline;
 
+mod boundary;
 mod chunks;
+mod entries;
 mod expect;
 mod timeline;
 
@@ -31,7 +32,8 @@ mod timeline;
 ///            ▼                                               │
 ///  Boundary ──► Header ──► Boundary ──► Packet ──► … ──► Boundary ──► Object ──► Boundary
 ///     │                                                      │
-///     └─ first bytes are no header: error                    └─ no object: Discard, until restart
+///     └─ first bytes are no header: error                    ├─ well-formed packet: goes on, see `exceeded_count`
+///                                                            └─ no object: Discard, until restart
 /// ```
 ///
 /// A stream may also come in the chunks of a pulled one, with `$H` first: then a boundary is one between two chunks.
@@ -58,6 +60,8 @@ pub struct Reader {
     pending: Option<Pending>,
     /// The current header has come again, and no packet with a Send Time since
     repeated: bool,
+    /// More packets have come than the current header announces
+    exceeded: bool,
     /// That of the packets behind the current header
     timeline: Timeline,
 }
@@ -71,16 +75,6 @@ enum Input {
     Rewind(u64),
 }
 
-/// A header that waits for its first packet
-#[derive(Debug)]
-struct Pending {
-    header: FileHeader,
-    /// From caps, which outlive a flush
-    from_caps: bool,
-    /// As [`Reader::beside`]
-    beside: bool,
-}
-
 /// What the next bytes belong to
 #[derive(Debug, Default)]
 enum State {
@@ -91,6 +85,8 @@ enum State {
     Header(usize),
     /// A data packet of this size
     Packet(usize),
+    /// A data packet of this size behind the last one that was announced, or an object
+    MorePackets(usize),
     /// A chunk with a piece of a file header, or with a data packet
     Chunk(Chunk),
     /// Something that is counted down
@@ -227,6 +223,11 @@ impl Reader {
         self.beside
     }
 
+    /// The number of data packets that the last header announces, if more have come. They are items like the others.
+    pub fn exceeded_count(&self) -> Option<u64> {
+        self.header()?.data_packets().filter(|_| self.exceeded)
+    }
+
     /// The header that the next packets belong to.
     fn active(&self) -> Option<&FileHeader> {
         self.pending
@@ -272,30 +273,6 @@ impl Reader {
         }
     }
 
-    /// Takes up a whole header.
-    fn adopt(&mut self, header: FileHeader, from_caps: bool) {
-        self.expect = Expect::packets_of(&header);
-        if let Some(pending) = self.pending.as_mut().filter(|old| old.header == header) {
-            pending.beside &= from_caps;
-            return;
-        }
-        self.drop_pending();
-        if self.current.is_none() {
-            self.beside = from_caps;
-            self.current = Some(header.clone());
-            self.output.push_back(Item::Header(header));
-        } else if self.current.as_ref() == Some(&header) {
-            self.beside &= from_caps;
-            self.repeated = true;
-        } else {
-            self.pending = Some(Pending {
-                header,
-                from_caps,
-                beside: from_caps,
-            });
-        }
-    }
-
     fn step(&mut self) -> Result<Step, Error> {
         match &mut self.state {
             State::Boundary => return self.step_boundary(),
@@ -311,7 +288,13 @@ impl Reader {
                     return Ok(Step::NeedMore);
                 };
                 self.state = State::Boundary;
-                return Ok(self.yield_packet(bytes));
+                return Ok(self.yield_packet(DataPacket::parse(bytes)));
+            }
+            State::MorePackets(size) => {
+                let Some(bytes) = self.queue.take(*size) else {
+                    return Ok(Step::NeedMore);
+                };
+                return Ok(self.step_behind_count(bytes));
             }
             State::Chunk(chunk) => {
                 let chunk = *chunk;
@@ -344,105 +327,12 @@ impl Reader {
         Ok(Step::Go)
     }
 
-    /// Decides what the next bytes start, by as few of them as it takes.
-    fn step_boundary(&mut self) -> Result<Step, Error> {
-        let mut head = [0; ObjectHead::LEN];
-        let head = self.queue.peek(&mut head);
-        if head.is_empty() {
-            return Ok(Step::NeedMore);
-        }
-        let is_new = matches!(self.expect, Expect::Start);
-        if let Some(step) = self.step_framing(head, is_new)? {
-            return Ok(step);
-        }
-        let guid = head.get(..16).unwrap_or(head);
-        if !self.expect.may_be_object(guid)? {
-            self.start_data();
-            return Ok(Step::Go);
-        }
-        let Some(object) = ObjectHead::parse(head) else {
-            return Ok(Step::NeedMore);
-        };
-        self.state = match object.guid {
-            Guid::HEADER => State::Header(file_header_size(object)?),
-            _ => self.skip_object(object),
-        };
-        Ok(Step::Go)
-    }
-
-    /// The next bytes start no object, so they are the Data Object's.
-    fn start_data(&mut self) {
-        self.state = match self.expect {
-            Expect::Remainder(left) => {
-                self.expect = Expect::Objects;
-                State::Skip {
-                    reason: SkipReason::PartialPacket,
-                    seen: 0,
-                    left,
-                }
-            }
-            _ => State::Packet(
-                self.active()
-                    .map_or(super::MIN_PACKET_SIZE, FileHeader::packet_size),
-            ),
-        };
-    }
-
-    fn skip_object(&mut self, object: ObjectHead) -> State {
-        /// Over this size, in bytes, what looks like an object is none
-        const MAX_OBJECT: u64 = 1 << 40;
-        // A Data Object of a live stream does not say its size; its head is skipped, and packets follow.
-        let size = if object.guid == Guid::DATA {
-            object.size.max(DATA_HEAD as u64)
-        } else {
-            object.size
-        };
-        if (ObjectHead::LEN as u64..=MAX_OBJECT).contains(&size) {
-            return State::Skip {
-                reason: SkipReason::TopLevelObject(object.guid),
-                seen: 0,
-                left: size,
-            };
-        }
-        let reason = SkipReason::TrailingData;
-        let seen = self.queue.skip(ObjectHead::LEN as u64);
-        self.output.push_back(Item::Skipped(Skipped {
-            bytes: seen,
-            reason,
-        }));
-        State::Discard { seen, reason }
-    }
-
-    fn yield_packet(&mut self, bytes: Bytes) -> Step {
-        let packet = DataPacket::parse(bytes);
+    fn yield_packet(&mut self, packet: DataPacket) -> Step {
         self.start_entry(packet.send_time());
         if let Expect::Packets { left, remainder } = self.expect {
             self.expect = Expect::after_packets(left.saturating_sub(1), remainder);
         }
         Step::Packet(packet)
-    }
-
-    /// Yields the header in front of a packet of this Send Time, if it is a new one.
-    fn start_entry(&mut self, send_time: Option<u32>) {
-        let restarted = send_time.is_some_and(|time| {
-            std::mem::take(&mut self.repeated) && self.timeline.is_restarted_by(time)
-        });
-        let next = match self.pending.take() {
-            Some(Pending { header, beside, .. }) => {
-                self.beside = beside;
-                Some(header)
-            }
-            None => self.current.clone().filter(|_| restarted),
-        };
-        if let Some(header) = next {
-            self.repeated = false;
-            self.timeline = Timeline::default();
-            self.current = Some(header.clone());
-            self.output.push_back(Item::Header(header));
-        }
-        if let Some(send_time) = send_time {
-            self.timeline.add(send_time);
-        }
     }
 
     /// What was begun does not go on.
@@ -457,6 +347,7 @@ impl Reader {
                 }
                 Expect::Objects => (rest, SkipReason::TrailingData),
             },
+            State::MorePackets(_) => (rest, SkipReason::TrailingData),
             State::Header(_) => (rest, SkipReason::PartialHeader),
             State::Packet(_) => (rest, SkipReason::PartialPacket),
             State::Chunk(chunk) => (rest, chunk.partial()),
@@ -475,17 +366,6 @@ impl Reader {
         if bytes > 0 {
             self.output
                 .push_back(Item::Skipped(Skipped { bytes, reason }));
-        }
-    }
-
-    /// No packet follows the header that waits for one.
-    fn drop_pending(&mut self) {
-        if let Some(Pending { header, .. }) = self.pending.take() {
-            let bytes = header.as_bytes().len() as u64;
-            self.output.push_back(Item::Skipped(Skipped {
-                bytes,
-                reason: SkipReason::RewrittenHeader,
-            }));
         }
     }
 }

@@ -10,7 +10,16 @@ pub(super) struct Timeline {
 /// The shortest way back, in milliseconds, that is a new start. Muxers that interleave streams go back by less.
 const RESTART: i32 = 1000;
 
+/// The longest way from one packet to the next, in milliseconds, that a stream takes
+const STEP: u32 = 60_000;
+
 impl Timeline {
+    /// Returns whether a packet of this Send Time may be the entry's next one; any may be the first.
+    pub fn goes_on_at(&self, send_time: u32) -> bool {
+        let step = |(_, last)| send_time.wrapping_sub(last).cast_signed().unsigned_abs();
+        self.ends.map(step).is_none_or(|step| step <= STEP)
+    }
+
     /// Returns whether a packet of this Send Time, behind a header that repeats the entry's own, starts the entry again.
     ///
     /// The same file again starts at the very same time, also where all its packets have that time.
@@ -55,5 +64,14 @@ mod tests {
             let found = timeline(times).is_restarted_by(next);
             assert_eq!(found, expected, "{times:?}, {next}");
         }
+    }
+
+    #[test]
+    fn an_entry_goes_on_within_a_minute() {
+        assert!(timeline(&[]).goes_on_at(u32::MAX));
+        assert!(timeline(&[0, 90_000]).goes_on_at(30_000));
+        assert!(!timeline(&[0, 90_000]).goes_on_at(29_999));
+        assert!(timeline(&[0, u32::MAX]).goes_on_at(59_999));
+        assert!(!timeline(&[0, u32::MAX]).goes_on_at(60_000));
     }
 }
