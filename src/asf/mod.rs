@@ -11,7 +11,7 @@
 //! [`Reader`] is plain state: it knows no clock, no socket and no thread.
 //!
 //! * a header is taken apart by [`FileHeader`], which also makes the header of a live stream of it
-//!   ([`FileHeader::to_live`], with bit rates [`FileHeader::to_live_with`]), one that fits a limit ([`FileHeader::shed_to`]) and that of a recorded file
+//!   ([`FileHeader::to_live`], with bit rates [`FileHeader::to_live_with`]), one that fits its packet ([`FileHeader::shed_for`]) and that of a recorded file
 //!   ([`FileHeader::for_recording`]);
 //! * a packet is taken apart by [`DataPacket`], which also leaves its padding out ([`DataPacket::without_padding`]), or
 //!   whole streams ([`DataPacket::with_streams`]);
@@ -75,7 +75,7 @@ pub use item::{Item, SkipReason, Skipped};
 pub use key_frames::KeyFrames;
 pub use padding::{PacketHead, Unpadded};
 pub use reader::Reader;
-pub use shed::ShedObject;
+pub use shed::{HeaderPacket, ShedObject};
 pub use stream_properties::{StreamProperties, StreamType};
 
 /// Largest ASF file header in bytes that a `$H` packet can carry
