@@ -436,6 +436,9 @@ impl WmsPushSink {
     /// Discards what was delivered before a flush and is not sent.
     fn flush(&self) {
         self.writer.flush(self.obj().upcast_ref());
+        if let Some(connection) = self.connection() {
+            connection.flush();
+        }
     }
 
     /// EOS: returns when all that was written is on the wire.
@@ -464,14 +467,6 @@ impl WmsPushSink {
                 });
             },
         })
-    }
-
-    /// FLUSH_STOP: discards what was not sent.
-    fn flush(&self) {
-        self.writer.flush();
-        if let Some(connection) = self.connection() {
-            connection.flush();
-        }
     }
 
     fn fail(&self, error: Error) {
