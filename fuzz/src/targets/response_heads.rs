@@ -10,7 +10,9 @@ use gstwmspush::wmhttp::{
     AccessConfig, Body, Event, HResult, Offer, PushSession, Request, Response, SessionConfig,
     Transmit,
 };
-use http::header::{AUTHORIZATION, CONTENT_LENGTH, COOKIE, HeaderName, HeaderValue};
+use http::header::{
+    AUTHORIZATION, CONTENT_LENGTH, COOKIE, HeaderName, HeaderValue, PROXY_AUTHORIZATION,
+};
 
 use super::messages::{Fixed, config};
 use super::properties::header::file_header;
@@ -198,6 +200,32 @@ fn is_whole(request: &Request) {
         assert!(!request.headers.contains_key(COOKIE));
     }
     assert!(!knows_password(&format!("{request:?}")));
+    stays_with_its_party(request);
+}
+
+/// The credentials of the settings go to their server and to their proxy, and no other proxy reads them.
+fn stays_with_its_party(request: &Request) {
+    let has_alice = |name| request.headers.get(name).is_some_and(names_alice);
+    let proxy = request.proxy.as_ref().and_then(|proxy| proxy.host_str());
+    if has_alice(AUTHORIZATION) {
+        assert_eq!(request.url.host_str(), Some("media"));
+        assert!(request.url.scheme() == "https" || proxy.is_none_or(|proxy| proxy == "proxy"));
+    }
+    if has_alice(PROXY_AUTHORIZATION) {
+        assert_eq!(proxy, Some("proxy"));
+    }
+}
+
+/// Whether these are the credentials of the settings, by Digest or Basic.
+fn names_alice(value: &HeaderValue) -> bool {
+    // `STUDIO\` in base64
+    let forms: [&[u8]; 2] = [b"STUDIO", b"U1RVRElPX"];
+    forms.iter().any(|form| {
+        value
+            .as_bytes()
+            .windows(form.len())
+            .any(|part| part == *form)
+    })
 }
 
 /// The same answer over and over ends the session or lets it in, as far as PushSetup is concerned.

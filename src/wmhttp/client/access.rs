@@ -6,20 +6,23 @@ use std::time::SystemTime;
 
 use http::HeaderMap;
 use http::header::LOCATION;
-use url::Url;
+use percent_encoding::{CONTROLS, percent_encode};
+use url::{Origin, Url};
 
 use crate::auth::{
     Authenticator, Authorization, BlockingStep, CredentialRequest, Credentials, Denied, Next,
-    Policy, RequestLine, Role, Scheme, Schemes, StepResult,
+    RequestLine, Role, Scheme, Schemes, StepResult,
 };
 use crate::wmhttp::message::{
     Response, Target, absolute_form, authority, is_encrypted, origin_form,
 };
 use crate::wmhttp::{Body, Error};
-use way::{Proxy, Way};
+use party::{Left, Party};
+use way::Way;
 
 pub(super) use way::Tunnel;
 
+mod party;
 mod way;
 
 /// Most redirections of one session (decision D-13).
@@ -94,33 +97,35 @@ pub(super) enum Authorized {
 #[derive(Debug)]
 pub(super) struct Access {
     config: AccessConfig,
-    url: Url,
+    /// Where the session first goes.
+    home: Url,
+    server: Party,
     way: Way,
+    left: Left,
     hops: u8,
-    server: Authenticator,
 }
 
 impl Access {
     pub(super) fn new(config: AccessConfig, url: Url) -> Self {
-        let mut server = authenticator(&config, Role::Server, &url);
-        server.set_credentials(config.credentials.clone());
+        let credentials = config.credentials.clone();
+        let server = Party::new(&config, Role::Server, url.clone(), None, credentials);
         let proxy = config.proxy.clone().map(|url| {
-            let mut authenticator = authenticator(&config, Role::Proxy, &url);
-            authenticator.set_credentials(config.proxy_credentials.clone());
-            Proxy { url, authenticator }
+            let credentials = config.proxy_credentials.clone();
+            Party::new(&config, Role::Proxy, url, None, credentials)
         });
         Self {
             way: Way::new(proxy, &url),
             config,
-            url,
-            hops: 0,
+            home: url,
             server,
+            left: Left::default(),
+            hops: 0,
         }
     }
 
     pub(super) fn target(&self) -> Target<'_> {
         Target {
-            url: &self.url,
+            url: &self.server.url,
             proxy: self.way.proxy().map(|proxy| &proxy.url),
             schemes: self.config.schemes,
         }
@@ -139,45 +144,96 @@ impl Access {
         self.way.set_tunnel(tunnel);
     }
 
-    /// 3.1.5.1, status 300 to 305: whether the server is another one from now on.
+    /// Whether what is meant for the publishing point, and for nobody else, may be sent: a server that was named by
+    /// another does not get it, nor does a proxy that was.
+    pub(super) fn is_at_home(&self) -> bool {
+        self.server.is(Role::Server, &self.home, None)
+    }
+
+    /// 3.1.5.1, status 300 to 305: whether others read the requests from now on than before.
     pub(super) fn redirect(&mut self, response: &Response) -> Result<bool, Error> {
         self.accepted(response);
-        let location = response
-            .headers
-            .get(LOCATION)
-            .and_then(|value| value.to_str().ok());
-        let location = location.and_then(|location| self.url.join(location).ok());
-        let target =
-            location.filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
-        let (Some(mut target), true) = (target, response.status.as_u16() != 304) else {
-            return Err(Error::InvalidRedirect);
+        let (status, target) = (response.status.as_u16(), self.location(response));
+        let target = target.filter(|_| status != 304);
+        let target = target.ok_or(Error::InvalidRedirect)?;
+        let url = &self.server.url;
+        let (server, proxy) = match status {
+            305 => (url.clone(), Some(target)),
+            _ if is_encrypted(url) && !is_encrypted(&target) => {
+                return Err(Error::InsecureRedirect);
+            }
+            _ if target.origin() == url.origin() => {
+                let proxy = self.way.proxy().map(|proxy| proxy.url.clone());
+                (target, proxy)
+            }
+            // A server may name a proxy for itself, not for others (RFC 2616 section 10.3.6).
+            _ => (target, self.config.proxy.clone()),
         };
         if self.hops == MAX_HOPS {
             return Err(Error::TooManyHops);
         }
         self.hops += 1;
-        // A server must not choose as whom the client goes elsewhere.
-        if target.set_username("").is_err() || target.set_password(None).is_err() {
-            return Err(Error::InvalidRedirect);
-        }
-        target.set_fragment(None);
-        if response.status.as_u16() == 305 {
-            let authenticator = authenticator(&self.config, Role::Proxy, &target);
-            let proxy = Proxy {
-                url: target,
-                authenticator,
-            };
-            self.way = Way::new(Some(proxy), &self.url);
-            return Ok(false);
-        }
-        let moved = target.origin() != self.url.origin();
+        Ok(self.go(server, proxy))
+    }
+
+    /// Goes to this server by this proxy from now on. Returns whether others read the requests then.
+    fn go(&mut self, server: Url, proxy: Option<Url>) -> bool {
+        let is_named = proxy
+            .as_ref()
+            .is_some_and(|proxy| !self.is_configured(proxy));
+        let reader = proxy
+            .as_ref()
+            .filter(|_| is_named && !is_encrypted(&server));
+        let reader = reader.map(Url::origin);
+        let moved = !self.server.is(Role::Server, &server, reader.as_ref());
         if moved {
-            // Credentials do not follow.
-            self.server = authenticator(&self.config, Role::Server, &target);
-            self.way.lead_to(&target);
+            let party = self.party(Role::Server, server, reader);
+            self.left
+                .remember(std::mem::replace(&mut self.server, party));
+        } else {
+            self.server.url = server;
         }
-        self.url = target;
-        Ok(moved)
+        if let Some(left) = self.way.take_proxy() {
+            self.left.remember(left);
+        }
+        let proxy = proxy.map(|url| self.party(Role::Proxy, url, None));
+        self.way = Way::new(proxy, &self.server.url);
+        moved
+    }
+
+    /// A party as it was left, or a new one: with the credentials of the settings where they are meant for it.
+    fn party(&mut self, role: Role, url: Url, reader: Option<Origin>) -> Party {
+        if let Some(party) = self.left.take(role, &url, reader.as_ref()) {
+            return party;
+        }
+        let credentials = match role {
+            Role::Server if reader.is_none() && url.origin() == self.home.origin() => {
+                self.config.credentials.clone()
+            }
+            Role::Proxy if self.is_configured(&url) => self.config.proxy_credentials.clone(),
+            Role::Server | Role::Proxy => None,
+        };
+        Party::new(&self.config, role, url, reader, credentials)
+    }
+
+    fn is_configured(&self, proxy: &Url) -> bool {
+        let configured = self.config.proxy.as_ref();
+        configured.is_some_and(|configured| configured.origin() == proxy.origin())
+    }
+
+    /// RFC 2616 section 14.30 Location: an `http` or `https` URL. Old servers write it in any character set, and the bytes
+    /// are theirs.
+    fn location(&self, response: &Response) -> Option<Url> {
+        let location = response.headers.get(LOCATION)?.as_bytes();
+        let mut url = self.server.url.join(&in_ascii(location)).ok()?;
+        if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
+            return None;
+        }
+        // A server must not choose as whom the client goes elsewhere.
+        url.set_username("").ok()?;
+        url.set_password(None).ok()?;
+        url.set_fragment(None);
+        Some(url)
     }
 
     /// A 401 or 407 to a POST.
@@ -188,10 +244,10 @@ impl Access {
                 if let Way::Proxy(proxy) = way {
                     proxy.authenticator.accepted(&response.headers);
                 }
-                self.server.challenged(&response.headers)
+                self.server.authenticator.challenged(&response.headers)
             }
             (Role::Proxy, Way::Proxy(proxy)) => {
-                self.server.held_back();
+                self.server.authenticator.held_back();
                 proxy.authenticator.challenged(&response.headers)
             }
             // No request in a tunnel carries an answer for the proxy: it would be challenged for ever.
@@ -236,7 +292,7 @@ impl Access {
         if let Way::Proxy(proxy) = &mut self.way {
             proxy.authenticator.accepted(&response.headers);
         }
-        self.server.accepted(&response.headers);
+        self.server.authenticator.accepted(&response.headers);
     }
 
     /// A 2xx to CONNECT.
@@ -275,7 +331,10 @@ impl Access {
 
     /// The parties that see a request, in this order, and its target as each of them computes with it.
     fn parties(&mut self, body: &Body) -> impl Iterator<Item = (&mut Authenticator, String)> {
-        let url = &self.url;
+        let Party {
+            url, authenticator, ..
+        } = &mut self.server;
+        let url = &*url;
         let proxy = match (body, &mut self.way) {
             (Body::Connect, way) => way.proxy_mut().map(|proxy| (proxy, authority(url))),
             (_, Way::Proxy(proxy)) => Some((proxy, absolute_form(url))),
@@ -284,9 +343,7 @@ impl Access {
         let proxy = proxy.map(|(proxy, uri)| (&mut proxy.authenticator, uri));
         let server = match body {
             Body::Connect => None,
-            Body::PushSetup(_) | Body::PushStart { .. } => {
-                Some((&mut self.server, origin_form(url)))
-            }
+            Body::PushSetup(_) | Body::PushStart { .. } => Some((authenticator, origin_form(url))),
         };
         proxy.into_iter().chain(server)
     }
@@ -300,7 +357,7 @@ impl Access {
 
     /// The scheme that authenticates the requests to the server.
     pub(super) fn scheme(&self) -> Option<Scheme> {
-        self.server.scheme()
+        self.server.authenticator.scheme()
     }
 
     /// Whether a scheme authenticates connections and not requests: PushSetup has to open each one. CONNECT does so for
@@ -310,14 +367,14 @@ impl Access {
             Way::Proxy(proxy) => proxy.authenticator.scheme(),
             Way::Direct | Way::Tunnel(..) => None,
         };
-        let mut schemes = proxy.into_iter().chain(self.server.scheme());
+        let mut schemes = proxy.into_iter().chain(self.server.authenticator.scheme());
         schemes.any(|scheme| matches!(scheme, Scheme::Negotiate | Scheme::Ntlm))
     }
 
     /// Back to where the session first went: a server may send it elsewhere this time.
-    pub(super) fn restart(&mut self, url: &Url) {
+    pub(super) fn restart(&mut self) {
         if std::mem::take(&mut self.hops) > 0 {
-            *self = Self::new(self.config.clone(), url.clone());
+            self.go(self.home.clone(), self.config.proxy.clone());
         }
         self.abandon();
     }
@@ -329,7 +386,7 @@ impl Access {
     }
 
     pub(super) fn connection_lost(&mut self) {
-        self.server.connection_lost();
+        self.server.authenticator.connection_lost();
         self.way.connection_lost();
     }
 
@@ -340,7 +397,7 @@ impl Access {
             Next::NeedCredentials(request) => {
                 let site = match (role, self.way.proxy()) {
                     (Role::Proxy, Some(proxy)) => &proxy.url,
-                    _ => &self.url,
+                    _ => &self.server.url,
                 };
                 Ok(Answer::Ask(CredentialsWanted {
                     role,
@@ -354,19 +411,25 @@ impl Access {
 
     fn authenticator(&mut self, role: Role) -> Option<&mut Authenticator> {
         match role {
-            Role::Server => Some(&mut self.server),
+            Role::Server => Some(&mut self.server.authenticator),
             Role::Proxy => self.way.proxy_mut().map(|proxy| &mut proxy.authenticator),
         }
     }
 }
 
-fn authenticator(config: &AccessConfig, role: Role, url: &Url) -> Authenticator {
-    let policy = Policy {
-        schemes: config.schemes,
-        encrypted: is_encrypted(url),
-        cleartext_basic: config.cleartext_basic,
-    };
-    Authenticator::new(role, url.host_str().unwrap_or_default(), policy)
+/// RFC 3986 section 2.1: a URL that may have any bytes. In Shift-JIS a backslash behind such a byte is half a character,
+/// and no separator.
+fn in_ascii(url: &[u8]) -> String {
+    let mut previous = b' ';
+    let encoded = url.iter().map(|byte| {
+        let is_half = *byte == b'\\' && !previous.is_ascii();
+        previous = *byte;
+        match byte {
+            _ if is_half => "%5C".into(),
+            byte => percent_encode(std::slice::from_ref(byte), CONTROLS).to_string(),
+        }
+    });
+    encoded.collect()
 }
 
 fn role(response: &Response) -> Role {

@@ -36,7 +36,8 @@ pub struct SessionConfig {
     pub setup: SetupBody,
     /// 2.2.1.8 User-Agent
     pub user_agent: String,
-    /// Fields that go with each request. [`is_extra_header`](crate::wmhttp::is_extra_header) tells which can.
+    /// Fields that go with each request to the server of `url`, and to no other. It does not include CONNECT.
+    /// [`is_extra_header`](crate::wmhttp::is_extra_header) tells which can.
     pub extra_headers: HeaderMap,
     /// Bytes of each PushStart body; `None`: as 3.1.4.2.1 says. Never less than what it demands.
     pub content_length: Option<u64>,

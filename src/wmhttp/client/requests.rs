@@ -90,7 +90,9 @@ impl PushSession {
                         .insert(CONNECTION, HeaderValue::from_static("Keep-Alive"));
                 }
                 request.headers.extend(fields);
-                request.headers.extend(self.config.extra_headers.clone());
+                if self.access.is_at_home() {
+                    request.headers.extend(self.config.extra_headers.clone());
+                }
                 request.fresh = fresh;
                 Transmit::Request(Box::new(request))
             }

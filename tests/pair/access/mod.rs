@@ -8,6 +8,7 @@ mod proxies;
 mod redirections;
 mod secrets;
 mod silence;
+mod trust;
 mod tunnels;
 
 use base64::Engine;
@@ -17,7 +18,7 @@ use gstwmspush::wmhttp::{
     AccessConfig, Body, CredentialsWanted, Error, Event, HResult, Offer, PushSession, Request,
     SessionConfig, Transmit, UNKNOWN_CONTENT_LENGTH,
 };
-use http::{HeaderMap, HeaderName, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use proptest::prelude::*;
 use url::Url;
 

@@ -4,7 +4,7 @@
 
 use url::Url;
 
-use crate::auth::Authenticator;
+use super::party::Party;
 use crate::wmhttp::message::is_encrypted;
 
 /// The way of the connection to the server.
@@ -12,15 +12,9 @@ use crate::wmhttp::message::is_encrypted;
 pub(in super::super) enum Way {
     Direct,
     /// The proxy passes the requests on.
-    Proxy(Proxy),
+    Proxy(Party),
     /// The proxy passes on what is encrypted, once CONNECT has opened the tunnel.
-    Tunnel(Proxy, Tunnel),
-}
-
-#[derive(Debug)]
-pub(in super::super) struct Proxy {
-    pub(super) url: Url,
-    pub(super) authenticator: Authenticator,
+    Tunnel(Party, Tunnel),
 }
 
 /// A tunnel is as old as its connection.
@@ -38,7 +32,7 @@ pub(in super::super) enum Tunnel {
 
 impl Way {
     /// The way to `server` by `proxy`, if there is one.
-    pub(super) fn new(proxy: Option<Proxy>, server: &Url) -> Self {
+    pub(super) fn new(proxy: Option<Party>, server: &Url) -> Self {
         match proxy {
             None => Self::Direct,
             Some(proxy) if is_encrypted(server) => Self::Tunnel(proxy, Tunnel::Closed),
@@ -46,23 +40,22 @@ impl Way {
         }
     }
 
-    /// The way by the same proxy to another server.
-    pub(super) fn lead_to(&mut self, server: &Url) {
-        let proxy = match std::mem::replace(self, Self::Direct) {
+    /// The proxy, which is left then.
+    pub(super) fn take_proxy(&mut self) -> Option<Party> {
+        match std::mem::replace(self, Self::Direct) {
             Self::Direct => None,
             Self::Proxy(proxy) | Self::Tunnel(proxy, _) => Some(proxy),
-        };
-        *self = Self::new(proxy, server);
+        }
     }
 
-    pub(super) fn proxy(&self) -> Option<&Proxy> {
+    pub(super) fn proxy(&self) -> Option<&Party> {
         match self {
             Self::Direct => None,
             Self::Proxy(proxy) | Self::Tunnel(proxy, _) => Some(proxy),
         }
     }
 
-    pub(super) fn proxy_mut(&mut self) -> Option<&mut Proxy> {
+    pub(super) fn proxy_mut(&mut self) -> Option<&mut Party> {
         match self {
             Self::Direct => None,
             Self::Proxy(proxy) | Self::Tunnel(proxy, _) => Some(proxy),
