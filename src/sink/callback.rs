@@ -7,7 +7,7 @@ use gst::subclass::prelude::*;
 
 use super::CredentialFlags;
 use super::bus::{self, Report};
-use super::imp::ACQUIRE_CREDENTIALS;
+use super::signals::ACQUIRE_CREDENTIALS;
 use crate::auth::{Credentials, Role};
 use crate::push::{Phase, Status, StatusCallback, WmtStatus};
 use crate::wmhttp::{CredentialsWanted, HResult};
