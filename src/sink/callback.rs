@@ -7,8 +7,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use glib::prelude::*;
 use gst::prelude::*;
 
+<<<<<<< HEAD
 use super::bus::{self, Origin, Report};
 use super::{CredentialFlags, WmsPushSink};
+=======
+use super::CredentialFlags;
+use super::bus::{self, Report};
+use super::signals::ACQUIRE_CREDENTIALS;
+>>>>>>> sinkhouse
 use crate::auth::{Credentials, Role};
 use crate::push::{Phase, Status, StatusCallback, WmtStatus};
 use crate::sink::log::CAT;

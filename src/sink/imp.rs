@@ -9,6 +9,7 @@ use gst_base::prelude::*;
 use gst_base::subclass::prelude::*;
 use once_cell::sync::Lazy;
 
+use super::SessionState;
 use super::allocation;
 use super::bindings::without_buffer_times;
 use super::bus::{self, Origin};
@@ -17,15 +18,18 @@ use super::location::{Location, SettingsError};
 use super::log::{self, CAT};
 use super::properties;
 use super::settings::Settings;
+use super::signals;
 use super::stats_timer::StatsTimer;
 use super::writer::{HeaderSettings, Outlet, Writer, stream_header};
-use super::{CredentialFlags, SessionState};
 use crate::push::{self, Connection, Error};
 
+<<<<<<< HEAD
 const END_SESSION: &str = "end-session";
 const DISCONNECT: &str = "disconnect";
 const PROBE: &str = "probe";
 
+=======
+>>>>>>> sinkhouse
 /// The GObject shell of `wmspushsink`: a writer of ASF in front of a [`Connection`].
 #[derive(Default)]
 pub struct WmsPushSink {
@@ -77,24 +81,11 @@ impl ObjectImpl for WmsPushSink {
 
     fn signals() -> &'static [Signal] {
         static SIGNALS: Lazy<Vec<Signal>> = Lazy::new(|| {
-            let acquire_credentials = Signal::builder(ACQUIRE_CREDENTIALS)
-                .param_types([
-                    String::static_type(),
-                    String::static_type(),
-                    String::static_type(),
-                    CredentialFlags::static_type(),
-                    u32::static_type(),
-                ])
-                .return_type::<Option<gst::Structure>>()
-                .run_last();
-            let end_session = action(END_SESSION, |imp| imp.end_session().to_value());
-            let disconnect = action(DISCONNECT, |imp| imp.leave().to_value());
-            let probe = action(PROBE, |imp| imp.probe().to_value());
             vec![
-                acquire_credentials.build(),
-                end_session.return_type::<bool>().build(),
-                disconnect.return_type::<bool>().build(),
-                probe.return_type::<gst::Structure>().build(),
+                signals::acquire_credentials(),
+                signals::action("end-session", |element| element.imp().end_session()),
+                signals::action("disconnect", |element| element.imp().leave()),
+                signals::action("probe", |element| element.imp().probe()),
             ]
         });
         SIGNALS.as_ref()
@@ -518,18 +509,4 @@ impl WmsPushSink {
     fn settings(&self) -> MutexGuard<'_, Settings> {
         self.settings.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// An action signal without arguments.
-fn action(
-    name: &str,
-    run: impl Fn(&WmsPushSink) -> glib::Value + Send + Sync + 'static,
-) -> glib::subclass::signal::SignalBuilder {
-    Signal::builder(name)
-        .run_last()
-        .action()
-        .class_handler(move |arguments| {
-            let element = arguments.first()?.get::<super::WmsPushSink>().ok()?;
-            Some(run(element.imp()))
-        })
 }

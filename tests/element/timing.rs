@@ -404,6 +404,32 @@ fn a_flush_discards_what_waits_for_its_time() {
     assert_eq!(sent, [Some(0), Some(4000)]);
 }
 
+/// The same in a pipeline, which gives the stream another base time: from the seek on it takes as long as the file.
+#[test]
+fn after_a_flushing_seek_a_file_takes_its_own_time() {
+    let name = "av_index_ffmpeg_p3200.asf";
+    let point = Point::new();
+    let pipeline = Pipeline::new(&format!(
+        "filesrc location={} ! wmspushsink name=sink location={}",
+        fixture(name),
+        point.location()
+    ));
+    pipeline.play();
+    let data = |event: &Event| matches!(event, Event::Data { .. });
+    let begun = Instant::now();
+    while begun.elapsed() < Duration::from_millis(1500) {
+        point.handle.wait_for(data, LONG).expect("data");
+    }
+    let start = gst::format::Bytes::from_u64(0);
+    let begun = Instant::now();
+    let flush = gst::SeekFlags::FLUSH;
+    pipeline.pipeline.seek_simple(flush, start).unwrap();
+    pipeline.messages_until("EOS");
+    let (span, taken) = (span(name), begun.elapsed());
+    let ratio = taken.as_secs_f64() / span.as_secs_f64();
+    assert!((0.9..1.3).contains(&ratio), "{taken:?} for {span:?}");
+}
+
 #[test]
 fn steps_back_in_every_other_packet_stretch_nothing() {
     let mut paced = Paced::new(0);
