@@ -13,7 +13,7 @@ use super::SessionState;
 use super::allocation;
 use super::bindings::without_buffer_times;
 use super::bus::{self, Origin};
-use super::callback::{ACQUIRE_CREDENTIALS, Callback, ProbeCallback};
+use super::callback::{Callback, ProbeCallback};
 use super::location::{Location, SettingsError};
 use super::log::{self, CAT};
 use super::properties;
@@ -23,13 +23,6 @@ use super::stats_timer::StatsTimer;
 use super::writer::{HeaderSettings, Outlet, Writer, stream_header};
 use crate::push::{self, Connection, Error};
 
-<<<<<<< HEAD
-const END_SESSION: &str = "end-session";
-const DISCONNECT: &str = "disconnect";
-const PROBE: &str = "probe";
-
-=======
->>>>>>> sinkhouse
 /// The GObject shell of `wmspushsink`: a writer of ASF in front of a [`Connection`].
 #[derive(Default)]
 pub struct WmsPushSink {
