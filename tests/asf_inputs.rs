@@ -161,6 +161,36 @@ fn a_second_file_in_the_same_stream_is_a_new_header() {
 }
 
 #[test]
+fn the_same_file_twice_in_a_stream_is_two_entries() {
+    assert_eq!(
+        summary("concat_same_file_ffmpeg_p3200.bin"),
+        "H494/3200, 11, H494/3200, 11"
+    );
+}
+
+#[test]
+fn a_file_in_a_loop_is_an_entry_each_time() {
+    for (name, headers, packets) in [
+        ("audio_ffmpeg_p3200.asf", 3, 21),
+        ("av_index_asfmux_p4800.asf", 3, 27),
+        ("av_asfmux_p1500_streamable.asf", 3, 81),
+        ("video_1000h_asfmux_p1500_streamable.asf", 3, 39),
+        ("av_header_rewrite_avmux_p3200.bin", 3, 39),
+        ("audio_chunks_avmux_p3200.bin", 3, 9),
+    ] {
+        let bytes = Bytes::from(fixture(name).repeat(3));
+        let (items, rest) = read(&bytes, 4096);
+        let count = |is: fn(&Item) -> bool| items.iter().filter(|item| is(item)).count();
+        let found = (
+            count(|item| matches!(item, Item::Header(_))),
+            count(|item| matches!(item, Item::DataUnit(_))),
+        );
+        assert_eq!(found, (headers, packets), "{name}");
+        assert!(rest.is_ok(), "{name}");
+    }
+}
+
+#[test]
 fn headers_tell_what_the_producer_wrote() {
     let header = |name| match read_fixture(name).0.into_iter().next() {
         Some(Item::Header(header)) => header,
@@ -454,7 +484,7 @@ fn key_frames_begin_where_the_producer_has_put_them() {
     }
 }
 
-/// asfmux writes no bit rate at all; FFmpeg writes the total
+/// asfmux writes no bit rate at all; FFmpeg writes the total, or 0xFFFFFFFF for variable bit rates
 #[test]
 fn bit_rates_are_filled_in_as_far_as_they_are_known() {
     let given = Bitrates {
@@ -464,8 +494,15 @@ fn bit_rates_are_filled_in_as_far_as_they_are_known() {
     for (name, bitrates, maximum, grown) in [
         ("av_asfmux_p1500_streamable.asf", Bitrates::default(), 0, 0),
         ("av_asfmux_p1500_streamable.asf", given.clone(), 200_000, 38),
-        ("video_asfmux_p3200_streamable.asf", given, 200_000, 32),
+        (
+            "video_asfmux_p3200_streamable.asf",
+            given.clone(),
+            200_000,
+            32,
+        ),
         ("audio_ffmpeg_p3200.asf", Bitrates::default(), 48_000, 32),
+        ("audio_mp3_vbr_ffmpeg_p3200.asf", Bitrates::default(), 0, 0),
+        ("audio_mp3_vbr_ffmpeg_p3200.asf", given, 200_000, 32),
         (
             "av_index_ffmpeg_p3200.asf",
             Bitrates::default(),

@@ -184,6 +184,16 @@ fn error_correction(packet: &[u8]) -> Result<Option<u8>, Defect> {
     }
 }
 
+/// Returns whether a data packet may start with `head`, by its flags: `head` has at least 18 bytes.
+pub(super) fn may_start_with(head: &[u8]) -> bool {
+    let length_types = match error_correction(head) {
+        Ok(Some(length_types)) => usize::from(length_types),
+        Ok(None) | Err(_) => return false,
+    };
+    let property = length_types.checked_add(1).and_then(|at| head.get(at));
+    property.is_some_and(|property| property >> 6 == 1)
+}
+
 impl Layout {
     /// Reads the payload parsing information at `length_types`, and what it leaves for payloads to be in.
     pub(super) fn read(

@@ -11,7 +11,7 @@
 //! [`Reader`] is plain state: it knows no clock, no socket and no thread.
 //!
 //! * a header is taken apart by [`FileHeader`], which also makes the header of a live stream of it
-//!   ([`FileHeader::to_live`], with bit rates [`FileHeader::to_live_with`]), one that fits a limit ([`FileHeader::shed_to`]) and that of a recorded file
+//!   ([`FileHeader::to_live`], with bit rates [`FileHeader::to_live_with`]), one that fits its packet ([`FileHeader::shed_for`]) and that of a recorded file
 //!   ([`FileHeader::for_recording`]);
 //! * a packet is taken apart by [`DataPacket`], which also leaves its padding out ([`DataPacket::without_padding`]), or
 //!   whole streams ([`DataPacket::with_streams`]);
@@ -24,10 +24,12 @@
 //!
 //! * Objects are found by their sizes. Child counts are not trusted: asfmux counts too few.
 //! * A Data Object of 0 or 50 bytes has an unknown number of packets, whether or not the Broadcast Flag is set:
-//!   avmux_asf leaves it clear.
+//!   avmux_asf leaves it clear. With the flag, no size says how many there are.
+//! * More packets than the Data Object's size announces are packets all the same: [`Reader::exceeded_count`].
 //! * avmux_asf_stream puts its stream in the chunks of a pulled one, with `$H` first: they are unwrapped.
 //! * Packet Length may count the padding or not: asfmux leaves it out, everyone else counts it.
 //! * A header is one more entry only if a packet follows it: avmux_asf ends with a rewritten copy of its header.
+//! * The same header again is one more entry only if Send Times start again behind it: a file in a loop.
 
 // What comes in is anyone's bytes: nothing here may panic on them.
 #![cfg_attr(
@@ -74,7 +76,7 @@ pub use item::{Item, SkipReason, Skipped};
 pub use key_frames::{KeyFrameGate, KeyFrames};
 pub use padding::{PacketHead, Unpadded};
 pub use reader::Reader;
-pub use shed::ShedObject;
+pub use shed::{HeaderPacket, ShedObject};
 pub use stream_properties::{StreamProperties, StreamType};
 
 /// Largest ASF file header in bytes that a `$H` packet can carry

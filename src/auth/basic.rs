@@ -18,7 +18,7 @@ pub(super) fn token(credentials: &Credentials) -> Option<String> {
     Some(BASE64_STANDARD.encode(format!("{user}:{password}")))
 }
 
-/// The field value that answers before it is asked, for a peer whose challenges nobody sees; it is sensitive.
+/// The value of an Authorization field, unasked; it is sensitive.
 pub fn basic_authorization(credentials: &Credentials) -> Option<HeaderValue> {
     let mut value = HeaderValue::from_str(&format!("Basic {}", token(credentials)?)).ok()?;
     value.set_sensitive(true);

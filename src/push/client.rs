@@ -103,7 +103,7 @@ impl<C: Connector> Client<C> {
             // The proxy has made a tunnel, and TLS begins in it.
             (Some(link), Some(last), Some(_)) if last.secured.is_none() => {
                 let tunnel = Box::pin(std::future::ready(Ok::<_, Error>(link)));
-                Exchange::opening(self.connector.secure(tunnel, &request.url), request)
+                Exchange::through_tunnel(self.connector.secure(tunnel, &request.url), request)
             }
             (_, _, secured) => {
                 let opening = self.connector.connect(peer);

@@ -45,6 +45,8 @@ pub(super) struct Exchange<L> {
     /// Ends the wait for the body of the response.
     body_due: Option<Pin<Box<Sleep>>>,
     reusable: bool,
+    /// The connection is a tunnel, which stood before.
+    through_tunnel: bool,
 }
 
 enum Connection<L> {
@@ -74,6 +76,14 @@ impl<L: Link> Exchange<L> {
         Self::new(Connection::Opening(opening), request)
     }
 
+    /// A request over TLS that is being agreed on through a tunnel.
+    pub(super) fn through_tunnel(opening: Opening<L>, request: &Request) -> Self {
+        Self {
+            through_tunnel: true,
+            ..Self::opening(opening, request)
+        }
+    }
+
     fn new(connection: Connection<L>, request: &Request) -> Self {
         let head = request.head();
         let head_len = head.len() as u64;
@@ -101,6 +111,7 @@ impl<L: Link> Exchange<L> {
             reader,
             body_due: None,
             reusable: false,
+            through_tunnel: false,
         }
     }
 
@@ -123,6 +134,11 @@ impl<L: Link> Exchange<L> {
     /// Returns whether the request is a PushStart and has its connection.
     pub(super) fn is_streaming(&self) -> bool {
         self.is_push_start && !self.is_connecting()
+    }
+
+    /// Returns whether the request goes through a tunnel whose connection stood before.
+    pub(super) fn is_through_tunnel(&self) -> bool {
+        self.through_tunnel
     }
 
     /// Appends bytes of the body.

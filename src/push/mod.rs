@@ -3,17 +3,20 @@
 //! Pushing: the Windows Media Format SDK's writer push sink in Rust.
 //!
 //! [`Connection`] is `IWMWriterPushSink`, [`WriterSink`] the `IWMWriterSink` in it, [`StatusCallback`] the
-//! `IWMStatusCallback` that it reports to. Behind them one task per connection drives a
+//! `IWMStatusCallback` that it reports to. One task per connection, the driver, moves content through a
 //! [`PushSession`](crate::wmhttp::PushSession), on one thread for the whole process:
 //!
 //! ```text
-//!  writer's thread            │ shared thread
-//!  WriterSink ──▶ queue ──────┼──▶ driver ──▶ PushSession ──▶ driver ──▶ transport ──▶ socket
-//!  (blocks here, bounded)     │      └──▶ StatusCallback
+//!  writer's thread           │ network thread
+//!  WriterSink ──▶ queue ─────┼──▶ driver ──▶ PushSession ──▶ exchange ──▶ line ──▶ socket
+//!  (blocks here, bounded)    │      │ │
+//!                            │      │ └──▶ replay: sent, and not acknowledged
+//!  application's thread      │      ├────▶ reconnect: what follows a loss
+//!  StatusCallback ◀──────────┼──────┘ notifier, lifecycle
 //! ```
 //!
-//! A payload is never copied on this way: a packet is a slice of the buffer that it came in until it is written. What goes
-//! to `http` URLs goes straight onto a socket of its own; what is encrypted goes by reqwest.
+//! A payload is never copied on this way: a packet is a slice of the buffer that it came in until it is written. Where the
+//! push stands is in `lifecycle` alone. `ARCHITECTURE.md` has the invariants.
 
 mod backoff;
 mod blocking;

@@ -210,6 +210,11 @@ impl Reconnect {
         self.history = self.history.max(History::Opened);
     }
 
+    /// The server has taken the session by a PushSetup, and the first PushStart of the session is still to come.
+    pub(super) fn accepted_setup(&mut self) {
+        self.connection.kind = Kind::New;
+    }
+
     /// A PushStart comes long after its PushSetup.
     pub(super) fn late(&mut self) {
         if self.connection.kind == Kind::New {
@@ -301,6 +306,10 @@ impl Reconnect {
     pub(super) fn lost(&mut self, error: &Error, now: Instant, random: u8) -> Verdict {
         let resumed = self.connection.may_be_forgotten();
         let loss = self.classify(error, resumed);
+        if loss == Loss::Connection && self.connection.delivered.is_some() {
+            // A server that had refused the push would have said so.
+            self.history = History::Accepted;
+        }
         let stood = self.connection.started.is_some();
         if resumed && stood {
             self.resumption = Resumption::Failed;

@@ -8,14 +8,12 @@ use glib::prelude::*;
 use gst::prelude::*;
 
 use super::bus::{self, Origin, Report};
+use super::signals::ACQUIRE_CREDENTIALS;
 use super::{CredentialFlags, WmsPushSink};
 use crate::auth::{Credentials, Role};
 use crate::push::{Phase, Status, StatusCallback, WmtStatus};
 use crate::sink::log::CAT;
 use crate::wmhttp::{CredentialsWanted, HResult};
-
-/// The signal `acquire-credentials`.
-pub(super) const ACQUIRE_CREDENTIALS: &str = "acquire-credentials";
 
 /// The user and password that a handler of `acquire-credentials` answers.
 fn credentials(answer: &gst::StructureRef) -> Option<Credentials> {

@@ -9,22 +9,19 @@ use gst_base::prelude::*;
 use gst_base::subclass::prelude::*;
 use once_cell::sync::Lazy;
 
+use super::SessionState;
 use super::allocation;
 use super::bindings::without_buffer_times;
 use super::bus::{self, Origin};
-use super::callback::{ACQUIRE_CREDENTIALS, Callback, ProbeCallback};
+use super::callback::{Callback, ProbeCallback};
 use super::location::{Location, SettingsError};
 use super::log::{self, CAT};
 use super::properties;
 use super::settings::Settings;
+use super::signals;
 use super::stats_timer::StatsTimer;
 use super::writer::{HeaderSettings, Outlet, Writer, stream_header};
-use super::{CredentialFlags, SessionState};
 use crate::push::{self, Connection, Error};
-
-const END_SESSION: &str = "end-session";
-const DISCONNECT: &str = "disconnect";
-const PROBE: &str = "probe";
 
 /// The GObject shell of `wmspushsink`: a writer of ASF in front of a [`Connection`].
 #[derive(Default)]
@@ -77,24 +74,11 @@ impl ObjectImpl for WmsPushSink {
 
     fn signals() -> &'static [Signal] {
         static SIGNALS: Lazy<Vec<Signal>> = Lazy::new(|| {
-            let acquire_credentials = Signal::builder(ACQUIRE_CREDENTIALS)
-                .param_types([
-                    String::static_type(),
-                    String::static_type(),
-                    String::static_type(),
-                    CredentialFlags::static_type(),
-                    u32::static_type(),
-                ])
-                .return_type::<Option<gst::Structure>>()
-                .run_last();
-            let end_session = action(END_SESSION, |imp| imp.end_session().to_value());
-            let disconnect = action(DISCONNECT, |imp| imp.leave().to_value());
-            let probe = action(PROBE, |imp| imp.probe().to_value());
             vec![
-                acquire_credentials.build(),
-                end_session.return_type::<bool>().build(),
-                disconnect.return_type::<bool>().build(),
-                probe.return_type::<gst::Structure>().build(),
+                signals::acquire_credentials(),
+                signals::action("end-session", |element| element.imp().end_session()),
+                signals::action("disconnect", |element| element.imp().leave()),
+                signals::action("probe", |element| element.imp().probe()),
             ]
         });
         SIGNALS.as_ref()
@@ -157,6 +141,13 @@ impl ElementImpl for WmsPushSink {
         TEMPLATES.as_ref()
     }
 
+    fn send_event(&self, event: gst::Event) -> bool {
+        if event.type_() == gst::EventType::Latency {
+            self.writer.reconfigure();
+        }
+        self.parent_send_event(event)
+    }
+
     fn change_state(
         &self,
         transition: gst::StateChange,
@@ -199,7 +190,11 @@ impl BaseSinkImpl for WmsPushSink {
         match event.view() {
             gst::EventView::StreamStart(_) => self.writer.restart(),
             gst::EventView::FlushStop(_) => self.flush(),
-            gst::EventView::Segment(segment) => self.writer.begin_segment(segment.segment()),
+            gst::EventView::Segment(segment) => {
+                let sink = self.obj();
+                self.writer
+                    .begin_segment(sink.upcast_ref(), segment.segment());
+            }
             // asfmux sends them before STREAM_START, with which a pad forgets them.
             gst::EventView::Tag(tag) => self.writer.push_tags(tag.tag()),
             gst::EventView::Eos(_) => {
@@ -422,6 +417,14 @@ impl WmsPushSink {
         }
     }
 
+    /// Discards what was delivered before a flush and is not sent.
+    fn flush(&self) {
+        self.writer.flush(self.obj().upcast_ref());
+        if let Some(connection) = self.connection() {
+            connection.flush();
+        }
+    }
+
     /// EOS: returns when all that was written is on the wire.
     fn end(&self) -> Result<(), gst::FlowError> {
         let connection = self.connection().ok_or(gst::FlowError::Flushing)?;
@@ -448,14 +451,6 @@ impl WmsPushSink {
                 });
             },
         })
-    }
-
-    /// FLUSH_STOP: discards what was not sent.
-    fn flush(&self) {
-        self.writer.flush();
-        if let Some(connection) = self.connection() {
-            connection.flush();
-        }
     }
 
     fn fail(&self, error: Error) {
@@ -507,18 +502,4 @@ impl WmsPushSink {
     fn settings(&self) -> MutexGuard<'_, Settings> {
         self.settings.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// An action signal without arguments.
-fn action(
-    name: &str,
-    run: impl Fn(&WmsPushSink) -> glib::Value + Send + Sync + 'static,
-) -> glib::subclass::signal::SignalBuilder {
-    Signal::builder(name)
-        .run_last()
-        .action()
-        .class_handler(move |arguments| {
-            let element = arguments.first()?.get::<super::WmsPushSink>().ok()?;
-            Some(run(element.imp()))
-        })
 }

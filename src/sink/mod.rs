@@ -53,6 +53,7 @@ mod mapped;
 mod pacing;
 mod properties;
 mod settings;
+mod signals;
 mod stats_timer;
 mod stream;
 mod writer;

@@ -73,13 +73,25 @@ impl Stream {
     pub(super) fn restart(&mut self) {
         self.reader.restart();
         self.pacer.restart();
+        self.live = None;
         self.position = 0;
     }
 
-    /// Starts over after a flush. The running time may have begun anew.
-    pub(super) fn flush(&mut self) {
+    /// Discards what was delivered and is not a step yet, and starts over. Returns how many data packets it discards.
+    pub(super) fn flush(&mut self) -> u64 {
         self.restart();
+        let mut discarded = 0;
+        while let Ok(Some(item)) = self.reader.next_item() {
+            match item {
+                // The reader tells it once, and it is the header of what follows.
+                Item::Header(header) => drop(self.begin(header)),
+                Item::DataUnit(_) => discarded += 1,
+                Item::Skipped(_) => {}
+            }
+        }
+        // The running time may have begun anew.
         self.pacer = Pacer::default();
+        discarded
     }
 
     /// Goes on at byte `start`. Returns the byte reached before, if `start` is in front of it: in the middle of a stream,
@@ -135,7 +147,6 @@ impl Stream {
         self.gate.close();
         self.dropped = 0;
         self.pacer.restart();
-        self.live = None;
         self.unwritten = Some(header.clone());
         Step::Header(header)
     }
@@ -218,13 +229,27 @@ mod tests {
         stream.push(packet(0));
         let first = stream.next_step();
         assert!(matches!(first, Ok(Some(Step::Header(_)))));
-        stream.restart();
         assert_eq!(stream.next_step(), first);
         stream.header_written();
-        assert!(matches!(
-            stream.next_step(),
-            Ok(Some(Step::Skipped(_) | Step::DataUnit { .. }))
-        ));
+        assert_eq!(steps(&mut stream), ["data unit after 0"]);
+    }
+
+    /// What is lost is what upstream has flushed: the header is of what follows, too.
+    #[test]
+    fn a_flush_discards_all_but_the_header() {
+        for half in [0, 700] {
+            let mut stream = Stream::default();
+            stream.push(header());
+            stream.push(packet(0));
+            stream.push(packet(1));
+            stream.push(packet(2).slice(..half));
+            assert_eq!(stream.flush(), 2);
+            stream.push(packet(3));
+            assert_eq!(steps(&mut stream), ["header", "data unit after 0"]);
+            assert_eq!(stream.flush(), 0);
+            stream.push(packet(4));
+            assert_eq!(steps(&mut stream), ["data unit after 0"]);
+        }
     }
 
     #[test]

@@ -110,25 +110,32 @@ impl Writer {
         self.stream().push_tags(tags);
     }
 
-    /// Starts over, at STREAM_START.
+    /// Starts over, with another stream.
     pub(super) fn restart(&self) {
         self.stream().restart();
     }
 
-    /// Starts over, at FLUSH_STOP.
-    pub(super) fn flush(&self) {
-        self.stream().flush();
+    /// Discards what was delivered before a flush.
+    pub(super) fn flush(&self, sink: &gst_base::BaseSink) {
+        let discarded = self.stream().flush();
+        gst::debug!(CAT, obj = sink, "{discarded} data packets are flushed");
+    }
+
+    /// Asks anew whether upstream is live when data comes next: its latency is another, and so it may be.
+    pub(super) fn reconfigure(&self) {
+        self.stream().live = None;
     }
 
     /// Goes on with a segment.
-    pub(super) fn begin_segment(&self, segment: &gst::Segment) {
+    pub(super) fn begin_segment(&self, sink: &gst_base::BaseSink, segment: &gst::Segment) {
+        self.reconfigure();
         let Some(bytes) = segment.downcast_ref::<gst::format::Bytes>() else {
             return;
         };
         let start = bytes.start().map_or(0, |start| *start);
         let back = self.stream().go_back(start);
         if let Some(from) = back {
-            gst::debug!(CAT, "Bytes go back from {from} to {start}");
+            gst::debug!(CAT, obj = sink, "Bytes go back from {from} to {start}");
         }
     }
 
@@ -250,7 +257,7 @@ impl Writer {
         Ok(())
     }
 
-    /// Returns whether upstream is live. Asks it once a stream.
+    /// Returns whether upstream is live. Asks once a segment, and after [`reconfigure`](Self::reconfigure).
     fn is_live(&self, outlet: &Outlet<'_>) -> bool {
         let known = self.stream().live;
         known.unwrap_or_else(|| {

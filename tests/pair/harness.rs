@@ -8,8 +8,7 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use gstwmspush::asf::{DataPacket, FileHeader, Item, Reader};
 use gstwmspush::wmhttp::server::{
-    Points, PushRequest, Received, ReceivingSession, Reply, RequestKind, Sessions, Timeouts,
-    violations,
+    Points, PushRequest, Received, ReceivingSession, RequestKind, Sessions, Timeouts, violations,
 };
 use gstwmspush::wmhttp::{
     Body, Event, HResult, Offer, PushId, PushSession, Request, SessionConfig, Transmit,
@@ -49,6 +48,8 @@ pub struct Pair {
     /// Bytes of each PushStart body, as sent and as announced.
     pub bodies: Vec<(u64, u64)>,
     pub closed: bool,
+    /// Tunnels that the proxy has opened.
+    pub tunnels: u32,
     /// Whether the server answers a body that is complete; otherwise it is done with the session, and silent.
     pub answers_bodies: bool,
     waiting: VecDeque<Content>,
@@ -71,6 +72,7 @@ impl Pair {
             violations: Vec::new(),
             bodies: Vec::new(),
             closed: false,
+            tunnels: 0,
             answers_bodies: true,
             waiting: VecDeque::new(),
             sessions: Sessions::new(Timeouts::default(), Points::Any),
@@ -142,6 +144,10 @@ impl Pair {
     }
 
     fn request(&mut self, request: &Request) {
+        if request.body == Body::Connect {
+            self.tunnels += 1;
+            return self.respond(&http::Response::new(Bytes::new()));
+        }
         assert!(self.bodies.len() < 1000, "there is no end");
         let head = head(request);
         self.violations
@@ -155,7 +161,7 @@ impl Pair {
                     .sessions
                     .push_setup(&parsed, body, &mut push_id, self.now)
                     .unwrap();
-                self.respond(&accepted.reply);
+                self.respond(&accepted.reply.response);
             }
             (Body::PushStart { content_length }, RequestKind::PushStart) => {
                 assert_eq!(*content_length, parsed.content_length());
@@ -185,16 +191,14 @@ impl Pair {
             self.unanswered = true;
         } else if session.is_complete() {
             let reply = self.sessions.complete(session, self.now);
-            self.respond(&reply);
+            self.respond(&reply.response);
         } else {
             self.receiving = Some(session);
         }
     }
 
-    fn respond(&mut self, reply: &Reply) {
-        self.client
-            .handle_response(&response(&reply.response))
-            .unwrap();
+    fn respond(&mut self, reply: &http::Response<Bytes>) {
+        self.client.handle_response(&response(reply)).unwrap();
     }
 
     /// The received packets by their letters, fillers and repeated data folded.

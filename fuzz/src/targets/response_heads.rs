@@ -10,7 +10,9 @@ use gstwmspush::wmhttp::{
     AccessConfig, Body, Event, HResult, Offer, PushSession, Request, Response, SessionConfig,
     Transmit,
 };
-use http::header::{CONTENT_LENGTH, HeaderName, HeaderValue};
+use http::header::{
+    AUTHORIZATION, CONTENT_LENGTH, COOKIE, HeaderName, HeaderValue, PROXY_AUTHORIZATION,
+};
 
 use super::messages::{Fixed, config};
 use super::properties::header::file_header;
@@ -42,6 +44,7 @@ enum Happening {
     Restart(bool),
     Silence,
     End,
+    Lost,
 }
 
 /// Whatever is answered: requests are whole, secrets stay, and nobody is asked for ever.
@@ -100,7 +103,9 @@ fn happen(client: &mut PushSession, happening: &Happening) {
         }
         Happening::Credentials(given) => {
             let credentials = given.then(|| Credentials::new("bob", PASSWORD.to_owned()));
-            let _ = client.provide(Role::Server, credentials);
+            for role in [Role::Server, Role::Proxy] {
+                let _ = client.provide(role, credentials.clone());
+            }
         }
         Happening::Resume(with_header) => {
             client.connection_lost();
@@ -108,6 +113,7 @@ fn happen(client: &mut PushSession, happening: &Happening) {
         }
         Happening::Restart(with_header) => client.restart(with_header.then(|| header(1))),
         Happening::Silence => drop(client.handle_silence()),
+        Happening::Lost => client.connection_lost(),
         Happening::End => {
             let _: Offer<HResult> = client.end_of_stream(HResult::S_OK);
         }
@@ -160,6 +166,7 @@ fn knows_password(text: &str) -> bool {
 /// Takes all that is to be sent and told; returns whether a request was among it.
 fn drain(client: &mut PushSession) -> bool {
     let mut requested = false;
+    assert!(!(client.is_ready() && client.awaits_response()));
     while let Some(transmit) = client.poll_transmit() {
         match transmit {
             Transmit::Request(request) => {
@@ -187,7 +194,38 @@ fn is_whole(request: &Request) {
         Body::PushStart { content_length } => Some(*content_length),
     };
     assert_eq!(announced.cloned(), follows.map(HeaderValue::from));
+    if request.body == Body::Connect {
+        assert!(request.proxy.is_some() && request.url.scheme() == "https");
+        assert!(!request.headers.contains_key(AUTHORIZATION));
+        assert!(!request.headers.contains_key(COOKIE));
+    }
     assert!(!knows_password(&format!("{request:?}")));
+    stays_with_its_party(request);
+}
+
+/// The credentials of the settings go to their server and to their proxy, and no other proxy reads them.
+fn stays_with_its_party(request: &Request) {
+    let has_alice = |name| request.headers.get(name).is_some_and(names_alice);
+    let proxy = request.proxy.as_ref().and_then(|proxy| proxy.host_str());
+    if has_alice(AUTHORIZATION) {
+        assert_eq!(request.url.host_str(), Some("media"));
+        assert!(request.url.scheme() == "https" || proxy.is_none_or(|proxy| proxy == "proxy"));
+    }
+    if has_alice(PROXY_AUTHORIZATION) {
+        assert_eq!(proxy, Some("proxy"));
+    }
+}
+
+/// Whether these are the credentials of the settings, by Digest or Basic.
+fn names_alice(value: &HeaderValue) -> bool {
+    // `STUDIO\` in base64
+    let forms: [&[u8]; 2] = [b"STUDIO", b"U1RVRElPX"];
+    forms.iter().any(|form| {
+        value
+            .as_bytes()
+            .windows(form.len())
+            .any(|part| part == *form)
+    })
 }
 
 /// The same answer over and over ends the session or lets it in, as far as PushSetup is concerned.

@@ -45,7 +45,13 @@ impl<C: Connector> Driver<C> {
 
     pub(super) fn handle_connected(&mut self) {
         self.take_resolved();
-        self.shared.counters.connected();
+        if !self
+            .client
+            .exchange()
+            .is_some_and(Exchange::is_through_tunnel)
+        {
+            self.shared.counters.connected();
+        }
         self.delivery.begin();
         if self.client.exchange().is_some_and(Exchange::is_streaming) {
             self.policy.started(Instant::now());
@@ -146,9 +152,12 @@ impl<C: Connector> Driver<C> {
         self.configured = Some(Instant::now());
         self.policy.configured();
         self.shared.counters.opened(server);
-        // Without a PushStart that could be refused, the connection stands.
-        if !self.session.is_streaming() && !self.replay.waits() {
-            self.end_recovery();
+        if !self.session.is_streaming() {
+            self.policy.accepted_setup();
+            // Without a PushStart that could be refused, the connection stands.
+            if !self.replay.waits() {
+                self.end_recovery();
+            }
         }
         self.shared.lifecycle.opened(false);
         self.enter(Phase::Start);

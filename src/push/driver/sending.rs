@@ -228,7 +228,7 @@ impl<C: Connector> Driver<C> {
         }
         self.delivery.restart();
         self.client.start(request);
-        if is_push_start && !connects {
+        if self.client.exchange().is_some_and(Exchange::is_streaming) {
             self.policy.started(Instant::now());
         }
     }

@@ -18,6 +18,11 @@ impl Queue {
         self.push(batch, timeout, || Ok(()))
     }
 
+    /// Bytes of the stream that wait.
+    fn bytes(&self) -> usize {
+        self.lock().bytes
+    }
+
     fn try_pop(&self) -> Option<Content> {
         self.lock().take_oldest()
     }
@@ -85,12 +90,12 @@ fn what_goes_in_comes_out_in_order() {
     for size in [10, 20, 30] {
         queue.push_one(packet(size), Duration::ZERO).unwrap();
     }
-    assert_eq!(queue.level().0, 60);
+    assert_eq!(queue.bytes(), 60);
     let sizes: Vec<_> = std::iter::from_fn(|| queue.try_pop())
         .map(|content| content.bytes())
         .collect();
     assert_eq!(sizes, [10, 20, 30]);
-    assert_eq!(queue.level().0, 0);
+    assert_eq!(queue.bytes(), 0);
 }
 
 #[test]
@@ -238,7 +243,7 @@ fn a_crowded_queue_slows_its_writer_down_and_keeps_its_limit() {
         took >= EASING && took < 2 * EASING,
         "once a batch: {took:?}"
     );
-    assert_eq!(queue.level().0, 95);
+    assert_eq!(queue.bytes(), 95);
     let begun = Instant::now();
     let timeout = 2 * EASING;
     assert_eq!(
@@ -247,7 +252,7 @@ fn a_crowded_queue_slows_its_writer_down_and_keeps_its_limit() {
         "the limit"
     );
     assert!(begun.elapsed() >= timeout);
-    assert!(queue.level().0 <= 95);
+    assert!(queue.bytes() <= 95);
 }
 
 #[test]
@@ -262,7 +267,7 @@ fn what_did_not_get_in_stays_in_its_batch() {
             (pushed, batch.len())
         }
     });
-    while queue.level().0 < 10 {
+    while queue.bytes() < 10 {
         thread::yield_now();
     }
     stop.set(&queue, Stop::Interrupted);
@@ -345,7 +350,7 @@ fn as_much_is_taken_as_there_is_room_for() {
     assert_eq!((queue.take(30, &mut taken), taken.len()), (30, 7));
     taken.clear();
     assert_eq!((queue.take(20, &mut taken), taken.len()), (20, 2));
-    assert_eq!(queue.level().0, 0);
+    assert_eq!(queue.bytes(), 0);
     assert_eq!((queue.take(10, &mut taken), taken.len()), (0, 2));
 }
 
@@ -374,7 +379,7 @@ fn taken_packets_count_until_they_are_released() {
     queue.release(cost(10, 1));
     assert_eq!(queue.push_one(packet(10), Duration::ZERO), Ok(0));
     queue.put_back(&mut taken);
-    assert_eq!(queue.level().0, 50);
+    assert_eq!(queue.bytes(), 50);
     assert_eq!(queue.push_one(packet(10), Duration::ZERO), Ok(1));
 }
 
@@ -396,5 +401,5 @@ fn auto_drops_old_packets_where_upstream_is_live() {
     let timeout = Duration::from_secs(10);
     queue.push_all(&mut batch(&[100; 3]), timeout).unwrap();
     assert!(begun.elapsed() < EASING);
-    assert_eq!(queue.level().0, 200);
+    assert_eq!(queue.bytes(), 200);
 }

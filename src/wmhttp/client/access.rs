@@ -1,19 +1,29 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! Where requests go, and what lets them in: the redirections and challenges of 3.1.5.1 and 3.1.5.2.
+//! The destination of requests, and their authorization: the redirections and challenges of 3.1.5.1 and 3.1.5.2.
 
 use std::time::SystemTime;
 
 use http::HeaderMap;
 use http::header::LOCATION;
-use url::Url;
+use percent_encoding::{CONTROLS, percent_encode};
+use url::{Origin, Url};
 
 use crate::auth::{
-    Authenticator, Authorization, BlockingStep, CredentialRequest, Credentials, Next, Policy,
+    Authenticator, Authorization, BlockingStep, CredentialRequest, Credentials, Denied, Next,
     RequestLine, Role, Scheme, Schemes, StepResult,
 };
-use crate::wmhttp::message::{Request, Response, Target};
+use crate::wmhttp::message::{
+    Response, Target, absolute_form, authority, is_encrypted, origin_form,
+};
 use crate::wmhttp::{Body, Error};
+use party::{Left, Party};
+use way::Way;
+
+pub(super) use way::Tunnel;
+
+mod party;
+mod way;
 
 /// Most redirections of one session (decision D-13).
 const MAX_HOPS: u8 = 5;
@@ -83,114 +93,183 @@ pub(super) enum Authorized {
     Blocking(Role, BlockingStep),
 }
 
-/// The two parties that may stand in the way, and where they are.
+/// The server, the way to it, and the authentication of both.
 #[derive(Debug)]
 pub(super) struct Access {
     config: AccessConfig,
-    url: Url,
-    proxy: Option<Url>,
+    /// Where the session first goes.
+    home: Url,
+    server: Party,
+    way: Way,
+    left: Left,
     hops: u8,
-    server: Authenticator,
-    proxy_server: Option<Authenticator>,
 }
 
 impl Access {
     pub(super) fn new(config: AccessConfig, url: Url) -> Self {
-        let mut server = authenticator(&config, Role::Server, &url);
-        server.set_credentials(config.credentials.clone());
-        let proxy = config.proxy.clone();
-        let proxy_server = proxy.as_ref().map(|proxy| {
-            let mut authenticator = authenticator(&config, Role::Proxy, proxy);
-            authenticator.set_credentials(config.proxy_credentials.clone());
-            authenticator
+        let credentials = config.credentials.clone();
+        let server = Party::new(&config, Role::Server, url.clone(), None, credentials);
+        let proxy = config.proxy.clone().map(|url| {
+            let credentials = config.proxy_credentials.clone();
+            Party::new(&config, Role::Proxy, url, None, credentials)
         });
         Self {
+            way: Way::new(proxy, &url),
             config,
-            url,
-            proxy,
-            hops: 0,
+            home: url,
             server,
-            proxy_server,
+            left: Left::default(),
+            hops: 0,
         }
     }
 
     pub(super) fn target(&self) -> Target<'_> {
         Target {
-            url: &self.url,
-            proxy: self.proxy.as_ref(),
+            url: &self.server.url,
+            proxy: self.way.proxy().map(|proxy| &proxy.url),
             schemes: self.config.schemes,
         }
     }
 
-    /// Whether a proxy only passes on what is encrypted.
-    fn tunnels(&self) -> bool {
-        self.url.scheme() == "https"
-    }
-
     pub(super) fn uses_proxy(&self) -> bool {
-        self.proxy.is_some()
+        self.way.proxy().is_some()
     }
 
-    /// 3.1.5.1, status 300 to 305: whether the server is another one from now on.
+    /// The state of the tunnel, where the requests need one.
+    pub(super) fn tunnel(&self) -> Option<Tunnel> {
+        self.way.tunnel()
+    }
+
+    pub(super) fn set_tunnel(&mut self, tunnel: Tunnel) {
+        self.way.set_tunnel(tunnel);
+    }
+
+    /// Whether what is meant for the publishing point, and for nobody else, may be sent: a server that was named by
+    /// another does not get it, nor does a proxy that was.
+    pub(super) fn is_at_home(&self) -> bool {
+        self.server.is(Role::Server, &self.home, None)
+    }
+
+    /// 3.1.5.1, status 300 to 305: whether others read the requests from now on than before.
     pub(super) fn redirect(&mut self, response: &Response) -> Result<bool, Error> {
         self.accepted(response);
-        let location = response
-            .headers
-            .get(LOCATION)
-            .and_then(|value| value.to_str().ok());
-        let location = location.and_then(|location| self.url.join(location).ok());
-        let target =
-            location.filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
-        let (Some(mut target), true) = (target, response.status.as_u16() != 304) else {
-            return Err(Error::InvalidRedirect);
+        let (status, target) = (response.status.as_u16(), self.location(response));
+        let target = target.filter(|_| status != 304);
+        let target = target.ok_or(Error::InvalidRedirect)?;
+        let url = &self.server.url;
+        let (server, proxy) = match status {
+            305 => (url.clone(), Some(target)),
+            _ if is_encrypted(url) && !is_encrypted(&target) => {
+                return Err(Error::InsecureRedirect);
+            }
+            _ if target.origin() == url.origin() => {
+                let proxy = self.way.proxy().map(|proxy| proxy.url.clone());
+                (target, proxy)
+            }
+            // A server may name a proxy for itself, not for others (RFC 2616 section 10.3.6).
+            _ => (target, self.config.proxy.clone()),
         };
         if self.hops == MAX_HOPS {
             return Err(Error::TooManyHops);
         }
         self.hops += 1;
-        // A server must not choose as whom the client goes elsewhere.
-        if target.set_username("").is_err() || target.set_password(None).is_err() {
-            return Err(Error::InvalidRedirect);
-        }
-        target.set_fragment(None);
-        if response.status.as_u16() == 305 {
-            self.proxy_server = Some(authenticator(&self.config, Role::Proxy, &target));
-            self.proxy = Some(target);
-            return Ok(false);
-        }
-        let moved = target.origin() != self.url.origin();
-        if moved {
-            // Credentials do not follow.
-            self.server = authenticator(&self.config, Role::Server, &target);
-        }
-        self.url = target;
-        Ok(moved)
+        Ok(self.go(server, proxy))
     }
 
-    /// A 401 or 407.
+    /// Goes to this server by this proxy from now on. Returns whether others read the requests then.
+    fn go(&mut self, server: Url, proxy: Option<Url>) -> bool {
+        let is_named = proxy
+            .as_ref()
+            .is_some_and(|proxy| !self.is_configured(proxy));
+        let reader = proxy
+            .as_ref()
+            .filter(|_| is_named && !is_encrypted(&server));
+        let reader = reader.map(Url::origin);
+        let moved = !self.server.is(Role::Server, &server, reader.as_ref());
+        if moved {
+            let party = self.party(Role::Server, server, reader);
+            self.left
+                .remember(std::mem::replace(&mut self.server, party));
+        } else {
+            self.server.url = server;
+        }
+        if let Some(left) = self.way.take_proxy() {
+            self.left.remember(left);
+        }
+        let proxy = proxy.map(|url| self.party(Role::Proxy, url, None));
+        self.way = Way::new(proxy, &self.server.url);
+        moved
+    }
+
+    /// A party as it was left, or a new one: with the credentials of the settings where they are meant for it.
+    fn party(&mut self, role: Role, url: Url, reader: Option<Origin>) -> Party {
+        if let Some(party) = self.left.take(role, &url, reader.as_ref()) {
+            return party;
+        }
+        let credentials = match role {
+            Role::Server if reader.is_none() && url.origin() == self.home.origin() => {
+                self.config.credentials.clone()
+            }
+            Role::Proxy if self.is_configured(&url) => self.config.proxy_credentials.clone(),
+            Role::Server | Role::Proxy => None,
+        };
+        Party::new(&self.config, role, url, reader, credentials)
+    }
+
+    fn is_configured(&self, proxy: &Url) -> bool {
+        let configured = self.config.proxy.as_ref();
+        configured.is_some_and(|configured| configured.origin() == proxy.origin())
+    }
+
+    /// RFC 2616 section 14.30 Location: an `http` or `https` URL. Old servers write it in any character set, and the bytes
+    /// are theirs.
+    fn location(&self, response: &Response) -> Option<Url> {
+        let location = response.headers.get(LOCATION)?.as_bytes();
+        let mut url = self.server.url.join(&in_ascii(location)).ok()?;
+        if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
+            return None;
+        }
+        // A server must not choose as whom the client goes elsewhere.
+        url.set_username("").ok()?;
+        url.set_password(None).ok()?;
+        url.set_fragment(None);
+        Some(url)
+    }
+
+    /// A 401 or 407 to a POST.
     pub(super) fn challenged(&mut self, response: &Response) -> Result<Answer, Error> {
         let role = role(response);
-        // Behind a tunnel no answer reaches the proxy: whoever asks in its name would ask for ever.
-        let unreachable = role == Role::Proxy && self.tunnels();
-        match (role, &mut self.proxy_server) {
-            (Role::Server, Some(proxy)) => proxy.accepted(&response.headers),
-            (Role::Server, None) => {}
-            (Role::Proxy, _) => self.server.held_back(),
-        }
-        let next = match self.authenticator(role) {
-            Some(authenticator) if !unreachable => authenticator.challenged(&response.headers),
-            // Nor is there one where nobody knew of the proxy.
-            _ => return Err(response.refusal()),
+        let next = match (role, &mut self.way) {
+            (Role::Server, way) => {
+                if let Way::Proxy(proxy) = way {
+                    proxy.authenticator.accepted(&response.headers);
+                }
+                self.server.authenticator.challenged(&response.headers)
+            }
+            (Role::Proxy, Way::Proxy(proxy)) => {
+                self.server.authenticator.held_back();
+                proxy.authenticator.challenged(&response.headers)
+            }
+            // No request in a tunnel carries an answer for the proxy: it would be challenged for ever.
+            (Role::Proxy, Way::Tunnel(..)) => return Err(response.refusal_by(Role::Server)),
+            (Role::Proxy, Way::Direct) => return Err(response.refusal()),
         };
-        self.answer(role, next).map_err(|denied| Error::Denied {
-            role,
-            status: response.status,
-            reason: response.reason.clone(),
-            denied,
-        })
+        self.answer(role, next)
+            .map_err(|denied| denial(response, role, denied))
     }
 
-    /// The application's answer; `response` is what it was asked for.
+    /// A 407 to CONNECT.
+    pub(super) fn connect_challenged(&mut self, response: &Response) -> Result<Answer, Error> {
+        let role = Role::Proxy;
+        let Some(proxy) = self.way.proxy_mut() else {
+            return Err(response.refusal_by(role));
+        };
+        let next = proxy.authenticator.challenged(&response.headers);
+        self.answer(role, next)
+            .map_err(|denied| denial(response, role, denied))
+    }
+
+    /// The application's answer; `role` is the party that wants credentials.
     pub(super) fn provide(
         &mut self,
         role: Role,
@@ -202,55 +281,71 @@ impl Access {
         let next = authenticator.provide(credentials);
         self.answer(role, next).map_err(|denied| Error::Denied {
             role,
-            status: status(role),
+            status: role.status(),
             reason: String::new(),
             denied,
         })
     }
 
-    /// Any other response.
+    /// Any other response to a POST.
     pub(super) fn accepted(&mut self, response: &Response) {
-        if let Some(proxy) = &mut self.proxy_server {
-            proxy.accepted(&response.headers);
+        if let Way::Proxy(proxy) = &mut self.way {
+            proxy.authenticator.accepted(&response.headers);
         }
-        self.server.accepted(&response.headers);
+        self.server.authenticator.accepted(&response.headers);
+    }
+
+    /// A 2xx to CONNECT.
+    pub(super) fn connected(&mut self, response: &Response) {
+        if let Some(proxy) = self.way.proxy_mut() {
+            proxy.authenticator.accepted(&response.headers);
+        }
+        self.way.set_tunnel(Tunnel::Open);
     }
 
     /// What the next request has to carry.
     pub(super) fn authorize(&mut self, body: &Body, entropy: &mut dyn Entropy) -> Authorized {
-        let mut authorized = (HeaderMap::new(), false);
-        let absolute = self.url.to_string();
-        let origin = origin_form(&self.url);
-        let is_push_start = matches!(body, Body::PushStart { .. });
-        let now = entropy.now();
-        let mut random = |bytes: &mut [u8]| entropy.random(bytes);
-        // Behind a tunnel, nothing but CONNECT concerns the proxy, and that is the transport's.
-        let tunnel = self.tunnels();
-        let proxy = self.proxy_server.as_mut().filter(|_| !tunnel);
-        let parties = proxy
-            .map(|proxy| (proxy, &absolute))
-            .into_iter()
-            .chain([(&mut self.server, &origin)]);
-        for (authenticator, uri) in parties {
+        let method = body.method();
+        let (mut fields, mut leg1) = (HeaderMap::new(), false);
+        for (authenticator, uri) in self.parties(body) {
             let line = RequestLine {
-                method: &Request::METHOD,
-                uri,
-                is_push_start,
+                method: &method,
+                uri: &uri,
+                is_push_start: matches!(body, Body::PushStart { .. }),
             };
-            match authenticator.authorize(&line, now, &mut random) {
+            let now = entropy.now();
+            match authenticator.authorize(&line, now, &mut |bytes| entropy.random(bytes)) {
                 Authorization::None => {}
-                Authorization::Header(name, value) => drop(authorized.0.insert(name, value)),
+                Authorization::Header(name, value) => drop(fields.insert(name, value)),
                 Authorization::Leg1(name, value) => {
-                    authorized.0.insert(name, value);
-                    authorized.1 = true;
+                    fields.insert(name, value);
+                    leg1 = true;
                 }
                 Authorization::Blocking(step) => {
                     return Authorized::Blocking(authenticator.role(), step);
                 }
             }
         }
-        let (fields, leg1) = authorized;
         Authorized::Fields { fields, leg1 }
+    }
+
+    /// The parties that see a request, in this order, and its target as each of them computes with it.
+    fn parties(&mut self, body: &Body) -> impl Iterator<Item = (&mut Authenticator, String)> {
+        let Party {
+            url, authenticator, ..
+        } = &mut self.server;
+        let url = &*url;
+        let proxy = match (body, &mut self.way) {
+            (Body::Connect, way) => way.proxy_mut().map(|proxy| (proxy, authority(url))),
+            (_, Way::Proxy(proxy)) => Some((proxy, absolute_form(url))),
+            (_, Way::Direct | Way::Tunnel(..)) => None,
+        };
+        let proxy = proxy.map(|(proxy, uri)| (&mut proxy.authenticator, uri));
+        let server = match body {
+            Body::Connect => None,
+            Body::PushSetup(_) | Body::PushStart { .. } => Some((authenticator, origin_form(url))),
+        };
+        proxy.into_iter().chain(server)
     }
 
     /// The result of a blocking step.
@@ -260,42 +355,49 @@ impl Access {
         }
     }
 
-    /// The scheme that lets the requests in at the server.
+    /// The scheme that authenticates the requests to the server.
     pub(super) fn scheme(&self) -> Option<Scheme> {
-        self.server.scheme()
+        self.server.authenticator.scheme()
     }
 
-    /// Whether somebody lets a connection in, and not its requests: PushSetup has to open each one.
+    /// Whether a scheme authenticates connections and not requests: PushSetup has to open each one. CONNECT does so for
+    /// the proxy of a tunnel.
     pub(super) fn is_bound_to_connection(&self) -> bool {
-        let parties = self.proxy_server.iter().chain([&self.server]);
-        parties
-            .filter_map(Authenticator::scheme)
-            .any(|scheme| matches!(scheme, Scheme::Negotiate | Scheme::Ntlm))
+        let proxy = match &self.way {
+            Way::Proxy(proxy) => proxy.authenticator.scheme(),
+            Way::Direct | Way::Tunnel(..) => None,
+        };
+        let mut schemes = proxy.into_iter().chain(self.server.authenticator.scheme());
+        schemes.any(|scheme| matches!(scheme, Scheme::Negotiate | Scheme::Ntlm))
     }
 
     /// Back to where the session first went: a server may send it elsewhere this time.
-    pub(super) fn restart(&mut self, url: &Url) {
+    pub(super) fn restart(&mut self) {
         if std::mem::take(&mut self.hops) > 0 {
-            *self = Self::new(self.config.clone(), url.clone());
+            self.go(self.home.clone(), self.config.proxy.clone());
         }
+        self.abandon();
+    }
+
+    /// Nothing that was under way goes on.
+    pub(super) fn abandon(&mut self) {
         self.connection_lost();
+        self.way.set_tunnel(Tunnel::Closed);
     }
 
     pub(super) fn connection_lost(&mut self) {
-        self.server.connection_lost();
-        if let Some(proxy) = &mut self.proxy_server {
-            proxy.connection_lost();
-        }
+        self.server.authenticator.connection_lost();
+        self.way.connection_lost();
     }
 
-    fn answer(&self, role: Role, next: Next) -> Result<Answer, crate::auth::Denied> {
+    fn answer(&self, role: Role, next: Next) -> Result<Answer, Denied> {
         match next {
             Next::Resubmit { .. } => Ok(Answer::Resubmit),
             Next::RedoPushSetup => Ok(Answer::RedoPushSetup),
             Next::NeedCredentials(request) => {
-                let site = match role {
-                    Role::Server => &self.url,
-                    Role::Proxy => self.proxy.as_ref().unwrap_or(&self.url),
+                let site = match (role, self.way.proxy()) {
+                    (Role::Proxy, Some(proxy)) => &proxy.url,
+                    _ => &self.server.url,
                 };
                 Ok(Answer::Ask(CredentialsWanted {
                     role,
@@ -309,19 +411,25 @@ impl Access {
 
     fn authenticator(&mut self, role: Role) -> Option<&mut Authenticator> {
         match role {
-            Role::Server => Some(&mut self.server),
-            Role::Proxy => self.proxy_server.as_mut(),
+            Role::Server => Some(&mut self.server.authenticator),
+            Role::Proxy => self.way.proxy_mut().map(|proxy| &mut proxy.authenticator),
         }
     }
 }
 
-fn authenticator(config: &AccessConfig, role: Role, url: &Url) -> Authenticator {
-    let policy = Policy {
-        schemes: config.schemes,
-        encrypted: url.scheme() == "https",
-        cleartext_basic: config.cleartext_basic,
-    };
-    Authenticator::new(role, url.host_str().unwrap_or_default(), policy)
+/// RFC 3986 section 2.1: a URL that may have any bytes. In Shift-JIS a backslash behind such a byte is half a character,
+/// and no separator.
+fn in_ascii(url: &[u8]) -> String {
+    let mut previous = b' ';
+    let encoded = url.iter().map(|byte| {
+        let is_half = *byte == b'\\' && !previous.is_ascii();
+        previous = *byte;
+        match byte {
+            _ if is_half => "%5C".into(),
+            byte => percent_encode(std::slice::from_ref(byte), CONTROLS).to_string(),
+        }
+    });
+    encoded.collect()
 }
 
 fn role(response: &Response) -> Role {
@@ -332,17 +440,11 @@ fn role(response: &Response) -> Role {
     }
 }
 
-fn status(role: Role) -> http::StatusCode {
-    match role {
-        Role::Server => http::StatusCode::UNAUTHORIZED,
-        Role::Proxy => http::StatusCode::PROXY_AUTHENTICATION_REQUIRED,
-    }
-}
-
-/// The request target that an origin server sees.
-fn origin_form(url: &Url) -> String {
-    match url.query() {
-        Some(query) => format!("{}?{query}", url.path()),
-        None => url.path().to_owned(),
+fn denial(response: &Response, role: Role, denied: Denied) -> Error {
+    Error::Denied {
+        role,
+        status: response.status,
+        reason: response.reason.clone(),
+        denied,
     }
 }

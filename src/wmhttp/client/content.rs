@@ -18,6 +18,7 @@ impl PushSession {
     pub fn start_streaming(&mut self, header: FileHeader) -> Offer<FileHeader> {
         self.largest.include(&header);
         match self.state {
+            _ if self.awaits_tunnel() => Offer::Held(header),
             State::PushSetupComplete => {
                 self.header = Some(header);
                 self.send_first_push_start();
@@ -40,6 +41,9 @@ impl PushSession {
         else {
             return Offer::Held(packet);
         };
+        if self.awaits_tunnel() {
+            return Offer::Held(packet);
+        }
         let mut size = packet.len();
         let unpadded = self.config.remove_padding.then(|| packet.without_padding());
         if let Some(unpadded) = &unpadded {
@@ -72,6 +76,9 @@ impl PushSession {
         let State::PushStartInProgress { last } = self.state else {
             return Offer::Held(header);
         };
+        if self.awaits_tunnel() {
+            return Offer::Held(header);
+        }
         if last != Last::EndOfEntry {
             if !self.length_remaining.debit_end_of_entry() {
                 self.fill();
@@ -110,6 +117,7 @@ impl PushSession {
             "S_FALSE announces another header"
         );
         match self.state {
+            _ if self.awaits_tunnel() => Offer::Held(reason),
             State::PushStartInProgress { .. } if self.length_remaining.debit_end_of_stream() => {
                 put_framing_header(&mut self.heads, PacketId::EndOfStream, Some(reason), 0);
                 let last = self.heads.split().freeze();

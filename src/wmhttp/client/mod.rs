@@ -22,8 +22,9 @@ mod content;
 mod requests;
 mod responses;
 mod resumption;
+mod tunnel;
 
-use access::Access;
+use access::{Access, Tunnel};
 pub use access::{AccessConfig, CredentialsWanted, Entropy};
 
 /// What the higher layer asks for in one session.
@@ -35,7 +36,8 @@ pub struct SessionConfig {
     pub setup: SetupBody,
     /// 2.2.1.8 User-Agent
     pub user_agent: String,
-    /// Fields that go with each request. [`is_extra_header`](crate::wmhttp::is_extra_header) tells which can.
+    /// Fields that go with each request to the server of `url`, and to no other. It does not include CONNECT.
+    /// [`is_extra_header`](crate::wmhttp::is_extra_header) tells which can.
     pub extra_headers: HeaderMap,
     /// Bytes of each PushStart body; `None`: as 3.1.4.2.1 says. Never less than what it demands.
     pub content_length: Option<u64>,
@@ -192,6 +194,9 @@ pub enum Offer<T> {
 #[derive(Debug)]
 pub enum Transmit {
     /// A new request, on the connection of the last one if that still stands. A PushStart's body follows.
+    ///
+    /// [`Body::Connect`] goes to the proxy as it is. The request after it goes on the same connection, inside TLS with the
+    /// server.
     Request(Box<Request>),
     /// The next bytes of the PushStart body.
     Body(Bytes),
@@ -284,7 +289,17 @@ impl PushSession {
     }
 
     /// The next thing to send.
+    ///
+    /// Where an `https` URL is reached by a proxy, this is [`Body::Connect`] before the first request and before the
+    /// first one after [`connection_lost`](Self::connection_lost). The request itself comes when a 2xx response has
+    /// opened the tunnel, for the same connection.
     pub fn poll_transmit(&mut self) -> Option<Transmit> {
+        if self.awaits_tunnel() {
+            return None;
+        }
+        if self.owes_connect() {
+            return Some(self.connect());
+        }
         Some(match self.queued.pop_front()? {
             Queued::Body(bytes) => Transmit::Body(bytes),
             Queued::Close(bytes) => Transmit::Close(bytes),
@@ -299,26 +314,32 @@ impl PushSession {
 
     /// Whether content may be offered now.
     pub fn is_ready(&self) -> bool {
-        matches!(
+        let takes_content = matches!(
             self.state,
             State::PushSetupComplete | State::PushStartInProgress { .. }
-        )
+        );
+        takes_content && !self.awaits_tunnel()
     }
 
     /// Whether a PushStart was sent that has not ended.
     pub fn is_streaming(&self) -> bool {
-        matches!(
+        let has_started = matches!(
             self.state,
             State::PushStartInProgress { .. } | State::AwaitingPushStartResponse { .. }
-        )
+        );
+        has_started && !self.awaits_tunnel()
     }
 
     /// Whether a response has to come before anything else can happen.
     pub fn awaits_response(&self) -> bool {
-        matches!(
-            self.state,
-            State::PushSetupSent { .. } | State::AwaitingPushStartResponse { .. }
-        )
+        match self.access.tunnel() {
+            Some(Tunnel::Opening) => true,
+            Some(Tunnel::AwaitingCredentials) => false,
+            Some(Tunnel::Closed | Tunnel::Open) | None => matches!(
+                self.state,
+                State::PushSetupSent { .. } | State::AwaitingPushStartResponse { .. }
+            ),
+        }
     }
 
     /// 3.1.1 UsingProxy: whether a proxy stands before the server, by the settings or by the field Via of a response.
@@ -333,7 +354,7 @@ impl PushSession {
 
     /// Whether something is to be polled.
     pub fn has_transmits(&self) -> bool {
-        !self.queued.is_empty()
+        !self.queued.is_empty() && !self.awaits_tunnel()
     }
 
     /// Whether the next thing to send is a part of a body, and not the last.
@@ -341,9 +362,9 @@ impl PushSession {
         matches!(self.queued.front(), Some(Queued::Body(_)))
     }
 
-    /// Whether the next thing to send is a request.
+    /// Whether the next thing to send is a request, CONNECT included.
     pub fn owes_request(&self) -> bool {
-        matches!(self.queued.front(), Some(Queued::Request { .. }))
+        matches!(self.queued.front(), Some(Queued::Request { .. })) && !self.awaits_tunnel()
     }
 
     /// What has been handed out so far.

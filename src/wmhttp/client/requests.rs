@@ -16,11 +16,7 @@ use crate::wmhttp::packet::PacketId;
 impl PushSession {
     /// 3.1.4.1.1 Sending the PushSetup Request
     pub(super) fn send_push_setup(&mut self, then: Then, fresh: bool) {
-        if fresh {
-            self.access.connection_lost();
-        }
-        let body = Body::PushSetup(self.config.setup.to_bytes());
-        self.queued.push_back(Queued::Request { body, fresh });
+        self.queue_request(Body::PushSetup(self.config.setup.to_bytes()), fresh);
         self.state = State::PushSetupSent { then };
     }
 
@@ -49,8 +45,7 @@ impl PushSession {
         let content_length = self.content_length();
         self.length_remaining = LengthRemaining::new(content_length);
         self.counters.push_starts += 1;
-        let body = Body::PushStart { content_length };
-        self.queued.push_back(Queued::Request { body, fresh });
+        self.queue_request(Body::PushStart { content_length }, fresh);
         self.start = Start {
             header: self.header.clone(),
             goes_on,
@@ -64,11 +59,16 @@ impl PushSession {
         });
     }
 
-    /// A request with what authorises it, or what has to be done first.
-    pub(super) fn request(&mut self, body: Body, fresh: bool) -> Transmit {
+    /// A fresh request needs another connection, and with it whatever is bound to one.
+    fn queue_request(&mut self, body: Body, fresh: bool) {
         if fresh {
             self.access.connection_lost();
         }
+        self.queued.push_back(Queued::Request { body, fresh });
+    }
+
+    /// A request with what authorises it, or what has to be done first.
+    pub(super) fn request(&mut self, body: Body, fresh: bool) -> Transmit {
         match self.access.authorize(&body, &mut *self.entropy) {
             Authorized::Blocking(role, step) => {
                 self.queued.push_front(Queued::Request { body, fresh });
@@ -90,7 +90,9 @@ impl PushSession {
                         .insert(CONNECTION, HeaderValue::from_static("Keep-Alive"));
                 }
                 request.headers.extend(fields);
-                request.headers.extend(self.config.extra_headers.clone());
+                if self.access.is_at_home() {
+                    request.headers.extend(self.config.extra_headers.clone());
+                }
                 request.fresh = fresh;
                 Transmit::Request(Box::new(request))
             }

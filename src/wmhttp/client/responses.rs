@@ -2,7 +2,7 @@
 
 //! What comes back: 3.1.5.
 
-use super::access::Answer;
+use super::access::{Answer, Tunnel};
 use super::{Asked, Event, Last, PushSession, State, Then};
 use crate::auth::{Credentials, Role};
 use crate::wmhttp::Error;
@@ -10,7 +10,7 @@ use crate::wmhttp::header::{Cookies, has_via, idle_timeout, windows_media_server
 use crate::wmhttp::message::Response;
 
 impl PushSession {
-    /// 3.1.5.1 Receiving a PushSetup Response, 3.1.5.2 Receiving a PushStart Response
+    /// 3.1.5.1 Receiving a PushSetup Response, 3.1.5.2 Receiving a PushStart Response, and that to CONNECT
     ///
     /// # Errors
     ///
@@ -18,6 +18,7 @@ impl PushSession {
     /// comes with success although the body is not complete.
     pub fn handle_response(&mut self, response: &Response) -> Result<(), Error> {
         let handled = match self.state {
+            _ if self.awaits_tunnel() => self.handle_tunnel_response(response),
             State::PushSetupSent { then } => self.handle_push_setup_response(response, then),
             State::AwaitingPushStartResponse { last } => {
                 self.handle_push_start_response(response, last)
@@ -57,6 +58,13 @@ impl PushSession {
     ///
     /// [`Error::Denied`]: without credentials there is no way in.
     pub fn provide(&mut self, role: Role, credentials: Option<Credentials>) -> Result<(), Error> {
+        if self.access.tunnel() == Some(Tunnel::AwaitingCredentials) {
+            let handled = match role {
+                Role::Proxy => self.provide_for_tunnel(credentials),
+                Role::Server => Ok(()),
+            };
+            return self.end_if_failed(handled);
+        }
         let State::AwaitingCredentials { request } = self.state else {
             return Ok(());
         };
@@ -194,6 +202,7 @@ impl PushSession {
         if handled.is_err() {
             self.state = State::End;
             self.queued.clear();
+            self.access.abandon();
         }
         handled
     }

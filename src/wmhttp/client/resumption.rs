@@ -52,7 +52,7 @@ impl PushSession {
     pub fn restart(&mut self, header: Option<FileHeader>) {
         self.abandon();
         self.cookies = Cookies::default();
-        self.access.restart(&self.config.url);
+        self.access.restart();
         self.using_proxy = self.access.uses_proxy();
         let then = if header.is_some() {
             Then::Header
@@ -69,7 +69,7 @@ impl PushSession {
         self.events.clear();
         self.handshake = false;
         self.resumed = false;
-        self.access.connection_lost();
+        self.access.abandon();
         self.state = State::Idle;
     }
 }

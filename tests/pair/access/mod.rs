@@ -8,6 +8,8 @@ mod proxies;
 mod redirections;
 mod secrets;
 mod silence;
+mod trust;
+mod tunnels;
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
@@ -16,7 +18,7 @@ use gstwmspush::wmhttp::{
     AccessConfig, Body, CredentialsWanted, Error, Event, HResult, Offer, PushSession, Request,
     SessionConfig, Transmit, UNKNOWN_CONTENT_LENGTH,
 };
-use http::StatusCode;
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use proptest::prelude::*;
 use url::Url;
 

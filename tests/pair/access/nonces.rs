@@ -4,8 +4,8 @@
 
 use super::*;
 
-/// Connections of a month, one every hour.
-const MONTH: u32 = 30 * 24;
+/// Connections of a month, one every two hours.
+const MONTH: u32 = 30 * 12;
 
 /// A challenge with a nonce of this number; `flag` is what some servers forget.
 fn expired(role: Role, nonce: u32, flag: &str) -> String {

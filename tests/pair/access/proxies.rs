@@ -116,21 +116,3 @@ fn a_challenge_of_an_unknown_proxy_is_a_refusal() {
         assert_eq!(client.fails(&proxy_unauthorized(DIGEST)), expected);
     }
 }
-
-/// A proxy is not asked behind a tunnel, so it cannot be answered there: a server that speaks for it was sent the same
-/// request for as long as it did.
-#[test]
-fn a_proxy_s_challenge_from_behind_a_tunnel_is_a_refusal() {
-    let config = SessionConfig {
-        url: url("https://media/live"),
-        access: proxied(),
-        ..config()
-    };
-    let mut client = PushSession::new(config, Fixed);
-    client.configure_server();
-    while client.poll_transmit().is_some() {}
-    let answer = response(&proxy_unauthorized(DIGEST));
-    let refused = client.handle_response(&answer).unwrap_err();
-    assert!(matches!(refused, Error::Refused { status, .. } if status == 407));
-    assert!(!client.has_transmits());
-}

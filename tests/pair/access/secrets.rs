@@ -76,3 +76,33 @@ fn no_secret_shows() {
         assert!(!lines.contains(secret), "{secret} in {lines}");
     }
 }
+
+/// 5.1: C-252: nor what opens a tunnel.
+#[test]
+fn no_secret_of_a_tunnel_shows() {
+    let access = AccessConfig {
+        cleartext_basic: true,
+        ..proxied()
+    };
+    let config = SessionConfig {
+        url: url("https://media/live"),
+        access,
+        ..config()
+    };
+    let basic = BASE64_STANDARD.encode(format!("bob:{PASSWORD}"));
+    for challenge in [BASIC, DIGEST] {
+        let mut lines = Vec::new();
+        let mut client = PushSession::new(config.clone(), Fixed);
+        client.configure_server();
+        shown(&mut client, &mut lines);
+        for answer in [proxy_unauthorized(challenge), "HTTP/1.1 200 OK".to_owned()] {
+            client.handle_response(&response(&answer)).unwrap();
+            shown(&mut client, &mut lines);
+        }
+        let lines = lines.join("\n");
+        assert!(lines.contains("proxy-authorization") && lines.contains("PushSetup"));
+        for secret in [PASSWORD, &basic, "cnonce", "response="] {
+            assert!(!lines.contains(secret), "{secret} in {lines}");
+        }
+    }
+}

@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: MPL-2.0
+
+//! CONNECT (RFC 9110 section 9.3.6): the tunnel to a server that is spoken to in TLS, by a proxy.
+
+use super::access::{Answer, Authorized, Tunnel};
+use super::{Event, PushSession, Queued, Transmit};
+use crate::auth::{Credentials, Role};
+use crate::wmhttp::Error;
+use crate::wmhttp::message::{Body, Request, Response};
+
+impl PushSession {
+    /// Whether the next request waits for its tunnel, and for a response or for credentials before that.
+    pub(super) fn awaits_tunnel(&self) -> bool {
+        matches!(
+            self.access.tunnel(),
+            Some(Tunnel::Opening | Tunnel::AwaitingCredentials)
+        )
+    }
+
+    /// Whether CONNECT comes before the next request.
+    pub(super) fn owes_connect(&self) -> bool {
+        let owes_request = matches!(self.queued.front(), Some(Queued::Request { .. }));
+        owes_request && self.access.tunnel() == Some(Tunnel::Closed)
+    }
+
+    /// CONNECT with what authorises it, or what has to be done first.
+    pub(super) fn connect(&mut self) -> Transmit {
+        let fields = match self.access.authorize(&Body::Connect, &mut *self.entropy) {
+            Authorized::Blocking(role, step) => return Transmit::Compute(role, step),
+            Authorized::Fields { fields, .. } => fields,
+        };
+        self.access.set_tunnel(Tunnel::Opening);
+        let target = self.access.target();
+        let user_agent = &self.config.user_agent;
+        let mut request = Request::new(target, user_agent, &self.cookies, Body::Connect);
+        request.headers.extend(fields);
+        // The request that waits goes on this connection.
+        if let Some(Queued::Request { fresh, .. }) = self.queued.front_mut() {
+            request.fresh = std::mem::take(fresh);
+        }
+        Transmit::Request(Box::new(request))
+    }
+
+    /// The response to CONNECT. Only 2xx opens the tunnel, and any other comes from the proxy, not from the server.
+    pub(super) fn handle_tunnel_response(&mut self, response: &Response) -> Result<(), Error> {
+        match response.status.as_u16() {
+            _ if self.access.tunnel() != Some(Tunnel::Opening) => {}
+            200..=299 => self.access.connected(response),
+            407 => {
+                let answer = self.access.connect_challenged(response)?;
+                self.events.push_back(Event::Authenticating);
+                self.follow_connect(answer);
+            }
+            _ => return Err(response.refusal_by(Role::Proxy)),
+        }
+        Ok(())
+    }
+
+    /// The application's answer to a proxy that opens no tunnel without credentials.
+    pub(super) fn provide_for_tunnel(
+        &mut self,
+        credentials: Option<Credentials>,
+    ) -> Result<(), Error> {
+        let answer = self.access.provide(Role::Proxy, credentials);
+        answer.map(|answer| self.follow_connect(answer))
+    }
+
+    fn follow_connect(&mut self, answer: Answer) {
+        let tunnel = match answer {
+            Answer::Resubmit | Answer::RedoPushSetup => Tunnel::Closed,
+            Answer::Ask(wanted) => {
+                self.events.push_back(Event::CredentialsWanted(wanted));
+                Tunnel::AwaitingCredentials
+            }
+        };
+        self.access.set_tunnel(tunnel);
+    }
+}
