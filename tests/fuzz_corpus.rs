@@ -13,9 +13,10 @@ mod targets;
 /// A target, and what it does with an input.
 type Target = (&'static str, fn(&[u8]));
 
-const TARGETS: [Target; 6] = [
+const TARGETS: [Target; 7] = [
     ("asf_reader", targets::asf_reader::run),
     ("challenges", targets::challenges::run),
+    ("locations", targets::locations::run),
     ("pair", targets::pair::run),
     ("response_heads", targets::response_heads::run),
     ("responses", targets::responses::run),

@@ -9,6 +9,7 @@ mod messages;
 
 pub mod asf_reader;
 pub mod challenges;
+pub mod locations;
 pub mod pair;
 pub mod response_heads;
 pub mod responses;
