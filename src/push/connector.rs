@@ -7,14 +7,17 @@ use url::{Host, Url};
 
 #[cfg(not(feature = "tls"))]
 use super::Error;
+use super::Settings;
+#[cfg(feature = "tls")]
+use super::Trust;
 use super::client::Connector;
 use super::connect::connect;
 use super::exchange::Opening;
 use super::line::Line;
-use super::{Settings, Trust};
 
 /// Connects to servers and proxies.
 pub(super) struct TcpConnector {
+    #[cfg(feature = "tls")]
     trust: Trust,
     /// Hosts with the interface by which each is reached.
     zones: Vec<(Host<String>, String)>,
@@ -29,6 +32,7 @@ impl TcpConnector {
         let proxy = session.access.proxy.as_ref().and_then(host);
         let proxy = proxy.zip(settings.proxy_zone.clone());
         Self {
+            #[cfg(feature = "tls")]
             trust: settings.trust.clone(),
             zones: server.into_iter().chain(proxy).collect(),
             resolved,

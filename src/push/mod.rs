@@ -30,6 +30,8 @@ mod error;
 mod exchange;
 mod lifecycle;
 mod line;
+#[cfg(not(feature = "tls"))]
+mod no_tls;
 mod notifier;
 mod parked;
 mod probe;
@@ -48,6 +50,8 @@ mod writer_sink;
 
 pub use connection::{Connection, DataUnits};
 pub use error::{Error, Failure};
+#[cfg(not(feature = "tls"))]
+pub use no_tls::Trust;
 pub use probe::{Probe, probe};
 pub use settings::{Leaky, Limits, NO_LIMIT, ProxySource, Settings};
 pub use stats::Stats;

@@ -247,7 +247,7 @@ impl URIHandlerImpl for WmsPushSink {
     }
 
     fn uri(&self) -> Option<String> {
-        self.settings().location.as_ref().map(Location::uri)
+        self.settings().location.as_ref().and_then(Location::uri)
     }
 
     fn set_uri(&self, uri: &str) -> Result<(), glib::Error> {

@@ -74,9 +74,10 @@ impl Location {
         }
     }
 
-    /// The form of GStreamer URIs, whose scheme names the element.
-    pub(super) fn uri(&self) -> String {
-        format!("wmspush+{}", self.shown)
+    /// The form of GStreamer URIs, whose scheme names the element; `None` for a text that is no address.
+    pub(super) fn uri(&self) -> Option<String> {
+        let address = self.address.as_ref().ok()?;
+        Some(format!("wmspush+{}", address.shown()))
     }
 }
 

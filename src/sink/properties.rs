@@ -378,7 +378,7 @@ fn wire() -> Vec<Property> {
         text(
             "ssl-ca-file",
             "TLS authorities",
-            "PEM file of authorities that are trusted beside those that the system trusts",
+            "PEM file with certificates of authorities, or the server's own, that are trusted beside the system's",
             |settings| &mut settings.ssl_ca_file,
         ),
     ]

@@ -112,9 +112,10 @@ impl Settings {
         let template_url = self.template.as_ref().map(Template::path).transpose()?;
         let route = self.route(url)?;
         let access = self.access(&route);
-        let ca_file = self.ssl_ca_file.as_deref().map(Path::new);
-        let trust = Trust::new(self.ssl_strict, ca_file);
-        let trust = trust.map_err(|error| SettingsError::CaFile(error.to_string()))?;
+        let ca_file = self.ssl_ca_file.as_deref();
+        let trust = Trust::new(self.ssl_strict, ca_file.map(Path::new)).map_err(|error| {
+            SettingsError::CaFile(format!("{}: {error}", ca_file.unwrap_or_default()))
+        })?;
         Ok(push::Settings {
             session: self.session(url, template_url, access)?,
             zone: location.zone().map(str::to_owned),

@@ -65,6 +65,5 @@ pub use header::{
 pub use hresult::HResult;
 pub use message::{Body, Request, Response};
 pub use packet::{MAX_PAYLOAD, MAX_STREAM_CHANGE_PAYLOAD, Packet, PacketId};
-#[cfg(feature = "tls")]
 pub use response::{BadResponse, ResponseReader, Stage};
 pub use setup::SetupBody;

@@ -197,6 +197,8 @@ fn the_element_handles_uris_of_its_own() {
             .unwrap_err()
             .matches(gst::URIError::BadUri)
     );
+    element.set_property("location", "http://user:a/b@media/live");
+    assert_eq!(handler.uri(), None);
     let made =
         gst::Element::make_from_uri(gst::URIType::Sink, "wmspush+http://media/live", None).unwrap();
     assert_eq!(made.factory().unwrap().name(), "wmspushsink");

@@ -298,7 +298,7 @@ fn outputs(text: &str) -> String {
     });
     let shown = [
         settings.shown_location(),
-        &location.uri(),
+        &location.uri().unwrap_or_default(),
         settings.user.id().unwrap_or_default(),
         settings.proxy_user.id().unwrap_or_default(),
         settings.proxy.as_ref().map_or("", ProxyUrl::shown),
