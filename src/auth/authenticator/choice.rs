@@ -4,7 +4,7 @@
 
 use super::conversation::{Active, Conversation, Leg, Ticket};
 use super::{Authenticator, RESUBMIT};
-use crate::auth::challenge::Challenge;
+use crate::auth::challenge::{Challenge, Value};
 use crate::auth::digest::Digest;
 use crate::auth::method::Method;
 use crate::auth::{CredentialRequest, Denied, Next, Scheme, basic};
@@ -125,9 +125,9 @@ impl Authenticator {
             .offered
             .iter()
             .find(|challenge| challenge.scheme() == Some(scheme))
-            .and_then(|challenge| challenge.parameter("realm"));
+            .and_then(|challenge| challenge.value("realm"));
         Next::NeedCredentials(CredentialRequest {
-            realm: realm.map(str::to_owned),
+            realm: realm.map(Value::to_text),
             scheme,
             clear_text: scheme == Scheme::Basic && !self.policy.encrypted,
             previous_user,

@@ -103,7 +103,7 @@ impl Conversation {
         random: &mut dyn FnMut(&mut [u8]),
     ) -> Option<Authorization> {
         let scheme = self.method().scheme();
-        let token = match &mut self.active {
+        let answer = match &mut self.active {
             Active::Ntlm(_, Leg::Done) => return Some(Authorization::None),
             // Not supported in PushStart (3.2.5.2): its challenge will lead back to PushSetup.
             Active::Ntlm(..) if request.is_push_start => return Some(Authorization::None),
@@ -113,22 +113,22 @@ impl Conversation {
                 random(&mut client_challenge);
                 let credentials = peer.credentials?;
                 let message = challenge.answer(credentials, peer.host, now, client_challenge)?;
-                BASE64_STANDARD.encode(message)
+                BASE64_STANDARD.encode(message).into_bytes()
             }
             Active::Kerberos(ticket) => match ticket.token(peer) {
-                Ok(token) => token,
+                Ok(token) => token.into_bytes(),
                 Err(otherwise) => return Some(otherwise),
             },
             Active::Digest(digest) => {
                 let mut cnonce = [0; 16];
                 random(&mut cnonce);
                 let cnonce = format!("{:032x}", u128::from_be_bytes(cnonce));
-                digest.respond(peer.credentials?, request.method, request.uri, cnonce)?
+                digest.respond(peer.credentials?, request.method, request.uri, cnonce)
             }
-            Active::Basic => basic::token(peer.credentials?)?,
+            Active::Basic => basic::token(peer.credentials?)?.into_bytes(),
         };
         let field = peer.role.authorization_header();
-        Some(Authorization::Header(field, header(scheme, &token)?))
+        Some(Authorization::Header(field, header(scheme, &answer)?))
     }
 }
 
@@ -186,5 +186,8 @@ impl Ticket {
 fn first_leg(role: Role, scheme: Scheme) -> Option<Authorization> {
     let token = BASE64_STANDARD.encode(ntlm::NEGOTIATE);
     let field = role.authorization_header();
-    Some(Authorization::Leg1(field, header(scheme, &token)?))
+    Some(Authorization::Leg1(
+        field,
+        header(scheme, token.as_bytes())?,
+    ))
 }

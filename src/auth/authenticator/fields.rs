@@ -8,8 +8,9 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use crate::auth::Scheme;
 
 /// The value of an Authorization field, which does not show.
-pub(super) fn header(scheme: Scheme, token: &str) -> Option<HeaderValue> {
-    let mut value = HeaderValue::from_bytes(format!("{scheme} {token}").as_bytes()).ok()?;
+pub(super) fn header(scheme: Scheme, answer: &[u8]) -> Option<HeaderValue> {
+    let value = [scheme.as_str().as_bytes(), b" ", answer].concat();
+    let mut value = HeaderValue::from_bytes(&value).ok()?;
     value.set_sensitive(true);
     Some(value)
 }
