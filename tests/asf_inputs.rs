@@ -190,6 +190,32 @@ fn a_file_in_a_loop_is_an_entry_each_time() {
     }
 }
 
+/// asfmux has three packets with 64 payloads here, and one with eleven
+#[test]
+fn packets_with_64_payloads_become_two_each() {
+    let name = "audio_64_payloads_asfmux_p20000.asf";
+    assert_eq!(summary(name), "H374/20000, 7");
+    let items = read_fixture(name).0;
+    let packets = items.iter().filter_map(|item| match item {
+        Item::DataUnit(packet) => Some(packet),
+        _ => None,
+    });
+    let told: Vec<_> = packets
+        .map(|packet| (packet.as_bytes()[12] & 0x3f, packet.send_time().unwrap()))
+        .collect();
+    let [first, second, third, last] = [0, 2925, 5851, 8777];
+    let expected = [
+        (32, first),
+        (32, first),
+        (32, second),
+        (32, second),
+        (32, third),
+        (32, third),
+        (11, last),
+    ];
+    assert_eq!(told, expected);
+}
+
 #[test]
 fn headers_tell_what_the_producer_wrote() {
     let header = |name| match read_fixture(name).0.into_iter().next() {

@@ -14,7 +14,7 @@
 //!   ([`FileHeader::to_live`], with bit rates [`FileHeader::to_live_with`]), one that fits its packet ([`FileHeader::shed_for`]) and that of a recorded file
 //!   ([`FileHeader::for_recording`]);
 //! * a packet is taken apart by [`DataPacket`], which also leaves its padding out ([`DataPacket::without_padding`]), or
-//!   whole streams ([`DataPacket::with_streams`]);
+//!   whole streams ([`DataPacket::with_streams`]), and fills up to its full size ([`DataPacket::filled_to`]);
 //! * [`KeyFrames`] tells at which packets decoding can begin, and what to leave out of the first.
 //!
 //! Section numbers are those of the *Advanced Systems Format (ASF) Specification*, revision 01.20.
@@ -26,6 +26,8 @@
 //!   avmux_asf leaves it clear. With the flag, no size says how many there are.
 //! * More packets than the Data Object's size announces are packets all the same: [`Reader::exceeded_count`].
 //! * avmux_asf_stream puts its stream in the chunks of a pulled one, with `$H` first: they are unwrapped.
+//! * A packet has at most 63 payloads. asfmux puts 64 into one, which no reader finds any of: it becomes two packets,
+//!   [`DataPacket::split`].
 //! * Packet Length may count the padding or not: asfmux leaves it out, everyone else counts it.
 //! * A header is one more entry only if a packet follows it: avmux_asf ends with a rewritten copy of its header.
 //! * The same header again is one more entry only if Send Times start again behind it: a file in a loop.
@@ -56,11 +58,13 @@ mod joining;
 mod key_frames;
 mod live_header;
 mod object;
+mod packing;
 mod padding;
 mod payload;
 mod reader;
 mod selecting;
 mod shed;
+mod splitting;
 mod stream_properties;
 #[cfg(test)]
 pub(crate) mod testing;

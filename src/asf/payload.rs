@@ -7,6 +7,7 @@ use super::defect::Defect;
 use super::key_frames::StreamSet;
 
 /// ASF 5.2.3 Payload data: the part of a packet that it is in
+#[derive(Clone, Copy)]
 pub(super) struct Area<'a> {
     /// From the end of the payload parsing information to the start of the padding
     pub bytes: &'a [u8],
@@ -25,8 +26,8 @@ pub(super) struct KeyFrameBits {
     pub starts: StreamSet,
 }
 
-/// Finds every payload to be inside of the area.
-pub(super) fn check(area: Area<'_>, multiple: bool) -> Result<KeyFrameBits, Defect> {
+/// Finds every payload to be inside of the area. Returns what they say of key frames, and whether they fill it.
+pub(super) fn check(area: Area<'_>, multiple: bool) -> Result<(KeyFrameBits, bool), Defect> {
     let Area {
         bytes,
         end,
@@ -39,7 +40,7 @@ pub(super) fn check(area: Area<'_>, multiple: bool) -> Result<KeyFrameBits, Defe
     let mut key_frames = KeyFrameBits::default();
     if !multiple {
         head(&mut fields, property, 0, end)?.add_to(&mut key_frames);
-        return Ok(key_frames);
+        return Ok((key_frames, true));
     }
     let [flags] = fields
         .array()
@@ -58,7 +59,7 @@ pub(super) fn check(area: Area<'_>, multiple: bool) -> Result<KeyFrameBits, Defe
             .and_then(|length| fields.skip(length));
         inside.ok_or(Defect::PayloadOutOfBounds { payload, end })?;
     }
-    Ok(key_frames)
+    Ok((key_frames, fields.offset == bytes.len()))
 }
 
 /// One payload
@@ -86,15 +87,33 @@ pub(super) fn places(area: Area<'_>, multiple: bool) -> Option<Vec<Place>> {
         return Some(vec![head.place(0..bytes.len())]);
     }
     let [flags] = fields.array()?;
+    let place = |_| place(&mut fields, property, flags >> 6);
+    (0..flags & 0x3f).map(place).collect()
+}
+
+/// Where each payload is if their number, which is not looked at, is as large as the area: they have Payload Lengths of
+/// this type, and the last one ends where the area ends. `None` when they do not, or when one has no stream.
+pub(super) fn uncounted(area: &Area<'_>, length_type: u8) -> Option<Vec<Place>> {
+    let mut fields = Fields {
+        packet: area.bytes,
+        offset: 1, // Payload Flags
+    };
     let mut places = Vec::new();
-    for payload in 0..flags & 0x3f {
-        let start = fields.offset;
-        let head = head(&mut fields, property, payload, end).ok()?;
-        let length = fields.value(flags >> 6)?;
-        fields.skip(length)?;
-        places.push(head.place(start..fields.offset));
+    while fields.offset < area.bytes.len() {
+        let place = place(&mut fields, area.property, length_type)?;
+        places.push(place);
     }
-    Some(places)
+    let named = places.iter().all(|place: &Place| place.stream != 0);
+    named.then_some(places)
+}
+
+/// The next one of multiple payloads.
+fn place(fields: &mut Fields<'_>, property: u8, length_type: u8) -> Option<Place> {
+    let start = fields.offset;
+    let head = head(fields, property, 0, 0).ok()?;
+    let length = fields.value(length_type)?;
+    fields.skip(length)?;
+    Some(head.place(start..fields.offset))
 }
 
 /// What comes before a payload's length and data
