@@ -249,6 +249,17 @@ impl Layout {
         Ok((layout, area))
     }
 
+    /// What this packet, which the layout was read from, has for payloads to be in.
+    pub(super) fn area<'a>(&self, packet: &'a [u8]) -> Option<payload::Area<'a>> {
+        let property = usize::from(self.length_types).checked_add(1)?;
+        let end = self.assumed_end(packet.len())?;
+        Some(payload::Area {
+            bytes: packet.get(self.payloads_start()..end)?,
+            end,
+            property: *packet.get(property)?,
+        })
+    }
+
     /// Where payload data ends in the packet, of `size` bytes, that this was read from; `None` when readers differ.
     pub(super) fn end(&self, size: usize) -> Option<usize> {
         match self.payload_end {

@@ -15,7 +15,8 @@
 //!   ([`FileHeader::for_recording`]);
 //! * a packet is taken apart by [`DataPacket`], which also leaves its padding out ([`DataPacket::without_padding`]), or
 //!   whole streams ([`DataPacket::with_streams`]), and fills up to its full size ([`DataPacket::filled_to`]);
-//! * [`KeyFrames`] tells at which packets decoding can begin, and what to leave out of the first.
+//! * [`KeyFrames`] tells at which packets decoding can begin, and what to leave out of the first;
+//! * [`TimeWatch`] tells when times jump further than any player can follow.
 //!
 //! Section numbers are those of the *Advanced Systems Format (ASF) Specification*, revision 01.20.
 //!
@@ -68,6 +69,7 @@ mod splitting;
 mod stream_properties;
 #[cfg(test)]
 pub(crate) mod testing;
+mod time_watch;
 
 pub use bitrates::Bitrates;
 pub use data_packet::DataPacket;
@@ -81,6 +83,7 @@ pub use padding::{PacketHead, Unpadded};
 pub use reader::Reader;
 pub use shed::{HeaderPacket, ShedObject};
 pub use stream_properties::{StreamProperties, StreamType};
+pub use time_watch::{AbsurdTimes, StreamTime, TimeWatch};
 
 /// Largest ASF file header in bytes that a `$H` packet can carry
 pub const MAX_HEADER_IN_H: usize = 65_531;

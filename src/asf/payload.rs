@@ -5,6 +5,7 @@ use std::ops::Range;
 use super::data_packet::Fields;
 use super::defect::Defect;
 use super::key_frames::StreamSet;
+use super::object::u32_at;
 
 /// ASF 5.2.3 Payload data: the part of a packet that it is in
 #[derive(Clone, Copy)]
@@ -62,6 +63,36 @@ pub(super) fn check(area: Area<'_>, multiple: bool) -> Result<(KeyFrameBits, boo
     Ok((key_frames, fields.offset == bytes.len()))
 }
 
+/// Calls `found` with Stream Number and presentation time in milliseconds of each payload that has one, until it returns
+/// something; returns that.
+pub(super) fn presentation_times<T>(
+    area: Area<'_>,
+    multiple: bool,
+    mut found: impl FnMut(u8, u32) -> Option<T>,
+) -> Option<T> {
+    let mut fields = Fields {
+        packet: area.bytes,
+        offset: 0,
+    };
+    let mut left = 1;
+    let mut length_type = 0;
+    if multiple {
+        let [flags] = fields.array()?;
+        (left, length_type) = (flags & 0x3f, flags >> 6);
+    }
+    while left > 0 {
+        let head = head(&mut fields, area.property, 0, area.end).ok()?;
+        let time = head.presentation_time(&fields);
+        if let Some(found) = time.and_then(|time| found(head.stream & 0x7f, time)) {
+            return Some(found);
+        }
+        let length = fields.value(length_type)?;
+        fields.skip(length)?;
+        left = left.saturating_sub(1);
+    }
+    None
+}
+
 /// One payload
 pub(super) struct Place {
     /// From its Stream Number to the end of its data, in bytes from the start of the area
@@ -116,6 +147,9 @@ fn place(fields: &mut Fields<'_>, property: u8, length_type: u8) -> Option<Place
     Some(head.place(start..fields.offset))
 }
 
+/// The Replicated Data Length of compressed payload data
+const COMPRESSED: u32 = 1;
+
 /// What comes before a payload's length and data
 struct Head {
     /// Stream Number, and the Key Frame Bit above it
@@ -141,13 +175,25 @@ impl Head {
         }
     }
 
+    /// Presentation time in milliseconds. `fields` are those that the head was read from, and have not gone on since.
+    fn presentation_time(&self, fields: &Fields<'_>) -> Option<u32> {
+        /// Where it is in replicated data, behind the size of the media object
+        const PRESENTATION_TIME: usize = 4;
+        match self.replicated_data_length {
+            0 => None,
+            COMPRESSED => Some(self.offset_into_media_object),
+            length => {
+                let start = fields.offset.checked_sub(usize::try_from(length).ok()?)?;
+                u32_at(fields.packet, start.checked_add(PRESENTATION_TIME)?)
+            }
+        }
+    }
+
     fn is_of_key_frame(&self) -> bool {
         self.stream & 0x80 != 0
     }
 
     fn begins_key_frame(&self) -> bool {
-        /// The Replicated Data Length of compressed payload data
-        const COMPRESSED: u32 = 1;
         let is_first =
             self.offset_into_media_object == 0 || self.replicated_data_length == COMPRESSED;
         self.is_of_key_frame() && is_first
