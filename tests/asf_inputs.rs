@@ -6,7 +6,8 @@ use std::path::Path;
 
 use bytes::Bytes;
 use gstwmspush::asf::{
-    Bitrates, Error, Guid, Item, KeyFrames, Reader, SkipReason, Skipped, StreamType,
+    AbsurdTimes, Bitrates, Error, Guid, Item, KeyFrames, Reader, SkipReason, Skipped, StreamType,
+    TimeWatch,
 };
 
 fn fixture(name: &str) -> Bytes {
@@ -188,6 +189,32 @@ fn a_file_in_a_loop_is_an_entry_each_time() {
         assert_eq!(found, (headers, packets), "{name}");
         assert!(rest.is_ok(), "{name}");
     }
+}
+
+/// asfmux has three packets with 64 payloads here, and one with eleven
+#[test]
+fn packets_with_64_payloads_become_two_each() {
+    let name = "audio_64_payloads_asfmux_p20000.asf";
+    assert_eq!(summary(name), "H374/20000, 7");
+    let items = read_fixture(name).0;
+    let packets = items.iter().filter_map(|item| match item {
+        Item::DataUnit(packet) => Some(packet),
+        _ => None,
+    });
+    let told: Vec<_> = packets
+        .map(|packet| (packet.as_bytes()[12] & 0x3f, packet.send_time().unwrap()))
+        .collect();
+    let [first, second, third, last] = [0, 2925, 5851, 8777];
+    let expected = [
+        (32, first),
+        (32, first),
+        (32, second),
+        (32, second),
+        (32, third),
+        (32, third),
+        (11, last),
+    ];
+    assert_eq!(told, expected);
 }
 
 #[test]
@@ -377,15 +404,45 @@ fn a_cut_last_packet_is_reported_at_the_end() {
     assert!(SkipReason::PartialPacket.is_loss());
 }
 
+/// The names of all fixtures that a producer has written
+fn valid_fixtures() -> Vec<String> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures");
+    let names = std::fs::read_dir(folder).unwrap();
+    let names = names.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    names
+        .filter(|name| !name.starts_with("malformed") && !name.ends_with(".md"))
+        .filter(|name| name.ends_with(".asf") || name.ends_with(".bin"))
+        .collect()
+}
+
+/// libav's video encoders shift by 1000 hours. All data of the other stream comes first, then that at 1000 hours.
 #[test]
-fn every_header_is_made_live_once() {
-    for name in
-        std::fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures")).unwrap()
-    {
-        let name = name.unwrap().file_name().into_string().unwrap();
-        if name.starts_with("malformed") || name.ends_with(".md") {
+fn only_streams_that_are_1000_hours_apart_have_absurd_times() {
+    for name in valid_fixtures() {
+        let mut watch = TimeWatch::new();
+        let mut found = Vec::new();
+        for item in read_fixture(&name).0 {
+            match item {
+                Item::Header(_) => watch.new_entry(),
+                Item::DataUnit(packet) => found.extend(watch.observe(&packet)),
+                Item::Skipped(_) => {}
+            }
+        }
+        if name != "av_1000h_asfmux_p1500_streamable.asf" {
+            assert_eq!(found, [], "{name}");
             continue;
         }
+        let [times @ AbsurdTimes::PresentationTime { from, to }] = found[..] else {
+            panic!("{found:?}");
+        };
+        assert_eq!((from.stream, to.stream), (2, 1));
+        assert!(times.is_libav_shift(), "{times}");
+    }
+}
+
+#[test]
+fn every_header_is_made_live_once() {
+    for name in valid_fixtures() {
         for item in read_fixture(&name).0 {
             let Item::Header(header) = item else {
                 continue;

@@ -328,11 +328,16 @@ impl Reader {
     }
 
     fn yield_packet(&mut self, packet: DataPacket) -> Step {
-        self.start_entry(packet.send_time());
         if let Expect::Packets { left, remainder } = self.expect {
             self.expect = Expect::after_packets(left.saturating_sub(1), remainder);
         }
-        Step::Packet(packet)
+        let Some(parts) = packet.split() else {
+            self.start_entry(packet.send_time());
+            return Step::Packet(packet);
+        };
+        self.start_entry(parts.first().and_then(DataPacket::send_time));
+        self.output.extend(parts.into_iter().map(Item::DataUnit));
+        Step::Go
     }
 
     /// What was begun does not go on.

@@ -47,7 +47,9 @@ impl Reader {
     pub(super) fn step_behind_count(&mut self, bytes: Bytes) -> Step {
         let packet = DataPacket::parse(bytes.clone());
         let goes_on = |time| self.pending.is_some() || self.timeline.goes_on_at(time);
-        if packet.send_time().is_some_and(goes_on) {
+        let first = |parts: Vec<DataPacket>| parts.first()?.send_time();
+        let send_time = packet.send_time().or_else(|| first(packet.split()?));
+        if send_time.is_some_and(goes_on) {
             self.exceeded = true;
             self.expect = Expect::PacketsOrObjects;
             self.state = State::Boundary;
