@@ -208,7 +208,7 @@ fn switching_to_another_muxer_is_the_next_playlist_entry() {
     let point = Point::new();
     let (one, other) = (live_video(300), live_video(400));
     let pipeline = Pipeline::new(&format!(
-        "input-selector name=s ! wmspushsink name=sink location={}  {one} ! s.sink_0  {other} ! s.sink_1",
+        "input-selector name=s sync-streams=false ! wmspushsink name=sink location={}  {one} ! s.sink_0  {other} ! s.sink_1",
         point.location()
     ));
     pipeline.play();
