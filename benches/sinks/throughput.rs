@@ -86,7 +86,9 @@ pub fn floor() -> Outcome {
         std::fs::read(file)?;
         let (mut floors, mut multiples) = (vec![], vec![]);
         for _ in 0..ROUNDS {
-            let push = push(file, packet, block, SINKS[0].1, true)?.cpu.as_secs_f64();
+            let push = push(file, packet, block, SINKS[0].1, true)?
+                .cpu
+                .as_secs_f64();
             let nothing = cpu(file, block, "fakesink sync=false")?;
             let least = floor.cpu(file, packet)?;
             multiples.push((push - nothing) / least);

@@ -64,7 +64,15 @@ fn certificate() -> Outcome<PathBuf> {
     let pem = folder.join("server.pem");
     if !pem.exists() {
         let made = Command::new("openssl")
-            .args(["req", "-x509", "-nodes", "-days", "30", "-subj", "/CN=localhost"])
+            .args([
+                "req",
+                "-x509",
+                "-nodes",
+                "-days",
+                "30",
+                "-subj",
+                "/CN=localhost",
+            ])
             .args(["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"])
             .arg("-keyout")
             .arg(&pem)

@@ -12,7 +12,13 @@ const CORE: &str = "core";
 
 /// What `benches/sinks` measures, in its order.
 const SINKS: [&str; 7] = [
-    "quick", "throughput", "floor", "tls", "latency", "many", "start",
+    "quick",
+    "throughput",
+    "floor",
+    "tls",
+    "latency",
+    "many",
+    "start",
 ];
 
 /// Whether there is a part of this name.
