@@ -212,7 +212,7 @@ pub enum Denied {
     NoCredentials,
     /// None of the offered schemes may be used, or can be.
     NoUsableScheme {
-        /// Their names, as the peer wrote them.
+        /// Their names as the peer wrote them, each once.
         offered: Vec<String>,
     },
 }

@@ -114,9 +114,20 @@ impl Authenticator {
                 self.ask(method, Some(previous_user))
             }
             _ => Next::Denied(Denied::NoUsableScheme {
-                offered: self.offered.iter().map(|c| c.name.clone()).collect(),
+                offered: self.names_on_offer(),
             }),
         }
+    }
+
+    /// The schemes on offer as the peer wrote them, each once.
+    fn names_on_offer(&self) -> Vec<String> {
+        let mut names: Vec<String> = Vec::new();
+        for Challenge { name, .. } in &self.offered {
+            if !names.iter().any(|known| known.eq_ignore_ascii_case(name)) {
+                names.push(name.clone());
+            }
+        }
+        names
     }
 
     fn ask(&self, method: Method, previous_user: Option<String>) -> Next {
