@@ -35,13 +35,13 @@ impl Challenge {
         find(&self.parameters, name)
     }
 
-    /// The same where it is UTF-8.
+    /// The same as text; `None` when it is not UTF-8.
     pub(super) fn parameter(&self, name: &str) -> Option<&str> {
         std::str::from_utf8(self.value(name)?.bytes()).ok()
     }
 }
 
-/// The value of a parameter, in the character set of the peer.
+/// The value of a parameter, in any character set.
 #[derive(Clone)]
 pub(super) struct Value {
     bytes: Vec<u8>,
@@ -49,7 +49,7 @@ pub(super) struct Value {
 }
 
 impl Value {
-    /// A value that is to be quoted.
+    /// A value that the client quotes itself.
     pub(super) fn new(bytes: &[u8]) -> Self {
         let mut quoted = Vec::with_capacity(bytes.len());
         for byte in bytes {
@@ -64,17 +64,17 @@ impl Value {
         }
     }
 
-    /// What it means.
+    /// The value without escapes.
     pub(super) fn bytes(&self) -> &[u8] {
         &self.bytes
     }
 
-    /// How it stands between quotes: as the peer wrote it, if it did.
+    /// The value as it stands between quotes: the peer's own spelling, if it comes from the peer.
     pub(super) fn quoted(&self) -> &[u8] {
         &self.quoted
     }
 
-    /// For people to read.
+    /// The value for display.
     pub(super) fn to_text(&self) -> String {
         String::from_utf8_lossy(&self.bytes).into_owned()
     }
@@ -207,7 +207,6 @@ impl<'a> Text<'a> {
             .filter(|found| std::str::from_utf8(&found.quoted).is_ok())
             .or_else(|| unquote(quoted, Charset::Other));
         let end = found.as_ref().map(|found| found.quoted.len());
-        // The closing quote goes as well.
         let rest = end.and_then(|end| quoted.get(end.saturating_add(1)..));
         self.0 = rest.unwrap_or_default();
         found
@@ -234,11 +233,11 @@ impl<'a> Text<'a> {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Charset {
     Utf8,
-    /// Possibly Shift-JIS, where a backslash may be the second byte of a character, and escapes nothing then.
+    /// Possibly Shift-JIS: a backslash that is the second byte of a character escapes nothing.
     Other,
 }
 
-/// The string in front of the next quote; `None` when there is none.
+/// Reads the string up to the closing quote; `None` when that is missing.
 fn unquote(quoted: &[u8], charset: Charset) -> Option<Value> {
     let mut value = Vec::new();
     let mut bytes = quoted.iter();

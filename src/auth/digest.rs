@@ -2,9 +2,9 @@
 
 //! Digest (RFC 7616, RFC 2617), with the hashes of `digest_auth`.
 //!
-//! Its parser is not used: it takes `charset` only in capitals, knows no unknown `qop`, and fails on text that is not
-//! ASCII. Nor is its answer, since realm and nonce are bytes in the character set of the server. There is no `auth-int`:
-//! a PushStart body has no end to be hashed.
+//! Its parser is not used: it takes `charset` only in capitals, rejects an unknown `qop`, and fails on text that is not
+//! ASCII. Its answer is not used either, because it takes text, and realm and nonce are bytes in any character set.
+//! `auth-int` is not supported, because a PushStart body has no end to be hashed.
 
 use std::str::FromStr;
 
@@ -24,7 +24,7 @@ pub(super) struct Digest {
     user: User,
     verdict: Verdict,
     age: Age,
-    /// Answers to the nonce.
+    /// Answers to the nonce so far.
     count: u32,
     /// `-sess` binds the key to the first one for as long as the nonce lives: some servers compute it only once.
     session_cnonce: Option<String>,
@@ -38,27 +38,27 @@ enum Qop {
     Auth,
 }
 
-/// RFC 7616 section 3.4.4: how the user is named.
+/// RFC 7616 section 3.4.4: the form of the user name.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum User {
     Plain,
     Hashed,
 }
 
-/// RFC 7616 section 3.3 `stale`: what the challenge says to the last answer.
+/// RFC 7616 section 3.3 `stale`: the challenge's verdict on the last answer.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Verdict {
     None,
-    /// Only its nonce was too old.
+    /// Only its nonce had expired.
     Stale,
 }
 
-/// What a refused answer to a nonce means.
+/// The age of a nonce, which tells what a refused answer to it means.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Age {
-    /// The last challenge has issued it: the credentials are wrong.
+    /// The last challenge issued it. The credentials are wrong.
     Fresh,
-    /// It has been accepted, or has outlived its connection: it may have expired.
+    /// The peer has accepted it, or its connection is gone. It may have expired.
     Old,
 }
 
@@ -106,27 +106,28 @@ impl Digest {
         })
     }
 
-    /// Whether the peer says that only the nonce was too old.
+    /// Returns whether the peer says that only the nonce has expired.
     pub(super) fn is_stale(&self) -> bool {
         self.verdict == Verdict::Stale
     }
 
-    /// Whether its nonce is another one than that of `previous`.
+    /// Returns whether its nonce differs from that of `previous`.
     pub(super) fn has_another_nonce_than(&self, previous: &Self) -> bool {
         self.nonce != previous.nonce
     }
 
-    /// Whether an answer may be refused only because its nonce has expired.
+    /// Returns whether the nonce may have expired.
     pub(super) fn is_old(&self) -> bool {
         self.age == Age::Old
     }
 
-    /// The connection is another one than the nonce was issued on.
+    /// Notes that the connection of the nonce is gone.
     pub(super) fn grow_old(&mut self) {
         self.age = Age::Old;
     }
 
-    /// The peer has accepted the answer. RFC 7616 section 3.5: it may name the nonce that the next request has to use.
+    /// Notes that the peer has accepted the answer, and takes the nonce for the next request if the peer names one
+    /// (RFC 7616 section 3.5).
     pub(super) fn accepted(&mut self, next_nonce: Option<Value>) {
         self.age = Age::Old;
         if let Some(nonce) = next_nonce {
@@ -136,7 +137,7 @@ impl Digest {
         }
     }
 
-    /// The parameters of Authorization, for one more request.
+    /// Returns the parameters of Authorization for one more request.
     pub(super) fn respond(
         &mut self,
         credentials: &Credentials,
@@ -216,7 +217,7 @@ impl Digest {
     }
 }
 
-/// Parameters that are put together.
+/// A list of parameters.
 #[derive(Default)]
 struct Parameters(Vec<u8>);
 
@@ -249,7 +250,7 @@ fn algorithm(name: Option<&str>) -> Option<Algorithm> {
         .and_then(|known| Algorithm::from_str(known).ok())
 }
 
-/// `None`: only one that cannot be had.
+/// `None`: the server wants one that is not supported.
 fn qop(options: Option<&str>) -> Option<Qop> {
     let mut options = options
         .unwrap_or_default()

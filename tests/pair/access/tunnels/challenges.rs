@@ -54,11 +54,6 @@ fn ntlm_opens_a_tunnel() {
     for scheme in ["NTLM", "Negotiate"] {
         let (mut client, _) = Client::tunnelled(proxied());
         client.answer(&proxy_unauthorized(scheme));
-        if scheme == "Negotiate" && cfg!(feature = "kerberos") {
-            // A ticket would do, but there is none.
-            assert_anonymous(&client.connect());
-            client.answer(&proxy_unauthorized(scheme));
-        }
         for _ in 0..3 {
             client.shake_hands(scheme);
             let setup = client.push_setup();
