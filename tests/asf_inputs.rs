@@ -6,7 +6,8 @@ use std::path::Path;
 
 use bytes::Bytes;
 use gstwmspush::asf::{
-    Bitrates, Error, Guid, Item, KeyFrames, Reader, SkipReason, Skipped, StreamType,
+    AbsurdTimes, Bitrates, Error, Guid, Item, KeyFrames, Reader, SkipReason, Skipped, StreamType,
+    TimeWatch,
 };
 
 fn fixture(name: &str) -> Bytes {
@@ -158,6 +159,62 @@ fn a_second_file_in_the_same_stream_is_a_new_header() {
         summary("concat_asfmux_p1000_ffmpeg_p3200.bin"),
         "H374/1000, 20, H494/3200, 7"
     );
+}
+
+#[test]
+fn the_same_file_twice_in_a_stream_is_two_entries() {
+    assert_eq!(
+        summary("concat_same_file_ffmpeg_p3200.bin"),
+        "H494/3200, 11, H494/3200, 11"
+    );
+}
+
+#[test]
+fn a_file_in_a_loop_is_an_entry_each_time() {
+    for (name, headers, packets) in [
+        ("audio_ffmpeg_p3200.asf", 3, 21),
+        ("av_index_asfmux_p4800.asf", 3, 27),
+        ("av_asfmux_p1500_streamable.asf", 3, 81),
+        ("video_1000h_asfmux_p1500_streamable.asf", 3, 39),
+        ("av_header_rewrite_avmux_p3200.bin", 3, 39),
+        ("audio_chunks_avmux_p3200.bin", 3, 9),
+    ] {
+        let bytes = Bytes::from(fixture(name).repeat(3));
+        let (items, rest) = read(&bytes, 4096);
+        let count = |is: fn(&Item) -> bool| items.iter().filter(|item| is(item)).count();
+        let found = (
+            count(|item| matches!(item, Item::Header(_))),
+            count(|item| matches!(item, Item::DataUnit(_))),
+        );
+        assert_eq!(found, (headers, packets), "{name}");
+        assert!(rest.is_ok(), "{name}");
+    }
+}
+
+/// asfmux has three packets with 64 payloads here, and one with eleven
+#[test]
+fn packets_with_64_payloads_become_two_each() {
+    let name = "audio_64_payloads_asfmux_p20000.asf";
+    assert_eq!(summary(name), "H374/20000, 7");
+    let items = read_fixture(name).0;
+    let packets = items.iter().filter_map(|item| match item {
+        Item::DataUnit(packet) => Some(packet),
+        _ => None,
+    });
+    let told: Vec<_> = packets
+        .map(|packet| (packet.as_bytes()[12] & 0x3f, packet.send_time().unwrap()))
+        .collect();
+    let [first, second, third, last] = [0, 2925, 5851, 8777];
+    let expected = [
+        (32, first),
+        (32, first),
+        (32, second),
+        (32, second),
+        (32, third),
+        (32, third),
+        (11, last),
+    ];
+    assert_eq!(told, expected);
 }
 
 #[test]
@@ -347,15 +404,45 @@ fn a_cut_last_packet_is_reported_at_the_end() {
     assert!(SkipReason::PartialPacket.is_loss());
 }
 
+/// The names of all fixtures that a producer has written
+fn valid_fixtures() -> Vec<String> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures");
+    let names = std::fs::read_dir(folder).unwrap();
+    let names = names.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    names
+        .filter(|name| !name.starts_with("malformed") && !name.ends_with(".md"))
+        .filter(|name| name.ends_with(".asf") || name.ends_with(".bin"))
+        .collect()
+}
+
+/// libav's video encoders shift by 1000 hours. All data of the other stream comes first, then that at 1000 hours.
 #[test]
-fn every_header_is_made_live_once() {
-    for name in
-        std::fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures")).unwrap()
-    {
-        let name = name.unwrap().file_name().into_string().unwrap();
-        if name.starts_with("malformed") || name.ends_with(".md") {
+fn only_streams_that_are_1000_hours_apart_have_absurd_times() {
+    for name in valid_fixtures() {
+        let mut watch = TimeWatch::new();
+        let mut found = Vec::new();
+        for item in read_fixture(&name).0 {
+            match item {
+                Item::Header(_) => watch.new_entry(),
+                Item::DataUnit(packet) => found.extend(watch.observe(&packet)),
+                Item::Skipped(_) => {}
+            }
+        }
+        if name != "av_1000h_asfmux_p1500_streamable.asf" {
+            assert_eq!(found, [], "{name}");
             continue;
         }
+        let [times @ AbsurdTimes::PresentationTime { from, to }] = found[..] else {
+            panic!("{found:?}");
+        };
+        assert_eq!((from.stream, to.stream), (2, 1));
+        assert!(times.is_libav_shift(), "{times}");
+    }
+}
+
+#[test]
+fn every_header_is_made_live_once() {
+    for name in valid_fixtures() {
         for item in read_fixture(&name).0 {
             let Item::Header(header) = item else {
                 continue;
@@ -454,7 +541,7 @@ fn key_frames_begin_where_the_producer_has_put_them() {
     }
 }
 
-/// asfmux writes no bit rate at all; FFmpeg writes the total
+/// asfmux writes no bit rate at all; FFmpeg writes the total, or 0xFFFFFFFF for variable bit rates
 #[test]
 fn bit_rates_are_filled_in_as_far_as_they_are_known() {
     let given = Bitrates {
@@ -464,8 +551,15 @@ fn bit_rates_are_filled_in_as_far_as_they_are_known() {
     for (name, bitrates, maximum, grown) in [
         ("av_asfmux_p1500_streamable.asf", Bitrates::default(), 0, 0),
         ("av_asfmux_p1500_streamable.asf", given.clone(), 200_000, 38),
-        ("video_asfmux_p3200_streamable.asf", given, 200_000, 32),
+        (
+            "video_asfmux_p3200_streamable.asf",
+            given.clone(),
+            200_000,
+            32,
+        ),
         ("audio_ffmpeg_p3200.asf", Bitrates::default(), 48_000, 32),
+        ("audio_mp3_vbr_ffmpeg_p3200.asf", Bitrates::default(), 0, 0),
+        ("audio_mp3_vbr_ffmpeg_p3200.asf", given, 200_000, 32),
         (
             "av_index_ffmpeg_p3200.asf",
             Bitrates::default(),

@@ -95,6 +95,10 @@ fn no_status_is_lost_in_a_thousand_refusals() {
             stall_timeout: Duration::from_secs(10),
             reconnect_timeout: Duration::ZERO,
             retry_first_connect: false,
+            resume: true,
+            zone: None,
+            proxy_zone: None,
+            proxy_source: None,
             earliest_failure: Duration::ZERO,
             limits: Limits {
                 bytes: 1 << 20,

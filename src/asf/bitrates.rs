@@ -12,7 +12,7 @@ use super::object::{ObjectHead, put, u16_at, u32_at};
 use super::stream_properties::{StreamProperties, stream_number};
 use super::{MAX_HEADER_IN_C, MAX_HEADER_IN_H};
 
-/// Bit rates in bit/s, from whoever knows what a file header does not tell; 0 stands for "not known"
+/// Bit rates in bit/s that a file header does not tell; 0 and 0xFFFFFFFF stand for "not known"
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Bitrates {
     /// Of all streams together
@@ -27,18 +27,22 @@ type Rates = BTreeMap<u8, NonZeroU32>;
 /// Where the records of a Stream Bitrate Properties Object start, in bytes
 const RECORDS: usize = ObjectHead::LEN + 2 /* count */;
 /// Size of one of them in bytes
-const RECORD: usize = 2 /* flags */ + 4 /* average bit rate */;
+const RECORD: usize = AVERAGE_BITRATE + 4;
+/// Where Average Bitrate is in one of them
+const AVERAGE_BITRATE: usize = 2 /* flags */;
 
 impl FileHeader {
     /// [`FileHeader::to_live`], with the bit rates that Windows Media servers ask for, as far as they are known.
     ///
-    /// A Maximum Bitrate and a Stream Bitrate Properties Object that are there already stay as they are. A stream's
-    /// rate is that of its Extended Stream Properties Object, else that in `bitrates`, else the one in an audio
-    /// stream's format. When the total is known, and the rate of all streams but one, that one has the rest.
+    /// Rates that the header tells stay as they are. 0 and 0xFFFFFFFF tell nothing: FFmpeg writes the latter where an
+    /// encoder has no constant rate. A stream's rate is that of the Stream Bitrate Properties Object, else that of its
+    /// Extended Stream Properties Object, else that in `bitrates`, else the one in an audio stream's format. When the
+    /// total is known, and the rate of all streams but one, that one has the rest.
     ///
-    /// * Maximum Bitrate, where it is 0, becomes the sum of a Stream Bitrate Properties Object that was there, else
-    ///   the total in `bitrates`, else the sum of all streams that stand in the Header Object itself (ASF 3.2). It
-    ///   stays 0 when one of them is not known: a sum that is too small has servers and players set aside too little.
+    /// * Maximum Bitrate, where it is unknown, becomes the sum of a Stream Bitrate Properties Object that was there,
+    ///   else the total in `bitrates`, else the sum of all streams that stand in the Header Object itself (ASF 3.2). It
+    ///   becomes 0 when one of them is not known: a sum that is too small has servers and players set aside too little.
+    /// * Unknown rates in a Stream Bitrate Properties Object become known ones, or 0.
     /// * A Stream Bitrate Properties Object is added when the rates of all those streams are known. With some of them
     ///   left out, a server would take these for streams of 0 bit/s. Nor is it added where it alone would make the
     ///   header too large to be sent.
@@ -55,39 +59,41 @@ impl Bitrates {
         let there = tree.get(Guid::STREAM_BITRATE_PROPERTIES);
         let there = there.map(|object| records(object).unwrap_or_default());
         let maximum = maximum_bitrate(tree);
-        let given = maximum.or(self.total.and_then(NonZeroU32::new));
-        let total = match there {
-            Some(rates) => maximum.or(sum(&streams, &rates)).or(given),
-            None => {
-                let rates = self.rates(&streams, given);
-                if let Some(object) = stream_bitrate_properties(&streams, &rates)
-                    && fits(tree, &object)
-                {
-                    tree.push(Guid::STREAM_BITRATE_PROPERTIES, object.into());
-                }
-                given.or(sum(&streams, &rates))
-            }
-        };
-        if let (None, Some(total)) = (maximum, total) {
-            let total = total.get().to_le_bytes();
-            tree.edit(Guid::FILE_PROPERTIES, |bytes| {
-                put(bytes, file_properties::MAXIMUM_BITRATE, &total);
+        let told = there.as_ref().and_then(|rates| sum(&streams, rates));
+        let total = maximum.or(told).or(self.total.and_then(known));
+        let rates = self.rates(&streams, total, there.as_ref());
+        if there.is_some() {
+            tree.edit(Guid::STREAM_BITRATE_PROPERTIES, |object| {
+                fill_records(object, &rates);
             });
+        } else if let Some(object) = stream_bitrate_properties(&streams, &rates)
+            && fits(tree, &object)
+        {
+            tree.push(Guid::STREAM_BITRATE_PROPERTIES, object.into());
+        }
+        let total = total.or(sum(&streams, &rates));
+        if let (None, Some(total)) = (maximum, total) {
+            put_maximum_bitrate(tree, total.get());
         }
     }
 
-    /// What is known of these streams, which have `total` together.
-    fn rates(&self, streams: &[StreamProperties], total: Option<NonZeroU32>) -> Rates {
-        let known = |stream: &StreamProperties| {
+    /// The known rates of these streams, which have `total` together and of which `there` is in the header.
+    fn rates(
+        &self,
+        streams: &[StreamProperties],
+        total: Option<NonZeroU32>,
+        there: Option<&Rates>,
+    ) -> Rates {
+        let rate_of = |stream: &StreamProperties| {
+            let told = there.and_then(|rates| rates.get(&stream.number)).copied();
             let given = self.streams.get(&stream.number).copied();
-            stream
-                .extended_bitrate
-                .or(given.and_then(NonZeroU32::new))
+            told.or(stream.extended_bitrate)
+                .or(given.and_then(known))
                 .or(stream.format_bitrate)
         };
         let mut rates: Rates = streams
             .iter()
-            .filter_map(|stream| Some((stream.number, known(stream)?)))
+            .filter_map(|stream| Some((stream.number, rate_of(stream)?)))
             .collect();
         let mut unknown = direct(streams).filter(|number| !rates.contains_key(number));
         if let (Some(last), None, Some(total)) = (unknown.next(), unknown.next(), total) {
@@ -99,6 +105,21 @@ impl Bitrates {
         }
         rates
     }
+}
+
+/// A bit rate that a producer wrote; `None` for 0 and 0xFFFFFFFF, which mean that it does not know.
+pub(super) fn known(bitrate: u32) -> Option<NonZeroU32> {
+    NonZeroU32::new(bitrate).filter(|bitrate| *bitrate != NonZeroU32::MAX)
+}
+
+/// Writes 0 for every unknown bit rate.
+pub(super) fn clear_unknown(tree: &mut HeaderTree) {
+    if maximum_bitrate(tree).is_none() {
+        put_maximum_bitrate(tree, 0);
+    }
+    tree.edit(Guid::STREAM_BITRATE_PROPERTIES, |object| {
+        fill_records(object, &Rates::new());
+    });
 }
 
 /// The numbers of the streams that stand in the Header Object itself.
@@ -118,18 +139,53 @@ fn sum(streams: &[StreamProperties], rates: &Rates) -> Option<NonZeroU32> {
 /// ASF 3.2 File Properties Object: Maximum Bitrate, if it tells one
 fn maximum_bitrate(tree: &HeaderTree) -> Option<NonZeroU32> {
     let properties = tree.get(Guid::FILE_PROPERTIES)?;
-    NonZeroU32::new(u32_at(properties, file_properties::MAXIMUM_BITRATE)?)
+    known(u32_at(properties, file_properties::MAXIMUM_BITRATE)?)
 }
 
-/// ASF 3.12 Stream Bitrate Properties Object: what it says; `None` when it is cut off
+fn put_maximum_bitrate(tree: &mut HeaderTree, bitrate: u32) {
+    tree.edit(Guid::FILE_PROPERTIES, |bytes| {
+        put(
+            bytes,
+            file_properties::MAXIMUM_BITRATE,
+            &bitrate.to_le_bytes(),
+        );
+    });
+}
+
+/// ASF 3.12 Stream Bitrate Properties Object: the known rates in it; `None` when it is cut off
 fn records(object: &[u8]) -> Option<Rates> {
-    let count = usize::from(u16_at(object, ObjectHead::LEN)?);
-    let records = object.get(RECORDS..)?.get(..count.checked_mul(RECORD)?)?;
+    let records = object.get(RECORDS..)?.get(..records_len(object)?)?;
     let record = |record: &[u8]| {
         let number = stream_number(u16_at(record, 0)?)?;
-        Some((number, NonZeroU32::new(u32_at(record, 2)?)?))
+        Some((number, known(u32_at(record, AVERAGE_BITRATE)?)?))
     };
     Some(records.chunks(RECORD).filter_map(record).collect())
+}
+
+/// Writes `rates` into the records that tell none, or 0 where they have none either. Leaves an object that is cut off.
+fn fill_records(object: &mut [u8], rates: &Rates) {
+    let Some(len) = records_len(object) else {
+        return;
+    };
+    let Some(records) = object
+        .get_mut(RECORDS..)
+        .and_then(|rest| rest.get_mut(..len))
+    else {
+        return;
+    };
+    for record in records.chunks_mut(RECORD) {
+        if u32_at(record, AVERAGE_BITRATE).and_then(known).is_none() {
+            let number = u16_at(record, 0).and_then(stream_number);
+            let rate = number.and_then(|number| rates.get(&number));
+            let rate = rate.map_or(0, |rate| rate.get());
+            put(record, AVERAGE_BITRATE, &rate.to_le_bytes());
+        }
+    }
+}
+
+/// Size of all records of a Stream Bitrate Properties Object in bytes, by their number.
+fn records_len(object: &[u8]) -> Option<usize> {
+    usize::from(u16_at(object, ObjectHead::LEN)?).checked_mul(RECORD)
 }
 
 /// ASF 3.12 Stream Bitrate Properties Object, when it can tell of all streams that stand in the Header Object itself
@@ -201,10 +257,7 @@ mod tests {
         let tree = HeaderTree::of(&live);
         let object = tree.get(Guid::STREAM_BITRATE_PROPERTIES);
         let rates = object.map_or_else(Rates::new, |object| {
-            assert_eq!(
-                object.len(),
-                RECORDS + RECORD * records(object).unwrap().len()
-            );
+            assert_eq!(object.len(), RECORDS + records_len(object).unwrap());
             records(object).unwrap()
         });
         let rates = rates.iter().map(|(&number, rate)| (number, rate.get()));
@@ -250,10 +303,16 @@ mod tests {
             filled(&header(0, &[audio(1, 6000)]), &Bitrates::default()),
             (48_000, vec![(1, 48_000)])
         );
-        let overflow = bitrates(0, &[(1, u32::MAX)]);
+        let unknown = bitrates(0, &[(1, u32::MAX)]);
+        assert_eq!(
+            filled(&both, &unknown),
+            (0, vec![]),
+            "0xFFFFFFFF is unknown"
+        );
+        let overflow = bitrates(0, &[(1, u32::MAX - 1)]);
         assert_eq!(
             filled(&both, &overflow),
-            (0, vec![(1, u32::MAX), (2, 48_000)])
+            (0, vec![(1, u32::MAX - 1), (2, 48_000)])
         );
     }
 
@@ -265,6 +324,36 @@ mod tests {
         }
         assert_eq!(two.to_live_with(&bitrates(0, &[(9, 1000)])), two.to_live());
         assert_eq!(filled(&two, &bitrates(300_000, &[])), (300_000, vec![]));
+    }
+
+    /// FFmpeg writes 0xFFFFFFFF for encoders of variable bit rates
+    #[test]
+    fn unknown_rates_are_filled_in_wherever_they_stand() {
+        let object = |rates: [u32; 2]| {
+            let record = |number: u8, rate: u32| [&[number, 0][..], &rate.to_le_bytes()].concat();
+            let records = [record(1, rates[0]), record(2, rates[1])].concat();
+            object(
+                Guid::STREAM_BITRATE_PROPERTIES,
+                &[&[2, 0][..], &records].concat(),
+            )
+        };
+        for unknown in [0, u32::MAX] {
+            let both = [video(1), audio(2, 6000)];
+            let expected = (200_000, vec![(1, 152_000), (2, 48_000)]);
+            let given = bitrates(200_000, &[]);
+            assert_eq!(filled(&header(unknown, &both), &given), expected);
+            let with = |rates| header(unknown, &[&both[..], &[object(rates)]].concat());
+            assert_eq!(filled(&with([unknown; 2]), &given), expected);
+            let tagged = bitrates(unknown, &[(1, 152_000), (2, unknown)]);
+            assert_eq!(filled(&with([unknown; 2]), &tagged), expected);
+            let told = (200_000, vec![(1, 180_000), (2, 20_000)]);
+            assert_eq!(filled(&with([unknown, 20_000]), &given), told);
+            let none = (0, vec![(2, 48_000)]);
+            assert_eq!(filled(&with([unknown; 2]), &Bitrates::default()), none);
+            assert_eq!(header(unknown, &both).maximum_bitrate(), 0);
+            assert_eq!(header(unknown, &both).to_live(), header(0, &both).to_live());
+            assert_eq!(with([unknown; 2]).to_live(), with([0; 2]).to_live());
+        }
     }
 
     #[test]

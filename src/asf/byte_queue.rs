@@ -79,6 +79,12 @@ impl ByteQueue {
         Some(piece)
     }
 
+    /// Puts bytes back that [`ByteQueue::take`] has just given.
+    pub fn put_back(&mut self, bytes: Bytes) {
+        debug_assert!(self.begun.is_empty(), "nothing was begun since");
+        self.chunks.push_front(bytes);
+    }
+
     /// Drops up to `len` bytes; returns how many.
     pub fn skip(&mut self, len: u64) -> u64 {
         let mut left = len;
@@ -143,6 +149,15 @@ mod tests {
         assert_eq!(queue.take(2).unwrap().as_ptr(), chunk.as_ptr());
         assert_eq!(queue.take(4).unwrap().as_ptr(), chunk.slice(2..).as_ptr());
         assert_eq!(queue.len(), 0);
+    }
+
+    #[test]
+    fn a_piece_that_was_put_back_comes_again() {
+        let mut queue = queue(&[b"ab", b"cd"]);
+        let piece = queue.take(3).unwrap();
+        queue.put_back(piece);
+        assert_eq!(queue.len(), 4);
+        assert_eq!(queue.take(4).unwrap(), "abcd");
     }
 
     #[test]

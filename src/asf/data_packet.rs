@@ -7,6 +7,7 @@ use bytes::Bytes;
 use super::defect::Defect;
 use super::key_frames::StreamSet;
 use super::payload::{self, KeyFrameBits};
+use super::splitting::overflow;
 
 /// ASF 5.2 ASF data packet definition: one packet, with all the bytes it has in a file
 ///
@@ -162,7 +163,14 @@ impl Content {
             return Ok(Content::Opaque);
         };
         let (layout, payloads) = Layout::read(packet, length_types)?;
-        let key_frames = payload::check(payloads, layout.multiple)?;
+        let checked = payload::check(payloads, layout.multiple);
+        if !matches!(checked, Ok((_, true)))
+            && layout.multiple
+            && let Some(defect) = overflow(&payloads)
+        {
+            return Err(defect);
+        }
+        let (key_frames, _) = checked?;
         Ok(Content::Payloads { layout, key_frames })
     }
 }
@@ -182,6 +190,17 @@ fn error_correction(packet: &[u8]) -> Result<Option<u8>, Defect> {
         Some(flags) => Ok(Some((flags & ERROR_CORRECTION_LENGTH).saturating_add(1))),
         None => Err(Defect::ParsingInformation { size: 0 }),
     }
+}
+
+/// Where the Length Type Flags are; `None` when the packet is opaque or damaged.
+pub(super) fn length_types(packet: &[u8]) -> Option<u8> {
+    error_correction(packet).ok().flatten()
+}
+
+/// Returns whether a data packet may start with `head`, by its flags: `head` has at least 18 bytes.
+pub(super) fn may_start_with(head: &[u8]) -> bool {
+    let property = length_types(head).and_then(|at| head.get(usize::from(at).checked_add(1)?));
+    property.is_some_and(|property| property >> 6 == 1)
 }
 
 impl Layout {
@@ -228,6 +247,17 @@ impl Layout {
             property,
         };
         Ok((layout, area))
+    }
+
+    /// What this packet, which the layout was read from, has for payloads to be in.
+    pub(super) fn area<'a>(&self, packet: &'a [u8]) -> Option<payload::Area<'a>> {
+        let property = usize::from(self.length_types).checked_add(1)?;
+        let end = self.assumed_end(packet.len())?;
+        Some(payload::Area {
+            bytes: packet.get(self.payloads_start()..end)?,
+            end,
+            property: *packet.get(property)?,
+        })
     }
 
     /// Where payload data ends in the packet, of `size` bytes, that this was read from; `None` when readers differ.

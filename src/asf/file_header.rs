@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: MPL-2.0
 
 use std::fmt;
+use std::num::NonZeroU32;
 
 use bytes::Bytes;
 
+use super::bitrates::known;
 use super::error::Error;
 use super::guid::Guid;
 use super::object::{Object, ObjectHead, u32_at, u64_at, walk};
@@ -83,12 +85,12 @@ impl FileHeader {
         let header_object = expected.saturating_sub(DATA_HEAD);
         let summary = Summary::of(bytes.slice(HEADER_HEAD..header_object))?;
         let data = bytes.slice(header_object..);
-        let data_packets = count_data_packets(&data, summary.packet_size)?;
+        let announced = count_data_packets(&data, summary.packet_size)?;
         Ok(FileHeader {
             bytes,
             header_object,
             packet_size: summary.packet_size,
-            data_packets,
+            data_packets: announced.filter(|_| !summary.broadcast),
             preroll: summary.preroll,
             maximum_bitrate: summary.maximum_bitrate,
             broadcast: summary.broadcast,
@@ -106,7 +108,8 @@ impl FileHeader {
         self.packet_size
     }
 
-    /// Number of data packets, by the Data Object's size; `None` when a live stream leaves it open.
+    /// Number of data packets, by the Data Object's size; `None` when a live stream leaves it open, or when the
+    /// Broadcast Flag says that it does not hold (ASF 3.2).
     pub fn data_packets(&self) -> Option<u64> {
         self.data_packets
     }
@@ -116,7 +119,7 @@ impl FileHeader {
         self.preroll
     }
 
-    /// Maximum Bitrate in bit/s; 0 where the producer does not tell.
+    /// Maximum Bitrate in bit/s; 0 where the producer does not know, and wrote 0 or 0xFFFFFFFF.
     pub fn maximum_bitrate(&self) -> u32 {
         self.maximum_bitrate
     }
@@ -241,7 +244,7 @@ impl Summary {
             .filter(|size| (MIN_PACKET_SIZE..=MAX_PACKET_SIZE).contains(size))
             .ok_or(Error::PacketSize { size: maximum })?;
         self.broadcast = u32_field(FLAGS)? & file_properties::BROADCAST != 0;
-        self.maximum_bitrate = u32_field(MAXIMUM_BITRATE)?;
+        self.maximum_bitrate = known(u32_field(MAXIMUM_BITRATE)?).map_or(0, NonZeroU32::get);
         self.preroll = u64_at(bytes, PREROLL).ok_or(too_small)?;
         Ok(())
     }
@@ -293,6 +296,20 @@ mod tests {
         }
         assert_eq!(header(1500, 51, &[]).data_packets(), Some(0));
         assert_eq!(header(1500, 50 + 3001, &[]).data_remainder(), 1);
+    }
+
+    /// ASF 3.2 File Properties Object: Broadcast Flag
+    #[test]
+    fn a_broadcast_has_an_unknown_number_of_packets() {
+        let mut properties = file_properties(1500);
+        put(
+            &mut properties,
+            super::file_properties::FLAGS,
+            &[1, 0, 0, 0],
+        );
+        let bytes = header_bytes(&[properties, stream_properties()], 50 + 3001);
+        let header = FileHeader::parse(bytes.into()).unwrap();
+        assert_eq!((header.data_packets(), header.data_remainder()), (None, 0));
     }
 
     #[test]

@@ -62,6 +62,79 @@ impl StreamSet {
     }
 }
 
+/// A gate in front of the data packets of one ASF file header: once closed, it drops packets until decoding can begin
+///
+/// A player can decode nothing between a gap in a stream and the next key frame. After a gap the owner closes the gate,
+/// and sends only what [`KeyFrameGate::admit`] admits. The packets behind another header get a gate of their own.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct KeyFrameGate {
+    key_frames: KeyFrames,
+    is_closed: bool,
+    /// Milliseconds of Send Time
+    longest_wait: Option<u32>,
+    /// Lowest Send Time in ms of the packets dropped since the gate was closed
+    dropped_from: Option<u32>,
+}
+
+impl KeyFrameGate {
+    /// An open gate for the data packets behind `header`.
+    pub fn of(header: &FileHeader) -> KeyFrameGate {
+        KeyFrameGate {
+            key_frames: KeyFrames::of(header),
+            ..KeyFrameGate::default()
+        }
+    }
+
+    /// The same gate, which opens without a key frame when the Send Times of dropped packets span more than
+    /// `milliseconds`. Without this bound, a stream that marks no key frames is dropped for ever.
+    #[must_use]
+    pub fn with_longest_wait(self, milliseconds: u32) -> KeyFrameGate {
+        KeyFrameGate {
+            longest_wait: Some(milliseconds),
+            ..self
+        }
+    }
+
+    /// Closes it, until decoding can begin at a packet. Closing a closed gate changes nothing.
+    pub fn close(&mut self) {
+        self.is_closed = true;
+    }
+
+    /// Returns whether `packet` is to be sent. Opens the gate if decoding can begin at `packet`.
+    pub fn admit(&mut self, packet: &DataPacket) -> bool {
+        if self.is_closed && (self.key_frames.begins_in(packet) || self.has_waited_for(packet)) {
+            self.is_closed = false;
+            self.dropped_from = None;
+        }
+        !self.is_closed
+    }
+
+    /// Returns whether the next packet is admitted whatever it is.
+    pub fn is_open(&self) -> bool {
+        !self.is_closed
+    }
+
+    /// Where decoding of its packets can begin.
+    pub fn key_frames(&self) -> KeyFrames {
+        self.key_frames
+    }
+
+    /// Returns whether the packets dropped in front of this one span more than the longest wait.
+    fn has_waited_for(&mut self, packet: &DataPacket) -> bool {
+        let (Some(longest), Some(send_time)) = (self.longest_wait, packet.send_time()) else {
+            return false;
+        };
+        let from = *self.dropped_from.get_or_insert(send_time);
+        // Send Times wrap after 49 days, and step back.
+        let waited = send_time.wrapping_sub(from).cast_signed();
+        let Ok(waited) = u32::try_from(waited) else {
+            self.dropped_from = Some(send_time);
+            return false;
+        };
+        waited > longest
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::guid::Guid;
@@ -69,9 +142,21 @@ mod tests {
     use super::*;
 
     fn packet(types: u8, payloads: &[u8]) -> DataPacket {
-        let mut bytes = [&[types, 0x5D, 7, 0, 0, 0, 9, 0], payloads].concat();
+        packet_at(7, types, payloads)
+    }
+
+    fn packet_at(send_time: u32, types: u8, payloads: &[u8]) -> DataPacket {
+        let head = [&[types, 0x5D], &send_time.to_le_bytes()[..], &[9, 0]].concat();
+        let mut bytes = [&head, payloads].concat();
         bytes.resize(80, 0xEE);
         DataPacket::parse(bytes.into())
+    }
+
+    /// A packet in the middle of a frame of the video stream 2, at each Send Time
+    fn middles(send_times: &[u32]) -> Vec<DataPacket> {
+        let payload = [0x02, 5, 9, 0, 0, 0, 0];
+        let packets = send_times.iter();
+        packets.map(|&at| packet_at(at, 0x00, &payload)).collect()
     }
 
     fn single(stream: u8, offset: u32, replicated: &[u8]) -> DataPacket {
@@ -148,5 +233,72 @@ mod tests {
             assert!(audio.begins_in(&packet));
             assert!(!video.begins_in(&packet));
         }
+    }
+    fn gate(streams: &[(u16, Guid)]) -> KeyFrameGate {
+        KeyFrameGate {
+            key_frames: key_frames(streams),
+            ..KeyFrameGate::default()
+        }
+    }
+
+    fn admitted(gate: &mut KeyFrameGate, packets: &[DataPacket]) -> Vec<bool> {
+        packets.iter().map(|packet| gate.admit(packet)).collect()
+    }
+
+    #[test]
+    fn a_closed_gate_opens_at_a_key_frame() {
+        let packets = [
+            single(0x02, 0, &[]),
+            single(0x81, 0, &[]),
+            single(0x82, 0, &[]),
+            single(0x02, 0, &[]),
+        ];
+        let mut gate = gate(&AUDIO_VIDEO);
+        assert!(gate.is_open());
+        assert_eq!(admitted(&mut gate, &packets), [true; 4]);
+        gate.close();
+        gate.close();
+        assert!(!gate.is_open());
+        assert_eq!(admitted(&mut gate, &packets), [false, false, true, true]);
+        assert!(gate.is_open());
+    }
+
+    #[test]
+    fn without_video_a_closed_gate_opens_at_the_next_packet() {
+        let mut gate = gate(&AUDIO_VIDEO[..1]);
+        gate.close();
+        assert!(gate.admit(&single(0x01, 7, &[])));
+    }
+
+    #[test]
+    fn a_gate_without_a_bound_waits_for_ever() {
+        let mut gate = gate(&AUDIO_VIDEO);
+        gate.close();
+        let packets = middles(&[0, 3_600_000, u32::MAX / 2]);
+        assert_eq!(admitted(&mut gate, &packets), [false; 3]);
+    }
+
+    #[test]
+    fn the_longest_wait_is_counted_in_send_times() {
+        let bounded = gate(&AUDIO_VIDEO).with_longest_wait(30_000);
+        for start in [0, u32::MAX - 10_000] {
+            let at = |ms: u32| start.wrapping_add(ms);
+            let packets = middles(&[at(0), at(29_999), at(30_000), at(30_001), at(30_001)]);
+            let mut gate = bounded;
+            for _ in 0..2 {
+                gate.close();
+                let expected = [false, false, false, true, true];
+                assert_eq!(admitted(&mut gate, &packets), expected, "{start}");
+            }
+        }
+    }
+
+    #[test]
+    fn send_times_that_step_back_end_no_wait() {
+        let mut gate = gate(&AUDIO_VIDEO).with_longest_wait(30_000);
+        gate.close();
+        let packets = middles(&[5_000, 4_940, 5_060, 5_000, 34_940, 34_941]);
+        let expected = [false, false, false, false, false, true];
+        assert_eq!(admitted(&mut gate, &packets), expected);
     }
 }

@@ -2,6 +2,7 @@
 
 //! The file header of a live stream, and that of a file recorded from it.
 
+use super::bitrates::clear_unknown;
 use super::file_header::{DATA_HEAD, FileHeader, data_object, file_properties};
 use super::guid::Guid;
 use super::header_tree::HeaderTree;
@@ -17,8 +18,9 @@ impl FileHeader {
     /// The header as it describes a live stream.
     ///
     /// Broadcast Flag set, Seekable Flag clear; File Size, packet counts and durations 0; Data Object size 50; child
-    /// count true; File ID equal in both places, neither all zero nor ending in a zero byte. A File ID that has to
-    /// be made is derived from the header's bytes. A Digital Signature goes when anything changed.
+    /// count true; File ID equal in both places, neither all zero nor ending in a zero byte; bit rates of 0xFFFFFFFF,
+    /// which are unknown ones, 0. A File ID that has to be made is derived from the header's bytes. A Digital Signature
+    /// goes when anything changed.
     ///
     /// A header that is like this already comes back with the same bytes, shared.
     pub fn to_live(&self) -> FileHeader {
@@ -44,6 +46,7 @@ impl FileHeader {
             put(bytes, data_object::FILE_ID, &file_id);
             put(bytes, data_object::TOTAL_PACKETS, &0u64.to_le_bytes());
         });
+        clear_unknown(&mut tree);
         tree
     }
 

@@ -7,15 +7,18 @@ use bytes::Bytes;
 use super::byte_queue::ByteQueue;
 use super::data_packet::DataPacket;
 use super::error::Error;
-use super::file_header::{DATA_HEAD, FileHeader, file_header_size};
-use super::guid::Guid;
+use super::file_header::FileHeader;
 use super::item::{Item, SkipReason, Skipped};
-use super::object::ObjectHead;
 use chunks::{Chunk, Framing};
+use entries::Pending;
 use expect::Expect;
+use timeline::Timeline;
 
+mod boundary;
 mod chunks;
+mod entries;
 mod expect;
+mod timeline;
 
 /// Finds ASF file headers and data packets in bytes that come in any split.
 ///
@@ -29,14 +32,16 @@ mod expect;
 ///            ▼                                               │
 ///  Boundary ──► Header ──► Boundary ──► Packet ──► … ──► Boundary ──► Object ──► Boundary
 ///     │                                                      │
-///     └─ first bytes are no header: error                    └─ no object: Discard, until restart
+///     └─ first bytes are no header: error                    ├─ well-formed packet: goes on, see `exceeded_count`
+///                                                            └─ no object: Discard, until restart
 /// ```
 ///
 /// A stream may also come in the chunks of a pulled one, with `$H` first: then a boundary is one between two chunks.
 ///
 /// A header is recognised at packet boundaries only, where no legal packet can be taken for one. The first one is
 /// an item at once; a later one becomes an item just before its first packet, and is dropped when none follows. A
-/// header equal to the last one is no item.
+/// header equal to the last one becomes an item only if Send Times start again behind it: the same file once more.
+/// Otherwise it says nothing new.
 #[derive(Debug, Default)]
 pub struct Reader {
     /// What happened and is not dealt with; bytes are in the queue at once when nothing stands before them
@@ -53,6 +58,12 @@ pub struct Reader {
     /// The current header came from caps, and not in the stream as well
     beside: bool,
     pending: Option<Pending>,
+    /// The current header has come again, and no packet with a Send Time since
+    repeated: bool,
+    /// More packets have come than the current header announces
+    exceeded: bool,
+    /// That of the packets behind the current header
+    timeline: Timeline,
 }
 
 /// What happened to the reader, and is not dealt with yet
@@ -62,16 +73,6 @@ enum Input {
     StreamHeader(FileHeader),
     Restart,
     Rewind(u64),
-}
-
-/// A header that waits for its first packet
-#[derive(Debug)]
-struct Pending {
-    header: FileHeader,
-    /// From caps, which outlive a flush
-    from_caps: bool,
-    /// As [`Reader::beside`]
-    beside: bool,
 }
 
 /// What the next bytes belong to
@@ -84,6 +85,8 @@ enum State {
     Header(usize),
     /// A data packet of this size
     Packet(usize),
+    /// A data packet of this size behind the last one that was announced, or an object
+    MorePackets(usize),
     /// A chunk with a piece of a file header, or with a data packet
     Chunk(Chunk),
     /// Something that is counted down
@@ -220,6 +223,11 @@ impl Reader {
         self.beside
     }
 
+    /// The number of data packets that the last header announces, if more have come. They are items like the others.
+    pub fn exceeded_count(&self) -> Option<u64> {
+        self.header()?.data_packets().filter(|_| self.exceeded)
+    }
+
     /// The header that the next packets belong to.
     fn active(&self) -> Option<&FileHeader> {
         self.pending
@@ -235,6 +243,8 @@ impl Reader {
                 if self.active() != Some(&header) {
                     self.drop_tail();
                     self.adopt(header, true);
+                } else if self.pending.is_none() {
+                    self.repeated = true;
                 }
             }
             Input::Restart | Input::Rewind(0) => {
@@ -263,33 +273,6 @@ impl Reader {
         }
     }
 
-    /// Takes up a whole header.
-    fn adopt(&mut self, header: FileHeader, from_caps: bool) {
-        self.expect = Expect::packets_of(&header);
-        if self.active() == Some(&header) {
-            let beside = match &mut self.pending {
-                Some(pending) => &mut pending.beside,
-                None => &mut self.beside,
-            };
-            *beside &= from_caps;
-            return;
-        }
-        self.drop_pending();
-        if self.current.is_none() {
-            self.beside = from_caps;
-            self.current = Some(header.clone());
-            self.output.push_back(Item::Header(header));
-        } else if self.current.as_ref() != Some(&header) {
-            self.pending = Some(Pending {
-                header,
-                from_caps,
-                beside: from_caps,
-            });
-        } else {
-            self.beside &= from_caps;
-        }
-    }
-
     fn step(&mut self) -> Result<Step, Error> {
         match &mut self.state {
             State::Boundary => return self.step_boundary(),
@@ -305,7 +288,13 @@ impl Reader {
                     return Ok(Step::NeedMore);
                 };
                 self.state = State::Boundary;
-                return Ok(self.yield_packet(bytes));
+                return Ok(self.yield_packet(DataPacket::parse(bytes)));
+            }
+            State::MorePackets(size) => {
+                let Some(bytes) = self.queue.take(*size) else {
+                    return Ok(Step::NeedMore);
+                };
+                return Ok(self.step_behind_count(bytes));
             }
             State::Chunk(chunk) => {
                 let chunk = *chunk;
@@ -338,85 +327,17 @@ impl Reader {
         Ok(Step::Go)
     }
 
-    /// Decides what the next bytes start, by as few of them as it takes.
-    fn step_boundary(&mut self) -> Result<Step, Error> {
-        let mut head = [0; ObjectHead::LEN];
-        let head = self.queue.peek(&mut head);
-        if head.is_empty() {
-            return Ok(Step::NeedMore);
-        }
-        let is_new = matches!(self.expect, Expect::Start);
-        if let Some(step) = self.step_framing(head, is_new)? {
-            return Ok(step);
-        }
-        let guid = head.get(..16).unwrap_or(head);
-        if !self.expect.may_be_object(guid)? {
-            self.start_data();
-            return Ok(Step::Go);
-        }
-        let Some(object) = ObjectHead::parse(head) else {
-            return Ok(Step::NeedMore);
-        };
-        self.state = match object.guid {
-            Guid::HEADER => State::Header(file_header_size(object)?),
-            _ => self.skip_object(object),
-        };
-        Ok(Step::Go)
-    }
-
-    /// The next bytes start no object, so they are the Data Object's.
-    fn start_data(&mut self) {
-        self.state = match self.expect {
-            Expect::Remainder(left) => {
-                self.expect = Expect::Objects;
-                State::Skip {
-                    reason: SkipReason::PartialPacket,
-                    seen: 0,
-                    left,
-                }
-            }
-            _ => State::Packet(
-                self.active()
-                    .map_or(super::MIN_PACKET_SIZE, FileHeader::packet_size),
-            ),
-        };
-    }
-
-    fn skip_object(&mut self, object: ObjectHead) -> State {
-        /// Over this size, in bytes, what looks like an object is none
-        const MAX_OBJECT: u64 = 1 << 40;
-        // A Data Object of a live stream does not say its size; its head is skipped, and packets follow.
-        let size = if object.guid == Guid::DATA {
-            object.size.max(DATA_HEAD as u64)
-        } else {
-            object.size
-        };
-        if (ObjectHead::LEN as u64..=MAX_OBJECT).contains(&size) {
-            return State::Skip {
-                reason: SkipReason::TopLevelObject(object.guid),
-                seen: 0,
-                left: size,
-            };
-        }
-        let reason = SkipReason::TrailingData;
-        let seen = self.queue.skip(ObjectHead::LEN as u64);
-        self.output.push_back(Item::Skipped(Skipped {
-            bytes: seen,
-            reason,
-        }));
-        State::Discard { seen, reason }
-    }
-
-    fn yield_packet(&mut self, bytes: Bytes) -> Step {
-        if let Some(Pending { header, beside, .. }) = self.pending.take() {
-            self.beside = beside;
-            self.current = Some(header.clone());
-            self.output.push_back(Item::Header(header));
-        }
+    fn yield_packet(&mut self, packet: DataPacket) -> Step {
         if let Expect::Packets { left, remainder } = self.expect {
             self.expect = Expect::after_packets(left.saturating_sub(1), remainder);
         }
-        Step::Packet(DataPacket::parse(bytes))
+        let Some(parts) = packet.split() else {
+            self.start_entry(packet.send_time());
+            return Step::Packet(packet);
+        };
+        self.start_entry(parts.first().and_then(DataPacket::send_time));
+        self.output.extend(parts.into_iter().map(Item::DataUnit));
+        Step::Go
     }
 
     /// What was begun does not go on.
@@ -431,6 +352,7 @@ impl Reader {
                 }
                 Expect::Objects => (rest, SkipReason::TrailingData),
             },
+            State::MorePackets(_) => (rest, SkipReason::TrailingData),
             State::Header(_) => (rest, SkipReason::PartialHeader),
             State::Packet(_) => (rest, SkipReason::PartialPacket),
             State::Chunk(chunk) => (rest, chunk.partial()),
@@ -449,17 +371,6 @@ impl Reader {
         if bytes > 0 {
             self.output
                 .push_back(Item::Skipped(Skipped { bytes, reason }));
-        }
-    }
-
-    /// No packet follows the header that waits for one.
-    fn drop_pending(&mut self) {
-        if let Some(Pending { header, .. }) = self.pending.take() {
-            let bytes = header.as_bytes().len() as u64;
-            self.output.push_back(Item::Skipped(Skipped {
-                bytes,
-                reason: SkipReason::RewrittenHeader,
-            }));
         }
     }
 }

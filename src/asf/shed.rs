@@ -9,6 +9,16 @@ use super::file_header::{FileHeader, file_properties};
 use super::guid::Guid;
 use super::header_tree::HeaderTree;
 use super::object::{put, u16_at, u64_at};
+use super::{MAX_HEADER_IN_C, MAX_HEADER_IN_H};
+
+/// A packet of MS-WMHTTP that carries a whole ASF file header
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HeaderPacket {
+    /// 2.2.3.6 `$H`: the first header of a new session
+    Header,
+    /// 2.2.3.2 `$C`: a later header, which may also be the first one of a connection that takes a session up again
+    StreamChange,
+}
 
 /// Something that was left out of a file header because the header was too large
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,7 +57,26 @@ const ORDER: [Shed; 12] = [
 /// Values from this size on, in bytes, make an attribute a large one: longer than a title, shorter than a picture
 const LARGE_VALUE: usize = 1024;
 
+impl HeaderPacket {
+    /// The largest header in bytes that it can carry
+    pub const fn limit(self) -> usize {
+        match self {
+            HeaderPacket::Header => MAX_HEADER_IN_H,
+            HeaderPacket::StreamChange => MAX_HEADER_IN_C,
+        }
+    }
+}
+
 impl FileHeader {
+    /// The header as `packet` can carry it: see [`shed_to`](FileHeader::shed_to).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::HeaderTooLarge`]
+    pub fn shed_for(&self, packet: HeaderPacket) -> Result<(FileHeader, Vec<ShedObject>), Error> {
+        self.shed_to(packet.limit())
+    }
+
     /// The header with as many optional objects left out as it takes to come down to `limit` bytes, and what they
     /// were, in the order in which they went.
     ///
@@ -198,6 +227,26 @@ mod tests {
         ]
         .concat();
         header(1500, 50, &outer)
+    }
+
+    /// MS-WMHTTP 2.2.3.2, 2.2.3.6
+    #[test]
+    fn a_stream_change_carries_four_bytes_less() {
+        let rest = header(1500, 50, &[object(Guid::PADDING, &[])]);
+        let of = |size: usize| {
+            let padding = vec![0; size - rest.as_bytes().len()];
+            header(1500, 50, &[object(Guid::PADDING, &padding)])
+        };
+        for (size, header, change) in [
+            (65_527, false, false),
+            (65_528, false, true),
+            (65_531, false, true),
+            (65_532, true, true),
+        ] {
+            let sheds = |packet| !of(size).shed_for(packet).unwrap().1.is_empty();
+            assert_eq!(sheds(HeaderPacket::Header), header, "{size}");
+            assert_eq!(sheds(HeaderPacket::StreamChange), change, "{size}");
+        }
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use std::num::NonZeroU32;
 
+use super::bitrates::known;
 use super::file_header::FileHeader;
 use super::guid::Guid;
 use super::header_tree::HeaderTree;
@@ -126,7 +127,7 @@ fn average_bitrate(object: &[u8]) -> Option<NonZeroU32> {
     let length = u32_at(object, field::TYPE_SPECIFIC_LENGTH)?;
     let format = object.get(field::TYPE_SPECIFIC..)?;
     let format = format.get(..usize::try_from(length).ok()?)?;
-    NonZeroU32::new(u32_at(format, AVERAGE_BYTES)?.checked_mul(8)?)
+    known(u32_at(format, AVERAGE_BYTES)?.checked_mul(8)?)
 }
 
 /// ASF 4.1 Extended Stream Properties Object: whose it is, and the stream's peak bit rate in bit/s
@@ -134,9 +135,9 @@ fn average_bitrate(object: &[u8]) -> Option<NonZeroU32> {
 /// That is the larger one of Data Bitrate and Alternate Data Bitrate: see MS-RTSP 2.2.5.1.1.
 fn peak_bitrate(object: &[u8]) -> Option<(u8, NonZeroU32)> {
     let number = stream_number(u16_at(object, extended::STREAM_NUMBER)?)?;
-    let average = u32_at(object, extended::DATA_BITRATE)?;
-    let alternate = u32_at(object, extended::ALTERNATE_DATA_BITRATE)?;
-    Some((number, NonZeroU32::new(average.max(alternate))?))
+    let average = known(u32_at(object, extended::DATA_BITRATE)?);
+    let alternate = known(u32_at(object, extended::ALTERNATE_DATA_BITRATE)?);
+    Some((number, average.max(alternate)?))
 }
 
 /// The Stream Properties Object in an Extended Stream Properties Object, behind its stream names and payload extension
@@ -219,6 +220,7 @@ mod tests {
             header_extension(&[
                 extended_stream_properties(1, [500, 0], &[]),
                 extended_stream_properties(5, [500, 700], &[]),
+                extended_stream_properties(2, [900, u32::MAX], &[]),
             ]),
         ];
         let header = header(1500, 50, &children);
@@ -229,7 +231,7 @@ mod tests {
                 (bits(stream.extended_bitrate), bits(stream.format_bitrate))
             })
             .collect();
-        assert_eq!(found, [(500, 48_000), (0, 0), (0, 0), (0, 0), (700, 0)]);
+        assert_eq!(found, [(500, 48_000), (900, 0), (0, 0), (0, 0), (700, 0)]);
     }
 
     #[test]

@@ -22,6 +22,11 @@ impl Backoff {
         wait - wait / 4 * u32::from(random) / 255
     }
 
+    /// Counts an attempt that needs no wait.
+    pub(super) fn count(&mut self) {
+        self.attempts = self.attempts.saturating_add(1);
+    }
+
     /// Attempts so far.
     pub(super) fn attempts(&self) -> u32 {
         self.attempts

@@ -4,16 +4,17 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::mpsc;
 use tracing::instrument::WithSubscriber;
 
-use super::driver::drive;
+use super::connector::TcpConnector;
+use super::driver::{Parked, drive};
+use super::notifier::Notifier;
 use super::queue::Content;
-use super::route::Route;
 use super::shared::Shared;
 use super::{
     Error, Failure, Phase, SessionState, Settings, Stats, StatusCallback, WriteError, WriterSink,
@@ -24,19 +25,22 @@ use crate::wmhttp::HResult;
 
 /// `IWMWriterPushSink`: one push to one publishing point.
 ///
-/// Everything that waits for the network happens on a thread that all connections of the process share. `tracing`
-/// events go to the subscriber that is current where [`connect`](Self::connect) is called. Dropping it disconnects.
+/// Everything that waits for the network happens on a thread that all connections of the process share. The application
+/// is called on other threads. `tracing` events go to the subscriber that is current where [`connect`](Self::connect) is
+/// called. Dropping it disconnects.
 ///
-/// The writer's half, [`WriterSink`], may be used before the connection stands: what comes is kept, up to
+/// The writer's half, [`WriterSink`], may be used before the connection stands: content is queued, up to
 /// [`Settings::limits`], and then the caller is blocked or packets are dropped.
 pub struct Connection {
     shared: Arc<Shared>,
     stall_timeout: Duration,
     header_written: AtomicBool,
+    /// The driver, which leaves its session when the application disconnects.
+    driver: Mutex<Option<Parked>>,
 }
 
 impl Connection {
-    /// `IWMWriterPushSink::Connect`: returns at once; how it goes is told by the callback.
+    /// `IWMWriterPushSink::Connect`: returns at once; the callback reports how it goes.
     ///
     /// # Errors
     ///
@@ -58,45 +62,53 @@ impl Connection {
         settings: Settings,
         callback: impl StatusCallback,
     ) -> io::Result<Self> {
-        Self::begin(settings, callback, Some(self.shared.clone()))
+        Self::begin(settings, callback, Some(self))
     }
 
     fn begin(
         settings: Settings,
         callback: impl StatusCallback,
-        last: Option<Arc<Shared>>,
+        last: Option<&Self>,
     ) -> io::Result<Self> {
         let runtime = runtime::handle()?;
-        let last = last.filter(|last| last.reporter.state() == SessionState::Disconnected);
-        let counters = last.as_ref().map(|last| last.counters.clone());
-        let shared = Shared::new(settings.limits, counters.unwrap_or_default(), callback);
+        let notifier = last.map(|last| last.shared.lifecycle.notifier());
+        let notifier = Notifier::new(callback, notifier);
+        let last = last.filter(|last| last.was_left());
+        let counters = last.map(|last| last.shared.counters.clone());
+        let shared = Shared::new(settings.limits, counters.unwrap_or_default(), notifier);
         let shared = Arc::new(shared);
-        let connection = Self {
-            shared: shared.clone(),
-            stall_timeout: settings.stall_timeout,
+        let (sender, resolved) = mpsc::unbounded_channel();
+        let connector = TcpConnector::new(&settings, sender);
+        let stall_timeout = settings.stall_timeout;
+        let parked = last.and_then(Self::take_driver);
+        let driver = drive(settings, shared.clone(), parked, connector, resolved);
+        Ok(Self {
+            driver: Mutex::new(Some(runtime.spawn(driver.with_current_subscriber()))),
+            shared,
+            stall_timeout,
             header_written: AtomicBool::new(false),
-        };
-        let (progress_sender, progress) = mpsc::unbounded_channel();
-        let transport = Route::new(&settings, progress_sender);
-        let driver = drive(settings, shared, last, transport, progress);
-        runtime.spawn(driver.with_current_subscriber());
-        Ok(connection)
+        })
+    }
+
+    fn take_driver(&self) -> Option<Parked> {
+        self.driver
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take()
     }
 
     /// `IWMWriterPushSink::Disconnect`: closes the connection without `$E`. Returns at once, and nothing is reported
     /// after the [`WmtStatus::Closed`](super::WmtStatus::Closed) that it causes. After the end, or a failure, it does
     /// nothing: then, and when it was called before, it returns FALSE.
     pub fn disconnect(&self) -> bool {
-        let alive = self.shared.is_alive();
-        self.shared.disconnect();
-        alive
+        self.shared.leave()
     }
 
     /// `IWMWriterPushSink::EndSession`: sends what waits and `$E` (S_OK), then closes. Returns at once.
     ///
-    /// What has not gone out after `timeout` stays behind: that ends the push with
-    /// [`WmtStatus::Closed`](super::WmtStatus::Closed) and a failure in it, or, when nothing ever went out, as a failure.
-    /// FALSE when there is no connection any more.
+    /// If not everything could be sent within `timeout`, the push ends with
+    /// [`WmtStatus::Closed`](super::WmtStatus::Closed) and a failure in it; or, when nothing was ever sent or the
+    /// connection was lost meanwhile, with that failure. FALSE when there is no connection any more.
     pub fn end_session(&self, timeout: Duration) -> bool {
         self.shared.announce_end(HResult::S_OK, timeout)
     }
@@ -109,15 +121,23 @@ impl Connection {
             SessionState::Streaming | SessionState::Reconnecting => Phase::Push,
             SessionState::Ending | SessionState::Ended | SessionState::Failed => Phase::End,
         };
-        self.shared.fail(Failure { phase, error });
-        self.shared.disconnect();
-        WriteError::Failed(self.shared.failure())
+        self.shared.fail(Failure::new(phase, error));
+        WriteError::Failed(self.shared.lifecycle.failure())
     }
 
     /// Counts a data packet as dropped that its owner has left out.
     pub fn skip_data_unit(&self) {
-        let total = self.shared.counters.dropped(1);
-        self.shared.reporter.count_dropped(total);
+        self.shared.counters.skipped(1);
+    }
+
+    /// Discards data packets that were queued and not sent.
+    pub fn flush(&self) {
+        self.shared.flush();
+    }
+
+    /// Tells whether upstream is live, which decides for [`Leaky::Auto`](super::Leaky::Auto).
+    pub fn set_live(&self, live: bool) {
+        self.shared.queue.set_live(live);
     }
 
     /// Lets whatever blocks return at once, now and until it is called with `false`.
@@ -125,37 +145,34 @@ impl Connection {
         self.shared.interrupt(interrupted);
     }
 
-    /// Whether it stands or is being made, and has not ended.
+    /// Returns whether the connection stands or is being made, and has not ended.
     pub fn is_alive(&self) -> bool {
-        self.shared.is_alive()
+        self.shared.lifecycle.is_alive()
     }
 
-    /// Whether it is over, and not by a failure: its owner has ended it.
+    /// Returns whether it is over, and not by a failure.
     pub fn has_ended(&self) -> bool {
-        self.shared.has_ended()
+        self.shared.lifecycle.has_ended()
     }
 
-    /// Whether it was [left](Self::disconnect) before it came to an end.
+    /// Returns whether the application [disconnected](Self::disconnect) before it came to an end.
     pub fn was_left(&self) -> bool {
-        self.shared.reporter.is_closed() && self.state() == SessionState::Disconnected
+        self.shared.lifecycle.was_left()
     }
 
-    /// Where it stands.
+    /// Where the session stands.
     pub fn state(&self) -> SessionState {
-        self.shared.reporter.state()
+        self.shared.lifecycle.session_state()
     }
 
     /// What has been sent and what waits.
     pub fn stats(&self) -> Stats {
-        let mut stats = self.shared.counters.stats();
-        stats.state = self.state();
-        (stats.queued_bytes, stats.queued_time) = self.shared.queue.level();
-        stats
+        self.shared.stats()
     }
 
     /// `OnDataUnit` of many at once: one lock, and one wake-up.
     ///
-    /// Takes out of `batch` what it is done with; after an interruption the rest is still in it.
+    /// Removes from `batch` what it is done with; after an interruption the rest is still in it.
     ///
     /// # Errors
     ///

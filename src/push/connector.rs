@@ -1,156 +1,83 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! TCP connections to names, and why there is none.
+//! Lines over TCP, and TLS over them.
 
-use std::error::Error as StdError;
-use std::fmt;
-use std::future::Future;
-use std::io;
-use std::net::SocketAddr;
-use std::pin::Pin;
-use std::task::{Context, Poll};
-use std::time::Duration;
-
-use http::Uri;
-use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::client::legacy::connect::dns::Name;
-use tokio::net::TcpStream;
 use tokio::sync::mpsc;
-use tower_service::Service;
-use url::{Host, Position, Url};
+use url::{Host, Url};
 
+#[cfg(not(feature = "tls"))]
 use super::Error;
-use super::transport::Progress;
+use super::Settings;
+#[cfg(feature = "tls")]
+use super::Trust;
+use super::client::Connector;
+use super::connect::connect;
+use super::exchange::Opening;
+use super::line::Line;
 
-/// How often a connection on which nothing happens is asked whether there is still somebody.
-const KEEPALIVE: Duration = Duration::from_secs(15);
-const KEEPALIVE_RETRIES: u32 = 3;
-
-/// Connects to the host of `url`, by whichever of its addresses answers first (RFC 8305), and tells how that goes.
-///
-/// What is written and not acknowledged within `stall_timeout` breaks the connection.
-pub(super) async fn connect(
-    url: &Url,
-    stall_timeout: Duration,
-    progress: mpsc::UnboundedSender<Progress>,
-) -> Result<TcpStream, Error> {
-    if !matches!(url.host(), Some(Host::Domain(_))) {
-        let _ = progress.send(Progress::Resolved);
-    }
-    let authority = &url[Position::BeforeHost..Position::AfterPort];
-    let uri = Uri::builder().scheme("http").authority(authority);
-    let uri = uri.path_and_query("/").build();
-    let uri = uri.map_err(|error| Error::Unresolvable(error.to_string()))?;
-    let mut connector = HttpConnector::new_with_resolver(Resolver::new(progress));
-    connector.set_nodelay(true);
-    connector.set_keepalive(Some(KEEPALIVE));
-    connector.set_keepalive_interval(Some(KEEPALIVE));
-    connector.set_keepalive_retries(Some(KEEPALIVE_RETRIES));
-    #[cfg(target_os = "linux")]
-    connector.set_tcp_user_timeout(Some(stall_timeout));
-    #[cfg(not(target_os = "linux"))]
-    let _ = stall_timeout;
-    match connector.call(uri).await {
-        Ok(stream) => Ok(stream.into_inner()),
-        Err(error) => Err(unresolvable(&error).unwrap_or_else(|| cannot_connect(&error))),
-    }
+/// Connects to servers and proxies.
+pub(super) struct TcpConnector {
+    #[cfg(feature = "tls")]
+    trust: Trust,
+    /// Hosts with the interface by which each is reached.
+    zones: Vec<(Host<String>, String)>,
+    resolved: mpsc::UnboundedSender<()>,
 }
 
-/// The system's resolver, which says when it is done and can be told apart when it fails.
-#[derive(Clone)]
-pub(super) struct Resolver {
-    progress: mpsc::UnboundedSender<Progress>,
-}
-
-/// The addresses of a name.
-type Addresses = std::vec::IntoIter<SocketAddr>;
-
-impl Resolver {
-    pub(super) fn new(progress: mpsc::UnboundedSender<Progress>) -> Self {
-        Self { progress }
+impl TcpConnector {
+    /// A connector that tells `resolved` when it knows the addresses of a host.
+    pub(super) fn new(settings: &Settings, resolved: mpsc::UnboundedSender<()>) -> Self {
+        let session = &settings.session;
+        let server = host(&session.url).zip(settings.zone.clone());
+        let proxy = session.access.proxy.as_ref().and_then(host);
+        let proxy = proxy.zip(settings.proxy_zone.clone());
+        Self {
+            #[cfg(feature = "tls")]
+            trust: settings.trust.clone(),
+            zones: server.into_iter().chain(proxy).collect(),
+            resolved,
+        }
     }
 
-    pub(super) async fn resolve(self, name: String) -> Result<Addresses, Unresolvable> {
-        let addresses = tokio::net::lookup_host((name, 0)).await;
-        let addresses: Vec<_> = addresses.map_err(Unresolvable)?.collect();
-        let _ = self.progress.send(Progress::Resolved);
-        Ok(addresses.into_iter())
+    fn zone(&self, peer: &Url) -> Option<String> {
+        let host = host(peer)?;
+        let zone = self.zones.iter().find(|(known, _)| *known == host);
+        zone.map(|(_, zone)| zone.clone())
     }
 }
 
-impl Service<Name> for Resolver {
-    type Response = Addresses;
-    type Error = Unresolvable;
-    type Future = Pin<Box<dyn Future<Output = Result<Addresses, Unresolvable>> + Send>>;
+fn host(url: &Url) -> Option<Host<String>> {
+    url.host().map(|host| host.to_owned())
+}
 
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Unresolvable>> {
-        Poll::Ready(Ok(()))
+impl Connector for TcpConnector {
+    type Link = Line;
+
+    fn connect(&self, peer: &Url) -> Opening<Line> {
+        let zone = self.zone(peer);
+        let (peer, resolved) = (peer.clone(), self.resolved.clone());
+        Box::pin(async move {
+            let host = peer.host().unwrap_or(Host::Domain(""));
+            let port = peer.port_or_known_default().unwrap_or_default();
+            let told = || {
+                // Fails only when the driver is gone.
+                let _ = resolved.send(());
+            };
+            connect(&host, port, zone.as_deref(), told)
+                .await
+                .map(Line::new)
+        })
     }
 
-    fn call(&mut self, name: Name) -> Self::Future {
-        Box::pin(self.clone().resolve(name.as_str().to_owned()))
+    #[cfg(feature = "tls")]
+    fn secure(&self, opening: Opening<Line>, server: &Url) -> Opening<Line> {
+        let (trust, server) = (self.trust.clone(), server.clone());
+        Box::pin(async move { trust.secure(opening.await?, &server).await })
     }
-}
 
-/// There is no address of that name.
-#[derive(Debug)]
-pub(super) struct Unresolvable(io::Error);
-
-impl fmt::Display for Unresolvable {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(&self.0, f)
+    #[cfg(not(feature = "tls"))]
+    fn secure(&self, _: Opening<Line>, _: &Url) -> Opening<Line> {
+        let text = "this plugin was built without TLS";
+        Box::pin(std::future::ready(Err(Error::Tls(text.to_owned()))))
     }
-}
-
-impl StdError for Unresolvable {}
-
-/// What `error` is if a name is in its way.
-pub(super) fn unresolvable(error: &(dyn StdError + 'static)) -> Option<Error> {
-    let unresolvable = cause::<Unresolvable>(error)?;
-    Some(Error::Unresolvable(unresolvable.to_string()))
-}
-
-/// What `error` is if a connection was being made.
-pub(super) fn cannot_connect(error: &(dyn StdError + 'static)) -> Error {
-    Error::CannotConnect {
-        kind: cause::<io::Error>(error).map_or(io::ErrorKind::Other, innermost_kind),
-        message: root_cause(error).to_string(),
-    }
-}
-
-/// What `error` is if it came over a connection that stood.
-pub(super) fn lost(error: &io::Error, stall_timeout: Duration) -> Error {
-    match error.kind() {
-        // A pipe is broken by a reset that came after the peer's end.
-        io::ErrorKind::ConnectionReset
-        | io::ErrorKind::ConnectionAborted
-        | io::ErrorKind::BrokenPipe => Error::Reset,
-        io::ErrorKind::UnexpectedEof => Error::Closed,
-        io::ErrorKind::TimedOut => Error::Stalled(stall_timeout),
-        _ => Error::Lost(root_cause(error).to_string()),
-    }
-}
-
-/// What an error of the system is about that others are wrapped around.
-fn innermost_kind(error: &io::Error) -> io::ErrorKind {
-    let wrapped = error.get_ref().and_then(|error| error.downcast_ref());
-    wrapped.map_or(error.kind(), innermost_kind)
-}
-
-/// The first error of type `E` in the chain.
-pub(super) fn cause<'a, E: StdError + 'static>(
-    error: &'a (dyn StdError + 'static),
-) -> Option<&'a E> {
-    chain(error).find_map(|error| error.downcast_ref())
-}
-
-/// The end of the chain: what libraries put around it says less.
-pub(super) fn root_cause<'a>(error: &'a (dyn StdError + 'static)) -> &'a (dyn StdError + 'static) {
-    chain(error).last().unwrap_or(error)
-}
-
-pub(super) fn chain<'a>(
-    error: &'a (dyn StdError + 'static),
-) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
-    std::iter::successors(Some(error), |&error| error.source())
 }

@@ -18,6 +18,8 @@ pub struct Failure {
     pub phase: Phase,
     /// What went wrong.
     pub error: Error,
+    /// The server has ended each connection since the first loss, after it had received data.
+    pub repeated: bool,
 }
 
 /// What goes wrong between this client and the server.
@@ -47,8 +49,17 @@ pub enum Error {
     Reset,
     /// The server closed the connection.
     Closed,
-    /// Any other loss of the connection.
-    Lost(String),
+    /// The connection broke for another reason.
+    Broken {
+        /// What kind of failure the system reports.
+        kind: io::ErrorKind,
+        /// The system's words.
+        message: String,
+    },
+    /// The server demanded authentication for a stream that it had taken for so long that its beginning is gone.
+    LateChallenge,
+    /// The system grants no thread, no descriptor or no memory.
+    NoResources(String),
     /// Nothing was taken by the peer for so long.
     Stalled(Duration),
     /// What was left to send did not go out in time at the end.
@@ -58,6 +69,15 @@ pub enum Error {
 }
 
 impl Failure {
+    /// A failure that happened once.
+    pub fn new(phase: Phase, error: Error) -> Self {
+        Self {
+            phase,
+            error,
+            repeated: false,
+        }
+    }
+
     /// What the SDK's callback would be given.
     pub fn hresult(&self) -> HResult {
         match &self.error {
@@ -85,7 +105,10 @@ impl Failure {
             Error::Protocol(
                 wmhttp::Error::IncompatibleServer { .. } | wmhttp::Error::NotAnEncoder,
             ) => HResult::NS_E_INCOMPATIBLE_PUSH_SERVER,
-            Error::Protocol(_) | Error::Closed | Error::Lost(_) => HResult::NS_E_CONNECTION_FAILURE,
+            Error::Protocol(_) | Error::Closed | Error::Broken { .. } | Error::LateChallenge => {
+                HResult::NS_E_CONNECTION_FAILURE
+            }
+            Error::NoResources(_) => HResult::E_OUTOFMEMORY,
             Error::Reset => HResult::NS_E_RESET_SOCKET_CONNECTION,
             Error::Stalled(_) | Error::DrainTimeout(_) => HResult::NS_E_NET_WRITE,
             Error::Input(error) => input_hresult(error),
@@ -116,7 +139,9 @@ impl Failure {
             Error::Protocol(_) => "ended-by-server",
             Error::Reset => "connection-reset",
             Error::Closed => "connection-closed",
-            Error::Lost(_) => "connection-lost",
+            Error::Broken { .. } => "connection-lost",
+            Error::LateChallenge => "late-challenge",
+            Error::NoResources(_) => "no-resources",
             Error::Stalled(_) => "stalled",
             Error::DrainTimeout(_) => "drain-timeout",
             Error::Input(error) if error.is_wrong_type() => "not-asf",
@@ -135,43 +160,13 @@ impl Failure {
         }
     }
 
-    /// Whether it may be over by itself: everything that happens to a connection, and statuses that are no judgement.
-    pub fn may_heal(&self) -> bool {
-        match &self.error {
-            Error::Unresolvable(_)
-            | Error::CannotConnect { .. }
-            | Error::Tls(_)
-            | Error::ConnectTimeout(_)
-            | Error::ResponseTimeout(_)
-            | Error::Reset
-            | Error::Closed
-            | Error::Lost(_)
-            | Error::Stalled(_)
-            | Error::Protocol(wmhttp::Error::Forgotten) => true,
-            Error::Protocol(wmhttp::Error::Refused { status, .. }) => {
-                matches!(
-                    status.as_u16(),
-                    403 | 408 | 409 | 423 | 425 | 429 | 500..=599
-                )
-            }
-            Error::BadResponse(_)
-            | Error::Protocol(_)
-            | Error::DrainTimeout(_)
-            | Error::Input(_) => false,
-        }
-    }
-
-    /// How long the server wants to be left alone, if it says so.
-    pub fn retry_after(&self) -> Option<Duration> {
-        match &self.error {
-            Error::Protocol(wmhttp::Error::Refused { retry_after, .. }) => *retry_after,
-            _ => None,
-        }
-    }
-
     /// What the user can do about it, in a sentence; empty when nothing comes to mind.
     pub fn hint(&self) -> &'static str {
         match &self.error {
+            Error::Reset | Error::Closed if self.repeated => {
+                "The server ends each connection after it has received data. It may refuse the ASF file header, or packets \
+                 of this size: some receivers take no packet over 8192 bytes (packet-size of asfmux)."
+            }
             Error::Unresolvable(_) => "Check the host name in the location, and the name service.",
             Error::CannotConnect { .. } | Error::ConnectTimeout(_) => {
                 "Check host and port; on Windows Media Services the HTTP Server Control Protocol plug-in must be \
@@ -194,10 +189,17 @@ impl Failure {
             ) => {
                 "Another web server may answer on this port; Windows Media Services often uses 8080 beside it."
             }
-            Error::Reset | Error::Closed | Error::Lost(_) if self.phase == Phase::Setup => {
+            Error::Reset | Error::Closed | Error::Broken { .. } if self.phase == Phase::Setup => {
                 "Something accepts connections there but does not take the request; check the port."
             }
-            Error::Protocol(_) | Error::Reset | Error::Closed | Error::Lost(_) => {
+            Error::NoResources(_) => {
+                "Close other programs, or raise their limits: ulimit -n, ulimit -u."
+            }
+            Error::Protocol(_)
+            | Error::Reset
+            | Error::Closed
+            | Error::Broken { .. }
+            | Error::LateChallenge => {
                 "See the server's log; another encoder may have taken the publishing point over."
             }
             Error::DrainTimeout(_) if self.phase == Phase::Setup => {
@@ -292,7 +294,11 @@ impl fmt::Display for Error {
             Self::Protocol(error) => fmt::Display::fmt(error, f),
             Self::Reset => f.write_str("the server reset the connection"),
             Self::Closed => f.write_str("the server closed the connection"),
-            Self::Lost(message) => write!(f, "the connection was lost: {message}"),
+            Self::Broken { message, .. } => write!(f, "the connection broke: {message}"),
+            Self::LateChallenge => {
+                f.write_str("the server demanded authentication for a stream that it had taken")
+            }
+            Self::NoResources(message) => write!(f, "the system has no resources: {message}"),
             Self::Stalled(timeout) => {
                 write!(f, "the server took no data for {} ms", timeout.as_millis())
             }
@@ -310,62 +316,18 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
-impl From<wmhttp::Error> for Error {
-    fn from(error: wmhttp::Error) -> Self {
-        Self::Protocol(error)
+impl Error {
+    /// How long the server wants to be left alone, if it says so.
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Protocol(wmhttp::Error::Refused { retry_after, .. }) => *retry_after,
+            _ => None,
+        }
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::auth::Role;
-
-    fn refused(status: u16) -> Failure {
-        let error = wmhttp::Error::Refused {
-            role: Role::Server,
-            status: StatusCode::from_u16(status).unwrap(),
-            reason: String::new(),
-            retry_after: Some(Duration::from_secs(7)),
-        };
-        Failure {
-            phase: Phase::Push,
-            error: error.into(),
-        }
-    }
-
-    #[test]
-    fn refusals_are_judgements_or_pass() {
-        for status in [403, 408, 409, 423, 425, 429, 500, 502, 503, 504] {
-            assert!(refused(status).may_heal(), "{status}");
-        }
-        for status in [302, 400, 401, 404, 405, 407, 410, 414] {
-            assert!(!refused(status).may_heal(), "{status}");
-        }
-        assert_eq!(refused(503).retry_after(), Some(Duration::from_secs(7)));
-    }
-
-    #[test]
-    fn what_happens_to_connections_passes_and_what_is_wrong_stays() {
-        let may_heal = |error| {
-            let phase = Phase::Push;
-            Failure { phase, error }.may_heal()
-        };
-        for error in [
-            Error::Reset,
-            Error::Closed,
-            Error::Unresolvable(String::new()),
-            Error::Stalled(Duration::ZERO),
-        ] {
-            assert!(may_heal(error.clone()), "{error:?}");
-        }
-        for error in [
-            Error::BadResponse(String::new()),
-            Error::DrainTimeout(Duration::ZERO),
-            Error::Protocol(wmhttp::Error::EndedEarly),
-            Error::Protocol(wmhttp::Error::NotAnEncoder),
-        ] {
-            assert!(!may_heal(error.clone()), "{error:?}");
-        }
+impl From<wmhttp::Error> for Error {
+    fn from(error: wmhttp::Error) -> Self {
+        Self::Protocol(error)
     }
 }

@@ -3,35 +3,41 @@
 //! Pushing: the Windows Media Format SDK's writer push sink in Rust.
 //!
 //! [`Connection`] is `IWMWriterPushSink`, [`WriterSink`] the `IWMWriterSink` in it, [`StatusCallback`] the
-//! `IWMStatusCallback` that it reports to. Behind them one task per connection drives a
+//! `IWMStatusCallback` that it reports to. One task per connection, the driver, moves content through a
 //! [`PushSession`](crate::wmhttp::PushSession), on one thread for the whole process:
 //!
 //! ```text
-//!  writer's thread            │ shared thread
-//!  WriterSink ──▶ queue ──────┼──▶ driver ──▶ PushSession ──▶ driver ──▶ transport ──▶ socket
-//!  (blocks here, bounded)     │      └──▶ StatusCallback
+//!  writer's thread           │ network thread
+//!  WriterSink ──▶ queue ─────┼──▶ driver ──▶ PushSession ──▶ exchange ──▶ line ──▶ socket
+//!  (blocks here, bounded)    │      │ │
+//!                            │      │ └──▶ replay: sent, and not acknowledged
+//!  application's thread      │      ├────▶ reconnect: what follows a loss
+//!  StatusCallback ◀──────────┼──────┘ notifier, lifecycle
 //! ```
 //!
-//! A payload is never copied on this way: a packet is a slice of the buffer that it came in until it is written. What goes
-//! to `http` URLs goes straight onto a socket of its own; what is encrypted goes by reqwest.
+//! A payload is never copied on this way: a packet is a slice of the buffer that it came in until it is written. Where the
+//! push stands is in `lifecycle` alone. `ARCHITECTURE.md` has the invariants.
 
 mod backoff;
-mod body;
+mod blocking;
+mod client;
+mod connect;
 mod connection;
 mod connector;
 mod driver;
 mod entropy;
 mod error;
-mod http;
-#[cfg(feature = "tls")]
-mod https;
-mod kept;
-mod ledger;
+mod exchange;
+mod lifecycle;
+mod line;
 #[cfg(not(feature = "tls"))]
 mod no_tls;
+mod notifier;
+mod parked;
 mod probe;
 mod queue;
-mod route;
+mod reconnect;
+mod replay;
 mod runtime;
 mod settings;
 mod shared;
@@ -40,8 +46,6 @@ mod stats;
 mod status;
 #[cfg(feature = "tls")]
 mod tls;
-mod transport;
-mod wire;
 mod writer_sink;
 
 pub use connection::{Connection, DataUnits};
@@ -49,7 +53,7 @@ pub use error::{Error, Failure};
 #[cfg(not(feature = "tls"))]
 pub use no_tls::Trust;
 pub use probe::{Probe, probe};
-pub use settings::{Leaky, Limits, Settings};
+pub use settings::{Leaky, Limits, NO_LIMIT, ProxySource, Settings};
 pub use stats::Stats;
 pub use status::{Phase, SessionState, Status, StatusCallback, WmtStatus};
 #[cfg(feature = "tls")]

@@ -9,8 +9,9 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tracing::instrument::WithSubscriber;
 
+use super::connector::TcpConnector;
 use super::driver;
-use super::route::Route;
+use super::notifier::Notifier;
 use super::shared::Shared;
 use super::stats::Counters;
 use super::{Error, Failure, Phase, Settings, StatusCallback, runtime};
@@ -34,18 +35,17 @@ pub struct Probe {
 ///
 /// The failure that a push would end with, or [`Error::ResponseTimeout`] when it takes too long.
 pub fn probe(settings: Settings, callback: impl StatusCallback) -> Result<Probe, Failure> {
-    let no_system = |error: std::io::Error| Failure {
-        phase: Phase::Resolve,
-        error: Error::Lost(error.to_string()),
-    };
+    let no_system =
+        |error: std::io::Error| Failure::new(Phase::Resolve, Error::NoResources(error.to_string()));
     let runtime = runtime::handle().map_err(no_system)?;
     let timeout = settings.timeout.saturating_mul(2);
     let counters = Arc::<Counters>::default();
-    let shared = Arc::new(Shared::new(settings.limits, counters, callback));
-    let (progress_sender, progress) = mpsc::unbounded_channel();
-    let transport = Route::new(&settings, progress_sender);
+    let notifier = Notifier::new(callback, None);
+    let shared = Arc::new(Shared::new(settings.limits, counters, notifier));
+    let (sender_of_resolved, resolved) = mpsc::unbounded_channel();
+    let connector = TcpConnector::new(&settings, sender_of_resolved);
     let (sender, receiver) = sync_channel(1);
-    let probing = driver::probe(settings, shared.clone(), transport, progress);
+    let probing = driver::probe(settings, shared.clone(), connector, resolved);
     let probing = async move {
         // Nobody waits any more where this fails.
         let _ = sender.send(probing.await);
@@ -55,10 +55,7 @@ pub fn probe(settings: Settings, callback: impl StatusCallback) -> Result<Probe,
         Ok(outcome) => outcome,
         Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {
             task.abort();
-            Err(Failure {
-                phase: Phase::Setup,
-                error: Error::ResponseTimeout(timeout),
-            })
+            Err(Failure::new(Phase::Setup, Error::ResponseTimeout(timeout)))
         }
     }
 }

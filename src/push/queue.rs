@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! What waits between the streaming thread and the driver.
+//! The queue between the streaming thread and the driver, and the bound on what a push holds.
 
 use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
@@ -9,9 +9,18 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use tokio::sync::Notify;
 
+use super::lifecycle::Stop;
+use super::settings::NO_LIMIT;
 use super::{Leaky, Limits};
-use crate::asf::{DataPacket, FileHeader, KeyFrames};
+use crate::asf::{DataPacket, FileHeader, KeyFrameGate};
 use crate::wmhttp::HResult;
+
+/// What a packet costs beside its bytes, about, where it lies in a buffer of its own: the buffer, its memory and its map.
+const BUFFER_COST: usize = 600;
+
+/// The same for a packet below this size, which shares a block with others.
+const SHARED_COST: usize = 128;
+const SMALL: usize = 512;
 
 /// What a writer hands to a connection.
 #[derive(Clone, Debug)]
@@ -25,6 +34,7 @@ pub(super) enum Content {
 }
 
 impl Content {
+    /// Bytes of the stream.
     pub(super) fn bytes(&self) -> usize {
         match self {
             Self::Header(header) => header.as_bytes().len(),
@@ -33,32 +43,40 @@ impl Content {
         }
     }
 
-    fn packets(&self) -> usize {
-        usize::from(matches!(self, Self::DataUnit(_)))
+    /// Bytes of memory that the limits count, about. Headers are not counted: there are few, and none is ever dropped.
+    pub(super) fn cost(&self) -> usize {
+        match self {
+            Self::DataUnit(packet) => packet_cost(packet.len()),
+            Self::Header(_) | Self::EndOfStream(_) => 0,
+        }
+    }
+
+    pub(super) fn is_packet(&self) -> bool {
+        matches!(self, Self::DataUnit(_))
     }
 }
 
-/// Why content did not get in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum PushError {
-    /// Nobody takes anything out any more, or nothing behind the end.
-    Closed,
-    /// [`Queue::interrupt`] was called.
-    Interrupted,
+/// Bytes of memory, about, that a data packet of `len` bytes keeps.
+pub(super) fn packet_cost(len: usize) -> usize {
+    len + if len < SMALL {
+        SHARED_COST
+    } else {
+        BUFFER_COST
+    }
 }
 
-/// How long a writer waits, each time it comes, for a queue that is more than [three quarters](Inner::is_crowded) full:
-/// a server that takes too little slows the stream down before it blocks it.
+/// Longest time that a writer is slowed down, each time that it comes, while the queue is more than
+/// [three quarters](Inner::is_crowded) full: a server that takes too little slows the stream down before it blocks it.
 const EASING: Duration = Duration::from_millis(150);
 
-/// Why not all of a batch got in, and how many data packets were dropped for what did.
+/// Why not all of a batch was taken, and how many data packets were dropped for what was.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Stopped {
-    pub(super) error: PushError,
+    pub(super) stop: Stop,
     pub(super) dropped: u64,
 }
 
-/// A bounded queue: the one end blocks, for a bounded time, or leaks; the other awaits.
+/// A bounded queue. The writer's end blocks for a bounded time, or leaks; the driver's end awaits.
 pub(super) struct Queue {
     limits: Limits,
     inner: Mutex<Inner>,
@@ -69,26 +87,29 @@ pub(super) struct Queue {
 #[derive(Default)]
 struct Inner {
     contents: VecDeque<Content>,
+    /// Bytes of the stream in `contents`, and what they cost.
     bytes: usize,
-    /// How often something was taken.
+    cost: usize,
+    /// What the driver has taken and not released, by its cost.
+    outstanding: usize,
+    /// How often something was taken or released.
     taken: u64,
     /// Data packets in `contents`.
     packets: usize,
-    /// Where decoding can begin in the entry that the oldest data packet belongs to, and the newest.
-    oldest: KeyFrames,
-    newest: KeyFrames,
-    /// Packets were dropped: what comes is of no use before the next key frame.
-    skipping: bool,
-    interrupted: bool,
-    /// The end is in it, or was: there is nothing behind it.
-    ended: bool,
-    closed: bool,
-    /// What was sent and is of no use any more: the writer frees it.
+    /// For the entry of the oldest data packet.
+    oldest: KeyFrameGate,
+    /// For the entry of the newest data packet: closed while packets in front of a key frame are dropped.
+    newest: KeyFrameGate,
+    /// Upstream is live.
+    live: bool,
+    /// Acknowledged buffers, to be freed on the writer's thread.
     returned: Vec<Bytes>,
-    /// What a blocked writer waits for: nobody else is to be woken, since that is a system call.
+    /// What a blocked writer waits for. It is woken for nothing less, since a wake-up is a system call.
     wanted: Option<Wanted>,
-    /// The other end waits for so many bytes of content.
+    /// The driver waits for this many bytes of content.
     awaited: Option<usize>,
+    /// The end of the stream is in `contents`, or was.
+    ended: bool,
 }
 
 /// What a blocked writer waits for.
@@ -100,13 +121,13 @@ enum Wanted {
     Half,
 }
 
-/// How long one writer waits in all.
+/// The deadlines of one writer.
 #[derive(Default)]
-struct Patience {
-    /// For a crowded queue; used up once it has been waited for.
+struct Deadlines {
+    /// For a crowded queue; used up once it has passed.
     easing: Option<Instant>,
     eased: bool,
-    /// For a full one, as long as nothing is taken out of it: what is dropped for one piece earns the next no wait.
+    /// For a full one, as long as nothing is taken out of it: dropping one packet earns the next no wait.
     full: Option<(Instant, u64)>,
 }
 
@@ -121,17 +142,20 @@ impl Queue {
         }
     }
 
-    /// Appends all of `batch`, in order, and takes out of it what is done with. While it is crowded, waits for at most
-    /// [`EASING`]; while it is full, for at most `timeout` in which nothing is taken, and then drops what is oldest, or
-    /// leaks at once, as the limits say. Returns how many data packets were dropped.
+    /// Appends all of `batch`, in order, and removes from it what is done with. While the queue is crowded, waits for at
+    /// most [`EASING`]; while it is full, for at most `timeout` in which nothing is taken, and then drops the oldest
+    /// packets, or leaks at once, as the limits say. Returns how many data packets were dropped.
+    ///
+    /// `check` tells whether the writer may go on; [`wake`](Self::wake) has it asked again.
     pub(super) fn push(
         &self,
         batch: &mut VecDeque<Content>,
         timeout: Duration,
+        check: impl Fn() -> Result<(), Stop>,
     ) -> Result<u64, Stopped> {
         let mut inner = self.lock();
         let returned = std::mem::take(&mut inner.returned);
-        let mut patience = Patience::default();
+        let mut deadlines = Deadlines::default();
         let mut dropped = 0;
         if !returned.is_empty() {
             drop(inner);
@@ -139,27 +163,27 @@ impl Queue {
             inner = self.lock();
         }
         while let Some(content) = batch.front() {
-            if let Err(error) = inner.check() {
+            if let Err(stop) = check() {
                 self.announce(inner);
-                return Err(Stopped { error, dropped });
+                return Err(Stopped { stop, dropped });
             }
             // Nearly always.
             let roomy = inner.is_roomy(content, &self.limits);
             if !roomy
                 && let Some((wanted, left)) =
-                    inner.wait_for(content, &self.limits, &mut patience, timeout)
+                    inner.wait_for(content, &self.limits, &mut deadlines, timeout)
             {
                 inner = self.wait(inner, wanted, left);
                 continue;
             }
             if !roomy && !inner.fits(content, &self.limits) {
-                if self.limits.leaky == Leaky::Upstream {
-                    inner.skipping = true;
+                dropped += inner.make_room(content, &self.limits);
+                if !inner.fits(content, &self.limits) {
+                    inner.newest.close();
                     dropped += 1;
                     batch.pop_front();
                     continue;
                 }
-                dropped += inner.drop_oldest(content, &self.limits);
             }
             if let Some(content) = batch.pop_front() {
                 dropped += inner.append_useful(content);
@@ -169,7 +193,7 @@ impl Queue {
         Ok(dropped)
     }
 
-    /// Waits for space, at most so long. What is there by now is for the other end to take.
+    /// Waits for space, at most for `left`. The driver may take what is there.
     fn wait<'a>(
         &'a self,
         mut inner: MutexGuard<'a, Inner>,
@@ -184,7 +208,7 @@ impl Queue {
         waited.unwrap_or_else(PoisonError::into_inner).0
     }
 
-    /// Wakes the other end, if it waits and there is enough for it.
+    /// Wakes the driver, if it waits and there is enough for it.
     fn announce(&self, mut inner: MutexGuard<'_, Inner>) {
         let enough = inner.awaited.is_some_and(|least| inner.has(least));
         if enough {
@@ -194,17 +218,14 @@ impl Queue {
         }
     }
 
-    /// Appends the end, which takes no space. Nothing is taken behind it. FALSE when nobody takes anything out any more.
-    pub(super) fn end(&self, reason: HResult) -> bool {
+    /// Appends the end, which takes no space. The caller has announced it before, so that nothing is written behind it.
+    pub(super) fn end(&self, reason: HResult) {
         let mut inner = self.lock();
-        if inner.closed {
-            return false;
+        if !std::mem::replace(&mut inner.ended, true) {
+            inner.append(Content::EndOfStream(reason));
         }
-        inner.append(Content::EndOfStream(reason));
-        inner.ended = true;
         self.space.notify_all();
         self.announce(inner);
-        true
     }
 
     /// Waits until there is something to take, of `least` bytes unless the writer waits or has ended.
@@ -223,10 +244,45 @@ impl Queue {
         }
     }
 
-    /// Hands what is of no use any more to the writer, who frees it when it comes next. Where memory was allocated there is
-    /// no lock to be waited for, and it is still in the caches when it is allocated again.
+    /// Moves the oldest content to the back of `taken`: at least one piece, and at most `most` bytes. Returns how many.
+    pub(super) fn take(&self, most: usize, taken: &mut VecDeque<Content>) -> usize {
+        let mut inner = self.lock();
+        let bytes = inner.move_oldest(most, taken);
+        self.signal_space(inner);
+        bytes
+    }
+
+    /// Puts content that could not be sent back to the front.
+    pub(super) fn put_back(&self, taken: &mut VecDeque<Content>) {
+        if taken.is_empty() {
+            return;
+        }
+        let mut inner = self.lock();
+        while let Some(content) = taken.pop_back() {
+            inner.outstanding = inner.outstanding.saturating_sub(content.cost());
+            inner.prepend(content);
+        }
+    }
+
+    /// Frees the room of content that was taken: the peer has acknowledged it, or it was dropped. `freed` is its cost.
+    pub(super) fn release(&self, freed: usize) {
+        if freed == 0 {
+            return;
+        }
+        let mut inner = self.lock();
+        inner.outstanding = inner.outstanding.saturating_sub(freed);
+        self.signal_space(inner);
+    }
+
+    /// Takes the room again of content that was acknowledged, and has to be sent again after all.
+    pub(super) fn reclaim(&self, cost: usize) {
+        self.lock().outstanding += cost;
+    }
+
+    /// Hands acknowledged buffers to the writer, who frees them when it comes next: there no lock of the allocator is
+    /// contended, and the memory is still in the caches when it is allocated again.
     ///
-    /// For a writer that comes at once. [`keep_nothing`](Self::keep_nothing) is for any other: it may wait for this memory.
+    /// For a writer that comes at once. [`keep_nothing`](Self::keep_nothing) is for any other, which may wait for this memory.
     pub(super) fn give_back(&self, released: &mut Vec<Bytes>) {
         let mut inner = self.lock();
         if inner.returned.is_empty() {
@@ -236,17 +292,14 @@ impl Queue {
         }
     }
 
-    /// Frees what the writer has not.
+    /// Frees the buffers that the writer has not.
     pub(super) fn keep_nothing(&self) {
         let returned = std::mem::take(&mut self.lock().returned);
         drop(returned);
     }
 
-    /// Moves the oldest content behind what is in `taken`: so many bytes, or all if that is not twice as much. Returns how
-    /// many there are.
-    pub(super) fn take(&self, most: usize, taken: &mut VecDeque<Content>) -> usize {
-        let mut inner = self.lock();
-        let bytes = inner.move_oldest(most, taken);
+    fn signal_space(&self, mut inner: MutexGuard<'_, Inner>) {
+        inner.taken += 1;
         let enough = match inner.wanted {
             None => false,
             Some(Wanted::Space) => true,
@@ -257,29 +310,61 @@ impl Queue {
             drop(inner);
             self.space.notify_all();
         }
-        bytes
     }
 
-    /// Lets a blocked [`push`](Self::push) return at once, and every later one until it is called with `false`.
-    pub(super) fn interrupt(&self, interrupted: bool) {
-        self.lock().interrupted = interrupted;
-        self.space.notify_all();
+    /// Tells whether upstream is live, which decides for [`Leaky::Auto`].
+    pub(super) fn set_live(&self, live: bool) {
+        self.lock().live = live;
     }
 
-    /// Drops all content and refuses more.
-    pub(super) fn close(&self) {
+    /// Discards the data packets, and returns how many. Headers stay: upstream may not send them again. What follows begins
+    /// at a key frame.
+    pub(super) fn flush(&self) -> u64 {
         let mut inner = self.lock();
-        inner.closed = true;
-        inner.contents.clear();
-        inner.returned.clear();
-        (inner.bytes, inner.packets) = (0, 0);
+        let contents = std::mem::take(&mut inner.contents);
+        (inner.bytes, inner.cost, inner.packets) = (0, 0, 0);
+        let mut flushed = 0;
+        for content in contents {
+            if content.is_packet() {
+                flushed += 1;
+            } else {
+                inner.append(content);
+            }
+        }
+        if flushed > 0 {
+            inner.newest.close();
+        }
+        self.signal_space(inner);
+        flushed
+    }
+
+    /// Has a blocked [`push`](Self::push) ask its `check` again.
+    pub(super) fn wake(&self) {
+        drop(self.lock());
         self.space.notify_all();
     }
 
-    /// Bytes that wait, and how much stream that is by its Send Times.
+    /// Discards everything. The push is over.
+    pub(super) fn clear(&self) -> u64 {
+        let mut inner = self.lock();
+        let packets = inner.packets as u64;
+        *inner = Inner {
+            ended: inner.ended,
+            ..Inner::default()
+        };
+        self.space.notify_all();
+        packets
+    }
+
+    /// Bytes of memory that the push holds, about, and how much of the stream waits unsent, by its Send Times.
     pub(super) fn level(&self) -> (usize, Duration) {
         let inner = self.lock();
-        (inner.bytes, inner.time(None))
+        (inner.held(), inner.time(None))
+    }
+
+    /// Returns whether nothing waits unsent.
+    pub(super) fn is_empty(&self) -> bool {
+        self.lock().contents.is_empty()
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -288,39 +373,39 @@ impl Queue {
 }
 
 impl Inner {
-    fn check(&self) -> Result<(), PushError> {
-        match (self.closed || self.ended, self.interrupted) {
-            (true, _) => Err(PushError::Closed),
-            (false, true) => Err(PushError::Interrupted),
-            (false, false) => Ok(()),
-        }
-    }
-
-    /// Whether there is something to take, of `least` bytes if more may come.
+    /// Returns whether there is something to take, of `least` bytes if more may come.
     fn has(&self, least: usize) -> bool {
         let comes = self.wanted.is_none() && !self.ended;
         !self.contents.is_empty() && (self.bytes >= least || !comes)
     }
 
-    /// What a writer of `content` has to wait for, and how long at the most; `None`: for nothing, or no longer.
+    fn leaky(&self, limits: &Limits) -> Leaky {
+        match limits.leaky {
+            Leaky::Auto if self.live => Leaky::Downstream,
+            Leaky::Auto => Leaky::No,
+            leaky => leaky,
+        }
+    }
+
+    /// What a writer of `content` has to wait for, and how long at most; `None`: for nothing, or no longer.
     fn wait_for(
         &self,
         content: &Content,
         limits: &Limits,
-        patience: &mut Patience,
+        deadlines: &mut Deadlines,
         timeout: Duration,
     ) -> Option<(Wanted, Duration)> {
-        if limits.leaky != Leaky::No || content.packets() == 0 {
+        if self.leaky(limits) != Leaky::No || !content.is_packet() {
             return None;
         }
         let (wanted, deadline) = if !self.fits(content, limits) {
-            let known = patience.full.filter(|(_, taken)| *taken == self.taken);
-            let (deadline, _) = *patience
-                .full
-                .insert(known.unwrap_or_else(|| (Instant::now() + timeout, self.taken)));
+            let known = deadlines.full.filter(|(_, taken)| *taken == self.taken);
+            let (deadline, _) = *deadlines.full.insert(
+                known.unwrap_or_else(|| (Instant::now() + timeout.min(NO_LIMIT), self.taken)),
+            );
             (Wanted::Space, deadline)
-        } else if !patience.eased && self.is_crowded(limits, patience) {
-            let deadline = patience
+        } else if !deadlines.eased && self.is_crowded(limits, deadlines) {
+            let deadline = deadlines
                 .easing
                 .get_or_insert_with(|| Instant::now() + EASING.min(timeout));
             (Wanted::Half, *deadline)
@@ -329,45 +414,50 @@ impl Inner {
         };
         let left = deadline.saturating_duration_since(Instant::now());
         if left.is_zero() {
-            patience.eased |= wanted == Wanted::Half;
+            deadlines.eased |= wanted == Wanted::Half;
             return None;
         }
         Some((wanted, left))
     }
 
-    /// Whether nothing need be waited for: with `content` it is half full at the most.
+    /// Returns whether no wait is needed: with `content` at most half of the room is taken.
     fn is_roomy(&self, content: &Content, limits: &Limits) -> bool {
         let Content::DataUnit(packet) = content else {
             return true;
         };
-        let bytes = limits.bytes == 0 || self.bytes + packet.len() <= limits.bytes / 2;
+        let bytes = limits.bytes == 0 || self.held() + content.cost() <= limits.bytes / 2;
         bytes && (limits.time.is_zero() || self.time(packet.send_time()) <= limits.time / 2)
     }
 
-    /// Whether it is over three quarters full; for who waits for that already, over a half.
-    fn is_crowded(&self, limits: &Limits, patience: &Patience) -> bool {
-        match patience.easing {
+    /// Returns whether it is over three quarters full; for a writer that waits already, over a half.
+    fn is_crowded(&self, limits: &Limits, deadlines: &Deadlines) -> bool {
+        match deadlines.easing {
             None => self.is_over(limits, 3),
             Some(_) => self.is_over(limits, 2),
         }
     }
 
-    /// Whether there is more in it than so many quarters of what the limits let in.
+    /// Returns whether it holds more than `quarters` quarters of what the limits allow.
     fn is_over(&self, limits: &Limits, quarters: u32) -> bool {
         let bytes = limits.bytes / 4 * quarters as usize;
         let time = limits.time / 4 * quarters;
-        (limits.bytes > 0 && self.bytes > bytes)
+        (limits.bytes > 0 && self.held() > bytes)
             || (!limits.time.is_zero() && self.time(None) > time)
     }
 
-    /// Whether `content` can be added within `limits`. Only data packets are ever too much.
+    /// The cost of everything that the push holds.
+    fn held(&self) -> usize {
+        self.cost + self.outstanding
+    }
+
+    /// Returns whether `content` can be added within `limits`. Only data packets are ever too much.
     fn fits(&self, content: &Content, limits: &Limits) -> bool {
         let Content::DataUnit(packet) = content else {
             return true;
         };
-        let bytes = limits.bytes == 0 || self.bytes + packet.len() <= limits.bytes;
+        let bytes = limits.bytes == 0 || self.held() + content.cost() <= limits.bytes;
         let time = limits.time.is_zero() || self.time(packet.send_time()) <= limits.time;
-        self.packets == 0 || (bytes && time)
+        self.held() == 0 || (bytes && (time || self.packets == 0))
     }
 
     /// From the oldest Send Time to `newest`, or to the newest that waits. 0 where they go back.
@@ -380,29 +470,15 @@ impl Inner {
         let last = newest.or_else(|| self.contents.iter().rev().find_map(send_time));
         let span = first
             .zip(last)
-            .map_or(0, |(first, last)| last.wrapping_sub(first) as i32);
+            .map_or(0, |(first, last)| last.wrapping_sub(first).cast_signed());
         Duration::from_millis(u64::try_from(span).unwrap_or(0))
     }
 
-    /// Whether `content` is to be dropped for what was dropped before it.
-    fn skips(&mut self, content: &Content) -> bool {
-        match content {
-            Content::DataUnit(packet) => {
-                self.skipping &= !self.newest.begins_in(packet);
-                self.skipping
-            }
-            // The entry that follows is whole.
-            Content::Header(_) => {
-                self.skipping = false;
-                false
-            }
-            Content::EndOfStream(_) => false,
-        }
-    }
-
-    /// Appends what is not to be dropped; returns how many data packets were.
+    /// Appends what is of use behind the packets that were dropped; returns how many data packets are not.
     fn append_useful(&mut self, content: Content) -> u64 {
-        if self.skips(&content) {
+        if let Content::DataUnit(packet) = &content
+            && !self.newest.admit(packet)
+        {
             return 1;
         }
         self.append(content);
@@ -411,20 +487,30 @@ impl Inner {
 
     fn append(&mut self, content: Content) {
         if let Content::Header(header) = &content {
-            self.newest = KeyFrames::of(header);
+            self.newest = KeyFrameGate::of(header);
         }
-        self.bytes += content.bytes();
-        self.packets += content.packets();
+        self.count(&content);
         self.contents.push_back(content);
     }
 
+    fn prepend(&mut self, content: Content) {
+        self.count(&content);
+        self.contents.push_front(content);
+    }
+
+    fn count(&mut self, content: &Content) {
+        self.bytes += content.bytes();
+        self.cost += content.cost();
+        self.packets += usize::from(content.is_packet());
+    }
+
     fn move_oldest(&mut self, most: usize, taken: &mut VecDeque<Content>) -> usize {
-        self.taken += 1;
-        if taken.is_empty() && self.bytes <= 2 * most {
-            // All of it, without a look at any: the writer does not wait for this.
+        if taken.is_empty() && self.bytes <= most {
+            // All of it, without a look at any: the writer waits for less time.
             std::mem::swap(&mut self.contents, taken);
             self.oldest = self.newest;
             self.packets = 0;
+            self.outstanding += std::mem::take(&mut self.cost);
             return std::mem::take(&mut self.bytes);
         }
         let mut bytes = 0;
@@ -432,6 +518,7 @@ impl Inner {
             && let Some(content) = self.take_oldest()
         {
             bytes += content.bytes();
+            self.outstanding += content.cost();
             taken.push_back(content);
         }
         bytes
@@ -440,22 +527,32 @@ impl Inner {
     fn take_oldest(&mut self) -> Option<Content> {
         let content = self.contents.pop_front()?;
         if let Content::Header(header) = &content {
-            self.oldest = KeyFrames::of(header);
+            self.oldest = KeyFrameGate::of(header);
         }
         self.bytes -= content.bytes();
-        self.packets -= content.packets();
+        self.cost -= content.cost();
+        self.packets -= usize::from(content.is_packet());
         Some(content)
     }
 
-    /// Drops data packets, the oldest first, until `content` fits and decoding can begin at the oldest that is left.
-    /// The header of that stays. Returns how many were dropped.
+    /// Makes room for `content` as the limits say, and returns how many data packets were dropped for it.
+    fn make_room(&mut self, content: &Content, limits: &Limits) -> u64 {
+        match self.leaky(limits) {
+            Leaky::Upstream => 0,
+            Leaky::No | Leaky::Auto | Leaky::Downstream => self.drop_oldest(content, limits),
+        }
+    }
+
+    /// Drops data packets, the oldest first, until `content` fits and decoding can begin at the oldest that is left. The
+    /// header of that stays.
     fn drop_oldest(&mut self, content: &Content, limits: &Limits) -> u64 {
         let mut dropped = 0;
-        let mut header = None;
+        let mut headers = VecDeque::new();
+        self.oldest.close();
         while let Some(oldest) = self.contents.front() {
             match oldest {
                 Content::DataUnit(packet)
-                    if self.fits(content, limits) && self.oldest.begins_in(packet) =>
+                    if self.fits(content, limits) && self.oldest.admit(packet) =>
                 {
                     break;
                 }
@@ -465,17 +562,17 @@ impl Inner {
                 }
                 Content::Header(_) => {
                     // It still waits, unless there is another behind it.
-                    self.bytes -= header.as_ref().map_or(0, Content::bytes);
-                    header = self.take_oldest();
-                    self.bytes += header.as_ref().map_or(0, Content::bytes);
+                    headers.clear();
+                    headers.extend(self.take_oldest());
+                    self.oldest.close();
                 }
                 Content::EndOfStream(_) => break,
             }
         }
-        self.skipping = self.contents.is_empty();
-        if let Some(header) = header {
-            self.contents.push_front(header);
+        if self.contents.is_empty() {
+            self.newest.close();
         }
+        headers.into_iter().for_each(|header| self.prepend(header));
         dropped
     }
 }

@@ -1,47 +1,85 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! The one thread on which all connections of the process run.
+//! The one thread on which all connections of a process run.
 
+use std::convert::Infallible;
 use std::io;
+use std::process;
+use std::sync::mpsc::sync_channel;
+use std::thread;
 
-use once_cell::sync::OnceCell;
-use tokio::runtime::{Builder, Handle, Runtime};
+use once_cell::race::OnceBox;
+use tokio::runtime::{Builder, Handle};
+use tokio::sync::oneshot;
 
 use super::socket::block_broken_pipe_signal;
 
-/// A second worker only costs CPU: one thread carries a thousand connections at 64 kB/s in half a core.
-const WORKERS: usize = 1;
+/// The runtime of the first process that needed one. Those of forked children hang on it, one behind the other.
+///
+/// A cell without a lock: `fork` may copy the memory of this process while another thread is in [`handle`], and a lock
+/// would then stay closed in the child. Instead, threads that come at the same time each start a runtime, and one is kept.
+static FIRST: OnceBox<Network> = OnceBox::new();
 
-/// The shared runtime, started with the first connection.
+/// The runtime of one process.
+struct Network {
+    process: u32,
+    handle: Handle,
+    /// The runtime of a child that was forked after this one had started. The thread of this one does not exist there,
+    /// and its tasks are leaked, because they share descriptors with the parent.
+    forked: OnceBox<Network>,
+    /// Ends the thread when it is dropped.
+    _alive: oneshot::Sender<Infallible>,
+}
+
+/// Returns the handle of this process's runtime, which starts with the first connection.
 ///
 /// # Errors
 ///
-/// The system's, when it grants no thread or no descriptor.
+/// The system's, when it grants no thread or no descriptor. A later call tries again.
 pub(super) fn handle() -> io::Result<Handle> {
-    static RUNTIME: OnceCell<Runtime> = OnceCell::new();
-    let runtime = RUNTIME.get_or_try_init(|| {
-        Builder::new_multi_thread()
-            .worker_threads(WORKERS)
-            .thread_name("wmhttp")
-            .on_thread_start(block_broken_pipe_signal)
-            .enable_all()
-            .build()
-    })?;
-    Ok(runtime.handle().clone())
+    let mut network = FIRST.get_or_try_init(Network::start)?;
+    while let Some(forked) = network.forked.get() {
+        network = forked;
+    }
+    if network.process != process::id() {
+        network = network.forked.get_or_try_init(Network::start)?;
+    }
+    Ok(network.handle.clone())
+}
+
+impl Network {
+    /// Starts a runtime on a thread of its own. tokio's multi-thread runtime panics when there is no thread.
+    fn start() -> io::Result<Box<Self>> {
+        let (sender, receiver) = sync_channel(1);
+        let (alive, dropped) = oneshot::channel();
+        thread::Builder::new()
+            .name("wmhttp".to_owned())
+            .spawn(move || {
+                block_broken_pipe_signal();
+                let built = Builder::new_current_thread().enable_all().build();
+                let (runtime, handle) = match built {
+                    Ok(runtime) => {
+                        let handle = runtime.handle().clone();
+                        (Some(runtime), Ok(handle))
+                    }
+                    Err(error) => (None, Err(error)),
+                };
+                let _ = sender.send(handle);
+                if let Some(runtime) = runtime {
+                    let _ = runtime.block_on(dropped);
+                }
+            })?;
+        let handle = receiver
+            .recv()
+            .map_err(|_| io::Error::other("the network thread did not start"))??;
+        Ok(Box::new(Self {
+            process: process::id(),
+            handle,
+            forked: OnceBox::new(),
+            _alive: alive,
+        }))
+    }
 }
 
 #[cfg(all(test, target_os = "linux"))]
-mod tests {
-    use super::super::socket::tests::broken_pipe_waits;
-    use super::*;
-
-    /// gst-launch-1.0, and every program in C that does not see to it, would end.
-    #[test]
-    fn connections_that_are_gone_end_no_program() {
-        let (tell, told) = std::sync::mpsc::channel();
-        handle()
-            .unwrap()
-            .spawn(async move { tell.send(broken_pipe_waits()) });
-        assert!(told.recv().unwrap());
-    }
-}
+pub(super) mod tests;

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MPL-2.0
 
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use super::SessionState;
+use super::{Failure, SessionState};
 use crate::wmhttp;
 
 /// What a connection has sent and what waits.
@@ -24,8 +24,10 @@ pub struct Stats {
     pub packets_sent: u64,
     /// Data packets that never went out: too much waited, or the server began anew in the middle of a group of pictures.
     pub packets_dropped: u64,
-    /// Data packets that had to go once more.
+    /// Data packets sent more than once.
     pub packets_replayed: u64,
+    /// Data packets that were sent, that the peer never acknowledged, and that were not sent again.
+    pub packets_lost: u64,
     /// Bytes of padding that stayed behind.
     pub padding_removed: u64,
     /// Bytes that wait.
@@ -44,13 +46,21 @@ pub struct Stats {
     pub bitrate: u64,
     /// How long the session has been open.
     pub uptime: Duration,
+    /// The attempt to reconnect that is under way, from 1; 0: none.
+    pub attempt: u32,
+    /// How long until then.
+    pub retry_in: Duration,
+    /// Why the current or the last connection was lost.
+    pub last_loss: Option<Arc<Failure>>,
+    /// How far the oldest waiting packet is behind the newest, by their Send Times.
+    pub behind: Duration,
 }
 
 /// The driver's side of [`Stats`].
 #[derive(Default)]
 pub(super) struct Counters {
-    bytes_sent: AtomicU64,
     inner: Mutex<Inner>,
+    drops: Notify,
 }
 
 #[derive(Default)]
@@ -59,8 +69,12 @@ struct Inner {
     session: wmhttp::Counters,
     replayed: u64,
     dropped: u64,
-    /// Of the PushStarts before the current one, and of that.
-    acknowledged: (u64, u64),
+    lost: u64,
+    /// Dropped or lost packets that no report has told of.
+    untold: bool,
+    /// Bytes of the bodies before the current one.
+    before: Delivered,
+    current: Delivered,
     round_trip_time: Duration,
     connects: u32,
     reconnects: u32,
@@ -71,15 +85,27 @@ struct Inner {
     rate: Rate,
 }
 
-impl Counters {
-    pub(super) fn sent(&self, bytes: usize) {
-        self.bytes_sent.fetch_add(bytes as u64, Ordering::Relaxed);
-    }
+/// Bytes of PushStart bodies.
+#[derive(Clone, Copy, Default)]
+struct Delivered {
+    written: u64,
+    acknowledged: u64,
+}
 
-    pub(super) fn update(&self, session: wmhttp::Counters) {
-        let bytes = self.bytes_sent.load(Ordering::Relaxed);
+impl Inner {
+    fn bytes_sent(&self) -> u64 {
+        self.before.written + self.current.written
+    }
+}
+
+impl Counters {
+    pub(super) fn update(&self, session: wmhttp::Counters, written: Option<u64>) {
         let mut inner = self.lock();
         inner.session = session;
+        if let Some(written) = written {
+            inner.current.written = written;
+        }
+        let bytes = inner.bytes_sent();
         inner.rate.update(Instant::now(), bytes);
     }
 
@@ -89,28 +115,78 @@ impl Counters {
 
     /// Begins anew: what was counted belongs to another session.
     pub(super) fn reset(&self) {
-        self.bytes_sent.store(0, Ordering::Relaxed);
         *self.lock() = Inner::default();
     }
 
-    /// Counts dropped packets, and returns how many there are by now.
-    pub(super) fn dropped(&self, packets: u64) -> u64 {
-        let mut inner = self.lock();
-        inner.dropped += packets;
-        inner.dropped
+    /// Counts packets that are dropped without having been sent.
+    pub(super) fn dropped(&self, packets: u64) {
+        self.lose(packets, |inner| inner.dropped += packets);
     }
 
-    /// So much of the current PushStart's body has arrived.
-    pub(super) fn acknowledged(&self, body_bytes: u64, round_trip_time: Duration) {
+    /// Counts packets that were sent, and that the peer lacks for good.
+    pub(super) fn lost(&self, packets: u64) {
+        self.lose(packets, |inner| inner.lost += packets);
+    }
+
+    fn lose(&self, packets: u64, count: impl FnOnce(&mut Inner)) {
+        if packets > 0 {
+            let mut inner = self.lock();
+            count(&mut inner);
+            inner.untold = true;
+            drop(inner);
+            self.drops.notify_one();
+        }
+    }
+
+    /// Counts packets that are left out on purpose, of which no report tells.
+    pub(super) fn skipped(&self, packets: u64) {
+        self.lock().dropped += packets;
+    }
+
+    /// Counts what is left at the end of a push. A report tells of it only if it is `told`.
+    pub(super) fn settle(&self, dropped: u64, lost: u64, told: bool) {
         let mut inner = self.lock();
-        inner.acknowledged.1 = body_bytes;
+        inner.dropped += dropped;
+        inner.lost += lost;
+        inner.untold |= told && dropped + lost > 0;
+    }
+
+    /// Packets that the peer never gets.
+    pub(super) fn packets_dropped(&self) -> u64 {
+        let inner = self.lock();
+        inner.dropped + inner.lost
+    }
+
+    /// Waits until packets are dropped that no report has told of.
+    pub(super) async fn untold_drops(&self) {
+        while !self.lock().untold {
+            self.drops.notified().await;
+        }
+    }
+
+    /// The number of dropped packets, if no report has told of it.
+    pub(super) fn take_untold_drops(&self) -> Option<u64> {
+        let mut inner = self.lock();
+        let untold = std::mem::take(&mut inner.untold);
+        untold.then_some(inner.dropped + inner.lost)
+    }
+
+    /// Bytes of the current body that were written, and that the peer has acknowledged.
+    pub(super) fn delivered(&self, written: u64, acknowledged: u64, round_trip_time: Duration) {
+        let mut inner = self.lock();
+        inner.current = Delivered {
+            written,
+            acknowledged,
+        };
         inner.round_trip_time = round_trip_time;
     }
 
     /// Another PushStart begins.
     pub(super) fn push_started(&self) {
         let mut inner = self.lock();
-        inner.acknowledged.0 += std::mem::take(&mut inner.acknowledged.1);
+        let current = std::mem::take(&mut inner.current);
+        inner.before.written += current.written;
+        inner.before.acknowledged += current.acknowledged;
     }
 
     /// The last PushStart had no connection.
@@ -140,14 +216,15 @@ impl Counters {
     /// All that is known here.
     pub(super) fn stats(&self) -> Stats {
         let now = Instant::now();
-        let bytes_sent = self.bytes_sent.load(Ordering::Relaxed);
         let mut inner = self.lock();
+        let bytes_sent = inner.bytes_sent();
         let end = inner.closed.unwrap_or(now);
         Stats {
             server: inner.server.clone(),
             bytes_sent,
-            bytes_acked: inner.acknowledged.0 + inner.acknowledged.1,
+            bytes_acked: inner.before.acknowledged + inner.current.acknowledged,
             packets_dropped: inner.dropped,
+            packets_lost: inner.lost,
             round_trip_time: inner.round_trip_time,
             reconnects: inner.reconnects,
             packets_sent: inner.session.packets.saturating_sub(inner.replayed),

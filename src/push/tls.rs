@@ -1,23 +1,39 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! Whom to trust: rustls with ring, and the system's trust store.
+//! Trust in servers: rustls with ring, and the system's trust store.
 
-use std::error::Error as StdError;
 use std::fmt;
 use std::io;
+use std::net::IpAddr;
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{ClientConfig, DigitallySignedStruct, SignatureScheme};
-use rustls_platform_verifier::Verifier;
+use rustls::ClientConfig;
+use rustls::client::Resumption;
+use rustls::client::danger::ServerCertVerifier;
+use rustls::crypto::{CryptoProvider, ring};
+use rustls::pki_types::{CertificateDer, InvalidDnsNameError, ServerName};
+use url::{Host, Url};
 
-use super::Error;
+use super::line::{Line, TlsLine};
+use super::{Error, blocking};
+use verifier::{AnchorVerifier, NoVerification};
 
-/// Which servers are who they say.
+mod anchors;
+mod certificate;
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
+mod verifier;
+
+/// Most configurations that are kept for further connections. Each has 100 kB of trust anchors.
+const MAX_CONFIGS: usize = 8;
+
+/// Most TLS sessions that a configuration keeps for resumption, with the certificates of the server.
+const MAX_TICKETS: usize = 32;
+
+/// Trust anchors for the certificates of servers.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Trust {
     strict: bool,
@@ -25,41 +41,56 @@ pub struct Trust {
 }
 
 impl Trust {
-    /// Trusts what the system trusts, and `ca_file`, a PEM file of further anchors. Unless `strict`, anything goes.
+    /// Trusts what the system trusts, and the certificates in `ca_file`, a PEM file: authorities, and servers that show
+    /// the very same certificate. Unless `strict`, any server is trusted.
     ///
     /// # Errors
     ///
-    /// The file cannot be read, or has no certificate in it.
+    /// The file cannot be read, or has no certificate in it, or a damaged one.
     pub fn new(strict: bool, ca_file: Option<&Path>) -> io::Result<Self> {
-        let mut anchors = Vec::new();
-        if let Some(path) = ca_file {
-            let certificates = CertificateDer::pem_slice_iter(&std::fs::read(path)?).collect();
-            anchors = Result::<Vec<_>, _>::map_err(certificates, io::Error::other)?;
-            if anchors.is_empty() {
-                return Err(io::Error::other("there is no certificate in it"));
-            }
-        }
-        Ok(Self { strict, anchors })
+        let anchors = ca_file.map(anchors::read).transpose()?;
+        Ok(Self {
+            strict,
+            anchors: anchors.unwrap_or_default(),
+        })
     }
 
-    /// What a connection is made with: the same for all of the process that trust the same.
+    /// Returns the configuration for connections, which equal trust shares in the whole process.
     ///
-    /// Reading the system's store costs milliseconds and a hundred kilobytes: once is enough, however many connections
-    /// are made, and however often.
-    pub(super) fn client_config(&self) -> Result<ClientConfig, Error> {
-        /// As many as one program has use for; of more, the oldest is made again.
-        const MOST: usize = 8;
-        static MADE: Mutex<Vec<(Trust, ClientConfig)>> = Mutex::new(Vec::new());
-        let mut made = MADE.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, config)) = made.iter().find(|(trust, _)| trust == self) {
-            return Ok(config.clone());
-        }
-        let config = self.make_config()?;
-        if made.len() == MOST {
-            made.remove(0);
-        }
-        made.push((self.clone(), config.clone()));
-        Ok(config)
+    /// The first call reads the system's store, which takes some 10 ms.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Tls`] without any trust anchor.
+    pub(super) fn client_config(&self) -> Result<Arc<ClientConfig>, Error> {
+        CONFIGS.get(self)
+    }
+
+    /// Agrees on TLS with the host of `server` over `line`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Tls`]
+    pub(super) async fn secure(&self, line: Line, server: &Url) -> Result<Line, Error> {
+        let Line::Plain(line) = line else {
+            return Err(tls_error("TLS within TLS"));
+        };
+        let config = match CONFIGS.known(self) {
+            Some(config) => config,
+            None => self.clone().load().await?,
+        };
+        let name = server_name(server).map_err(tls_error)?;
+        let line = TlsLine::connect(config, name, line).await;
+        let line = line.map_err(|error| handshake_error(&error))?;
+        Ok(Line::Tls(Box::new(line)))
+    }
+
+    /// Makes the configuration on a thread of its own.
+    async fn load(self) -> Result<Arc<ClientConfig>, Error> {
+        let task = blocking::run(move || self.client_config());
+        let task = task.map_err(|error| Error::NoResources(error.to_string()))?;
+        let config = task.await;
+        config.unwrap_or_else(|| Err(tls_error("the system's trust store cannot be read")))
     }
 
     fn make_config(&self) -> Result<ClientConfig, Error> {
@@ -70,7 +101,9 @@ impl Trust {
             .map_err(tls_error)?
             .dangerous()
             .with_custom_certificate_verifier(verifier);
-        Ok(builder.with_no_client_auth())
+        let mut config = builder.with_no_client_auth();
+        config.resumption = Resumption::in_memory_sessions(MAX_TICKETS);
+        Ok(config)
     }
 
     fn verifier(
@@ -78,10 +111,56 @@ impl Trust {
         provider: Arc<CryptoProvider>,
     ) -> Result<Arc<dyn ServerCertVerifier>, Error> {
         if !self.strict {
-            return Ok(Arc::new(Anybody(provider)));
+            return Ok(Arc::new(NoVerification(provider)));
         }
-        let verifier = Verifier::new_with_extra_roots(self.anchors.clone(), provider);
+        let verifier = AnchorVerifier::new(self.anchors.clone(), provider);
         Ok(Arc::new(verifier.map_err(tls_error)?))
+    }
+}
+
+/// The configurations of the process.
+static CONFIGS: Configs = Configs(Mutex::new(Vec::new()));
+
+/// Configurations by trust, oldest first.
+struct Configs(Mutex<Vec<(Trust, Shared)>>);
+
+/// A configuration that is made once.
+type Shared = Arc<OnceLock<Result<Arc<ClientConfig>, Error>>>;
+
+impl Configs {
+    /// Returns the configuration, and makes it first if it is not known.
+    fn get(&self, trust: &Trust) -> Result<Arc<ClientConfig>, Error> {
+        let shared = self.shared(trust);
+        let config = shared.get_or_init(|| trust.make_config().map(Arc::new));
+        if config.is_err() {
+            // The store may be there next time.
+            self.lock().retain(|(other, _)| other != trust);
+        }
+        config.clone()
+    }
+
+    /// Returns the configuration if it is known, without waiting for it.
+    fn known(&self, trust: &Trust) -> Option<Arc<ClientConfig>> {
+        let configs = self.lock();
+        let (_, known) = configs.iter().find(|(other, _)| other == trust)?;
+        known.get()?.clone().ok()
+    }
+
+    fn shared(&self, trust: &Trust) -> Shared {
+        let mut configs = self.lock();
+        if let Some((_, known)) = configs.iter().find(|(other, _)| other == trust) {
+            return known.clone();
+        }
+        if configs.len() == MAX_CONFIGS {
+            configs.remove(0);
+        }
+        let shared = Shared::default();
+        configs.push((trust.clone(), shared.clone()));
+        shared
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<(Trust, Shared)>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -103,80 +182,27 @@ impl fmt::Debug for Trust {
     }
 }
 
-/// The failure of a handshake in an error. An I/O error does not name what it wraps as its source.
-pub(super) fn handshake_failure(error: &(dyn StdError + 'static)) -> Option<String> {
-    let failure = std::iter::successors(Some(error), |&error| wrapped(error)).last()?;
-    let failure = failure.downcast_ref::<rustls::Error>();
-    failure.map(ToString::to_string)
+/// Returns the error of a handshake.
+fn handshake_error(error: &io::Error) -> Error {
+    let failure = error
+        .get_ref()
+        .and_then(|error| error.downcast_ref::<rustls::Error>());
+    match failure {
+        Some(failure) => tls_error(failure),
+        None => tls_error(error),
+    }
 }
 
-fn wrapped<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a (dyn StdError + 'static)> {
-    let wrapped = error.downcast_ref::<io::Error>()?.get_ref()?;
-    Some(wrapped)
+/// Returns the name that the certificate has to have.
+fn server_name(url: &Url) -> Result<ServerName<'static>, InvalidDnsNameError> {
+    match url.host() {
+        Some(Host::Ipv4(address)) => Ok(ServerName::IpAddress(IpAddr::V4(address).into())),
+        Some(Host::Ipv6(address)) => Ok(ServerName::IpAddress(IpAddr::V6(address).into())),
+        Some(Host::Domain(name)) => ServerName::try_from(name.to_owned()),
+        None => ServerName::try_from(String::new()),
+    }
 }
 
 fn tls_error(error: impl fmt::Display) -> Error {
     Error::Tls(error.to_string())
-}
-
-/// Takes any certificate, though the server still has to have its key.
-#[derive(Debug)]
-struct Anybody(Arc<CryptoProvider>);
-
-impl ServerCertVerifier for Anybody {
-    fn verify_server_cert(
-        &self,
-        _: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        _: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        let algorithms = &self.0.signature_verification_algorithms;
-        verify_tls12_signature(message, certificate, signature, algorithms)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        let algorithms = &self.0.signature_verification_algorithms;
-        verify_tls13_signature(message, certificate, signature, algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.signature_verification_algorithms.supported_schemes()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// The trust store is read once a process, and not for each connection.
-    #[test]
-    fn who_trusts_the_same_shares_all_of_it() {
-        let provider = |config: &ClientConfig| config.crypto_provider().clone();
-        let shares = |one: &ClientConfig, other: &ClientConfig| {
-            Arc::ptr_eq(&provider(one), &provider(other))
-        };
-        let lax = Trust::new(false, None).unwrap();
-        let (one, other) = (lax.client_config().unwrap(), lax.client_config().unwrap());
-        assert!(shares(&one, &other));
-        let another = Trust::new(false, None).unwrap().client_config().unwrap();
-        assert!(shares(&one, &another));
-        let strict = Trust::default().client_config().unwrap();
-        assert!(!shares(&one, &strict));
-    }
 }

@@ -5,21 +5,24 @@
 use gst::prelude::*;
 use gst::{AllocationParams, BufferPool, MemoryFlags};
 
-use super::imp::stream_header;
+use super::writer::stream_header;
 use crate::asf::FileHeader;
 
 /// Room in front of a buffer's bytes: the framing header of `$C`, MS-WMHTTP 2.2.3.1.1, and more than those of `$H` and
 /// `$D` need. Bytes behind it are as aligned as those of a buffer without it.
 const PREFIX: usize = 8;
 
-/// The allocator of whoever asks.
+/// The allocator that upstream uses by default.
 const DEFAULT: Option<&gst::Allocator> = None;
 
 /// Proposes buffers with [room in front](PREFIX), and a pool of them where the size of a data packet is known.
 ///
-/// That is where the file header stands in the caps, as asfmux puts it there when it streams. Nobody knows it otherwise:
-/// the query comes before the first byte. The element itself has no need of the room: it sends framing headers as
-/// pieces of their own.
+/// The size is known where the file header stands in the caps, as asfmux puts it there when it streams. Otherwise the
+/// query comes before the first byte. The element itself has no need of the room: it sends framing headers as pieces of
+/// their own.
+///
+/// The pool is for upstream's sake: one buffer serves it again and again, because the element copies the bytes of pooled
+/// buffers and lets go of them at once.
 ///
 /// An upstream that can be pulled from gets no pool. It is a file, and filesrc writes `blocksize` bytes into each buffer
 /// of a pool, whatever its size.
@@ -36,7 +39,7 @@ pub(super) fn propose(
     if let Some(size) = packet_size(&caps) {
         let pool = BufferPool::new();
         let mut config = pool.config();
-        // As many as wait in the element: that is bounded by its properties.
+        // Elements between upstream and this one may keep any number.
         config.set_params(Some(&caps), size, 0, 0);
         config.set_allocator(DEFAULT, Some(&params));
         pool.set_config(config)?;

@@ -5,14 +5,32 @@
 use std::time::Duration;
 
 use gst::prelude::*;
-use gst::subclass::prelude::*;
 
-use super::SessionState;
-use super::imp::WmsPushSink;
 use super::location::SettingsError;
 use super::log::CAT;
+use super::{SessionState, WmsPushSink};
 use crate::push::{self, Failure, Phase, Probe, Status, WmtStatus};
 use crate::wmhttp::{self, HResult};
+
+/// The origin of messages: an element, and the location that it pushes to.
+#[derive(Clone, Copy)]
+pub(super) struct Origin<'a> {
+    pub(super) element: &'a WmsPushSink,
+    /// Without credentials.
+    pub(super) location: &'a str,
+}
+
+impl Origin<'_> {
+    fn post(self, message: gst::Message) {
+        if self.element.post_message(message).is_err() {
+            gst::debug!(
+                CAT,
+                obj = self.element,
+                "The element has no bus for a message"
+            );
+        }
+    }
+}
 
 /// The fields that every message of the element carries, under the same names and with the same types.
 #[derive(Clone, Debug, Default)]
@@ -39,7 +57,7 @@ impl<'a> Report<'a> {
             previous_state: status.previous_state.into(),
             status: Some(status.status),
             attempt: status.attempt,
-            retry_in: u32::try_from(status.retry_in.as_millis()).unwrap_or(u32::MAX),
+            retry_in: milliseconds(status.retry_in),
             resumed: status.resumed,
             packets_dropped: status.packets_dropped,
             ..Self::default()
@@ -73,10 +91,10 @@ impl<'a> Report<'a> {
         }
     }
 
-    fn structure(&self, name: &str, imp: &WmsPushSink) -> gst::structure::Builder {
+    fn structure(&self, name: &str, origin: Origin<'_>) -> gst::structure::Builder {
         let hresult = self.hresult.unwrap_or(HResult::S_OK);
         let (http_status, http_reason) = self.http_status.unwrap_or_default();
-        let running_time = imp.obj().current_running_time();
+        let running_time = origin.element.current_running_time();
         gst::Structure::builder(name)
             .field("state", nick(self.state))
             .field("previous-state", nick(self.previous_state))
@@ -84,7 +102,7 @@ impl<'a> Report<'a> {
             .field_if_some("wmt-status-name", self.status.map(WmtStatus::name))
             .field("hresult", hresult.0)
             .field("hresult-name", hresult.name())
-            .field("location", imp.shown_location())
+            .field("location", origin.location)
             .field("reason", self.reason)
             .field("attempt", self.attempt)
             .field("retry-in", self.retry_in)
@@ -99,61 +117,66 @@ impl<'a> Report<'a> {
             )
     }
 
-    fn details(&self, name: &str, phase: Phase, imp: &WmsPushSink) -> gst::Structure {
-        self.structure(name, imp)
+    fn details(&self, name: &str, phase: Phase, origin: Origin<'_>) -> gst::Structure {
+        self.structure(name, origin)
             .field("phase", phase.name())
             .build()
     }
 }
 
 /// `wmspushsink-status`, one per change.
-pub(super) fn post_status(imp: &WmsPushSink, report: &Report<'_>) {
-    let structure = report.structure("wmspushsink-status", imp).build();
-    post(
-        imp,
+pub(super) fn post_status(origin: Origin<'_>, report: &Report<'_>) {
+    let structure = report.structure("wmspushsink-status", origin).build();
+    origin.post(
         gst::message::Element::builder(structure)
-            .src(&*imp.obj())
+            .src(origin.element)
             .build(),
     );
 }
 
 /// PROGRESS with the code `connect`.
-pub(super) fn post_progress(imp: &WmsPushSink, type_: gst::ProgressType, text: &str) {
-    gst::debug!(CAT, imp = imp, "Progress {type_:?}: {text}");
-    post(
-        imp,
+pub(super) fn post_progress(origin: Origin<'_>, type_: gst::ProgressType, text: &str) {
+    gst::debug!(CAT, obj = origin.element, "Progress {type_:?}: {text}");
+    origin.post(
         gst::message::Progress::builder(type_, "connect", text)
-            .src(&*imp.obj())
+            .src(origin.element)
             .build(),
     );
 }
 
 /// ERROR for a push that has failed.
-pub(super) fn post_failure(imp: &WmsPushSink, status: &Status, failure: &Failure) {
-    let (text, debug) = words(imp, failure);
-    let details = Report::of_status(status).details("wmspushsink-error", failure.phase, imp);
+pub(super) fn post_failure(origin: Origin<'_>, status: &Status, failure: &Failure) {
+    let (text, debug) = words(origin, failure);
+    let details = Report::of_status(status).details("wmspushsink-error", failure.phase, origin);
     let message = gst::message::Error::builder_from_error(gerror(failure, status.status, &text));
-    gst::error!(CAT, imp = imp, "{text} {debug}");
-    post(
-        imp,
+    gst::error!(CAT, obj = origin.element, "{text} {debug}");
+    origin.post(
         message
             .debug(&debug)
             .details(details)
-            .src(&*imp.obj())
+            .src(origin.element)
             .build(),
     );
 }
 
 /// WARNING for a connection that is tried again, and for an end that did not go out in time.
-pub(super) fn post_status_warning(imp: &WmsPushSink, status: &Status, failure: &Failure) {
-    let (mut text, debug) = words(imp, failure);
+pub(super) fn post_status_warning(origin: Origin<'_>, status: &Status, failure: &Failure) {
+    let (mut text, debug) = words(origin, failure);
     if status.status == WmtStatus::ReconnectStart {
-        let location = imp.shown_location();
-        text = format!("The connection to {location} is made again: {failure}.");
+        let location = origin.location;
+        let wait = status.retry_in.as_secs_f64();
+        let attempt = status.attempt;
+        let lost = match status.previous_state {
+            push::SessionState::Connecting => "Cannot connect to",
+            _ => "Lost the connection to",
+        };
+        text = format!(
+            "{lost} {location}: {failure}. Reconnecting in {wait:.1} s (attempt {attempt})."
+        );
     }
     let error = gerror(failure, status.status, &text);
     post_warning(
-        imp,
+        origin,
         error,
         &debug,
         &Report::of_status(status),
@@ -162,7 +185,7 @@ pub(super) fn post_status_warning(imp: &WmsPushSink, status: &Status, failure: &
 }
 
 /// WARNING for data packets that were dropped, so many in all.
-pub(super) fn post_dropped(imp: &WmsPushSink, state: SessionState, total: u64) {
+pub(super) fn post_dropped(origin: Origin<'_>, state: SessionState, total: u64) {
     let report = Report {
         state,
         previous_state: state,
@@ -174,17 +197,17 @@ pub(super) fn post_dropped(imp: &WmsPushSink, state: SessionState, total: u64) {
     };
     let text = format!("Data packets are dropped: {total} so far.");
     let error = glib::Error::new(gst::ResourceError::Write, &text);
-    post_warning(imp, error, "", &report, Phase::Push);
+    post_warning(origin, error, "", &report, Phase::Push);
 }
 
 /// The statistics, as a message of their own.
-pub(super) fn post_stats(imp: &WmsPushSink) {
-    let message = gst::message::Element::builder(imp.stats());
-    post(imp, message.src(&*imp.obj()).build());
+pub(super) fn post_stats(origin: Origin<'_>, structure: gst::Structure) {
+    let message = gst::message::Element::builder(structure);
+    origin.post(message.src(origin.element).build());
 }
 
 /// WARNING for input that was left out.
-pub(super) fn post_input_warning(imp: &WmsPushSink, state: SessionState, text: &str) {
+pub(super) fn post_input_warning(origin: Origin<'_>, state: SessionState, text: &str) {
     let report = Report {
         state,
         previous_state: state,
@@ -193,50 +216,48 @@ pub(super) fn post_input_warning(imp: &WmsPushSink, state: SessionState, text: &
         ..Report::default()
     };
     let error = glib::Error::new(gst::StreamError::Format, text);
-    post_warning(imp, error, "", &report, Phase::Push);
+    post_warning(origin, error, "", &report, Phase::Push);
 }
 
 /// ERROR for settings that cannot be used.
-pub(super) fn post_settings_error(imp: &WmsPushSink, error: &SettingsError) {
+pub(super) fn post_settings_error(origin: Origin<'_>, error: &SettingsError) {
     let text = format!("Cannot push: {error}.");
     let report = Report::of_settings(error);
-    post_status(imp, &report);
-    let details = report.details("wmspushsink-error", Phase::Setup, imp);
+    post_status(origin, &report);
+    let details = report.details("wmspushsink-error", Phase::Setup, origin);
     let message = gst::message::Error::builder(gst::ResourceError::Settings, &text);
-    gst::error!(CAT, imp = imp, "{text}");
-    post(
-        imp,
+    gst::error!(CAT, obj = origin.element, "{text}");
+    origin.post(
         message
             .debug(error.hint())
             .details(details)
-            .src(&*imp.obj())
+            .src(origin.element)
             .build(),
     );
 }
 
 fn post_warning(
-    imp: &WmsPushSink,
+    origin: Origin<'_>,
     error: glib::Error,
     debug: &str,
     report: &Report<'_>,
     phase: Phase,
 ) {
-    let details = report.details("wmspushsink-warning", phase, imp);
-    gst::warning!(CAT, imp = imp, "{error} {debug}");
+    let details = report.details("wmspushsink-warning", phase, origin);
+    gst::warning!(CAT, obj = origin.element, "{error} {debug}");
     let message = gst::message::Warning::builder_from_error(error);
-    post(
-        imp,
+    origin.post(
         message
             .debug(debug)
             .details(details)
-            .src(&*imp.obj())
+            .src(origin.element)
             .build(),
     );
 }
 
 /// What the user reads, and what stands behind it.
-fn words(imp: &WmsPushSink, failure: &Failure) -> (String, String) {
-    let location = imp.shown_location();
+fn words(origin: Origin<'_>, failure: &Failure) -> (String, String) {
+    let location = origin.location;
     let text = match failure.phase {
         Phase::Start | Phase::Push | Phase::End => {
             format!("The push to {location} has failed: {failure}.")
@@ -291,12 +312,6 @@ fn nick(state: SessionState) -> String {
         .map_or_else(String::new, |(_, value)| value.nick().to_owned())
 }
 
-fn post(imp: &WmsPushSink, message: gst::Message) {
-    if imp.obj().post_message(message).is_err() {
-        gst::debug!(CAT, imp = imp, "Nobody is there for a message");
-    }
-}
-
 impl From<push::SessionState> for SessionState {
     fn from(state: push::SessionState) -> Self {
         match state {
@@ -313,16 +328,18 @@ impl From<push::SessionState> for SessionState {
 }
 
 /// The property `stats`.
-pub(super) fn stats(imp: &WmsPushSink, stats: &push::Stats) -> gst::Structure {
+pub(super) fn stats(origin: Origin<'_>, stats: &push::Stats) -> gst::Structure {
+    let loss = stats.last_loss.as_deref();
     gst::Structure::builder("wmspushsink-stats")
         .field("state", nick(stats.state.into()))
-        .field("location", imp.shown_location())
+        .field("location", origin.location)
         .field("server", &stats.server)
         .field("bytes-sent", stats.bytes_sent)
         .field("bytes-acked", stats.bytes_acked)
         .field("packets-sent", stats.packets_sent)
         .field("packets-dropped", stats.packets_dropped)
         .field("packets-replayed", stats.packets_replayed)
+        .field("packets-lost", stats.packets_lost)
         .field("padding-removed", stats.padding_removed)
         .field(
             "queued-bytes",
@@ -335,33 +352,46 @@ pub(super) fn stats(imp: &WmsPushSink, stats: &push::Stats) -> gst::Structure {
         .field("rtt", nanoseconds(stats.round_trip_time))
         .field("bitrate", stats.bitrate)
         .field("uptime", nanoseconds(stats.uptime))
+        .field("attempt", stats.attempt)
+        .field("retry-in", milliseconds(stats.retry_in))
+        .field(
+            "last-error",
+            loss.map_or_else(String::new, ToString::to_string),
+        )
+        .field("last-reason", loss.map_or("", Failure::reason))
+        .field("behind", nanoseconds(stats.behind))
         .build()
 }
 
 /// What the action `probe` returns.
-pub(super) fn probe(imp: &WmsPushSink, outcome: Result<Probe, Failure>) -> gst::Structure {
+pub(super) fn probe(origin: Origin<'_>, outcome: Result<Probe, Failure>) -> gst::Structure {
     let probed = outcome.as_ref().ok().cloned().unwrap_or_default();
     let failure = outcome.err();
     let report = failure.as_ref().map_or_else(Report::default, |failure| {
         Report::default().with_failure(failure)
     });
-    let text = failure.as_ref().map(|failure| words(imp, failure).0);
-    probe_structure(imp, &probed, &report, text.as_deref().unwrap_or_default())
-        .field("phase", failure.map_or("", |failure| failure.phase.name()))
-        .build()
+    let text = failure.as_ref().map(|failure| words(origin, failure).0);
+    probe_structure(
+        origin,
+        &probed,
+        &report,
+        text.as_deref().unwrap_or_default(),
+    )
+    .field("phase", failure.map_or("", |failure| failure.phase.name()))
+    .build()
 }
 
 /// What the action `probe` returns for settings that cannot be used.
-pub(super) fn probe_settings_error(imp: &WmsPushSink, error: &SettingsError) -> gst::Structure {
+pub(super) fn probe_settings_error(origin: Origin<'_>, error: &SettingsError) -> gst::Structure {
     let report = Report::of_settings(error);
     let text = format!("Cannot push: {error}.");
-    probe_structure(imp, &Probe::default(), &report, &text)
+    probe_structure(origin, &Probe::default(), &report, &text)
         .field("phase", Phase::Setup.name())
         .build()
 }
 
 fn probe_structure(
-    imp: &WmsPushSink,
+    origin: Origin<'_>,
     probed: &Probe,
     report: &Report<'_>,
     error: &str,
@@ -370,7 +400,7 @@ fn probe_structure(
     let (http_status, http_reason) = report.http_status.unwrap_or_default();
     gst::Structure::builder("wmspushsink-probe")
         .field("ok", error.is_empty())
-        .field("location", imp.shown_location())
+        .field("location", origin.location)
         .field("server", &probed.server)
         .field("authentication", probed.authentication)
         .field("rtt", nanoseconds(probed.round_trip_time))
@@ -385,4 +415,8 @@ fn probe_structure(
 
 fn nanoseconds(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
+
+fn milliseconds(duration: Duration) -> u32 {
+    u32::try_from(duration.as_millis()).unwrap_or(u32::MAX)
 }

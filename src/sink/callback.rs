@@ -1,15 +1,18 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! What a connection tells goes to the bus, and what it asks to the application.
+//! From a connection's reports to the bus, and from its questions to the application.
+
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use glib::prelude::*;
-use gst::subclass::prelude::*;
+use gst::prelude::*;
 
-use super::CredentialFlags;
-use super::bus::{self, Report};
-use super::imp::ACQUIRE_CREDENTIALS;
+use super::bus::{self, Origin, Report};
+use super::signals::ACQUIRE_CREDENTIALS;
+use super::{CredentialFlags, WmsPushSink};
 use crate::auth::{Credentials, Role};
 use crate::push::{Phase, Status, StatusCallback, WmtStatus};
+use crate::sink::log::CAT;
 use crate::wmhttp::{CredentialsWanted, HResult};
 
 /// The user and password that a handler of `acquire-credentials` answers.
@@ -19,15 +22,78 @@ fn credentials(answer: &gst::StructureRef) -> Option<Credentials> {
     Some(Credentials::new(user, password))
 }
 
-/// What the connection reports goes on the bus.
-pub(super) struct Callback(pub(super) glib::WeakRef<super::WmsPushSink>);
+/// The reports of one connection of an element.
+pub(super) struct Callback {
+    element: glib::WeakRef<WmsPushSink>,
+    /// The location of this connection, without credentials.
+    location: String,
+    /// PROGRESS `connect` was started and has not ended.
+    in_progress: AtomicBool,
+}
+
+impl Callback {
+    /// For a connection whose PROGRESS has started.
+    pub(super) fn new(element: &WmsPushSink, location: String) -> Self {
+        Self {
+            element: element.downgrade(),
+            location,
+            in_progress: AtomicBool::new(true),
+        }
+    }
+
+    /// Calls `report` as long as the element exists.
+    fn with_origin(&self, report: impl FnOnce(Origin<'_>)) {
+        if let Some(element) = self.element.upgrade() {
+            report(Origin {
+                element: &element,
+                location: &self.location,
+            });
+        }
+    }
+
+    fn end_progress(&self, origin: Origin<'_>, type_: gst::ProgressType, text: &str) {
+        if self.in_progress.swap(false, Ordering::AcqRel) {
+            bus::post_progress(origin, type_, text);
+        }
+    }
+
+    fn report(&self, origin: Origin<'_>, status: &Status) {
+        let failure = status.failure.as_deref();
+        match (status.status, failure) {
+            (WmtStatus::ReconnectStart, Some(failure)) => {
+                if status.previous_state != status.state {
+                    bus::post_status_warning(origin, status, failure);
+                }
+                bus::post_status(origin, &Report::of_status(status));
+            }
+            (WmtStatus::Closed, Some(failure)) => {
+                bus::post_status_warning(origin, status, failure);
+                self.end_progress(origin, gst::ProgressType::Canceled, "Disconnected");
+                bus::post_status(origin, &Report::of_status(status));
+            }
+            (_, Some(failure)) => {
+                bus::post_status(origin, &Report::of_status(status));
+                bus::post_failure(origin, status, failure);
+                self.end_progress(origin, gst::ProgressType::Error, "Cannot connect");
+            }
+            (WmtStatus::Closed, None) => {
+                self.end_progress(origin, gst::ProgressType::Canceled, "Disconnected");
+                bus::post_status(origin, &Report::of_status(status));
+            }
+            (_, None) => bus::post_status(origin, &Report::of_status(status)),
+        }
+        match status.status {
+            WmtStatus::Opened => {
+                self.end_progress(origin, gst::ProgressType::Complete, "Connected")
+            }
+            WmtStatus::ReconnectEnd if !status.resumed => request_key_frame(origin.element),
+            _ => {}
+        }
+    }
+}
 
 impl StatusCallback for Callback {
     fn on_phase(&self, phase: Phase) {
-        let Some(element) = self.0.upgrade() else {
-            return;
-        };
-        let imp = element.imp();
         let text = match phase {
             Phase::Resolve => "Resolving the server's name",
             Phase::Connect => "Connecting to the server",
@@ -35,51 +101,58 @@ impl StatusCallback for Callback {
             Phase::Authenticate => "Authenticating",
             Phase::Tls | Phase::Proxy | Phase::Start | Phase::Push | Phase::End => return,
         };
-        if imp.is_connecting() {
-            bus::post_progress(imp, gst::ProgressType::Continue, text);
+        if self.in_progress.load(Ordering::Acquire) {
+            self.with_origin(|origin| {
+                bus::post_progress(origin, gst::ProgressType::Continue, text);
+            });
         }
     }
 
     fn on_status(&self, status: &Status) {
-        let Some(element) = self.0.upgrade() else {
-            return;
-        };
-        let imp = element.imp();
-        imp.set_session_state(status.state.into());
-        let failure = status.failure.as_deref();
-        match (status.status, failure) {
-            (WmtStatus::ReconnectStart | WmtStatus::Closed, Some(failure)) => {
-                bus::post_status_warning(imp, status, failure);
-                bus::post_status(imp, &Report::of_status(status));
+        self.with_origin(|origin| {
+            if status.state != status.previous_state {
+                origin.element.notify("session-state");
             }
-            (_, Some(failure)) => {
-                bus::post_status(imp, &Report::of_status(status));
-                bus::post_failure(imp, status, failure);
-                imp.end_progress(gst::ProgressType::Error, "Cannot connect");
-            }
-            (_, None) => bus::post_status(imp, &Report::of_status(status)),
-        }
-        match status.status {
-            WmtStatus::Opened => imp.end_progress(gst::ProgressType::Complete, "Connected"),
-            WmtStatus::ReconnectEnd if !status.resumed => imp.request_key_frame(),
-            _ => {}
-        }
+            self.report(origin, status);
+        });
     }
 
     fn on_packets_dropped(&self, total: u64) {
-        if let Some(element) = self.0.upgrade() {
-            let imp = element.imp();
-            bus::post_dropped(imp, imp.session_state(), total);
-        }
+        self.with_origin(|origin| {
+            let state = origin.element.property("session-state");
+            bus::post_dropped(origin, state, total);
+        });
+    }
+
+    fn spawn(&self, task: Box<dyn FnOnce() + Send>) -> bool {
+        let Some(element) = self.element.upgrade() else {
+            return false;
+        };
+        element.call_async(move |_| task());
+        true
     }
 
     fn acquire_credentials(&self, wanted: &CredentialsWanted) -> Option<Credentials> {
-        acquire_credentials(&self.0, wanted)
+        acquire_credentials(&self.element, wanted)
     }
 }
 
+/// Asks upstream for a key frame: viewers of a new session can do nothing with data before one.
+fn request_key_frame(element: &WmsPushSink) {
+    // As gst_video_event_new_upstream_force_key_unit makes it.
+    let structure = gst::Structure::builder("GstForceKeyUnit")
+        .field("running-time", gst::ClockTime::NONE)
+        .field("all-headers", false)
+        .field("count", 0u32)
+        .build();
+    let event = gst::event::CustomUpstream::new(structure);
+    let pad = element.static_pad("sink");
+    let pushed = pad.is_some_and(|pad| pad.push_event(event));
+    gst::debug!(CAT, obj = element, "Asked for a key frame: {pushed}");
+}
+
 /// A probe changes nothing: it only asks for credentials.
-pub(super) struct ProbeCallback(pub(super) glib::WeakRef<super::WmsPushSink>);
+pub(super) struct ProbeCallback(pub(super) glib::WeakRef<WmsPushSink>);
 
 impl StatusCallback for ProbeCallback {
     fn on_phase(&self, _: Phase) {}
@@ -93,7 +166,7 @@ impl StatusCallback for ProbeCallback {
 
 /// Emits the signal.
 fn acquire_credentials(
-    element: &glib::WeakRef<super::WmsPushSink>,
+    element: &glib::WeakRef<WmsPushSink>,
     wanted: &CredentialsWanted,
 ) -> Option<Credentials> {
     let element = element.upgrade()?;

@@ -7,12 +7,13 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use super::location::SettingsError;
 use crate::wmhttp::is_extra_header;
 
-/// The fields of `structure` as header fields: its names are theirs. A list or an array makes a field for each of its
-/// values.
+/// Returns the fields of `structure` as header fields of the same names, one for each value of a list or an array. The
+/// values are sensitive, because one may be the key of an API.
 ///
 /// # Errors
 ///
-/// [`SettingsError::ExtraHeader`] with the name of a field that cannot be one, or that is not the user's to set.
+/// [`SettingsError::ExtraHeader`] with the name of a field that cannot be sent, or that the protocol or authentication
+/// sets.
 pub(super) fn extra_headers(structure: &gst::StructureRef) -> Result<HeaderMap, SettingsError> {
     let mut headers = HeaderMap::new();
     for (field, value) in structure.iter() {
@@ -22,14 +23,15 @@ pub(super) fn extra_headers(structure: &gst::StructureRef) -> Result<HeaderMap, 
             return Err(unusable());
         }
         for text in texts(value).ok_or_else(unusable)? {
-            let value = HeaderValue::from_str(&text).map_err(|_| unusable())?;
+            let mut value = HeaderValue::from_str(&text).map_err(|_| unusable())?;
+            value.set_sensitive(true);
             headers.append(name.clone(), value);
         }
     }
     Ok(headers)
 }
 
-/// A value, or the values in it, as text.
+/// Returns the texts of a value, or of the values in it.
 fn texts(value: &glib::Value) -> Option<Vec<String>> {
     if let Ok(values) = value.get::<gst::ArrayRef<'_>>() {
         return values.iter().map(|value| text(value)).collect();
@@ -64,10 +66,11 @@ mod tests {
         assert_eq!(headers["x-site"], "studio 1");
         assert_eq!(headers["x-number"], "7");
         assert_eq!(headers.get_all("x-many").iter().count(), 2);
+        assert!(!format!("{headers:?}").contains("studio"));
     }
 
     #[test]
-    fn what_the_protocol_needs_cannot_be_set() {
+    fn fields_of_the_protocol_cannot_be_set() {
         gst::init().unwrap();
         for (name, value) in [
             ("Cookie", "push-id=1"),

@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: MPL-2.0
 
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use bytes::Bytes;
 use glib::subclass::Signal;
 use gst::prelude::*;
 use gst::subclass::prelude::*;
@@ -11,51 +9,57 @@ use gst_base::prelude::*;
 use gst_base::subclass::prelude::*;
 use once_cell::sync::Lazy;
 
+use super::SessionState;
 use super::allocation;
-use super::bus;
+use super::bindings::without_buffer_times;
+use super::bus::{self, Origin};
 use super::callback::{Callback, ProbeCallback};
-use super::clock_wait::ClockWait;
 use super::location::{Location, SettingsError};
 use super::log::{self, CAT};
-use super::mapped;
 use super::properties;
 use super::settings::Settings;
+use super::signals;
 use super::stats_timer::StatsTimer;
-use super::times::without_buffer_times;
-use super::writer::Stream;
-use super::{CredentialFlags, SessionState};
+use super::writer::{HeaderSettings, Outlet, Writer, stream_header};
 use crate::push::{self, Connection, Error};
 
-pub(super) const ACQUIRE_CREDENTIALS: &str = "acquire-credentials";
-const END_SESSION: &str = "end-session";
-const DISCONNECT: &str = "disconnect";
-const PROBE: &str = "probe";
-
-/// `wmspushsink`: a writer of ASF in front of a [`Connection`].
+/// The GObject shell of `wmspushsink`: a writer of ASF in front of a [`Connection`].
 #[derive(Default)]
 pub struct WmsPushSink {
     settings: Mutex<Settings>,
-    /// The streaming thread's own: nobody else waits for it.
-    stream: Mutex<Stream>,
-    /// The current connection, or the last one.
-    connection: Mutex<Option<Arc<Connection>>>,
-    pub(super) clock_wait: ClockWait,
-    /// The session state as it was last told: whoever is notified reads the state that the notification is about.
-    session_state: Mutex<SessionState>,
-    /// PROGRESS `connect` was started and has not ended.
-    connecting: AtomicBool,
+    writer: Writer,
+    push: Mutex<Push>,
     stats_timer: StatsTimer,
 }
 
-#[glib::object_subclass]
-impl ObjectSubclass for WmsPushSink {
-    const NAME: &'static str = "GstWmsPushSink";
-    type Type = super::WmsPushSink;
-    type ParentType = gst_base::BaseSink;
-    type Interfaces = (gst::URIHandler,);
+/// The current push of an element, or the last one.
+#[derive(Clone, Default)]
+enum Push {
+    #[default]
+    None,
+    /// The settings could not be used.
+    Refused,
+    Begun {
+        connection: Arc<Connection>,
+        /// Where it leads, without credentials.
+        location: Arc<str>,
+    },
+}
 
-    fn class_init(class: &mut Self::Class) {
-        without_buffer_times(class);
+impl Push {
+    fn connection(&self) -> Option<&Arc<Connection>> {
+        match self {
+            Self::Begun { connection, .. } => Some(connection),
+            Self::None | Self::Refused => None,
+        }
+    }
+
+    fn session_state(&self) -> SessionState {
+        match self {
+            Self::None => SessionState::Disconnected,
+            Self::Refused => SessionState::Failed,
+            Self::Begun { connection, .. } => connection.state().into(),
+        }
     }
 }
 
@@ -64,30 +68,17 @@ impl ObjectImpl for WmsPushSink {
         self.parent_constructed();
         // A packet is handed over in no time; a live pipeline needs no latency for it.
         self.obj().set_processing_deadline(gst::ClockTime::ZERO);
-        // A packet by itself is nothing to look at, and what is kept as one goes back to upstream later.
+        // A single packet shows nothing, and keeping it holds up a buffer of upstream's.
         self.obj().set_enable_last_sample(false);
     }
 
     fn signals() -> &'static [Signal] {
         static SIGNALS: Lazy<Vec<Signal>> = Lazy::new(|| {
-            let acquire_credentials = Signal::builder(ACQUIRE_CREDENTIALS)
-                .param_types([
-                    String::static_type(),
-                    String::static_type(),
-                    String::static_type(),
-                    CredentialFlags::static_type(),
-                    u32::static_type(),
-                ])
-                .return_type::<Option<gst::Structure>>()
-                .run_last();
-            let end_session = action(END_SESSION, |imp| imp.end_session().to_value());
-            let disconnect = action(DISCONNECT, |imp| imp.leave().to_value());
-            let probe = action(PROBE, |imp| imp.probe().to_value());
             vec![
-                acquire_credentials.build(),
-                end_session.return_type::<bool>().build(),
-                disconnect.return_type::<bool>().build(),
-                probe.return_type::<gst::Structure>().build(),
+                signals::acquire_credentials(),
+                signals::action("end-session", |element| element.imp().end_session()),
+                signals::action("disconnect", |element| element.imp().leave()),
+                signals::action("probe", |element| element.imp().probe()),
             ]
         });
         SIGNALS.as_ref()
@@ -99,23 +90,22 @@ impl ObjectImpl for WmsPushSink {
     }
 
     fn set_property(&self, _id: usize, value: &glib::Value, pspec: &glib::ParamSpec) {
-        let mut settings = self.settings();
-        properties::set(&mut settings, pspec.name(), value);
-        if pspec.name() == "stats-interval" {
-            let interval = settings.stats_interval;
-            drop(settings);
-            return self.stats_timer.change(self, interval);
-        }
-        if let Some(error) = settings.location.as_ref().and_then(Location::error) {
-            gst::warning!(CAT, imp = self, "Will not start: {error}");
+        properties::set(&mut self.settings(), pspec.name(), value);
+        match pspec.name() {
+            "stats-interval" => {
+                let interval = self.settings().stats_interval;
+                self.check_timer(self.stats_timer.change(interval));
+            }
+            "location" => self.check_location(),
+            _ => {}
         }
     }
 
     fn property(&self, _id: usize, pspec: &glib::ParamSpec) -> glib::Value {
         match pspec.name() {
             "stats" => self.stats().to_value(),
-            "session-state" => self.session_state().to_value(),
-            name => properties::get(&self.settings(), name),
+            "session-state" => self.push().session_state().to_value(),
+            name => properties::get(&mut self.settings(), name),
         }
     }
 }
@@ -151,6 +141,13 @@ impl ElementImpl for WmsPushSink {
         TEMPLATES.as_ref()
     }
 
+    fn send_event(&self, event: gst::Event) -> bool {
+        if event.type_() == gst::EventType::Latency {
+            self.writer.reconfigure();
+        }
+        self.parent_send_event(event)
+    }
+
     fn change_state(
         &self,
         transition: gst::StateChange,
@@ -182,7 +179,7 @@ impl BaseSinkImpl for WmsPushSink {
         let Some(header) = stream_header(caps) else {
             return Ok(());
         };
-        let added = self.stream().reader.stream_header(header);
+        let added = self.writer.push_header(header);
         added.map_err(|error| {
             self.fail(Error::Input(error.clone()));
             gst::loggable_error!(CAT, "The header in the caps is unusable: {error}")
@@ -191,14 +188,15 @@ impl BaseSinkImpl for WmsPushSink {
 
     fn event(&self, event: gst::Event) -> bool {
         match event.view() {
-            gst::EventView::StreamStart(_) => self.restart(),
-            gst::EventView::FlushStop(_) => {
-                self.restart();
-                self.stream().pacer.restart();
+            gst::EventView::StreamStart(_) => self.writer.restart(),
+            gst::EventView::FlushStop(_) => self.flush(),
+            gst::EventView::Segment(segment) => {
+                let sink = self.obj();
+                self.writer
+                    .begin_segment(sink.upcast_ref(), segment.segment());
             }
-            gst::EventView::Segment(segment) => self.handle_segment(segment.segment()),
             // asfmux sends them before STREAM_START, with which a pad forgets them.
-            gst::EventView::Tag(tag) => self.stream().tags.add(tag.tag()),
+            gst::EventView::Tag(tag) => self.writer.push_tags(tag.tag()),
             gst::EventView::Eos(_) => {
                 if let Err(error) = self.end() {
                     gst::debug!(CAT, imp = self, "EOS ends with {error:?}");
@@ -237,14 +235,7 @@ impl BaseSinkImpl for WmsPushSink {
 
     fn render(&self, buffer: &gst::Buffer) -> Result<gst::FlowSuccess, gst::FlowError> {
         let connection = self.connection().ok_or(gst::FlowError::Flushing)?;
-        let bytes = mapped::bytes(buffer).ok_or_else(|| {
-            gst::element_imp_error!(self, gst::ResourceError::Read, ["Cannot map a buffer"]);
-            gst::FlowError::Error
-        })?;
-        let mut stream = self.stream();
-        stream.position += bytes.len() as u64;
-        stream.reader.push(bytes);
-        self.write(&connection, &mut stream)
+        self.with_outlet(&connection, |outlet| self.writer.write(outlet, buffer))
     }
 }
 
@@ -256,7 +247,7 @@ impl URIHandlerImpl for WmsPushSink {
     }
 
     fn uri(&self) -> Option<String> {
-        self.settings().location.as_ref().map(Location::uri)
+        self.settings().location.as_ref().and_then(Location::uri)
     }
 
     fn set_uri(&self, uri: &str) -> Result<(), glib::Error> {
@@ -266,9 +257,9 @@ impl URIHandlerImpl for WmsPushSink {
         }
         let location = Location::new(uri);
         if let Some(error) = location.error() {
-            let code = match error {
-                SettingsError::Scheme | SettingsError::NoTls => gst::URIError::UnsupportedProtocol,
-                _ => gst::URIError::BadUri,
+            let code = match error.is_unsupported_protocol() {
+                true => gst::URIError::UnsupportedProtocol,
+                false => gst::URIError::BadUri,
             };
             return Err(glib::Error::new(code, &error.to_string()));
         }
@@ -277,55 +268,118 @@ impl URIHandlerImpl for WmsPushSink {
     }
 }
 
+#[glib::object_subclass]
+impl ObjectSubclass for WmsPushSink {
+    const NAME: &'static str = "GstWmsPushSink";
+    type Type = super::WmsPushSink;
+    type ParentType = gst_base::BaseSink;
+    type Interfaces = (gst::URIHandler,);
+
+    fn class_init(class: &mut Self::Class) {
+        without_buffer_times(class);
+    }
+}
+
 impl WmsPushSink {
     /// The location without its credentials.
-    pub(super) fn shown_location(&self) -> String {
+    fn shown_location(&self) -> String {
         self.settings().shown_location().to_owned()
+    }
+
+    fn check_location(&self) {
+        let error = {
+            let settings = self.settings();
+            settings
+                .location
+                .as_ref()
+                .and_then(Location::error)
+                .cloned()
+        };
+        if let Some(error) = error {
+            gst::warning!(CAT, imp = self, "Will not start: {error}");
+        }
+    }
+
+    /// Returns the settings of a connection. Reads files, and so without the lock.
+    fn connection_settings(&self) -> Result<push::Settings, SettingsError> {
+        let settings = self.settings().clone();
+        settings.connection()
     }
 
     /// `Connect`: begins it, and waits for nothing.
     fn connect(&self) -> Result<(), gst::StateChangeError> {
-        let settings = self.settings().connection();
-        let settings = settings.map_err(|error| {
-            *self.connection_slot() = None;
-            self.set_session_state(SessionState::Failed);
-            bus::post_settings_error(self, &error);
-            gst::StateChangeError
-        })?;
-        *self.stream() = Stream::default();
-        self.connecting.store(true, Ordering::Release);
-        bus::post_progress(self, gst::ProgressType::Start, "Connecting");
-        let callback = Callback(self.obj().downgrade());
+        let location = self.shown_location();
+        let settings = match self.connection_settings() {
+            Ok(settings) => settings,
+            Err(error) => return Err(self.refuse(&location, &error)),
+        };
+        self.writer.reset();
+        let element = self.obj();
+        let origin = Origin {
+            element: &element,
+            location: &location,
+        };
+        bus::post_progress(origin, gst::ProgressType::Start, "Connecting");
+        let callback = Callback::new(&element, location.clone());
         let last = self.connection();
         let connection =
-            tracing::dispatcher::with_default(&log::dispatch(&self.obj()), || match last {
+            tracing::dispatcher::with_default(&log::dispatch(&element), || match last {
                 Some(last) => last.connect_again(settings, callback),
                 None => Connection::connect(settings, callback),
             });
         let connection = connection.map_err(|error| {
             gst::element_imp_error!(self, gst::ResourceError::Failed, ("Cannot push: {error}."));
-            self.end_progress(gst::ProgressType::Error, "Cannot connect");
+            bus::post_progress(origin, gst::ProgressType::Error, "Cannot connect");
             gst::StateChangeError
         })?;
-        *self.connection_slot() = Some(Arc::new(connection));
-        let interval = self.settings().stats_interval;
-        self.stats_timer.begin(self, interval);
+        self.set_push(Push::Begun {
+            connection: Arc::new(connection),
+            location: location.as_str().into(),
+        });
+        self.begin_timer();
         Ok(())
+    }
+
+    /// Reports settings that cannot be used.
+    fn refuse(&self, location: &str, error: &SettingsError) -> gst::StateChangeError {
+        self.set_push(Push::Refused);
+        let element = self.obj();
+        element.notify("session-state");
+        let origin = Origin {
+            element: &element,
+            location,
+        };
+        bus::post_settings_error(origin, error);
+        gst::StateChangeError
+    }
+
+    fn begin_timer(&self) {
+        let interval = self.settings().stats_interval;
+        let element = self.obj().downgrade();
+        self.check_timer(self.stats_timer.begin(interval, move || {
+            if let Some(element) = element.upgrade() {
+                element.imp().post_stats();
+            }
+        }));
+    }
+
+    fn check_timer(&self, started: Result<(), gst::ClockError>) {
+        if let Err(error) = started {
+            gst::warning!(CAT, imp = self, "stats-interval has no effect: {error}");
+        }
     }
 
     /// `Disconnect`: the connection closes without `$E`, if it still stands.
     fn disconnect(&self) {
-        self.end_progress(gst::ProgressType::Canceled, "Disconnected");
         if let Some(connection) = self.connection() {
             connection.disconnect();
         }
-        self.stats_timer.end(self);
-        *self.stream() = Stream::default();
+        self.stats_timer.end();
+        self.writer.reset();
     }
 
     /// The action `disconnect`: what comes now is discarded.
     fn leave(&self) -> bool {
-        self.end_progress(gst::ProgressType::Canceled, "Disconnected");
         self.connection()
             .is_some_and(|connection| connection.disconnect())
     }
@@ -339,65 +393,64 @@ impl WmsPushSink {
 
     /// The action `probe`.
     fn probe(&self) -> gst::Structure {
-        let settings = self.settings().connection();
-        let settings = match settings {
-            Ok(settings) => settings,
-            Err(error) => return bus::probe_settings_error(self, &error),
+        let (element, location) = (self.obj(), self.shown_location());
+        let origin = Origin {
+            element: &element,
+            location: &location,
         };
-        let callback = ProbeCallback(self.obj().downgrade());
-        let dispatch = log::dispatch(&self.obj());
+        let settings = match self.connection_settings() {
+            Ok(settings) => settings,
+            Err(error) => return bus::probe_settings_error(origin, &error),
+        };
+        let callback = ProbeCallback(element.downgrade());
+        let dispatch = log::dispatch(&element);
         let outcome =
             tracing::dispatcher::with_default(&dispatch, || push::probe(settings, callback));
-        bus::probe(self, outcome)
-    }
-
-    /// Asks upstream for a key frame: a server that began anew can do nothing with data before one.
-    pub(super) fn request_key_frame(&self) {
-        // As gst_video_event_new_upstream_force_key_unit makes it.
-        let structure = gst::Structure::builder("GstForceKeyUnit")
-            .field("running-time", gst::ClockTime::NONE)
-            .field("all-headers", false)
-            .field("count", 0u32)
-            .build();
-        let event = gst::event::CustomUpstream::new(structure);
-        let pushed = self
-            .obj()
-            .static_pad("sink")
-            .is_some_and(|pad| pad.push_event(event));
-        gst::debug!(CAT, imp = self, "Asked for a key frame: {pushed}");
+        bus::probe(origin, outcome)
     }
 
     /// Lets the streaming thread return from whatever it waits for.
     fn interrupt(&self, interrupted: bool) {
-        self.clock_wait.interrupt(interrupted);
+        self.writer.interrupt(interrupted);
         if let Some(connection) = self.connection() {
             connection.interrupt(interrupted);
         }
     }
 
-    /// A new stream, or the same after a flush: bytes before and after have nothing to do with each other.
-    fn restart(&self) {
-        let mut stream = self.stream();
-        stream.reader.restart();
-        stream.position = 0;
+    /// Discards what was delivered before a flush and is not sent.
+    fn flush(&self) {
+        self.writer.flush(self.obj().upcast_ref());
+        if let Some(connection) = self.connection() {
+            connection.flush();
+        }
     }
 
-    /// A segment of bytes that goes back, in the middle of a stream, is a muxer's attempt to rewrite its file.
-    fn handle_segment(&self, segment: &gst::Segment) {
-        let mut stream = self.stream();
-        if let Some(bytes) = segment.downcast_ref::<gst::format::Bytes>() {
-            let start = bytes.start().map_or(0, |start| *start);
-            if start < stream.position {
-                gst::debug!(
-                    CAT,
-                    imp = self,
-                    "Bytes go back from {} to {start}",
-                    stream.position
-                );
-                stream.reader.rewind(start);
-                stream.position = start;
+    /// EOS: returns when all that was written is on the wire.
+    fn end(&self) -> Result<(), gst::FlowError> {
+        let connection = self.connection().ok_or(gst::FlowError::Flushing)?;
+        let timeout = self.settings().eos_timeout();
+        self.with_outlet(&connection, |outlet| self.writer.end(outlet, timeout))
+    }
+
+    /// Lends the writer what it gets of the element.
+    fn with_outlet<T>(&self, connection: &Connection, write: impl FnOnce(&Outlet<'_>) -> T) -> T {
+        let header = {
+            let settings = self.settings();
+            HeaderSettings {
+                live_header: settings.live_header,
+                bitrate: settings.bitrate,
             }
-        }
+        };
+        write(&Outlet {
+            sink: self.obj().upcast_ref(),
+            connection,
+            header,
+            warn: &|text| {
+                self.with_origin(|origin| {
+                    bus::post_input_warning(origin, self.push().session_state(), text);
+                });
+            },
+        })
     }
 
     fn fail(&self, error: Error) {
@@ -406,93 +459,47 @@ impl WmsPushSink {
         }
     }
 
-    pub(super) fn stats(&self) -> gst::Structure {
-        let stats = self
-            .connection()
-            .map(|connection| connection.stats())
-            .unwrap_or_default();
-        bus::stats(self, &stats)
+    fn stats(&self) -> gst::Structure {
+        let stats = self.connection().map(|connection| connection.stats());
+        self.with_origin(|origin| bus::stats(origin, &stats.unwrap_or_default()))
     }
 
-    pub(super) fn session_state(&self) -> SessionState {
-        if self.connection().is_some_and(|last| last.was_left()) {
-            // Whoever has left it need not wait until another thread has told so.
-            return SessionState::Disconnected;
-        }
-        *self
-            .session_state
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+    fn post_stats(&self) {
+        let stats = self.stats();
+        self.with_origin(|origin| bus::post_stats(origin, stats));
     }
 
-    pub(super) fn set_session_state(&self, state: SessionState) {
-        let mut current = self
-            .session_state
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        let changed = *current != state;
-        *current = state;
-        drop(current);
-        if changed {
-            self.obj().notify("session-state");
-        }
+    /// Calls `act` with the location of the running push, or that of the next one.
+    fn with_origin<T>(&self, act: impl FnOnce(Origin<'_>) -> T) -> T {
+        let location = match self.push() {
+            Push::Begun { location, .. } => location,
+            Push::None | Push::Refused => self.shown_location().into(),
+        };
+        act(Origin {
+            element: &self.obj(),
+            location: &location,
+        })
     }
 
-    /// Whether PROGRESS `connect` was started and has not ended.
-    pub(super) fn is_connecting(&self) -> bool {
-        self.connecting.load(Ordering::Acquire)
+    fn push(&self) -> Push {
+        self.push_slot().clone()
     }
 
-    /// Ends PROGRESS `connect`, once.
-    pub(super) fn end_progress(&self, type_: gst::ProgressType, text: &str) {
-        if self.connecting.swap(false, Ordering::AcqRel) {
-            bus::post_progress(self, type_, text);
-        }
+    fn connection(&self) -> Option<Arc<Connection>> {
+        self.push_slot().connection().cloned()
     }
 
-    pub(super) fn connection(&self) -> Option<Arc<Connection>> {
-        self.connection_slot().clone()
+    fn set_push(&self, push: Push) {
+        let old = std::mem::replace(&mut *self.push_slot(), push);
+        // Dropping the last reference disconnects, which may call back.
+        drop(old);
     }
 
-    fn connection_slot(&self) -> MutexGuard<'_, Option<Arc<Connection>>> {
-        self.connection
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+    fn push_slot(&self) -> MutexGuard<'_, Push> {
+        self.push.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn settings(&self) -> MutexGuard<'_, Settings> {
+    fn settings(&self) -> MutexGuard<'_, Settings> {
         self.settings.lock().unwrap_or_else(PoisonError::into_inner)
     }
-
-    pub(super) fn stream(&self) -> MutexGuard<'_, Stream> {
-        self.stream.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// An action signal without arguments.
-fn action(
-    name: &str,
-    run: impl Fn(&WmsPushSink) -> glib::Value + Send + Sync + 'static,
-) -> glib::subclass::signal::SignalBuilder {
-    Signal::builder(name)
-        .run_last()
-        .action()
-        .class_handler(move |arguments| {
-            let element = arguments.first()?.get::<super::WmsPushSink>().ok()?;
-            Some(run(element.imp()))
-        })
-}
-
-/// The header in `streamheader` caps, its buffers put together.
-pub(super) fn stream_header(caps: &gst::Caps) -> Option<Bytes> {
-    let buffers = caps
-        .structure(0)?
-        .get::<gst::ArrayRef<'_>>("streamheader")
-        .ok()?;
-    let mut header = Vec::new();
-    for buffer in buffers.iter() {
-        let buffer = buffer.get::<gst::Buffer>().ok()?;
-        header.extend_from_slice(&buffer.map_readable().ok()?);
-    }
-    (!header.is_empty()).then(|| header.into())
 }

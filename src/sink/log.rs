@@ -34,12 +34,8 @@ pub(super) fn dispatch(element: &WmsPushSink) -> Dispatch {
     })
 }
 
-/// Whose events are passed on: this crate's, and those that tell which addresses are tried. What else hyper says may
-/// show header fields.
-const TARGETS: [&str; 2] = [
-    env!("CARGO_CRATE_NAME"),
-    "hyper_util::client::legacy::connect::http",
-];
+/// The target of the events that are logged. Those of libraries may show header fields.
+const TARGET: &str = env!("CARGO_CRATE_NAME");
 
 struct Log {
     element: glib::WeakRef<WmsPushSink>,
@@ -80,10 +76,7 @@ impl Subscriber for Log {
     }
 
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        if !TARGETS
-            .iter()
-            .any(|target| metadata.target().starts_with(target))
-        {
+        if !metadata.target().starts_with(TARGET) {
             return false;
         }
         gst::DebugLogger::above_threshold(&*CAT, debug_level(*metadata.level()))

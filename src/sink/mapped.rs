@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! The bytes of buffers, not copied, for as long as the peer may lack them.
+//! The bytes of buffers, for as long as the peer may lack them: copied, or kept in the buffer.
 //!
 //! GStreamer counts in eight bits by how many a memory is mapped, and behind a tee all sinks get the same memory. So all
 //! sinks of the process have one map of it together.
@@ -10,20 +10,92 @@ use std::collections::hash_map::DefaultHasher;
 use std::hash::BuildHasherDefault;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use gst::MappedBuffer;
 use gst::buffer::Readable;
 
-/// What is mapped, by its address, for as long as somebody has it.
+use super::bindings::is_pooled;
+
+/// The maps in use, by the address of what is mapped.
 type Maps = HashMap<usize, Weak<SharedMap>, BuildHasherDefault<DefaultHasher>>;
 
 /// Streaming threads rarely wait for each other.
 static MAPS: [Mutex<Maps>; 16] =
     [const { Mutex::new(Maps::with_hasher(BuildHasherDefault::new())) }; 16];
 
-/// The bytes of a buffer; `None` when it cannot be mapped.
-pub(super) fn bytes(buffer: &gst::Buffer) -> Option<Bytes> {
-    // Memory that is in another buffer too is not writable, nor is that of a buffer that somebody else has.
+/// Size in bytes of a buffer below which it is copied: what keeps a buffer and its map takes about as much memory.
+const SMALLEST_KEPT: usize = 512;
+
+/// Size in bytes of the blocks that small copies share.
+const BLOCK: usize = 16 * 1024;
+
+/// The type of memory that GStreamer allocates on the heap.
+const SYSTEM_MEMORY: &glib::GStr = glib::gstr!("SystemMemory");
+
+/// Takes bytes out of buffers, for as long as the peer may lack them.
+///
+/// Upstream's own memory goes back to it at once, because a pool or a shared memory that runs empty stops upstream:
+/// the bytes of such a buffer are copied. So are those of a small one, which would keep more memory than it has bytes.
+/// The memory of all others is kept.
+#[derive(Default)]
+pub(super) struct Intake {
+    /// Room for more copies; those that were made share it.
+    block: BytesMut,
+}
+
+impl Intake {
+    /// Returns the bytes of a buffer; `None` if it cannot be mapped.
+    pub(super) fn take(&mut self, buffer: &gst::Buffer) -> Option<Bytes> {
+        if buffer.size() < SMALLEST_KEPT || is_upstream_s(buffer) {
+            self.copy(buffer)
+        } else {
+            keep(buffer)
+        }
+    }
+
+    fn copy(&mut self, buffer: &gst::BufferRef) -> Option<Bytes> {
+        let len = buffer.size();
+        let mut own = BytesMut::new();
+        let into = if len > BLOCK / 4 {
+            // Little would fit behind it.
+            own.reserve(len);
+            &mut own
+        } else {
+            if self.block.capacity() < len {
+                self.block.reserve(BLOCK);
+            }
+            &mut self.block
+        };
+        for memory in buffer.iter_memories() {
+            let Ok(map) = memory.map_readable() else {
+                into.clear();
+                return None;
+            };
+            into.extend_from_slice(&map);
+        }
+        Some(into.split().freeze())
+    }
+}
+
+/// Returns whether upstream may wait for the memory of a buffer.
+fn is_upstream_s(buffer: &gst::BufferRef) -> bool {
+    let is_plain = |memory: &gst::MemoryRef| {
+        let whole = whole(memory);
+        // Memory that was wrapped to be read, such as the shared memory of shmsrc.
+        let is_wrapped = whole.flags().contains(gst::MemoryFlags::READONLY);
+        whole.is_type(SYSTEM_MEMORY) && !is_wrapped
+    };
+    is_pooled(buffer) || !buffer.iter_memories().all(is_plain)
+}
+
+/// The memory that a memory is a part of. Any part is read-only.
+fn whole(memory: &gst::MemoryRef) -> &gst::MemoryRef {
+    memory.parent().map_or(memory, whole)
+}
+
+/// Maps a buffer for as long as there are bytes of it.
+fn keep(buffer: &gst::Buffer) -> Option<Bytes> {
+    // Memory that is in another buffer too is not writable, nor is that of a buffer that something else has.
     if buffer.is_all_memory_writable() {
         return map(buffer).map(Bytes::from_owner);
     }
@@ -67,14 +139,14 @@ impl Drop for SharedMap {
     fn drop(&mut self) {
         let mut maps = maps(self.address);
         let is_gone = |map: &Weak<Self>| map.strong_count() == 0;
-        // By now it may have been mapped anew: nobody finds a map that is on its way here.
+        // It may have been mapped anew in the meantime: a map that is being dropped is not found.
         if maps.get(&self.address).is_some_and(is_gone) {
             maps.remove(&self.address);
         }
     }
 }
 
-/// Where what is mapped for this buffer lies. It stays there, and stays what it is, as long as somebody has the map.
+/// Address of what is mapped for a buffer. It stays the same, and valid, for as long as the map is there.
 ///
 /// Buffers of one memory map that: elements that change timestamps make others of the same. Several memories are put
 /// together by mapping, for each buffer anew.
@@ -93,6 +165,9 @@ fn maps(address: usize) -> MutexGuard<'static, Maps> {
 
 #[cfg(test)]
 mod tests {
+    use gst::prelude::*;
+
+    use super::super::bindings::wrapped_to_be_read;
     use super::*;
 
     /// More than GStreamer can count who has a memory mapped
@@ -113,11 +188,119 @@ mod tests {
         maps(address).contains_key(&address)
     }
 
-    /// Nobody has it mapped, and GStreamer knows.
+    /// No map is left, and GStreamer counts none.
     fn assert_free(buffer: &mut gst::Buffer) {
         assert!(!is_known(buffer));
         let map = buffer.get_mut().unwrap().map_writable();
         assert!(map.is_ok());
+    }
+
+    /// A buffer of the memory that GStreamer allocates
+    fn system(size: usize) -> gst::Buffer {
+        gst::init().unwrap();
+        let mut buffer = gst::Buffer::with_size(size).unwrap();
+        let bytes: Vec<_> = (0..size).map(|at| at as u8).collect();
+        buffer.make_mut().copy_from_slice(0, &bytes).unwrap();
+        buffer
+    }
+
+    fn pool(size: u32) -> gst::BufferPool {
+        gst::init().unwrap();
+        let pool = gst::BufferPool::new();
+        let mut config = pool.config();
+        config.set_params(None, size, 1, 1);
+        pool.set_config(config).unwrap();
+        pool.set_active(true).unwrap();
+        pool
+    }
+
+    /// The only buffer of a pool
+    fn acquire(pool: &gst::BufferPool) -> gst::Buffer {
+        let at_once =
+            gst::BufferPoolAcquireParams::with_flags(gst::BufferPoolAcquireFlags::DONTWAIT);
+        pool.acquire_buffer(Some(&at_once)).unwrap()
+    }
+
+    /// Takes the bytes of a buffer; returns whether they lie in it.
+    fn is_kept(buffer: &gst::Buffer) -> bool {
+        let bytes = Intake::default().take(buffer).unwrap();
+        let map = buffer.map_readable().unwrap();
+        assert_eq!(bytes, map.as_slice());
+        bytes.as_ptr() == map.as_ptr()
+    }
+
+    #[test]
+    fn plain_memory_is_kept() {
+        assert!(is_kept(&system(SMALLEST_KEPT)));
+        assert!(is_kept(&system(100_000)));
+        let ours = system(2000);
+        assert!(is_kept(&ours.copy()), "another buffer of the same memory");
+        let part = ours.copy_region(gst::BufferCopyFlags::MEMORY, 1000..);
+        assert!(is_kept(&part.unwrap()), "a part of it, which is read-only");
+    }
+
+    #[test]
+    fn memory_of_upstream_is_copied() {
+        static SHARED: [u8; 5000] = [7; 5000];
+        let shared = wrapped_to_be_read(&SHARED);
+        assert!(!is_kept(&shared));
+        assert!(!is_kept(
+            &shared
+                .copy_region(gst::BufferCopyFlags::MEMORY, ..1000)
+                .unwrap()
+        ));
+        assert!(!is_kept(&buffer(&[&SHARED])), "of another allocator");
+        let mut mixed = system(1000);
+        let memory = shared.memory(0).unwrap();
+        mixed.make_mut().append_memory(memory);
+        assert!(!is_kept(&mixed));
+    }
+
+    #[test]
+    fn a_buffer_of_a_pool_goes_back_at_once() {
+        for size in [100, 1400, 100_000] {
+            let pool = pool(size);
+            let mut intake = Intake::default();
+            let mut taken = Vec::new();
+            for _ in 0..20 {
+                let buffer = acquire(&pool);
+                taken.push(intake.take(&buffer).unwrap());
+                // Elements make such buffers, some with a reference to the first.
+                let mut copy = buffer.copy();
+                taken.push(intake.take(&copy).unwrap());
+                let memory = gst::Memory::with_size(size as usize);
+                copy.make_mut().replace_all_memory(memory);
+                gst::ParentBufferMeta::add(copy.make_mut(), &buffer);
+                taken.push(intake.take(&copy).unwrap());
+            }
+            assert!(taken.iter().all(|bytes| bytes.len() == size as usize));
+            drop(taken);
+            pool.set_active(false).unwrap();
+        }
+    }
+
+    #[test]
+    fn small_buffers_share_a_block() {
+        const LEN: usize = 100;
+        let ours = system(LEN);
+        let mut intake = Intake::default();
+        let copies = (0..2 * BLOCK / LEN).map(|_| intake.take(&ours).unwrap());
+        let copies: Vec<_> = copies.collect();
+        let map = ours.map_readable().unwrap();
+        assert!(copies.iter().all(|copy| copy == map.as_slice()));
+        let ends = copies.iter().map(|copy| copy.as_ptr_range().end);
+        let neighbours = copies[1..]
+            .iter()
+            .zip(ends)
+            .filter(|(copy, end)| copy.as_ptr() == *end);
+        assert_eq!(neighbours.count(), copies.len() - 3, "three blocks");
+    }
+
+    #[test]
+    fn the_pieces_of_a_small_buffer_are_put_together() {
+        let mut intake = Intake::default();
+        assert_eq!(intake.take(&buffer(&[b"ab", b"c"])).unwrap(), "abc");
+        assert_eq!(intake.take(&buffer(&[])).unwrap(), "");
     }
 
     #[test]
@@ -125,7 +308,7 @@ mod tests {
         for pieces in [&[&b"abc"[..]][..], &[b"ab", b"c"]] {
             let mut ours = buffer(pieces);
             let theirs = ours.clone();
-            let all: Vec<_> = (0..MANY).map(|_| bytes(&theirs).unwrap()).collect();
+            let all: Vec<_> = (0..MANY).map(|_| keep(&theirs).unwrap()).collect();
             assert!(is_known(&ours));
             for bytes in &all {
                 assert_eq!((&bytes[..], bytes.as_ptr()), (&b"abc"[..], all[0].as_ptr()));
@@ -140,10 +323,10 @@ mod tests {
     fn many_buffers_of_one_memory_have_one_map() {
         let mut ours = buffer(&[b"abc"]);
         let copies: Vec<_> = (0..MANY).map(|_| ours.copy()).collect();
-        let all: Vec<_> = copies.iter().map(|copy| bytes(copy).unwrap()).collect();
+        let all: Vec<_> = copies.iter().map(|copy| keep(copy).unwrap()).collect();
         drop(copies);
         assert!(all.iter().all(|bytes| bytes.as_ptr() == all[0].as_ptr()));
-        assert!(!ours.is_all_memory_writable(), "somebody reads it");
+        assert!(!ours.is_all_memory_writable(), "it is mapped");
         drop(all);
         assert_free(&mut ours);
     }
@@ -154,7 +337,7 @@ mod tests {
         let mut ours = buffer(&[b"abcdef"]);
         let part = |at| ours.copy_region(gst::BufferCopyFlags::MEMORY, at..at + 2);
         let all: Vec<_> = (0..MANY)
-            .map(|number| bytes(&part(number % 4).unwrap()).unwrap())
+            .map(|number| keep(&part(number % 4).unwrap()).unwrap())
             .collect();
         for (number, bytes) in all.iter().enumerate() {
             assert_eq!(bytes, &b"abcdef"[number % 4..number % 4 + 2]);
@@ -166,12 +349,12 @@ mod tests {
     #[test]
     fn what_one_alone_has_is_not_looked_up() {
         let mut ours = buffer(&[b"abc"]);
-        let mapped = bytes(&ours).unwrap();
+        let mapped = keep(&ours).unwrap();
         assert_eq!(mapped, "abc");
         assert!(!is_known(&ours) && !ours.is_writable());
         drop(mapped);
         assert_free(&mut ours);
-        assert_eq!(bytes(&buffer(&[])).unwrap(), "");
+        assert_eq!(keep(&buffer(&[])).unwrap(), "");
     }
 
     #[test]
@@ -182,7 +365,7 @@ mod tests {
             for _ in 0..2 {
                 scope.spawn(|| {
                     for _ in 0..100_000 {
-                        assert_eq!(bytes(&theirs).unwrap(), "abc");
+                        assert_eq!(keep(&theirs).unwrap(), "abc");
                     }
                 });
             }

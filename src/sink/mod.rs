@@ -40,6 +40,7 @@ use crate::auth::{Scheme, Schemes};
 use crate::push;
 
 mod allocation;
+mod bindings;
 mod bitrates;
 mod bus;
 mod callback;
@@ -52,8 +53,9 @@ mod mapped;
 mod pacing;
 mod properties;
 mod settings;
+mod signals;
 mod stats_timer;
-mod times;
+mod stream;
 mod writer;
 
 glib::wrapper! {
@@ -101,7 +103,6 @@ pub enum SessionState {
 #[enum_type(name = "GstWmsPushLeaky")]
 pub enum Leaky {
     /// The streaming thread is blocked, for `stall-timeout` at the most; then the oldest packets are dropped.
-    #[default]
     #[enum_value(name = "Not leaky", nick = "no")]
     No,
     /// New packets are dropped.
@@ -110,6 +111,10 @@ pub enum Leaky {
     /// Old packets are dropped.
     #[enum_value(name = "Leaky on downstream (old packets)", nick = "downstream")]
     Downstream,
+    /// `downstream` when upstream is live, so that a dead server stops no other branch of a `tee`; `no` otherwise.
+    #[default]
+    #[enum_value(name = "Leaky on downstream when upstream is live", nick = "auto")]
+    Auto,
 }
 
 impl From<Leaky> for push::Leaky {
@@ -118,6 +123,7 @@ impl From<Leaky> for push::Leaky {
             Leaky::No => Self::No,
             Leaky::Upstream => Self::Upstream,
             Leaky::Downstream => Self::Downstream,
+            Leaky::Auto => Self::Auto,
         }
     }
 }

@@ -1,18 +1,29 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! When a data packet is to leave.
+//! The time at which each data packet leaves.
 
 use gst::ClockTime;
 
-/// Turns Send Times, ASF 5.2.2, into running times.
+/// The schedule of data packets: turns Send Times, ASF 5.2.2, into running times.
 ///
 /// Only differences count: Send Times begin anywhere (asfmux behind a libav encoder begins at 1000 hours) and wrap
-/// after 49 days. Where they go back, or jump, the schedule is anchored anew.
+/// after 49 days. The schedule follows the highest Send Time. It is anchored anew where Send Times jump, and where it and
+/// the clock are far apart.
 #[derive(Debug, Default)]
 pub(super) struct Pacer {
-    last: Option<Scheduled>,
+    /// The packet with the highest Send Time since the schedule was anchored.
+    highest: Option<Scheduled>,
     /// The next packet starts a new timeline.
     restart: bool,
+}
+
+/// The clock, as a schedule sees it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Now {
+    /// The running time; 0 before it begins.
+    pub(super) running_time: ClockTime,
+    /// Nanoseconds from the time that a packet is due until it leaves: latency and `ts-offset`.
+    pub(super) offset: i64,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -25,25 +36,40 @@ impl Pacer {
     /// The longest step that is a pause in the stream and not a jump: longer than any preroll.
     const LONGEST_STEP: ClockTime = ClockTime::from_seconds(10);
 
-    /// A new header: its Send Times have nothing to do with those before it.
+    /// The longest step back that is an order of packets, such as that of B-frames or of interleaved streams, and not
+    /// a jump.
+    const LONGEST_STEP_BACK: ClockTime = ClockTime::from_seconds(5);
+
+    /// Longest time between the schedule and the clock. A source or a server that stood still for longer, or a clock that
+    /// was set, moves the schedule.
+    const LONGEST_DEVIATION: ClockTime = ClockTime::from_seconds(10);
+
+    /// Starts a new timeline behind the current one: the next Send Times have nothing to do with those before.
     pub(super) fn restart(&mut self) {
         self.restart = true;
     }
 
-    /// The running time at which a packet with this Send Time, in milliseconds, is to leave; `now` is the running time
-    /// now. It never goes back.
-    pub(super) fn schedule(&mut self, send_time: u32, now: ClockTime) -> ClockTime {
-        let running_time = match self.last {
-            None => now,
-            // After the end of what was before.
-            Some(last) if self.restart => now.max(last.running_time),
-            Some(last) => match step(last.send_time, send_time) {
-                Some(step) if step <= Self::LONGEST_STEP => last.running_time + step,
-                _ => now.max(last.running_time),
+    /// Returns the running time at which a packet with this Send Time, in milliseconds, is due.
+    pub(super) fn schedule(&mut self, send_time: u32, now: Now) -> ClockTime {
+        let restart = std::mem::take(&mut self.restart);
+        let due = match self.highest {
+            None => now.running_time,
+            Some(highest) if highest.running_time > now.latest_due(Self::LONGEST_DEVIATION) => {
+                now.due()
+            }
+            Some(highest) => match Step::between(highest.send_time, send_time) {
+                Step::Forward(step) if !restart && step <= Self::LONGEST_STEP => {
+                    highest.running_time + step
+                }
+                Step::Back(step) if !restart && step <= Self::LONGEST_STEP_BACK => {
+                    return highest.running_time;
+                }
+                _ => now.due().max(highest.running_time),
             },
         };
-        self.restart = false;
-        self.last = Some(Scheduled {
+        let is_late = now.due() > due + Self::LONGEST_DEVIATION;
+        let running_time = if is_late { now.due() } else { due };
+        self.highest = Some(Scheduled {
             send_time,
             running_time,
         });
@@ -51,12 +77,37 @@ impl Pacer {
     }
 }
 
-/// From one Send Time to the next; `None` when it goes back.
-fn step(from: u32, to: u32) -> Option<ClockTime> {
-    let milliseconds = to.wrapping_sub(from) as i32;
-    u64::try_from(milliseconds)
-        .ok()
-        .map(ClockTime::from_mseconds)
+impl Now {
+    /// Returns the running time of packets that leave now. A negative offset lets them leave early, but makes none late.
+    fn due(self) -> ClockTime {
+        let delay = ClockTime::from_nseconds(u64::try_from(self.offset).unwrap_or(0));
+        self.running_time.saturating_sub(delay)
+    }
+
+    /// Returns the latest running time of packets that have left by now, give or take `tolerance`.
+    fn latest_due(self, tolerance: ClockTime) -> ClockTime {
+        let time = self.running_time.saturating_add(tolerance).nseconds();
+        ClockTime::from_nseconds(time.saturating_sub_signed(self.offset))
+    }
+}
+
+/// The way from one Send Time to another.
+enum Step {
+    Forward(ClockTime),
+    Back(ClockTime),
+}
+
+impl Step {
+    /// The shorter way around 32 bits.
+    fn between(from: u32, to: u32) -> Self {
+        let milliseconds = to.wrapping_sub(from).cast_signed();
+        let step = ClockTime::from_mseconds(milliseconds.unsigned_abs().into());
+        if milliseconds < 0 {
+            Self::Back(step)
+        } else {
+            Self::Forward(step)
+        }
+    }
 }
 
 #[cfg(test)]
@@ -67,12 +118,34 @@ mod tests {
         ClockTime::from_mseconds(value)
     }
 
+    fn at(running_time: u64) -> Now {
+        Now {
+            running_time: ms(running_time),
+            offset: 0,
+        }
+    }
+
     fn schedule(packets: &[(u32, u64)]) -> Vec<u64> {
         let mut pacer = Pacer::default();
         packets
             .iter()
-            .map(|&(send, now)| pacer.schedule(send, ms(now)).mseconds())
+            .map(|&(send, now)| pacer.schedule(send, at(now)).mseconds())
             .collect()
+    }
+
+    /// The running times at which packets leave that come as soon as the one before has left, with an offset in ms.
+    fn departures(pacer: &mut Pacer, begin: u64, offset: i64, sends: &[u32]) -> Vec<u64> {
+        let mut running_time = begin;
+        let leave = |&send: &u32| {
+            let now = Now {
+                running_time: ms(running_time),
+                offset: offset * 1_000_000,
+            };
+            let due = pacer.schedule(send, now).mseconds();
+            running_time = running_time.max(due.saturating_add_signed(offset));
+            running_time
+        };
+        sends.iter().map(leave).collect()
     }
 
     #[test]
@@ -100,6 +173,10 @@ mod tests {
             let send_time = FIRST.wrapping_add((number * STEP) as u32);
             // Each comes a second before it is due.
             let now = running_time.saturating_sub(ms(1000));
+            let now = Now {
+                running_time: now,
+                offset: 0,
+            };
             assert_eq!(pacer.schedule(send_time, now), running_time, "{number}");
         }
     }
@@ -110,27 +187,86 @@ mod tests {
     }
 
     #[test]
-    fn going_back_and_jumping_anchor_anew() {
+    fn jumps_anchor_anew() {
+        let tables = [
+            ([(9000, 0), (3999, 300), (4099, 300)], [0, 300, 400]),
+            ([(0, 0), (10_001, 300), (10_101, 300)], [0, 300, 400]),
+            ([(0, 0), (3_600_000_000, 300), (40, 340)], [0, 300, 340]),
+            (
+                [(0, 0), (10_000, 300), (10_000, 10_000)],
+                [0, 10_000, 10_000],
+            ),
+        ];
+        for (packets, expected) in tables {
+            assert_eq!(schedule(&packets), expected, "{packets:?}");
+        }
+    }
+
+    /// Packets of several streams, and of B-frames.
+    #[test]
+    fn the_schedule_follows_the_highest_send_time() {
+        for back in [100, 160, 5100] {
+            let start = u32::MAX - 2000;
+            let sends: Vec<_> = (0..100u32)
+                .map(|number| {
+                    start
+                        .wrapping_add(100 * number)
+                        .wrapping_sub(back * (number % 2))
+                })
+                .collect();
+            let left = departures(&mut Pacer::default(), 500, 0, &sends);
+            let expected = (0..100).map(|number| 500 + 100 * (number - number % 2));
+            assert_eq!(left, expected.collect::<Vec<_>>(), "{back}");
+        }
+    }
+
+    /// A source stood still for an hour, in a pipeline whose time went on.
+    #[test]
+    fn an_hour_behind_the_clock_the_schedule_begins_anew() {
+        const HOUR: u64 = 3_600_000;
         assert_eq!(
-            schedule(&[(5000, 0), (4000, 300), (4100, 300)]),
-            [0, 300, 400]
+            schedule(&[(0, 0), (100, HOUR), (200, HOUR), (300, HOUR)]),
+            [0, HOUR, HOUR + 100, HOUR + 200]
         );
+        assert_eq!(schedule(&[(0, 0), (100, 10_100)]), [0, 100]);
+    }
+
+    /// A pipeline has got another clock or base time.
+    #[test]
+    fn a_running_time_that_goes_back_takes_the_schedule_along() {
+        const HOUR: u64 = 3_600_000;
         assert_eq!(
-            schedule(&[(0, 0), (10_001, 300), (10_101, 300)]),
-            [0, 300, 400]
+            schedule(&[(0, HOUR), (100, HOUR + 100), (200, 40), (300, 140)]),
+            [HOUR, HOUR + 100, 40, 140]
         );
-        assert_eq!(schedule(&[(0, 0), (10_000, 300)]), [0, 10_000]);
+        let mut pacer = Pacer::default();
+        pacer.schedule(0, at(HOUR));
+        pacer.restart();
+        assert_eq!(pacer.schedule(0, at(5)), ms(5), "a new timeline as well");
+    }
+
+    #[test]
+    fn an_offset_of_any_size_moves_departures_only() {
+        let sends = [0, 100, 200, 400, 30_000, 39_000];
+        let left = |offset| departures(&mut Pacer::default(), 50_000, offset, &sends);
+        assert_eq!(left(0), [50_000, 50_100, 50_200, 50_400, 50_400, 59_400]);
+        for offset in [2000, 60_000] {
+            let late = left(0).into_iter().map(|time| time + offset as u64);
+            assert_eq!(left(offset), late.collect::<Vec<_>>(), "{offset}");
+        }
+        let early = [50_000, 50_000, 50_000, 50_000, 50_000, 50_000];
+        assert_eq!(left(-40_000), early);
     }
 
     #[test]
     fn a_new_timeline_begins_after_the_old_one() {
         let mut pacer = Pacer::default();
-        pacer.schedule(0, ms(0));
-        pacer.schedule(900, ms(0));
+        pacer.schedule(0, at(0));
+        pacer.schedule(900, at(0));
         pacer.restart();
-        assert_eq!(pacer.schedule(0, ms(600)), ms(900));
-        assert_eq!(pacer.schedule(100, ms(600)), ms(1000));
+        assert_eq!(pacer.schedule(0, at(600)), ms(900));
+        assert_eq!(pacer.schedule(100, at(600)), ms(1000));
         pacer.restart();
-        assert_eq!(pacer.schedule(0, ms(2000)), ms(2000));
+        assert_eq!(pacer.schedule(0, at(2000)), ms(2000));
     }
 }

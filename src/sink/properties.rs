@@ -1,263 +1,415 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! The properties: what they are, and how they get into [`Settings`] and out again.
+//! The properties: one list of what each is, and of its place in [`Settings`].
 
+use glib::value::{FromValue, ToValue};
 use gst::prelude::*;
+use once_cell::sync::Lazy;
 
-use super::location::{Location, ProxyUrl};
-use super::settings::{
-    DEFAULT_EOS_TIMEOUT, DEFAULT_MAX_SIZE_BYTES, DEFAULT_MAX_SIZE_TIME, DEFAULT_RECONNECT_TIMEOUT,
-    DEFAULT_STALL_TIMEOUT, DEFAULT_TIMEOUT, Settings,
-};
+use super::location::{Accounts, Location, ProxyUrl, Template};
+use super::settings::Settings;
 use super::{AuthMethods, Leaky, SessionState};
+
+static PROPERTIES: Lazy<Vec<Property>> = Lazy::new(|| {
+    let groups = [
+        session(),
+        durations(),
+        queue(),
+        extras(),
+        authentication(),
+        proxy(),
+        wire(),
+        stream(),
+        read_only(),
+    ];
+    groups.into_iter().flatten().collect()
+});
+
+struct Property {
+    spec: glib::ParamSpec,
+    /// `None`: a secret, or not in the settings.
+    get: Option<Get>,
+    /// `None`: read-only.
+    set: Option<Set>,
+}
+
+type Get = Box<dyn Fn(&mut Settings) -> glib::Value + Send + Sync>;
+type Set = Box<dyn Fn(&mut Settings, &glib::Value) + Send + Sync>;
+
+/// A place in the settings.
+type Field<T> = fn(&mut Settings) -> &mut T;
+
+/// All properties, as `gst-inspect-1.0` shows them.
+pub(super) fn specs() -> Vec<glib::ParamSpec> {
+    let specs = PROPERTIES.iter().map(|property| property.spec.clone());
+    specs.collect()
+}
 
 /// Takes the value of a property that can be written; GObject has checked its name, type and range.
 pub(super) fn set(settings: &mut Settings, name: &str, value: &glib::Value) {
-    let flag = || value.get().unwrap_or_default();
-    let number = || value.get().unwrap_or_default();
-    let text = || value.get::<Option<String>>().unwrap_or_default();
-    match name {
-        "location" => settings.set_location(text().as_deref()),
-        "template-url" => settings.template_url = text(),
-        "auto-destroy" => settings.auto_destroy = flag(),
-        "user-agent" => {
-            settings.user_agent = text().unwrap_or_else(|| Settings::default().user_agent);
-        }
-        "timeout" => settings.timeout = number(),
-        "stall-timeout" => settings.stall_timeout = number(),
-        "eos-timeout" => settings.eos_timeout = number(),
-        "reconnect-timeout" => settings.reconnect_timeout = number(),
-        "retry-first-connect" => settings.retry_first_connect = flag(),
-        "stats-interval" => settings.stats_interval = number(),
-        "max-size-bytes" => settings.max_size_bytes = number(),
-        "max-size-time" => settings.max_size_time = value.get().unwrap_or_default(),
-        "leaky" => settings.leaky = value.get().unwrap_or_default(),
-        "bitrate" => settings.bitrate = number(),
-        "extra-headers" => settings.extra_headers = value.get().unwrap_or_default(),
-        "user-id" => settings.user.id = text(),
-        "user-pw" => settings.user.password = text(),
-        "auth-methods" => {
-            settings.auth_methods = value.get().unwrap_or_else(|_| AuthMethods::all());
-        }
-        "allow-cleartext-auth" => settings.allow_cleartext_auth = flag(),
-        "proxy" => settings.set_proxy(text().as_deref()),
-        "proxy-id" => settings.proxy_user.id = text(),
-        "proxy-pw" => settings.proxy_user.password = text(),
-        "content-length" => settings.content_length = number(),
-        "ssl-strict" => settings.ssl_strict = flag(),
-        "ssl-ca-file" => settings.ssl_ca_file = text(),
-        "remove-padding" => settings.remove_padding = flag(),
-        "live-header" => settings.live_header = flag(),
-        _ => debug_assert!(false, "{name} cannot be written"),
+    match find(name).and_then(|property| property.set.as_ref()) {
+        Some(set) => set(settings, value),
+        None => debug_assert!(false, "{name} cannot be written"),
     }
 }
 
 /// The value of a property that is in the settings.
-pub(super) fn get(settings: &Settings, name: &str) -> glib::Value {
-    match name {
-        "location" => settings.location.as_ref().map(Location::shown).to_value(),
-        "template-url" => settings.template_url.to_value(),
-        "auto-destroy" => settings.auto_destroy.to_value(),
-        "user-agent" => settings.user_agent.to_value(),
-        "timeout" => settings.timeout.to_value(),
-        "stall-timeout" => settings.stall_timeout.to_value(),
-        "eos-timeout" => settings.eos_timeout.to_value(),
-        "reconnect-timeout" => settings.reconnect_timeout.to_value(),
-        "retry-first-connect" => settings.retry_first_connect.to_value(),
-        "stats-interval" => settings.stats_interval.to_value(),
-        "max-size-bytes" => settings.max_size_bytes.to_value(),
-        "max-size-time" => settings.max_size_time.to_value(),
-        "leaky" => settings.leaky.to_value(),
-        "bitrate" => settings.bitrate.to_value(),
-        "extra-headers" => settings.extra_headers.to_value(),
-        "user-id" => settings.user.id.to_value(),
-        "auth-methods" => settings.auth_methods.to_value(),
-        "allow-cleartext-auth" => settings.allow_cleartext_auth.to_value(),
-        "proxy" => settings.proxy.as_ref().map(ProxyUrl::shown).to_value(),
-        "proxy-id" => settings.proxy_user.id.to_value(),
-        "content-length" => settings.content_length.to_value(),
-        "ssl-strict" => settings.ssl_strict.to_value(),
-        "ssl-ca-file" => settings.ssl_ca_file.to_value(),
-        "remove-padding" => settings.remove_padding.to_value(),
-        "live-header" => settings.live_header.to_value(),
-        _ => {
+pub(super) fn get(settings: &mut Settings, name: &str) -> glib::Value {
+    match find(name).and_then(|property| property.get.as_ref()) {
+        Some(get) => get(settings),
+        None => {
             debug_assert!(false, "{name} is not in the settings");
             None::<&str>.to_value()
         }
     }
 }
 
-/// A duration in milliseconds.
-fn milliseconds(name: &str, nick: &str, blurb: &str, default: u32) -> glib::ParamSpec {
-    glib::ParamSpecUInt::builder(name)
-        .nick(nick)
-        .blurb(blurb)
-        .default_value(default)
-        .mutable_ready()
-        .build()
+fn find(name: &str) -> Option<&'static Property> {
+    let mut properties = PROPERTIES.iter();
+    properties.find(|property| property.spec.name() == name)
 }
 
-/// A secret: it can be set, and never read.
-fn password(name: &str, nick: &str, blurb: &str) -> glib::ParamSpec {
+/// A property that is read and set in `place`. Its default value is that of the settings.
+fn in_place<T>(spec: impl FnOnce(T) -> glib::ParamSpec, place: Field<T>) -> Property
+where
+    T: ToValue + for<'value> FromValue<'value> + Clone + 'static,
+{
+    Property {
+        spec: spec(place(&mut Settings::default()).clone()),
+        get: Some(Box::new(move |settings| place(settings).to_value())),
+        set: Some(Box::new(move |settings, value| {
+            if let Ok(value) = value.get() {
+                *place(settings) = value;
+            }
+        })),
+    }
+}
+
+/// A string that is read in another form than it was set in.
+fn converted(
+    spec: glib::ParamSpec,
+    get: impl Fn(&Settings) -> Option<&str> + Send + Sync + 'static,
+    set: impl Fn(&mut Settings, Option<&str>) + Send + Sync + 'static,
+) -> Property {
+    Property {
+        spec,
+        get: Some(Box::new(move |settings| get(settings).to_value())),
+        set: Some(Box::new(move |settings, value| {
+            set(settings, value.get().unwrap_or_default());
+        })),
+    }
+}
+
+/// A property that the element answers, and not its settings.
+fn answered(spec: glib::ParamSpec) -> Property {
+    Property {
+        spec,
+        get: None,
+        set: None,
+    }
+}
+
+fn flag(name: &str, nick: &str, blurb: &str, place: Field<bool>) -> Property {
+    let builder = glib::ParamSpecBoolean::builder(name)
+        .nick(nick)
+        .blurb(blurb)
+        .mutable_ready();
+    in_place(|default| builder.default_value(default).build(), place)
+}
+
+/// A number; durations are in milliseconds.
+fn number(name: &str, nick: &str, blurb: &str, place: Field<u32>) -> Property {
+    let builder = glib::ParamSpecUInt::builder(name)
+        .nick(nick)
+        .blurb(blurb)
+        .mutable_ready();
+    in_place(|default| builder.default_value(default).build(), place)
+}
+
+fn string(name: &str, nick: &str, blurb: &str) -> glib::ParamSpec {
     glib::ParamSpecString::builder(name)
         .nick(nick)
         .blurb(blurb)
-        .flags(glib::ParamFlags::WRITABLE)
         .mutable_ready()
         .build()
 }
 
-/// All properties, as `gst-inspect-1.0` shows them.
-pub(super) fn specs() -> Vec<glib::ParamSpec> {
+fn text(name: &str, nick: &str, blurb: &str, place: Field<Option<String>>) -> Property {
+    in_place(|_| string(name, nick, blurb), place)
+}
+
+/// The user of an account.
+fn user(name: &str, nick: &str, blurb: &str, accounts: Field<Accounts>) -> Property {
+    Property {
+        spec: string(name, nick, blurb),
+        get: Some(Box::new(move |settings| accounts(settings).id().to_value())),
+        set: Some(Box::new(move |settings, value| {
+            accounts(settings).set_id(value.get().unwrap_or_default());
+        })),
+    }
+}
+
+/// The password of an account: it can be set, and never read.
+fn password(name: &str, nick: &str, blurb: &str, accounts: Field<Accounts>) -> Property {
+    let spec = glib::ParamSpecString::builder(name)
+        .nick(nick)
+        .blurb(blurb)
+        .flags(glib::ParamFlags::WRITABLE)
+        .mutable_ready();
+    Property {
+        spec: spec.build(),
+        get: None,
+        set: Some(Box::new(move |settings, value| {
+            accounts(settings).set_password(value.get().unwrap_or_default());
+        })),
+    }
+}
+
+fn session() -> Vec<Property> {
+    let default = Settings::default();
+    let user_agent = glib::ParamSpecString::builder("user-agent")
+        .nick("User agent")
+        .blurb("User-Agent of the requests; servers want a WMEncoder/ product first")
+        .default_value(Some(default.user_agent.as_str()))
+        .mutable_ready();
     vec![
-        glib::ParamSpecString::builder("location")
-            .nick("Location")
-            .blurb("URL of the publishing point, such as http://server:8080/live; credentials in it are never shown")
-            .mutable_ready()
-            .build(),
-        glib::ParamSpecString::builder("template-url")
-            .nick("Template URL")
-            .blurb("URL or absolute path of an existing publishing point whose settings a new one gets")
-            .mutable_ready()
-            .build(),
-        glib::ParamSpecBoolean::builder("auto-destroy")
-            .nick("Auto destroy")
-            .blurb("Whether the server removes the publishing point when the session ends")
-            .mutable_ready()
-            .build(),
-        glib::ParamSpecString::builder("user-agent")
-            .nick("User agent")
-            .blurb("User-Agent of the requests; servers want a WMEncoder/ product first")
-            .default_value(Some(Settings::default().user_agent.as_str()))
-            .mutable_ready()
-            .build(),
-        milliseconds(
+        converted(
+            string(
+                "location",
+                "Location",
+                "URL of the publishing point, such as http://server:8080/live; credentials in it are never shown",
+            ),
+            |settings| settings.location.as_ref().map(Location::shown),
+            Settings::set_location,
+        ),
+        converted(
+            string(
+                "template-url",
+                "Template URL",
+                "URL or absolute path of an existing publishing point whose settings a new one gets",
+            ),
+            |settings| settings.template.as_ref().map(Template::shown),
+            Settings::set_template,
+        ),
+        flag(
+            "auto-destroy",
+            "Auto destroy",
+            "Whether the server removes the publishing point when the session ends",
+            |settings| &mut settings.auto_destroy,
+        ),
+        converted(
+            user_agent.build(),
+            |settings| Some(&settings.user_agent),
+            |settings, text| {
+                settings.user_agent =
+                    text.map_or_else(|| Settings::default().user_agent, str::to_owned);
+            },
+        ),
+    ]
+}
+
+fn durations() -> Vec<Property> {
+    vec![
+        number(
             "timeout",
             "Timeout (ms)",
-            "Longest wait for resolving and connecting, and for each response, in milliseconds",
-            DEFAULT_TIMEOUT,
+            "Longest wait for resolving and connecting, and for each response, in milliseconds; 0: no limit",
+            |settings| &mut settings.timeout,
         ),
-        milliseconds(
+        number(
             "stall-timeout",
             "Stall timeout (ms)",
-            "Longest time without any byte acknowledged while data waits, in milliseconds",
-            DEFAULT_STALL_TIMEOUT,
+            "Longest time without any byte acknowledged while data waits, in milliseconds; 0: no limit",
+            |settings| &mut settings.stall_timeout,
         ),
-        milliseconds(
+        number(
             "eos-timeout",
             "EOS timeout (ms)",
-            "Longest wait at EOS until all data is on the wire, in milliseconds",
-            DEFAULT_EOS_TIMEOUT,
+            "Longest wait at EOS until all data is on the wire, in milliseconds; 0: as long as the push lasts",
+            |settings| &mut settings.eos_timeout,
         ),
-        milliseconds(
+        number(
             "reconnect-timeout",
             "Reconnect timeout (ms)",
-            "How long to try again after a loss, in milliseconds; 0 = never, 4294967295 = for ever",
-            DEFAULT_RECONNECT_TIMEOUT,
+            "How long to try again after a loss, in milliseconds; 0: never, 4294967295: no limit",
+            |settings| &mut settings.reconnect_timeout,
         ),
-        glib::ParamSpecBoolean::builder("retry-first-connect")
-            .nick("Retry first connect")
-            .blurb("Whether a first connection that cannot be made is tried again like a lost one")
-            .mutable_ready()
-            .build(),
-        glib::ParamSpecUInt::builder("max-size-bytes")
-            .nick("Max. size (bytes)")
-            .blurb("Most bytes that may wait unsent in the element; 0 = any number")
-            .default_value(DEFAULT_MAX_SIZE_BYTES)
-            .mutable_ready()
-            .build(),
-        glib::ParamSpecUInt64::builder("max-size-time")
-            .nick("Max. size (ns)")
-            .blurb("Most stream, by its Send Times, that may wait unsent in the element, in nanoseconds; 0 = any")
-            .default_value(DEFAULT_MAX_SIZE_TIME)
-            .mutable_ready()
-            .build(),
-        glib::ParamSpecEnum::builder_with_default("leaky", Leaky::No)
+        flag(
+            "retry-first-connect",
+            "Retry first connect",
+            "Whether a first connection that cannot be made is tried again like a lost one",
+            |settings| &mut settings.retry_first_connect,
+        ),
+        flag(
+            "resume",
+            "Resume",
+            "Whether the session is resumed after a loss; false begins a new one, for receivers that take data without its header",
+            |settings| &mut settings.resume,
+        ),
+    ]
+}
+
+fn queue() -> Vec<Property> {
+    let max_size_time = glib::ParamSpecUInt64::builder("max-size-time")
+        .nick("Max. size (ns)")
+        .blurb("Most of the stream that may wait unsent in the element, by its Send Times, in nanoseconds; 0: no limit")
+        .mutable_ready();
+    let leaky = |default: Leaky| {
+        glib::ParamSpecEnum::builder_with_default("leaky", default)
             .nick("Leaky")
-            .blurb("What happens when that is full: the writer waits, for stall-timeout at the most, or packets are dropped")
+            .blurb("What to do when max-size-bytes or max-size-time is reached: wait, at most stall-timeout, or drop packets")
             .mutable_ready()
-            .build(),
-        glib::ParamSpecUInt::builder("bitrate")
-            .nick("Bit rate (bit/s)")
-            .blurb("Total bits per second, for ASF file headers that do not tell; 0 = what the header gives away")
-            .mutable_ready()
-            .build(),
-        glib::ParamSpecBoxed::builder::<gst::Structure>("extra-headers")
-            .nick("Extra headers")
-            .blurb("More header fields for the requests, as the fields of a structure")
-            .mutable_ready()
-            .build(),
-        glib::ParamSpecUInt::builder("stats-interval")
-            .nick("Statistics interval (ms)")
-            .blurb("How often stats are posted as an element message, in milliseconds; 0 = never")
-            .mutable_playing()
-            .build(),
-        glib::ParamSpecString::builder("user-id")
-            .nick("User")
-            .blurb("User for the server, as user, DOMAIN\\user or user@REALM")
-            .mutable_ready()
-            .build(),
-        password("user-pw", "Password", "Password for the server"),
+            .build()
+    };
+    vec![
+        number(
+            "max-size-bytes",
+            "Max. size (bytes)",
+            "Most bytes that may wait unsent in the element; 0 = any number",
+            |settings| &mut settings.max_size_bytes,
+        ),
+        in_place(
+            |default| max_size_time.default_value(default).build(),
+            |settings| &mut settings.max_size_time,
+        ),
+        in_place(leaky, |settings| &mut settings.leaky),
+    ]
+}
+
+fn extras() -> Vec<Property> {
+    let extra_headers = glib::ParamSpecBoxed::builder::<gst::Structure>("extra-headers")
+        .nick("Extra headers")
+        .blurb("More header fields for the requests, as the fields of a structure")
+        .mutable_ready();
+    let stats_interval = glib::ParamSpecUInt::builder("stats-interval")
+        .nick("Statistics interval (ms)")
+        .blurb("How often stats are posted as an element message, in milliseconds; 0 = never")
+        .mutable_playing();
+    vec![
+        number(
+            "bitrate",
+            "Bit rate (bit/s)",
+            "Total bits per second, for ASF file headers that do not tell; 0 = what the header gives away",
+            |settings| &mut settings.bitrate,
+        ),
+        in_place(
+            |_| extra_headers.build(),
+            |settings| &mut settings.extra_headers,
+        ),
+        in_place(
+            |default| stats_interval.default_value(default).build(),
+            |settings| &mut settings.stats_interval,
+        ),
+    ]
+}
+
+fn authentication() -> Vec<Property> {
+    let auth_methods = |default: AuthMethods| {
         glib::ParamSpecFlags::builder::<AuthMethods>("auth-methods")
             .nick("Authentication methods")
             .blurb("Authentication schemes that may be used, the strongest that is offered first")
-            .default_value(AuthMethods::all())
+            .default_value(default)
             .mutable_ready()
-            .build(),
-        glib::ParamSpecBoolean::builder("allow-cleartext-auth")
-            .nick("Allow cleartext authentication")
-            .blurb("Whether Basic may send the password over a connection that is not encrypted")
-            .mutable_ready()
-            .build(),
-        glib::ParamSpecString::builder("proxy")
-            .nick("Proxy")
-            .blurb("URL of the HTTP proxy; not set: http_proxy, https_proxy and no_proxy; empty: none")
-            .mutable_ready()
-            .build(),
-        glib::ParamSpecString::builder("proxy-id")
-            .nick("Proxy user")
-            .blurb("User for the proxy")
-            .mutable_ready()
-            .build(),
-        password("proxy-pw", "Proxy password", "Password for the proxy"),
-        glib::ParamSpecUInt::builder("content-length")
-            .nick("Content length (bytes)")
-            .blurb("Body size of each PushStart in bytes, raised to the least that the protocol allows; 0 = as it says")
-            .maximum(i32::MAX.unsigned_abs())
-            .mutable_ready()
-            .build(),
-        glib::ParamSpecBoolean::builder("ssl-strict")
-            .nick("Strict TLS")
-            .blurb("Whether the certificate of an https server has to be trusted")
-            .default_value(true)
-            .mutable_ready()
-            .build(),
-        glib::ParamSpecString::builder("ssl-ca-file")
-            .nick("TLS authorities")
-            .blurb("PEM file of authorities that are trusted beside those that the system trusts")
-            .mutable_ready()
-            .build(),
-        glib::ParamSpecBoolean::builder("remove-padding")
-            .nick("Remove padding")
-            .blurb("Whether ASF Padding Data is left out, as the protocol recommends")
-            .default_value(true)
-            .mutable_ready()
-            .build(),
-        glib::ParamSpecBoolean::builder("live-header")
-            .nick("Live header")
-            .blurb("Whether the ASF file header is made to describe a live stream, as some servers need it")
-            .default_value(true)
-            .mutable_ready()
-            .build(),
-        glib::ParamSpecBoxed::builder::<gst::Structure>("stats")
-            .nick("Statistics")
-            .blurb("What was sent and what waits, readable in every state")
-            .read_only()
-            .build(),
-        glib::ParamSpecEnum::builder_with_default("session-state", SessionState::Disconnected)
-            .nick("Session state")
-            .blurb("Where the push session stands; its changes are notified")
-            .read_only()
-            .build(),
+            .build()
+    };
+    vec![
+        user(
+            "user-id",
+            "User",
+            "User for the server, as user, DOMAIN\\user or user@REALM",
+            |settings| &mut settings.user,
+        ),
+        password(
+            "user-pw",
+            "Password",
+            "Password for the server",
+            |settings| &mut settings.user,
+        ),
+        in_place(auth_methods, |settings| &mut settings.auth_methods),
+        flag(
+            "allow-cleartext-auth",
+            "Allow cleartext authentication",
+            "Whether Basic may send the password over a connection that is not encrypted",
+            |settings| &mut settings.allow_cleartext_auth,
+        ),
     ]
+}
+
+fn proxy() -> Vec<Property> {
+    vec![
+        converted(
+            string(
+                "proxy",
+                "Proxy",
+                "URL of the HTTP proxy; not set: http_proxy, https_proxy and no_proxy; empty: none",
+            ),
+            |settings| settings.proxy.as_ref().map(ProxyUrl::shown),
+            Settings::set_proxy,
+        ),
+        user("proxy-id", "Proxy user", "User for the proxy", |settings| {
+            &mut settings.proxy_user
+        }),
+        password(
+            "proxy-pw",
+            "Proxy password",
+            "Password for the proxy",
+            |settings| &mut settings.proxy_user,
+        ),
+    ]
+}
+
+fn wire() -> Vec<Property> {
+    let content_length = glib::ParamSpecUInt::builder("content-length")
+        .nick("Content length (bytes)")
+        .blurb("Body size of each PushStart in bytes, raised to the least that the protocol allows; 0 = as it says")
+        .maximum(i32::MAX.unsigned_abs())
+        .mutable_ready();
+    vec![
+        in_place(
+            |default| content_length.default_value(default).build(),
+            |settings| &mut settings.content_length,
+        ),
+        flag(
+            "ssl-strict",
+            "Strict TLS",
+            "Whether the certificate of an https server has to be trusted",
+            |settings| &mut settings.ssl_strict,
+        ),
+        text(
+            "ssl-ca-file",
+            "TLS authorities",
+            "PEM file with certificates of authorities, or the server's own, that are trusted beside the system's",
+            |settings| &mut settings.ssl_ca_file,
+        ),
+    ]
+}
+
+fn stream() -> Vec<Property> {
+    vec![
+        flag(
+            "remove-padding",
+            "Remove padding",
+            "Whether ASF Padding Data is left out, as the protocol recommends",
+            |settings| &mut settings.remove_padding,
+        ),
+        flag(
+            "live-header",
+            "Live header",
+            "Whether the ASF file header is made to describe a live stream, as some servers need it",
+            |settings| &mut settings.live_header,
+        ),
+    ]
+}
+
+fn read_only() -> Vec<Property> {
+    let stats = glib::ParamSpecBoxed::builder::<gst::Structure>("stats")
+        .nick("Statistics")
+        .blurb("What was sent and what waits, readable in every state")
+        .read_only();
+    let default = SessionState::Disconnected;
+    let session_state = glib::ParamSpecEnum::builder_with_default("session-state", default)
+        .nick("Session state")
+        .blurb("Where the push session stands; its changes are notified")
+        .read_only();
+    vec![answered(stats.build()), answered(session_state.build())]
 }

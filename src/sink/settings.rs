@@ -5,12 +5,13 @@
 use std::path::Path;
 use std::time::Duration;
 
+use percent_encoding::{CONTROLS, percent_encode};
 use url::Url;
 
 use super::extra_headers::extra_headers;
-use super::location::{Account, Location, ProxyUrl, SettingsError, template_path};
+use super::location::{Account, Accounts, Location, ProxyUrl, SettingsError, Template};
 use super::{AuthMethods, Leaky};
-use crate::push::{self, Limits, Trust};
+use crate::push::{self, Limits, NO_LIMIT, ProxySource, Trust};
 use crate::wmhttp::{AccessConfig, SessionConfig, SetupBody, is_encoder_user_agent};
 
 pub(super) const DEFAULT_TIMEOUT: u32 = 10_000;
@@ -28,16 +29,19 @@ const EARLIEST_FAILURE: Duration = Duration::from_millis(100);
 #[derive(Clone, Debug)]
 pub(super) struct Settings {
     pub(super) location: Option<Location>,
-    pub(super) template_url: Option<String>,
+    pub(super) template: Option<Template>,
     pub(super) auto_destroy: bool,
     pub(super) user_agent: String,
-    /// Milliseconds, as the other durations.
+    /// Milliseconds, as the other durations; 0: no limit.
     pub(super) timeout: u32,
+    /// 0: no limit.
     pub(super) stall_timeout: u32,
+    /// 0: no limit.
     pub(super) eos_timeout: u32,
-    /// 0: never; the highest value: for ever.
+    /// 0: never; the highest value: no limit.
     pub(super) reconnect_timeout: u32,
     pub(super) retry_first_connect: bool,
+    pub(super) resume: bool,
     pub(super) stats_interval: u32,
     pub(super) max_size_bytes: u32,
     /// Nanoseconds.
@@ -48,12 +52,12 @@ pub(super) struct Settings {
     pub(super) extra_headers: Option<gst::Structure>,
     pub(super) remove_padding: bool,
     pub(super) live_header: bool,
-    pub(super) user: Account,
+    pub(super) user: Accounts,
     pub(super) auth_methods: AuthMethods,
     pub(super) allow_cleartext_auth: bool,
-    /// Not set: what the environment says. Empty: none.
+    /// `None`: the environment's. Empty: none.
     pub(super) proxy: Option<ProxyUrl>,
-    pub(super) proxy_user: Account,
+    pub(super) proxy_user: Accounts,
     /// 0: as the protocol says.
     pub(super) content_length: u32,
     pub(super) ssl_strict: bool,
@@ -64,7 +68,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             location: None,
-            template_url: None,
+            template: None,
             auto_destroy: false,
             user_agent: default_user_agent(),
             timeout: DEFAULT_TIMEOUT,
@@ -72,19 +76,20 @@ impl Default for Settings {
             eos_timeout: DEFAULT_EOS_TIMEOUT,
             reconnect_timeout: DEFAULT_RECONNECT_TIMEOUT,
             retry_first_connect: false,
+            resume: true,
             stats_interval: 0,
             max_size_bytes: DEFAULT_MAX_SIZE_BYTES,
             max_size_time: DEFAULT_MAX_SIZE_TIME,
-            leaky: Leaky::No,
+            leaky: Leaky::Auto,
             bitrate: 0,
             extra_headers: None,
             remove_padding: true,
             live_header: true,
-            user: Account::default(),
+            user: Accounts::default(),
             auth_methods: AuthMethods::all(),
             allow_cleartext_auth: false,
             proxy: None,
-            proxy_user: Account::default(),
+            proxy_user: Accounts::default(),
             content_length: 0,
             ssl_strict: true,
             ssl_ca_file: None,
@@ -93,48 +98,37 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// What the connection is told.
+    /// Returns the settings of a connection. Reads the file of the property `ssl-ca-file`.
     ///
     /// # Errors
     ///
     /// [`SettingsError`] when a property has a value that cannot be used.
     pub(super) fn connection(&self) -> Result<push::Settings, SettingsError> {
         let location = self.location.as_ref().ok_or(SettingsError::NoLocation)?;
-        let url = location.url.clone()?;
+        let url = location.url()?;
         if !is_encoder_user_agent(&self.user_agent) {
             return Err(SettingsError::UserAgent);
         }
-        let template_url = self
-            .template_url
-            .as_deref()
-            .map(|template| template_path(&url, template))
-            .transpose()?;
-        let access = self.access(&url)?;
-        let ca_file = self.ssl_ca_file.as_deref().map(Path::new);
-        let trust = Trust::new(self.ssl_strict, ca_file);
-        let trust = trust.map_err(|error| SettingsError::CaFile(error.to_string()))?;
-        let extra_headers = self.extra_headers.as_deref().map(extra_headers);
-        let milliseconds = |value: u32| Duration::from_millis(value.into());
+        let template_url = self.template.as_ref().map(Template::path).transpose()?;
+        let route = self.route(url)?;
+        let access = self.access(&route);
+        let ca_file = self.ssl_ca_file.as_deref();
+        let trust = Trust::new(self.ssl_strict, ca_file.map(Path::new)).map_err(|error| {
+            SettingsError::CaFile(format!("{}: {error}", ca_file.unwrap_or_default()))
+        })?;
         Ok(push::Settings {
-            session: SessionConfig {
-                url,
-                setup: SetupBody {
-                    template_url,
-                    auto_destroy: self.auto_destroy,
-                },
-                user_agent: self.user_agent.clone(),
-                extra_headers: extra_headers.transpose()?.unwrap_or_default(),
-                content_length: (self.content_length > 0).then_some(self.content_length.into()),
-                remove_padding: self.remove_padding,
-                access,
-            },
-            timeout: milliseconds(self.timeout),
-            stall_timeout: milliseconds(self.stall_timeout),
+            session: self.session(url, template_url, access)?,
+            zone: location.zone().map(str::to_owned),
+            proxy_source: route.proxy.as_ref().map(|(_, source)| *source),
+            proxy_zone: route.zone,
+            timeout: limit(self.timeout),
+            stall_timeout: limit(self.stall_timeout),
             reconnect_timeout: match self.reconnect_timeout {
                 u32::MAX => Duration::MAX,
-                value => milliseconds(value),
+                value => Duration::from_millis(value.into()),
             },
             retry_first_connect: self.retry_first_connect,
+            resume: self.resume,
             earliest_failure: EARLIEST_FAILURE,
             limits: Limits {
                 bytes: usize::try_from(self.max_size_bytes).unwrap_or(usize::MAX),
@@ -145,56 +139,122 @@ impl Settings {
         })
     }
 
-    /// The property `eos-timeout`.
-    pub(super) fn eos_timeout(&self) -> Duration {
-        Duration::from_millis(self.eos_timeout.into())
-    }
-
-    /// Which proxy, and who may be told what.
-    fn access(&self, url: &Url) -> Result<AccessConfig, SettingsError> {
-        let environment = self
-            .proxy
-            .is_none()
-            .then(|| ProxyUrl::from_environment(url))
-            .flatten();
-        let proxy = self.proxy.as_ref().or(environment.as_ref());
-        let account = match &environment {
-            Some(environment) if self.proxy_user.id.is_none() => environment.account(),
-            _ => &self.proxy_user,
-        };
-        Ok(AccessConfig {
-            proxy: proxy.map_or(Ok(None), ProxyUrl::url)?,
-            schemes: self.auth_methods.schemes(),
-            cleartext_basic: self.allow_cleartext_auth,
-            credentials: self.user.credentials(),
-            proxy_credentials: account.credentials(),
+    fn session(
+        &self,
+        url: &Url,
+        template_url: Option<String>,
+        access: AccessConfig,
+    ) -> Result<SessionConfig, SettingsError> {
+        let extra_headers = self.extra_headers.as_deref().map(extra_headers);
+        Ok(SessionConfig {
+            url: url.clone(),
+            setup: SetupBody {
+                template_url,
+                auto_destroy: self.auto_destroy,
+            },
+            user_agent: self.user_agent.clone(),
+            extra_headers: extra_headers.transpose()?.unwrap_or_default(),
+            content_length: (self.content_length > 0).then_some(self.content_length.into()),
+            remove_padding: self.remove_padding,
+            access,
         })
     }
 
-    /// Takes a new location, and the account in it.
-    pub(super) fn set_location(&mut self, text: Option<&str>) {
-        self.location = text.map(Location::new);
-        if let Some(account) = text.and_then(Account::of_url) {
-            self.user = account;
+    /// The property `eos-timeout`.
+    pub(super) fn eos_timeout(&self) -> Duration {
+        limit(self.eos_timeout)
+    }
+
+    /// The proxy for `url`: that of the property, or else that of the environment.
+    fn route(&self, url: &Url) -> Result<Route, SettingsError> {
+        let (proxy, source, environment) = match &self.proxy {
+            Some(proxy) => (proxy.clone(), ProxySource::Property, Account::default()),
+            None => match ProxyUrl::from_environment(url, variable) {
+                Some((proxy, name)) => {
+                    let account = proxy.account();
+                    (proxy, ProxySource::Environment(name), account)
+                }
+                None => return Ok(Route::default()),
+            },
+        };
+        let url = proxy
+            .url()
+            .map_err(|error| SettingsError::Proxy { source, error })?;
+        Ok(Route {
+            proxy: url.map(|url| (url, source)),
+            zone: proxy.zone().map(str::to_owned),
+            environment,
+        })
+    }
+
+    fn access(&self, route: &Route) -> AccessConfig {
+        AccessConfig {
+            proxy: route.proxy.as_ref().map(|(url, _)| url.clone()),
+            schemes: self.auth_methods.schemes(),
+            cleartext_basic: self.allow_cleartext_auth,
+            credentials: self.user.credentials(),
+            proxy_credentials: self.proxy_user.credentials_or(&route.environment),
         }
     }
 
-    /// Takes a new proxy, and the account in it.
-    pub(super) fn set_proxy(&mut self, text: Option<&str>) {
-        self.proxy = text.map(ProxyUrl::new);
-        if let Some(proxy) = self
-            .proxy
-            .as_ref()
-            .filter(|proxy| proxy.account().id.is_some())
-        {
-            self.proxy_user = proxy.account().clone();
+    /// Sets the property `location`. An account in the last one is kept for the same host.
+    pub(super) fn set_location(&mut self, text: Option<&str>) {
+        let location = text.map(Location::new);
+        let account = location.as_ref().map(Location::account).unwrap_or_default();
+        let same = location.as_ref().zip(self.location.as_ref());
+        if !account.is_empty() || !same.is_some_and(|(new, last)| new.has_origin_of(last)) {
+            self.user.set_url(account);
         }
+        self.location = location;
+    }
+
+    /// Sets the property `proxy`. An account in the last one is kept for the same host.
+    pub(super) fn set_proxy(&mut self, text: Option<&str>) {
+        let proxy = text.map(ProxyUrl::new);
+        let account = proxy.as_ref().map(ProxyUrl::account).unwrap_or_default();
+        let same = proxy.as_ref().zip(self.proxy.as_ref());
+        if !account.is_empty() || !same.is_some_and(|(new, last)| new.has_origin_of(last)) {
+            self.proxy_user.set_url(account);
+        }
+        self.proxy = proxy;
+    }
+
+    /// Sets the property `template-url`.
+    pub(super) fn set_template(&mut self, text: Option<&str>) {
+        self.template = text.map(Template::new);
     }
 
     /// The location without credentials; empty when there is none.
     pub(super) fn shown_location(&self) -> &str {
         self.location.as_ref().map_or("", Location::shown)
     }
+}
+
+/// The way to the server.
+#[derive(Debug, Default)]
+struct Route {
+    proxy: Option<(Url, ProxySource)>,
+    /// The zone of the proxy's host.
+    zone: Option<String>,
+    /// The account in a proxy of the environment.
+    environment: Account,
+}
+
+/// The duration of milliseconds, of which 0 is no limit.
+fn limit(milliseconds: u32) -> Duration {
+    match milliseconds {
+        0 => NO_LIMIT,
+        value => Duration::from_millis(value.into()),
+    }
+}
+
+/// A variable of the environment. Bytes that are not UTF-8 are percent-encoded.
+fn variable(name: &str) -> Option<String> {
+    let value = std::env::var_os(name)?;
+    Some(match value.into_string() {
+        Ok(value) => value,
+        Err(value) => percent_encode(value.as_encoded_bytes(), CONTROLS).to_string(),
+    })
 }
 
 /// `WMEncoder/12.0 GStreamer/<version> wmspushsink/<version>`
@@ -208,7 +268,10 @@ fn default_user_agent() -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Instant;
+
     use super::*;
+    use crate::auth::Credentials;
 
     fn settings(location: &str) -> Settings {
         gst::init().unwrap();
@@ -228,13 +291,15 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_work_is_said_with_its_hresult() {
+    fn settings_that_cannot_be_used_have_an_hresult() {
         let error = |settings: Settings| settings.connection().map(|_| ()).unwrap_err();
         for (location, name) in [
             ("http://", "NS_E_INVALID_NAME"),
             ("media/live", "NS_E_INVALID_NAME"),
             ("http://media:99999/", "NS_E_INVALID_PORT"),
             ("rtsp://media/", "NS_E_UNKNOWN_PROTOCOL"),
+            ("ftp://media/", "NS_E_UNKNOWN_PROTOCOL"),
+            ("localhost:8080/live", "NS_E_INVALID_NAME"),
         ] {
             assert_eq!(
                 error(settings(location)).hresult().name(),
@@ -250,7 +315,12 @@ mod tests {
         assert_eq!(error(Settings::default()), SettingsError::NoLocation);
         let mut proxied = settings("http://media/");
         proxied.set_proxy(Some("socks5://proxy"));
-        assert_eq!(error(proxied), SettingsError::ProxyScheme);
+        let error = error(proxied);
+        assert_eq!(error.hresult().name(), "NS_E_UNKNOWN_PROTOCOL");
+        assert_eq!(
+            error.to_string(),
+            "the proxy begins with socks5://; only proxies with http:// are supported"
+        );
     }
 
     #[test]
@@ -263,6 +333,100 @@ mod tests {
         assert_eq!(access.proxy.unwrap().as_str(), "http://proxy:3128/");
         settings.set_proxy(Some(""));
         assert_eq!(settings.connection().unwrap().session.access.proxy, None);
+    }
+
+    fn used(settings: &Settings) -> Option<Credentials> {
+        settings.connection().unwrap().session.access.credentials
+    }
+
+    fn alice(password: &str) -> Option<Credentials> {
+        Some(Credentials::new("alice", password))
+    }
+
+    #[test]
+    fn an_account_goes_with_its_location() {
+        let mut settings = settings("http://alice:secret@media/x");
+        settings.set_location(Some("http://media/y"));
+        assert_eq!(used(&settings), alice("secret"), "the same host");
+        settings.set_location(Some("http://other/y"));
+        assert_eq!(used(&settings), None);
+        assert_eq!(settings.user.id(), None);
+        for other in [
+            "http://media:8080/",
+            "https://media/",
+            "http://ali:ce@media:x/",
+        ] {
+            settings.set_location(Some("http://alice:secret@media/"));
+            settings.set_location(Some(other));
+            assert_eq!(settings.user.id(), None, "{other}");
+        }
+        settings.set_location(Some("http://alice:secret@media/x"));
+        settings.set_location(Some("http://carol@media/x"));
+        assert_eq!(used(&settings), Some(Credentials::new("carol", "")));
+        settings.set_location(Some("http://alice:secret@media/x"));
+        settings.set_location(None);
+        settings.set_location(Some("http://media/x"));
+        assert_eq!(used(&settings), None);
+    }
+
+    #[test]
+    fn a_password_property_completes_the_user_of_a_location() {
+        let mut settings = settings("http://media/");
+        settings.user.set_password(Some("secret"));
+        settings.set_location(Some("http://alice@media/x"));
+        assert_eq!(used(&settings), alice("secret"));
+        settings.user.set_id(Some("bob"));
+        assert_eq!(used(&settings), Some(Credentials::new("bob", "secret")));
+    }
+
+    #[test]
+    fn a_proxy_account_goes_with_its_proxy() {
+        let mut settings = settings("http://media/");
+        let used = |settings: &Settings| {
+            let access = settings.connection().unwrap().session.access;
+            access.proxy_credentials
+        };
+        settings.set_proxy(Some("alice:secret@proxy:3128"));
+        assert_eq!(used(&settings), alice("secret"));
+        settings.set_proxy(Some("proxy:3128"));
+        assert_eq!(used(&settings), alice("secret"), "the same proxy");
+        settings.set_proxy(Some("other:3128"));
+        assert_eq!(used(&settings), None);
+    }
+
+    #[test]
+    fn a_timeout_of_0_is_no_limit() {
+        let settings = Settings {
+            timeout: 0,
+            stall_timeout: 0,
+            eos_timeout: 0,
+            ..settings("http://media/")
+        };
+        let connection = settings.connection().unwrap();
+        let limits = [
+            connection.timeout,
+            connection.stall_timeout,
+            settings.eos_timeout(),
+        ];
+        assert_eq!(limits, [NO_LIMIT; 3]);
+        assert!(
+            Instant::now()
+                .checked_add(NO_LIMIT.saturating_mul(2))
+                .is_some()
+        );
+    }
+
+    #[test]
+    fn zones_and_the_source_of_a_proxy_are_settings() {
+        let mut settings = settings("http://[fe80::1%25eth0]:8080/x");
+        settings.set_proxy(Some("[fe80::2%25eth1]:3128"));
+        let connection = settings.connection().unwrap();
+        assert_eq!(connection.session.url.as_str(), "http://[fe80::1]:8080/x");
+        assert_eq!(connection.zone.as_deref(), Some("eth0"));
+        assert_eq!(connection.proxy_zone.as_deref(), Some("eth1"));
+        assert_eq!(connection.proxy_source, Some(ProxySource::Property));
+        settings.set_proxy(Some(""));
+        assert_eq!(settings.connection().unwrap().proxy_source, None);
     }
 
     #[test]

@@ -1,44 +1,70 @@
 // SPDX-License-Identifier: MPL-2.0
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use gst::prelude::*;
-use gst::subclass::prelude::*;
 
-use super::imp::WmsPushSink;
-use super::{bus, log::CAT};
-
-/// The property `stats-interval`: posts the statistics now and then, from READY→PAUSED to PAUSED→READY.
+/// The timer of the property `stats-interval`, which runs from READY→PAUSED to PAUSED→READY.
 #[derive(Default)]
 pub(super) struct StatsTimer(Mutex<Timer>);
 
+/// Posts the statistics.
+type Post = Arc<dyn Fn() + Send + Sync>;
+
 #[derive(Default)]
 struct Timer {
-    running: bool,
+    /// `None`: not running.
+    post: Option<Post>,
     id: Option<gst::PeriodicClockId>,
 }
 
 impl StatsTimer {
-    /// Begins, with `interval` milliseconds; 0 posts nothing until it is changed.
-    pub(super) fn begin(&self, imp: &WmsPushSink, interval: u32) {
-        let mut timer = self.lock();
-        timer.running = true;
-        timer.schedule(imp, interval);
+    /// Starts to call `post` every `interval` milliseconds; 0: not before the interval is changed.
+    ///
+    /// # Errors
+    ///
+    /// The system clock's.
+    pub(super) fn begin(
+        &self,
+        interval: u32,
+        post: impl Fn() + Send + Sync + 'static,
+    ) -> Result<(), gst::ClockError> {
+        let post: Post = Arc::new(post);
+        self.lock().post = Some(post.clone());
+        self.schedule(interval, post)
     }
 
-    /// Takes another interval, if it has begun.
-    pub(super) fn change(&self, imp: &WmsPushSink, interval: u32) {
-        let mut timer = self.lock();
-        if timer.running {
-            timer.schedule(imp, interval);
+    /// Changes the interval of a running timer.
+    ///
+    /// # Errors
+    ///
+    /// As [`begin`](Self::begin).
+    pub(super) fn change(&self, interval: u32) -> Result<(), gst::ClockError> {
+        let post = self.lock().post.clone();
+        post.map_or(Ok(()), |post| self.schedule(interval, post))
+    }
+
+    /// Stops. One call that has begun may still go on.
+    pub(super) fn end(&self) {
+        let ended = std::mem::take(&mut *self.lock());
+        if let Some(id) = &ended.id {
+            id.unschedule();
         }
     }
 
-    /// Ends until it begins anew.
-    pub(super) fn end(&self, imp: &WmsPushSink) {
+    fn schedule(&self, interval: u32, post: Post) -> Result<(), gst::ClockError> {
+        let id = (interval > 0).then(|| start(interval, post)).transpose()?;
         let mut timer = self.lock();
-        timer.running = false;
-        timer.schedule(imp, 0);
+        // The timer may have ended in the meantime.
+        let old = match timer.post {
+            Some(_) => std::mem::replace(&mut timer.id, id),
+            None => id,
+        };
+        drop(timer);
+        if let Some(old) = old {
+            old.unschedule();
+        }
+        Ok(())
     }
 
     fn lock(&self) -> MutexGuard<'_, Timer> {
@@ -46,30 +72,53 @@ impl StatsTimer {
     }
 }
 
-impl Timer {
-    fn schedule(&mut self, imp: &WmsPushSink, interval: u32) {
-        if let Some(old) = self.id.take() {
-            old.unschedule();
-        }
-        if interval > 0 {
-            self.id = start(imp, interval);
-        }
-    }
-}
-
-fn start(imp: &WmsPushSink, interval: u32) -> Option<gst::PeriodicClockId> {
-    // The pipeline's clock may stand still, or be another tomorrow.
+fn start(interval: u32, post: Post) -> Result<gst::PeriodicClockId, gst::ClockError> {
+    // The pipeline's clock may stand still or be replaced.
     let clock = gst::SystemClock::obtain();
     let interval = gst::ClockTime::from_mseconds(interval.into());
     let id = clock.new_periodic_id(clock.time() + interval, interval);
-    let element = imp.obj().downgrade();
-    let started = id.wait_async(move |_, _, _| {
-        if let Some(element) = element.upgrade() {
-            bus::post_stats(element.imp());
-        }
-    });
-    if let Err(error) = started {
-        gst::warning!(CAT, imp = imp, "No statistics now and then: {error:?}");
+    id.wait_async(move |_, _, _| post())?;
+    Ok(id)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+    use std::time::Duration;
+
+    use super::*;
+
+    const LONG: Duration = Duration::from_secs(30);
+
+    #[test]
+    fn a_call_may_change_the_interval_and_end_the_timer() {
+        gst::init().unwrap();
+        let timer = Arc::new(StatsTimer::default());
+        let (sender, calls) = mpsc::channel();
+        let begun = timer.begin(1, {
+            let timer = timer.clone();
+            move || {
+                timer.change(3_600_000).unwrap();
+                timer.change(2).unwrap();
+                timer.end();
+                sender.send(()).unwrap();
+            }
+        });
+        begun.unwrap();
+        calls.recv_timeout(LONG).unwrap();
+        // The closure, and its sender with it, is freed.
+        while calls.recv_timeout(LONG).is_ok() {}
+        assert_eq!(calls.try_recv(), Err(mpsc::TryRecvError::Disconnected));
     }
-    started.is_ok().then_some(id)
+
+    #[test]
+    fn a_timer_that_has_ended_is_not_changed() {
+        gst::init().unwrap();
+        let timer = StatsTimer::default();
+        timer.change(1).unwrap();
+        timer.begin(0, || ()).unwrap();
+        timer.end();
+        timer.change(1).unwrap();
+        assert!(timer.lock().id.is_none());
+    }
 }

@@ -1,273 +1,312 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! The way of a buffer: from its bytes to header and data units, each at its time.
+//! The streaming thread's half of the element: hands a stream to a connection, each data unit at its time.
 
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
 use gst::prelude::*;
-use gst::subclass::prelude::*;
 use gst_base::prelude::*;
 
 use super::bitrates::TaggedBitrates;
-use super::bus;
-use super::clock_wait::Woken;
-use super::imp::WmsPushSink;
+use super::clock_wait::{ClockWait, Woken};
 use super::log::CAT;
-use super::pacing::Pacer;
-use crate::asf::{DataPacket, FileHeader, Item, KeyFrames, Reader, Skipped};
+use super::mapped::Intake;
+use super::pacing::Now;
+use super::stream::{Step, Stream};
+use crate::asf::{self, DataPacket, FileHeader, Skipped};
 use crate::push::{self, Connection, DataUnits, Error, WriteError, WriterSink};
 
-/// What the input has come to.
+/// The stream of an element, and its streaming thread's wait for the clock.
+///
+/// Holds no lock while it logs, posts, queries or waits, because log functions, bus handlers and pad probes may call the
+/// element.
 #[derive(Default)]
-pub(super) struct Stream {
-    pub(super) reader: Reader,
-    pub(super) pacer: Pacer,
-    /// Upstream delivers in real time by itself; not asked yet: `None`.
-    live: Option<bool>,
-    /// Bytes since the stream started or was flushed.
-    pub(super) position: u64,
-    /// What the header's streams may begin with, as long as none of its data packets was sent.
-    entry: Option<Entry>,
-    /// Bit rates of tag lists since the last header.
-    pub(super) tags: TaggedBitrates,
-    /// Data packets of a buffer that go together.
+pub(super) struct Writer {
+    stream: Mutex<Stream>,
+    clock_wait: ClockWait,
+    workspace: Mutex<Workspace>,
+}
+
+/// Memory that is used again from one buffer to the next.
+#[derive(Default)]
+struct Workspace {
+    intake: Intake,
     batch: DataUnits,
 }
 
-/// Where the data packets of a header may begin.
-///
-/// A branch that is linked to a running tee, or a selector's other input, has its header in the caps alone and begins
-/// wherever the stream is. No player can decode what comes before the first key frame.
-struct Entry {
-    key_frames: KeyFrames,
-    /// Send Time of the first data packet that was dropped, in milliseconds.
-    since: Option<u32>,
-    dropped: u64,
+/// The parts of an element that its writer uses.
+pub(super) struct Outlet<'a> {
+    /// Its clock, its pad and its preroll.
+    pub(super) sink: &'a gst_base::BaseSink,
+    /// Where headers and data units go.
+    pub(super) connection: &'a Connection,
+    pub(super) header: HeaderSettings,
+    /// Posts a WARNING about the input.
+    pub(super) warn: &'a dyn Fn(&str),
 }
 
-impl Entry {
-    /// The longest wait for a key frame, in milliseconds of Send Time: well over the 8 to 10 s between two key frames of
-    /// common encoders. Without a bound, a stream that never marks one would never begin.
-    const LONGEST_WAIT: u32 = 30_000;
-
-    fn begins_in(&mut self, packet: &DataPacket) -> bool {
-        if self.key_frames.begins_in(packet) {
-            return true;
-        }
-        let Some(send_time) = packet.send_time() else {
-            return false;
-        };
-        let since = *self.since.get_or_insert(send_time);
-        send_time.wrapping_sub(since) > Self::LONGEST_WAIT
-    }
+/// The properties that a header depends on.
+#[derive(Clone, Copy)]
+pub(super) struct HeaderSettings {
+    pub(super) live_header: bool,
+    /// Total bits per second; 0: not known.
+    pub(super) bitrate: u32,
 }
 
-impl Stream {
-    /// Whether a data packet is to be sent; otherwise it is one of those in front of the first key frame.
-    fn begins_in(&mut self, packet: &DataPacket) -> bool {
-        let joined = self.reader.is_joined();
-        let Some(entry) = self.entry.as_mut().filter(|_| joined) else {
-            self.entry = None;
-            return true;
-        };
-        if !entry.begins_in(packet) {
-            entry.dropped += 1;
-            return false;
-        }
-        if entry.dropped > 0 {
-            gst::info!(
-                CAT,
-                "The stream was joined in its middle: {} data packets in front of a key frame are not sent",
-                entry.dropped
-            );
-        }
-        self.entry = None;
-        true
-    }
-}
-
-impl WmsPushSink {
-    /// Writes all that the reader has.
+impl Writer {
+    /// Writes the bytes of a buffer.
     pub(super) fn write(
         &self,
-        connection: &Connection,
-        stream: &mut Stream,
+        outlet: &Outlet<'_>,
+        buffer: &gst::Buffer,
     ) -> Result<gst::FlowSuccess, gst::FlowError> {
-        loop {
-            match stream.reader.next_item() {
-                Ok(Some(Item::Header(header))) => {
-                    self.flush(connection, stream)?;
-                    self.write_header(connection, stream, &header)?
-                }
-                Ok(Some(Item::DataUnit(packet))) => {
-                    self.write_data_unit(connection, stream, packet)?
-                }
-                Ok(Some(Item::Skipped(skipped))) => self.report_skipped(skipped),
-                Ok(None) => {
-                    self.flush(connection, stream)?;
-                    return Ok(gst::FlowSuccess::Ok);
-                }
-                // Nobody wants what comes after the application has ended the push.
-                Err(_) if connection.has_ended() => return Ok(gst::FlowSuccess::Ok),
-                Err(error) => {
-                    self.flush(connection, stream)?;
-                    connection.fail(Error::Input(error));
-                    return Err(gst::FlowError::Error);
-                }
+        let mut workspace = std::mem::take(&mut *self.workspace());
+        let taken = workspace.intake.take(buffer);
+        let written = match taken {
+            Some(bytes) => {
+                self.stream().push(bytes);
+                self.write_steps(outlet, &mut workspace.batch)
             }
-        }
-    }
-
-    /// Hands over what waits for the end of its buffer.
-    fn flush(&self, connection: &Connection, stream: &mut Stream) -> Result<(), gst::FlowError> {
-        let batch = &mut stream.batch;
-        if batch.is_empty() {
-            return Ok(());
-        }
-        let flushed = self.uninterrupted(|| connection.on_data_units(batch));
-        if flushed != Err(gst::FlowError::Flushing) {
-            batch.clear();
-        }
-        flushed
-    }
-
-    fn write_header(
-        &self,
-        connection: &Connection,
-        stream: &mut Stream,
-        header: &FileHeader,
-    ) -> Result<(), gst::FlowError> {
-        gst::info!(CAT, imp = self, "File header: {header:?}");
-        let (live_header, bitrate) = {
-            let settings = self.settings();
-            (settings.live_header, settings.bitrate)
-        };
-        let bitrates = self.tagged_bitrates(stream).of(header, bitrate);
-        let live = live_header.then(|| header.to_live_with(&bitrates));
-        let shed = self.uninterrupted(|| connection.on_header(live.as_ref().unwrap_or(header)))?;
-        for object in shed {
-            let text = format!(
-                "The ASF file header is too large: its {} of {} bytes is left out.",
-                object.name, object.bytes
-            );
-            bus::post_input_warning(self, self.session_state(), &text);
-        }
-        stream.pacer.restart();
-        stream.live = None;
-        stream.entry = Some(Entry {
-            key_frames: KeyFrames::of(header),
-            since: None,
-            dropped: 0,
-        });
-        Ok(())
-    }
-
-    /// What tags have told since the last header, and what the pad's sticky ones tell: those are of this stream, whenever
-    /// they came.
-    fn tagged_bitrates(&self, stream: &mut Stream) -> TaggedBitrates {
-        let mut told = std::mem::take(&mut stream.tags);
-        if let Some(pad) = self.obj().static_pad("sink") {
-            pad.sticky_events_foreach(|event| {
-                if let gst::EventView::Tag(tag) = event.view() {
-                    told.add(tag.tag());
-                }
-                std::ops::ControlFlow::Continue(gst::EventForeachAction::Keep)
-            });
-        }
-        told
-    }
-
-    fn write_data_unit(
-        &self,
-        connection: &Connection,
-        stream: &mut Stream,
-        packet: DataPacket,
-    ) -> Result<(), gst::FlowError> {
-        gst::log!(
-            CAT,
-            imp = self,
-            "Data unit of {} bytes, send time {:?}",
-            packet.len(),
-            packet.send_time()
-        );
-        if !stream.begins_in(&packet) {
-            connection.skip_data_unit();
-            return Ok(());
-        }
-        if let Some(defect) = packet.defect() {
-            gst::warning!(
-                CAT,
-                imp = self,
-                "A damaged data packet goes out whole: {defect}"
-            );
-        }
-        let live = *stream.live.get_or_insert_with(|| self.upstream_is_live());
-        let paced = connection.is_real_time() && !live && self.obj().is_sync();
-        if let Some(send_time) = packet.send_time().filter(|_| paced) {
-            self.flush(connection, stream)?;
-            self.wait_until(stream, send_time)?;
-        }
-        stream.batch.push(packet);
-        Ok(())
-    }
-
-    /// Waits until it is time, as far as `sync` and the clock say so.
-    fn wait_until(&self, stream: &mut Stream, send_time: u32) -> Result<(), gst::FlowError> {
-        let element = self.obj();
-        let Some(now) = element.current_running_time() else {
-            return Ok(());
-        };
-        let due = stream.pacer.schedule(send_time, now);
-        while element.is_sync() {
-            let (Some(clock), Some(base_time)) = (element.clock(), element.base_time()) else {
-                break;
-            };
-            let latency = element.latency().saturating_sub(element.render_delay());
-            let time = (base_time + due + latency)
-                .nseconds()
-                .saturating_add_signed(element.ts_offset());
-            match self
-                .clock_wait
-                .until(&clock, gst::ClockTime::from_nseconds(time))
-            {
-                Woken::Due => break,
-                // The base time is another one after a pause.
-                Woken::Interrupted => element.wait_preroll().map(drop)?,
+            None => {
+                gst::element_error!(
+                    outlet.sink,
+                    gst::ResourceError::Read,
+                    ["Cannot map a buffer"]
+                );
+                Err(gst::FlowError::Error)
             }
-        }
-        Ok(())
+        };
+        workspace.batch.clear();
+        *self.workspace() = workspace;
+        written.map(|()| gst::FlowSuccess::Ok)
     }
 
-    /// EOS: sends what waits and `$E`, and returns when that is on the wire.
-    pub(super) fn end(&self) -> Result<(), gst::FlowError> {
-        let connection = self.connection().ok_or(gst::FlowError::Flushing)?;
+    /// Ends the stream at EOS. Returns when all data and `$E` are on the wire.
+    pub(super) fn end(&self, outlet: &Outlet<'_>, timeout: Duration) -> Result<(), gst::FlowError> {
+        let connection = outlet.connection;
         if connection.state() == push::SessionState::Failed {
             return Err(gst::FlowError::Error);
         }
         if connection.has_ended() {
             return Ok(());
         }
-        self.finish_reading(&connection)?;
-        let timeout = self.settings().eos_timeout();
-        self.uninterrupted(|| connection.on_end_writing(timeout))
+        self.finish_reading(outlet)?;
+        outlet.uninterrupted(|| connection.on_end_writing(timeout))
     }
 
-    /// What the reader still has at EOS is nothing that can be sent.
-    fn finish_reading(&self, connection: &Connection) -> Result<(), gst::FlowError> {
-        let mut stream = self.stream();
+    /// Takes a header that came beside the stream, in caps.
+    ///
+    /// # Errors
+    ///
+    /// When the bytes are not an ASF file header.
+    pub(super) fn push_header(&self, header: Bytes) -> Result<(), asf::Error> {
+        self.stream().push_header(header)
+    }
+
+    /// Takes the bit rates in a tag list.
+    pub(super) fn push_tags(&self, tags: &gst::TagListRef) {
+        self.stream().push_tags(tags);
+    }
+
+    /// Starts over, with another stream.
+    pub(super) fn restart(&self) {
+        self.stream().restart();
+    }
+
+    /// Discards what was delivered before a flush.
+    pub(super) fn flush(&self, sink: &gst_base::BaseSink) {
+        let discarded = self.stream().flush();
+        gst::debug!(CAT, obj = sink, "{discarded} data packets are flushed");
+    }
+
+    /// Asks upstream anew whether it is live, with the next data, because its latency has changed.
+    pub(super) fn reconfigure(&self) {
+        self.stream().live = None;
+    }
+
+    /// Goes on with a segment.
+    pub(super) fn begin_segment(&self, sink: &gst_base::BaseSink, segment: &gst::Segment) {
+        self.reconfigure();
+        let Some(bytes) = segment.downcast_ref::<gst::format::Bytes>() else {
+            return;
+        };
+        let start = bytes.start().map_or(0, |start| *start);
+        let back = self.stream().go_back(start);
+        if let Some(from) = back {
+            gst::debug!(CAT, obj = sink, "Bytes go back from {from} to {start}");
+        }
+    }
+
+    /// Forgets the stream.
+    pub(super) fn reset(&self) {
+        let old = std::mem::take(&mut *self.stream());
+        // Freeing its buffers may run foreign code.
+        drop(old);
+    }
+
+    /// Ends a wait for the clock, and every later one until it is called with `false`.
+    pub(super) fn interrupt(&self, interrupted: bool) {
+        self.clock_wait.interrupt(interrupted);
+    }
+
+    fn write_steps(
+        &self,
+        outlet: &Outlet<'_>,
+        batch: &mut DataUnits,
+    ) -> Result<(), gst::FlowError> {
         loop {
-            match stream.reader.finish() {
-                Ok(Some(skipped)) => self.report_skipped(skipped),
-                Ok(None) => return Ok(()),
+            let step = self.stream().next_step();
+            match step {
+                Ok(Some(Step::Header(header))) => {
+                    outlet.deliver(batch)?;
+                    self.write_header(outlet, &header)?;
+                }
+                Ok(Some(Step::DataUnit { packet, dropped })) => {
+                    report_joined(outlet.sink, dropped);
+                    self.write_data_unit(outlet, batch, packet)?;
+                }
+                Ok(Some(Step::Dropped)) => outlet.connection.skip_data_unit(),
+                Ok(Some(Step::Skipped(skipped))) => outlet.report_skipped(skipped),
+                Ok(None) => return outlet.deliver(batch),
+                // The application has ended the push: data from upstream is discarded.
+                Err(_) if outlet.connection.has_ended() => return Ok(()),
                 Err(error) => {
-                    connection.fail(Error::Input(error));
+                    outlet.deliver(batch)?;
+                    outlet.connection.fail(Error::Input(error));
                     return Err(gst::FlowError::Error);
                 }
             }
         }
     }
 
-    /// Does something that blocks, again after each pause.
-    ///
-    /// When the application has ended the push by itself, what still comes is discarded.
+    fn write_header(&self, outlet: &Outlet<'_>, header: &FileHeader) -> Result<(), gst::FlowError> {
+        let connection = outlet.connection;
+        gst::info!(CAT, obj = outlet.sink, "File header: {header:?}");
+        let settings = outlet.header;
+        let tags = outlet.with_sticky_tags(self.stream().take_tags());
+        let live = settings
+            .live_header
+            .then(|| header.to_live_with(&tags.of(header, settings.bitrate)));
+        let sent = live.as_ref().unwrap_or(header);
+        let shed = outlet.uninterrupted(|| connection.on_header(sent))?;
+        self.stream().header_written();
+        for object in shed {
+            (outlet.warn)(&format!(
+                "The ASF file header is too large: its {} of {} bytes is left out.",
+                object.name, object.bytes
+            ));
+        }
+        Ok(())
+    }
+
+    fn write_data_unit(
+        &self,
+        outlet: &Outlet<'_>,
+        batch: &mut DataUnits,
+        packet: DataPacket,
+    ) -> Result<(), gst::FlowError> {
+        let sink = outlet.sink;
+        gst::log!(
+            CAT,
+            obj = sink,
+            "Data unit of {} bytes, send time {:?}",
+            packet.len(),
+            packet.send_time()
+        );
+        if let Some(defect) = packet.defect() {
+            gst::warning!(
+                CAT,
+                obj = sink,
+                "A damaged data packet goes out whole: {defect}"
+            );
+        }
+        let paced = outlet.connection.is_real_time() && !self.is_live(outlet) && sink.is_sync();
+        if let Some(send_time) = packet.send_time().filter(|_| paced) {
+            outlet.deliver(batch)?;
+            self.wait_until_due(outlet, send_time)?;
+        }
+        batch.push(packet);
+        Ok(())
+    }
+
+    /// Waits until a data unit is due. Without a clock it is due at once.
+    fn wait_until_due(&self, outlet: &Outlet<'_>, send_time: u32) -> Result<(), gst::FlowError> {
+        let sink = outlet.sink;
+        let Some((clock, base_time)) = outlet.clock() else {
+            return Ok(());
+        };
+        let now = Now {
+            running_time: clock.time().saturating_sub(base_time),
+            offset: outlet.offset(),
+        };
+        let due = self.stream().pacer.schedule(send_time, now);
+        while sink.is_sync() {
+            // Clock and base time may be others after a pause.
+            let Some((clock, base_time)) = outlet.clock() else {
+                break;
+            };
+            let time = base_time.saturating_add(due).nseconds();
+            let time = gst::ClockTime::from_nseconds(time.saturating_add_signed(outlet.offset()));
+            match self.clock_wait.until(&clock, time) {
+                Woken::Due => break,
+                Woken::Interrupted => sink.wait_preroll().map(drop)?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Returns whether upstream is live. Asks once a segment, and after [`reconfigure`](Self::reconfigure).
+    fn is_live(&self, outlet: &Outlet<'_>) -> bool {
+        let known = self.stream().live;
+        known.unwrap_or_else(|| {
+            let live = outlet.upstream_is_live();
+            outlet.connection.set_live(live);
+            self.stream().live = Some(live);
+            live
+        })
+    }
+
+    /// Reports the input that is left at EOS and cannot be sent.
+    fn finish_reading(&self, outlet: &Outlet<'_>) -> Result<(), gst::FlowError> {
+        loop {
+            let left = self.stream().finish();
+            match left {
+                Ok(Some(skipped)) => outlet.report_skipped(skipped),
+                Ok(None) => return Ok(()),
+                Err(error) => {
+                    outlet.connection.fail(Error::Input(error));
+                    return Err(gst::FlowError::Error);
+                }
+            }
+        }
+    }
+
+    fn stream(&self) -> MutexGuard<'_, Stream> {
+        self.stream.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn workspace(&self) -> MutexGuard<'_, Workspace> {
+        self.workspace
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Outlet<'_> {
+    /// Hands over a batch. Discards a batch that a flush interrupts.
+    fn deliver(&self, batch: &mut DataUnits) -> Result<(), gst::FlowError> {
+        if batch.is_empty() {
+            return Ok(());
+        }
+        let delivered = self.uninterrupted(|| self.connection.on_data_units(batch));
+        batch.clear();
+        delivered
+    }
+
+    /// Calls `blocking` until it is not interrupted by a pause. Succeeds without it once the application has ended the
+    /// push, because data from upstream is discarded then.
     fn uninterrupted<T: Default>(
         &self,
         mut blocking: impl FnMut() -> Result<T, WriteError>,
@@ -276,7 +315,7 @@ impl WmsPushSink {
             match blocking() {
                 Ok(done) => return Ok(done),
                 Err(WriteError::Interrupted) => {
-                    self.obj().wait_preroll()?;
+                    self.sink.wait_preroll()?;
                 }
                 Err(WriteError::Failed(None)) => return Ok(T::default()),
                 Err(WriteError::Failed(Some(_))) => return Err(gst::FlowError::Error),
@@ -284,26 +323,69 @@ impl WmsPushSink {
         }
     }
 
-    fn report_skipped(&self, skipped: Skipped) {
-        if skipped.reason.is_loss() {
-            bus::post_input_warning(
-                self,
-                self.session_state(),
-                &format!("Input is not sent: {skipped}."),
-            );
-        } else {
-            gst::debug!(CAT, imp = self, "Input is not sent: {skipped}");
+    /// The clock and the base time, in a pipeline that has them.
+    fn clock(&self) -> Option<(gst::Clock, gst::ClockTime)> {
+        self.sink.clock().zip(self.sink.base_time())
+    }
+
+    /// Nanoseconds from the time that a packet is due until it leaves.
+    fn offset(&self) -> i64 {
+        let latency = self.sink.latency().saturating_sub(self.sink.render_delay());
+        let latency = i64::try_from(latency.nseconds()).unwrap_or(i64::MAX);
+        latency.saturating_add(self.sink.ts_offset())
+    }
+
+    /// Adds the pad's sticky tags, which are of this stream, whenever they came.
+    fn with_sticky_tags(&self, mut tags: TaggedBitrates) -> TaggedBitrates {
+        if let Some(pad) = self.sink.static_pad("sink") {
+            pad.sticky_events_foreach(|event| {
+                if let gst::EventView::Tag(tag) = event.view() {
+                    tags.add(tag.tag());
+                }
+                std::ops::ControlFlow::Continue(gst::EventForeachAction::Keep)
+            });
         }
+        tags
     }
 
     fn upstream_is_live(&self) -> bool {
         let mut latency = gst::query::Latency::new();
-        let answered = self
-            .obj()
-            .static_pad("sink")
-            .is_some_and(|pad| pad.peer_query(&mut latency));
-        let (live, _, _) = latency.result();
-        gst::debug!(CAT, imp = self, "Upstream is live: {}", answered && live);
-        answered && live
+        let pad = self.sink.static_pad("sink");
+        let answered = pad.is_some_and(|pad| pad.peer_query(&mut latency));
+        let live = answered && latency.result().0;
+        gst::debug!(CAT, obj = self.sink, "Upstream is live: {live}");
+        live
     }
+
+    fn report_skipped(&self, skipped: Skipped) {
+        if skipped.reason.is_loss() {
+            (self.warn)(&format!("Input is not sent: {skipped}."));
+        } else {
+            gst::debug!(CAT, obj = self.sink, "Input is not sent: {skipped}");
+        }
+    }
+}
+
+fn report_joined(sink: &gst_base::BaseSink, dropped: u64) {
+    if dropped > 0 {
+        gst::info!(
+            CAT,
+            obj = sink,
+            "The stream was joined in its middle: {dropped} data packets in front of a key frame are not sent"
+        );
+    }
+}
+
+/// The header in `streamheader` caps, its buffers put together.
+pub(super) fn stream_header(caps: &gst::Caps) -> Option<Bytes> {
+    let buffers = caps
+        .structure(0)?
+        .get::<gst::ArrayRef<'_>>("streamheader")
+        .ok()?;
+    let mut header = Vec::new();
+    for buffer in buffers.iter() {
+        let buffer = buffer.get::<gst::Buffer>().ok()?;
+        header.extend_from_slice(&buffer.map_readable().ok()?);
+    }
+    (!header.is_empty()).then(|| header.into())
 }

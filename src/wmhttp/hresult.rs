@@ -25,6 +25,7 @@ hresults! {
     S_FALSE = 0x0000_0001, "the playlist entry has ended and another follows";
     E_ABORT = 0x8000_4004, "the operation was aborted";
     E_FAIL = 0x8000_4005, "an unspecified failure";
+    E_OUTOFMEMORY = 0x8007_000E, "the system has no resources left";
     E_INVALIDARG = 0x8007_0057, "one or more arguments are invalid";
     NS_E_CONNECTION_FAILURE = 0xC00D_0029, "the network connection has failed";
     NS_E_NOCONNECTION = 0xC00D_0005, "there is no connection with the Windows Media server";

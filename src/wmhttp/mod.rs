@@ -65,7 +65,5 @@ pub use header::{
 pub use hresult::HResult;
 pub use message::{Body, Request, Response};
 pub use packet::{MAX_PAYLOAD, MAX_STREAM_CHANGE_PAYLOAD, Packet, PacketId};
-#[cfg(feature = "tls")]
-pub(crate) use response::keeps_alive;
 pub use response::{BadResponse, ResponseReader, Stage};
 pub use setup::SetupBody;

@@ -366,7 +366,7 @@ fn framing(status: StatusCode, headers: &HeaderMap) -> Result<Framing, BadRespon
 
 /// Whether another request may go over the connection: RFC 2616 section 8.1.2, and RFC 2068 section 19.7.1 for
 /// HTTP/1.0. Old proxies say so in Proxy-Connection (RFC 9112 section C.2.2).
-pub(crate) fn keeps_alive(version: Version, headers: &HeaderMap) -> bool {
+fn keeps_alive(version: Version, headers: &HeaderMap) -> bool {
     let says = |token: &str| {
         tokens(headers, CONNECTION)
             .chain(tokens(headers, PROXY_CONNECTION))

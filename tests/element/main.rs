@@ -11,6 +11,7 @@ mod branches;
 mod connections;
 mod failures;
 mod input;
+mod memory;
 mod messages;
 mod probe;
 mod properties;

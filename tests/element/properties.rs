@@ -63,23 +63,118 @@ fn what_is_set_can_be_read() {
     );
 }
 
+/// Addresses with an account as people type them, right or wrong.
+const ACCOUNTS: [&str; 14] = [
+    "http://user:s3cret@media:8080/live",
+    r"http://DOM\user:s3cret@media:8080/live",
+    "http://user:a/s3cret@media/live",
+    "http://user:a?s3cret@media/live",
+    "http://user:a#s3cret@media/live",
+    "http://user:a@s3cret@media/live",
+    "http://http://user:s3cret@media/",
+    "http:/user:s3cret@media/",
+    "user:s3cret@media/live",
+    "ftp://user:s3cret@media/",
+    "http://user:s3cret@media:99999/",
+    "http://user:s3cret",
+    "http://user:s3\ncret@media/",
+    "http://user：s3cret＠media/",
+];
+
 #[test]
-fn a_location_never_shows_its_password() {
+fn an_address_never_shows_its_account() {
     let element = element();
-    for location in [
-        "http://user:s3cret@media:8080/live",
-        "ftp://user:s3cret@media/",
-        "http://user:s3cret@media:99999/",
-    ] {
-        element.set_property("location", location);
-        let shown = element.property::<String>("location");
-        assert!(
-            !shown.contains("s3cret") && !shown.contains("user"),
-            "{shown}"
-        );
+    for text in ACCOUNTS {
+        for property in ["location", "proxy", "template-url"] {
+            element.set_property(property, text);
+            let shown = element.property::<String>(property);
+            let secret = shown.contains("cret") || shown.contains("user@");
+            assert!(!secret, "{property}: {shown}");
+        }
         let stats = element.property::<gst::Structure>("stats").to_string();
-        assert!(!stats.contains("s3cret"), "{stats}");
+        assert!(!stats.contains("cret"), "{stats}");
+        let user = element.property::<Option<String>>("user-id");
+        assert!(!user.unwrap_or_default().contains("cret"), "{text}");
     }
+}
+
+/// What an element posts whose settings cannot be used.
+struct Refusal {
+    text: String,
+    hint: String,
+    /// All messages up to the ERROR.
+    messages: String,
+}
+
+fn refused(element: &gst::Element) -> Refusal {
+    let bus = gst::Bus::new();
+    element.set_bus(Some(&bus));
+    assert!(element.set_state(gst::State::Paused).is_err());
+    let mut messages = String::new();
+    loop {
+        let message = bus.timed_pop(gst::ClockTime::from_seconds(30));
+        let message = message.expect("an ERROR");
+        messages += &format!("{message:?}");
+        let gst::MessageView::Error(error) = message.view() else {
+            continue;
+        };
+        assert!(error.error().matches(gst::ResourceError::Settings));
+        element.set_state(gst::State::Null).unwrap();
+        return Refusal {
+            text: error.error().message().to_owned(),
+            hint: error.details().unwrap().get("hint").unwrap(),
+            messages,
+        };
+    }
+}
+
+#[test]
+fn messages_about_an_address_never_show_its_account() {
+    for text in ACCOUNTS {
+        for property in ["location", "proxy", "template-url"] {
+            let element = element();
+            element.set_property("location", "http://media/");
+            // Whatever the address, the state change fails.
+            element.set_property("ssl-ca-file", "/nonexistent");
+            element.set_property(property, text);
+            let messages = refused(&element).messages;
+            assert!(!messages.contains("cret"), "{property}: {messages}");
+        }
+    }
+}
+
+#[test]
+fn an_address_of_another_kind_is_an_error_with_a_hint() {
+    for (location, text) in [
+        ("127.0.0.1:8080/live", "write http://127.0.0.1:8080/live"),
+        ("localhost:8080/live", "write http://localhost:8080/live"),
+        ("mms://media/live", "players use that, a push uses http://"),
+        (r"C:\Videos\a.wmv", "is a file"),
+        ("http://user:a/b@media/live", "has an @ behind a /"),
+        ("http://user:%E4@media/live", "not UTF-8"),
+    ] {
+        let element = element();
+        element.set_property("location", location);
+        let refusal = refused(&element);
+        assert!(refusal.text.contains(text), "{location}: {}", refusal.text);
+        assert!(!refusal.hint.is_empty(), "{location}");
+    }
+}
+
+#[test]
+fn the_user_of_a_location_is_read_as_user_id() {
+    let element = element();
+    let user = || element.property::<Option<String>>("user-id");
+    element.set_property("user-pw", "s3cret");
+    element.set_property("location", r"http://DOM\alice@media:8080/live");
+    assert_eq!(user().as_deref(), Some(r"DOM\alice"));
+    element.set_property("location", "http://other:8080/live");
+    assert_eq!(user(), None, "the account of another host");
+    element.set_property("user-id", "bob");
+    element.set_property("location", "http://alice@media:8080/live");
+    assert_eq!(user().as_deref(), Some("alice"));
+    element.set_property("location", "http://other:8080/live");
+    assert_eq!(user().as_deref(), Some("bob"));
 }
 
 #[test]
@@ -102,6 +197,8 @@ fn the_element_handles_uris_of_its_own() {
             .unwrap_err()
             .matches(gst::URIError::BadUri)
     );
+    element.set_property("location", "http://user:a/b@media/live");
+    assert_eq!(handler.uri(), None);
     let made =
         gst::Element::make_from_uri(gst::URIType::Sink, "wmspush+http://media/live", None).unwrap();
     assert_eq!(made.factory().unwrap().name(), "wmspushsink");
@@ -120,18 +217,30 @@ fn stats_are_complete_before_anything_was_sent() {
         "packets-sent",
         "packets-dropped",
         "packets-replayed",
+        "packets-lost",
         "padding-removed",
         "queued-time",
         "rtt",
         "bitrate",
         "uptime",
+        "behind",
     ] {
         assert_eq!(stats.get::<u64>(field), Ok(0), "{field}");
     }
-    for field in ["queued-bytes", "connects", "reconnects", "push-starts"] {
+    for field in [
+        "queued-bytes",
+        "connects",
+        "reconnects",
+        "push-starts",
+        "attempt",
+        "retry-in",
+    ] {
         assert_eq!(stats.get::<u32>(field), Ok(0), "{field}");
     }
-    assert_eq!(stats.n_fields(), 17);
+    for field in ["last-error", "last-reason"] {
+        assert_eq!(stats.get::<&str>(field), Ok(""), "{field}");
+    }
+    assert_eq!(stats.n_fields(), 23);
 }
 
 #[test]

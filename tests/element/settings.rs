@@ -2,10 +2,14 @@
 
 //! Properties whose effect is on the wire.
 
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
 use gst::prelude::*;
 use gstwmspush::asf::FileHeader;
+use gstwmspush::publishing_point::When;
 use gstwmspush::wmhttp::server::Received;
 
+use crate::access::{AUDIO, BASIC, authorizations, challenge, with_faults};
 use crate::rig::{Pipeline, Point};
 
 const AUDIO_VIDEO: &str = "av_asfmux_p1500_streamable.asf";
@@ -58,4 +62,24 @@ fn a_bit_rate_gets_into_the_header() {
     };
     let header = FileHeader::parse(header.clone()).unwrap();
     assert_eq!(header.maximum_bitrate(), 345_678);
+}
+
+#[test]
+fn a_domain_in_a_location_needs_no_escape() {
+    let point = with_faults(vec![(When::PushSetup(0), challenge(BASIC))]);
+    let location = point.location();
+    let location = location.replacen("://", r"://WMDOM\alice:s3cr@t@", 1);
+    let pipeline = Pipeline::file(AUDIO, &point.location(), "allow-cleartext-auth=true");
+    pipeline.sink.set_property("location", location);
+    pipeline.run();
+    let expected = BASE64_STANDARD.encode(r"WMDOM\alice:s3cr@t");
+    assert_eq!(authorizations(&point)[1], Some(format!("Basic {expected}")));
+}
+
+#[test]
+fn a_timeout_of_0_is_no_limit() {
+    let point = Point::new();
+    let properties = "timeout=0 stall-timeout=0 eos-timeout=0";
+    Pipeline::file(AUDIO, &point.location(), properties).run();
+    assert_eq!(point.ended().data_packets, 7);
 }

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: MPL-2.0
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use gst::prelude::*;
-use gstwmspush::asf::{Item, Reader};
+use gstwmspush::asf::{DataPacket, Item, Reader};
 use gstwmspush::publishing_point::{Event, Fault, MidBody, Settings, When};
 
-use crate::rig::{LONG, Pipeline, Point, fixture, fixture_bytes, long_file};
+use crate::rig::{LONG, Pipeline, Point, fixture, fixture_bytes, init, long_file};
 
 /// The time from the first packet to the last, by their Send Times.
 fn span(name: &str) -> Duration {
@@ -151,7 +153,7 @@ fn an_end_that_does_not_go_out_is_a_warning_in_time() {
     let point = stalling();
     let path = long_file(8_000_000);
     let pipeline = Pipeline::new(&format!(
-        "filesrc location={path} blocksize=65536 ! wmspushsink name=sink sync=false max-size-time=0 eos-timeout=500 location={}",
+        "filesrc location={path} blocksize=65536 ! wmspushsink name=sink sync=false max-size-time=0 max-size-bytes=20000000 eos-timeout=500 location={}",
         point.location()
     ));
     let begun = Instant::now();
@@ -167,7 +169,10 @@ fn an_end_that_does_not_go_out_is_a_warning_in_time() {
         .collect();
     assert_eq!(
         warnings,
-        ["WARNING RESOURCE/Write end drain-timeout NS_E_NET_WRITE"]
+        [
+            "WARNING RESOURCE/Write push packets-dropped NS_E_NET_WRITE",
+            "WARNING RESOURCE/Write end drain-timeout NS_E_NET_WRITE"
+        ]
     );
     assert_eq!(
         messages[messages.len() - 2],
@@ -227,4 +232,228 @@ fn an_end_is_taken_while_the_queue_fills() {
     assert!(took < Duration::from_millis(200), "{took:?}");
     assert!(queued() <= 4_000_000, "{} bytes wait", queued());
     pipeline.messages_until("EOS");
+}
+
+/// A sink on a clock that stands still while nothing waits for it.
+struct Paced {
+    harness: gst_check::Harness,
+    clock: gst_check::TestClock,
+    /// What the latency query is answered.
+    is_live: Arc<AtomicBool>,
+    sink: gst::Element,
+    point: Point,
+}
+
+impl Paced {
+    /// With its header, `base_time` ms after the start of the clock.
+    fn new(base_time: u64) -> Self {
+        init();
+        let point = Point::new();
+        let sink = gst::ElementFactory::make("wmspushsink");
+        let sink = sink.property("location", point.location());
+        let sink = sink.build().unwrap();
+        let mut harness = gst_check::Harness::with_element(&sink, Some("sink"), None);
+        sink.set_property("sync", true);
+        harness.use_testclock();
+        let source = harness.srcpad().unwrap();
+        let is_live = Arc::<AtomicBool>::default();
+        let answer = is_live.clone();
+        source.add_probe(gst::PadProbeType::QUERY_UPSTREAM, move |_, info| {
+            answer_latency(info, answer.load(Ordering::Acquire))
+        });
+        drop(source);
+        sink.set_base_time(gst::ClockTime::from_mseconds(base_time));
+        harness.play();
+        harness.push_event(gst::event::StreamStart::new("test"));
+        let clock = harness.testclock().unwrap();
+        let mut paced = Self {
+            harness,
+            clock,
+            is_live,
+            sink,
+            point,
+        };
+        paced.segment();
+        let header = fixture_bytes(AUDIO_VIDEO);
+        let header = header[..header.len() % 1500].to_vec();
+        paced.harness.push(gst::Buffer::from_slice(header)).unwrap();
+        paced
+    }
+
+    fn segment(&mut self) {
+        let segment = gst::FormattedSegment::<gst::format::Time>::new();
+        self.harness.push_event(gst::event::Segment::new(&segment));
+    }
+
+    /// Pushes packets with these Send Times in ms, and returns the times of the clock in ms that the sink waits for.
+    fn waits(&mut self, send_times: impl IntoIterator<Item = u32>) -> Vec<u64> {
+        let packets: Vec<_> = send_times.into_iter().map(packet_at).collect();
+        let (harness, clock) = (&mut self.harness, &self.clock);
+        let end = clock.new_single_shot_id(gst::ClockTime::from_seconds(1_000_000));
+        let mut waits = Vec::new();
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                for packet in packets {
+                    harness.push(packet).unwrap();
+                }
+                end.wait_async(|_, _, _| ()).unwrap();
+            });
+            loop {
+                let next = clock.wait_for_next_pending_id();
+                if next.time() == end.time() {
+                    break;
+                }
+                waits.push(next.time().mseconds());
+                clock.crank();
+            }
+        });
+        end.unschedule();
+        waits
+    }
+}
+
+fn answer_latency(info: &mut gst::PadProbeInfo, is_live: bool) -> gst::PadProbeReturn {
+    let latency = info.query_mut().map(gst::QueryRef::view_mut);
+    let Some(gst::QueryViewMut::Latency(latency)) = latency else {
+        return gst::PadProbeReturn::Ok;
+    };
+    latency.set(is_live, gst::ClockTime::ZERO, None);
+    gst::PadProbeReturn::Handled
+}
+
+const AUDIO_VIDEO: &str = "av_asfmux_p1500_streamable.asf";
+
+/// A packet of the fixture with another Send Time, which is behind its flags and two lengths of two bytes.
+fn packet_bytes(send_time: u32) -> Vec<u8> {
+    let bytes = fixture_bytes(AUDIO_VIDEO);
+    let mut packet = bytes[bytes.len() % 1500..][..1500].to_vec();
+    packet[6..10].copy_from_slice(&send_time.to_le_bytes());
+    packet
+}
+
+fn packet_at(send_time: u32) -> gst::Buffer {
+    gst::Buffer::from_slice(packet_bytes(send_time))
+}
+
+#[test]
+fn a_base_time_in_the_future_is_waited_for() {
+    let mut paced = Paced::new(3000);
+    assert_eq!(paced.waits([7000, 7040, 7100]), [3000, 3040, 3100]);
+}
+
+/// After a flush the running time begins anew, which is what a pipeline does with its base time.
+#[test]
+fn after_a_flush_a_stream_goes_on_at_once() {
+    let mut paced = Paced::new(0);
+    let sent = [0, 2000, 4000, 6000];
+    assert_eq!(paced.waits(sent), [0, 2000, 4000, 6000]);
+    paced.harness.push_event(gst::event::FlushStart::new());
+    paced.sink.set_base_time(paced.clock.time());
+    paced.harness.push_event(gst::event::FlushStop::new(true));
+    paced.segment();
+    assert_eq!(paced.waits(sent), [6000, 8000, 10_000, 12_000]);
+}
+
+/// `multifilesrc loop=true`, `concat`: a stream of any length, shorter than what may step back.
+#[test]
+fn a_stream_that_begins_again_goes_on_behind_itself() {
+    let mut paced = Paced::new(0);
+    assert_eq!(paced.waits([0, 2000]), [0, 2000]);
+    paced.harness.push_event(gst::event::StreamStart::new("2"));
+    paced.segment();
+    assert_eq!(paced.waits([0, 2000]), [2000, 4000]);
+}
+
+/// An element in front has become live: a pipeline then distributes its latency anew.
+#[test]
+fn upstream_is_asked_anew_when_its_latency_changes() {
+    let mut paced = Paced::new(0);
+    assert_eq!(paced.waits([0, 2000]), [0, 2000]);
+    paced.is_live.store(true, Ordering::Release);
+    assert_eq!(paced.waits([3000]), [3000]);
+    let latency = gst::event::Latency::new(gst::ClockTime::ZERO);
+    paced.sink.send_event(latency);
+    assert_eq!(paced.waits([9000, 12_000]), [] as [u64; 0]);
+    paced.is_live.store(false, Ordering::Release);
+    paced.segment();
+    assert_eq!(paced.waits([12_000, 13_000]), [12_000, 13_000]);
+}
+
+/// What is left of a buffer is discarded, and so is what waits for its time.
+#[test]
+fn a_flush_discards_what_waits_for_its_time() {
+    let mut paced = Paced::new(0);
+    let packets = [0, 1000, 2000, 3000].map(packet_bytes);
+    let buffer = gst::Buffer::from_slice(packets.concat());
+    let pad = paced.sink.static_pad("sink").unwrap();
+    std::thread::scope(|scope| {
+        let pushed = scope.spawn(|| paced.harness.push(buffer));
+        paced.clock.crank();
+        let next = paced.clock.wait_for_next_pending_id();
+        assert_eq!(next.time(), gst::ClockTime::from_seconds(1));
+        assert!(pad.send_event(gst::event::FlushStart::new()));
+        assert_eq!(pushed.join().unwrap(), Err(gst::FlowError::Flushing));
+    });
+    assert!(pad.send_event(gst::event::FlushStop::new(true)));
+    paced.segment();
+    assert_eq!(paced.waits([4000]), [0]);
+    paced.harness.push_event(gst::event::Eos::new());
+    let push = paced.point.ended();
+    let send_time = |packet: &bytes::Bytes| DataPacket::parse(packet.clone()).send_time();
+    let sent: Vec<_> = push.data().map(send_time).collect();
+    assert_eq!(sent, [Some(0), Some(4000)]);
+}
+
+/// The same in a pipeline, which gives the stream another base time: from the seek on it takes as long as the file.
+#[test]
+fn after_a_flushing_seek_a_file_takes_its_own_time() {
+    let name = "av_index_ffmpeg_p3200.asf";
+    let point = Point::new();
+    let pipeline = Pipeline::new(&format!(
+        "filesrc location={} ! wmspushsink name=sink location={}",
+        fixture(name),
+        point.location()
+    ));
+    pipeline.play();
+    let data = |event: &Event| matches!(event, Event::Data { .. });
+    let begun = Instant::now();
+    while begun.elapsed() < Duration::from_millis(1500) {
+        point.handle.wait_for(data, LONG).expect("data");
+    }
+    let start = gst::format::Bytes::from_u64(0);
+    let begun = Instant::now();
+    let flush = gst::SeekFlags::FLUSH;
+    pipeline.pipeline.seek_simple(flush, start).unwrap();
+    pipeline.messages_until("EOS");
+    let (span, taken) = (span(name), begun.elapsed());
+    let ratio = taken.as_secs_f64() / span.as_secs_f64();
+    assert!((0.9..1.3).contains(&ratio), "{taken:?} for {span:?}");
+}
+
+#[test]
+fn steps_back_in_every_other_packet_stretch_nothing() {
+    let mut paced = Paced::new(0);
+    let send_times = (0..20).map(|number| 1000 + 100 * number - 160 * (number % 2));
+    let expected: Vec<_> = (0..20).map(|number| 200 * (number / 2)).collect();
+    assert_eq!(paced.waits(send_times), expected);
+}
+
+/// `GstPipeline:delay`
+#[test]
+fn a_delayed_pipeline_begins_late() {
+    let point = Point::new();
+    let pipeline = Pipeline::new(&format!(
+        "filesrc location={} ! wmspushsink name=sink location={}",
+        fixture(AUDIO_VIDEO),
+        point.location()
+    ));
+    pipeline.pipeline.set_property("delay", 1_000_000_000u64);
+    pipeline.play();
+    let data = |event: &Event| matches!(event, Event::Data { .. });
+    let begun = Instant::now();
+    point.handle.wait_for(data, LONG).expect("data");
+    let waited = begun.elapsed();
+    assert!(waited > Duration::from_millis(900), "{waited:?}");
+    let (span, taken) = (span(AUDIO_VIDEO), taken(&point));
+    assert!(taken > span / 2, "{taken:?} for {span:?}");
 }

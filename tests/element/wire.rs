@@ -281,6 +281,10 @@ pub fn connect(session: SessionConfig) -> Connection {
         stall_timeout: LONG,
         reconnect_timeout: Duration::ZERO,
         retry_first_connect: false,
+        resume: true,
+        zone: None,
+        proxy_zone: None,
+        proxy_source: None,
         earliest_failure: Duration::ZERO,
         limits: Limits {
             bytes: 1 << 20,

@@ -69,6 +69,10 @@ fn settings(location: &str) -> Settings {
         stall_timeout: LONG,
         reconnect_timeout: Duration::ZERO,
         retry_first_connect: false,
+        resume: true,
+        zone: None,
+        proxy_zone: None,
+        proxy_source: None,
         earliest_failure: Duration::ZERO,
         limits: Limits {
             bytes: 8 * 1024 * 1024,

@@ -12,6 +12,7 @@
 use bytes::Bytes;
 
 use super::{Reader, State, Step};
+use crate::asf::data_packet::DataPacket;
 use crate::asf::error::Error;
 use crate::asf::file_header::{FileHeader, file_header_size};
 use crate::asf::guid::Guid;
@@ -192,7 +193,7 @@ impl Reader {
         let reason = match packet.len() {
             0 => SkipReason::PartialPacket,
             len if len > most => SkipReason::OverlongPacket,
-            _ => return Ok(self.yield_packet(packet)),
+            _ => return Ok(self.yield_packet(DataPacket::parse(packet))),
         };
         self.output.push_back(Item::Skipped(Skipped {
             bytes: chunk,
@@ -223,7 +224,6 @@ impl Reader {
 mod tests {
     use super::super::tests::{P, items, live, packet, push, skipped, unit};
     use super::*;
-    use crate::asf::data_packet::DataPacket;
     use crate::asf::testing::{header, stream_properties};
 
     /// MS-WMSP 2.2.3.1: a chunk with an MMS data packet

@@ -12,11 +12,12 @@ pub(super) enum Expect {
     Start,
     /// As many packets as there are, or objects
     PacketsOrObjects,
-    /// This many packets more, and then this many bytes of the Data Object that are none
+    /// This many packets more, and then this many bytes of the Data Object that are none. An object may come earlier:
+    /// the number is too large in a file that was cut
     Packets { left: u64, remainder: u64 },
     /// Bytes of the Data Object that are no packet
     Remainder(u64),
-    /// Objects behind the Data Object
+    /// Objects behind the Data Object, or packets in spite of what its size says
     Objects,
 }
 
@@ -45,8 +46,7 @@ impl Expect {
                 Some((offset, found)) => return Err(Error::NotAsf { offset, found }),
                 None => true,
             },
-            Expect::Packets { .. } => is_start_of(&Guid::HEADER),
-            Expect::PacketsOrObjects | Expect::Remainder(_) => {
+            Expect::PacketsOrObjects | Expect::Packets { .. } | Expect::Remainder(_) => {
                 Guid::TOP_LEVEL.iter().any(is_start_of)
             }
             Expect::Objects => true,

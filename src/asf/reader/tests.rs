@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: MPL-2.0
 
 use super::*;
+use crate::asf::guid::Guid;
 use crate::asf::testing::{header, object, stream_properties};
+
+mod entries;
 
 pub(super) const P: u32 = 100;
 
@@ -69,46 +72,6 @@ fn a_packet_inside_a_buffer_is_a_slice_of_it() {
 }
 
 #[test]
-fn a_later_header_waits_for_its_first_packet() {
-    let next = header(P, 50, &[stream_properties()]);
-    let mut reader = started(&live());
-    push(&mut reader, &[next.as_bytes(), &packet(2)[..99]]);
-    assert_eq!(items(&mut reader), []);
-    assert_eq!(reader.header(), Some(&live()));
-    push(&mut reader, &[&packet(2)[99..], &packet(3)]);
-    assert_eq!(
-        items(&mut reader),
-        [Item::Header(next.clone()), unit(2), unit(3)]
-    );
-    assert_eq!(reader.header(), Some(&next));
-}
-
-#[test]
-fn a_later_header_without_a_packet_is_dropped_at_the_end() {
-    let next = header(P, 50 + 100, &[]);
-    let mut reader = started(&live());
-    push(&mut reader, &[next.as_bytes()]);
-    assert_eq!(items(&mut reader), []);
-    let bytes = next.as_bytes().len() as u64;
-    assert_eq!(
-        reader.finish(),
-        Ok(Some(Skipped {
-            bytes,
-            reason: SkipReason::RewrittenHeader
-        }))
-    );
-    assert_eq!(reader.finish(), Ok(None));
-}
-
-#[test]
-fn an_equal_header_is_no_change() {
-    let mut reader = started(&live());
-    push(&mut reader, &[live().as_bytes(), &packet(2)]);
-    assert_eq!(items(&mut reader), [unit(2)]);
-    assert_eq!(reader.finish(), Ok(None));
-}
-
-#[test]
 fn objects_behind_a_known_number_of_packets_are_counted_down() {
     let stored = header(P, 50 + 100, &[]);
     let mut reader = started(&stored);
@@ -125,6 +88,63 @@ fn objects_behind_a_known_number_of_packets_are_counted_down() {
         unit(2),
     ];
     assert_eq!(items(&mut reader), expected);
+}
+
+/// ASF 3.2 File Properties Object: Broadcast Flag
+#[test]
+fn numbers_say_nothing_in_a_broadcast() {
+    let mut bytes = header(P, 50 + 100, &[]).as_bytes().to_vec();
+    bytes[30 + 88] |= 1;
+    let stale = FileHeader::parse(bytes.into()).unwrap();
+    let mut reader = started(&stale);
+    let index = object(Guid::SIMPLE_INDEX, &[0; 70]);
+    push(&mut reader, &[&packet(2), &packet(3), &index]);
+    let skipped = skipped(94, SkipReason::TopLevelObject(Guid::SIMPLE_INDEX));
+    assert_eq!(items(&mut reader), [unit(2), unit(3), skipped]);
+    assert_eq!(reader.exceeded_count(), None);
+}
+
+#[test]
+fn packets_behind_the_last_announced_one_go_on() {
+    let stale = header(P, 50 + 100, &[]);
+    let mut reader = started(&stale);
+    assert_eq!(reader.exceeded_count(), None);
+    push(&mut reader, &[&packet(2), &packet(3)]);
+    let index = object(Guid::SIMPLE_INDEX, &[0; 70]);
+    push(&mut reader, &[&index, &packet(4), live().as_bytes()]);
+    let index = skipped(94, SkipReason::TopLevelObject(Guid::SIMPLE_INDEX));
+    assert_eq!(items(&mut reader), [unit(2), unit(3), index, unit(4)]);
+    assert_eq!(reader.exceeded_count(), Some(1));
+    push(&mut reader, &[&packet(5)]);
+    assert_eq!(items(&mut reader), [Item::Header(live()), unit(5)]);
+    assert_eq!(reader.exceeded_count(), None);
+}
+
+/// Nothing but its flags is like a packet's
+#[test]
+fn an_unknown_object_is_no_packet_behind_the_last_one() {
+    let guid = Guid::new(0x0808_5D10, 2, 3, 4);
+    let mut reader = started(&header(P, 50 + 100, &[]));
+    push(&mut reader, &[&object(guid, &[7; 200]), &packet(2)]);
+    let object = skipped(224, SkipReason::TopLevelObject(guid));
+    assert_eq!(items(&mut reader), [object, unit(2)]);
+    let mut reader = started(&header(P, 50 + 100, &[]));
+    push(&mut reader, &[&packet(2)[..99]]);
+    assert_eq!(items(&mut reader), []);
+    let rest = Skipped {
+        bytes: 99,
+        reason: SkipReason::TrailingData,
+    };
+    assert_eq!(reader.finish(), Ok(Some(rest)));
+}
+
+#[test]
+fn an_object_may_come_before_the_last_announced_packet() {
+    let mut reader = started(&header(P, 50 + 300, &[]));
+    let index = object(Guid::SIMPLE_INDEX, &[0; 70]);
+    push(&mut reader, &[&index, &packet(2)]);
+    let index = skipped(94, SkipReason::TopLevelObject(Guid::SIMPLE_INDEX));
+    assert_eq!(items(&mut reader), [index, unit(2)]);
 }
 
 #[test]
@@ -214,51 +234,6 @@ fn a_packet_that_only_begins_like_an_object_is_a_packet() {
 }
 
 #[test]
-fn a_header_from_caps_is_the_first_item_and_not_again_in_the_stream() {
-    let mut reader = Reader::new();
-    reader.stream_header(live().as_bytes().clone()).unwrap();
-    push(&mut reader, &[live().as_bytes(), &packet(1)]);
-    assert_eq!(items(&mut reader), [Item::Header(live()), unit(1)]);
-}
-
-#[test]
-fn another_header_from_caps_drops_what_is_left_of_a_packet() {
-    let next = header(P, 50, &[stream_properties()]);
-    let mut reader = started(&live());
-    push(&mut reader, &[&packet(2)[..40]]);
-    reader.stream_header(live().as_bytes().clone()).unwrap();
-    push(&mut reader, &[&packet(2)[40..], &packet(3)[..1]]);
-    reader.stream_header(next.as_bytes().clone()).unwrap();
-    push(&mut reader, &[&packet(4)]);
-    let expected = [
-        unit(2),
-        skipped(1, SkipReason::PartialPacket),
-        Item::Header(next),
-        unit(4),
-    ];
-    assert_eq!(items(&mut reader), expected);
-}
-
-#[test]
-fn going_back_to_the_last_header_before_a_packet_is_no_change() {
-    let next = header(P, 50, &[stream_properties()]);
-    let mut reader = started(&live());
-    reader.stream_header(next.as_bytes().clone()).unwrap();
-    reader.stream_header(live().as_bytes().clone()).unwrap();
-    push(&mut reader, &[&packet(2)]);
-    let dropped = skipped(next.as_bytes().len() as u64, SkipReason::RewrittenHeader);
-    assert_eq!(items(&mut reader), [dropped, unit(2)]);
-}
-
-#[test]
-fn a_bad_header_from_caps_changes_nothing() {
-    let mut reader = started(&live());
-    assert!(reader.stream_header(Bytes::from_static(b"no")).is_err());
-    push(&mut reader, &[&packet(2)]);
-    assert_eq!(items(&mut reader), [unit(2)]);
-}
-
-#[test]
 fn a_restart_drops_what_is_left_and_keeps_the_header() {
     let mut reader = started(&header(P, 50 + 200, &[]));
     push(&mut reader, &[&packet(2)[..99]]);
@@ -273,22 +248,6 @@ fn a_restart_drops_what_is_left_and_keeps_the_header() {
             unit(5)
         ]
     );
-}
-
-#[test]
-fn a_restart_keeps_a_waiting_header_from_caps_only() {
-    let next = header(P, 50, &[stream_properties()]);
-    let mut reader = started(&live());
-    reader.stream_header(next.as_bytes().clone()).unwrap();
-    reader.restart();
-    push(&mut reader, &[&packet(2)]);
-    assert_eq!(items(&mut reader), [Item::Header(next.clone()), unit(2)]);
-    let mut reader = started(&live());
-    push(&mut reader, &[next.as_bytes()]);
-    reader.restart();
-    push(&mut reader, &[&packet(2)]);
-    let dropped = skipped(next.as_bytes().len() as u64, SkipReason::RewrittenHeader);
-    assert_eq!(items(&mut reader), [dropped, unit(2)]);
 }
 
 #[test]
@@ -328,17 +287,6 @@ fn going_back_to_the_middle_drops_all_until_the_next_start() {
         items(&mut reader),
         [skipped(bytes, SkipReason::RewrittenHeader), unit(5)]
     );
-}
-
-#[test]
-fn going_back_to_the_start_is_a_new_entry_only_with_packets() {
-    let next = header(P, 50 + 100, &[]);
-    let mut reader = started(&live());
-    reader.rewind(0);
-    push(&mut reader, &[next.as_bytes()]);
-    assert_eq!(items(&mut reader), []);
-    push(&mut reader, &[&packet(2)]);
-    assert_eq!(items(&mut reader), [Item::Header(next), unit(2)]);
 }
 
 #[test]
@@ -411,35 +359,4 @@ fn a_header_may_come_before_the_last_announced_packet() {
     let mut reader = started(&header(P, 50 + 300, &[]));
     push(&mut reader, &[next.as_bytes(), &packet(2)]);
     assert_eq!(items(&mut reader), [Item::Header(next), unit(2)]);
-}
-
-#[test]
-fn a_stream_is_joined_when_its_header_came_beside_it_alone() {
-    let next = header(P, 50, &[stream_properties()]);
-    let mut reader = Reader::new();
-    reader.stream_header(live().as_bytes().clone()).unwrap();
-    push(&mut reader, &[&packet(1)]);
-    assert_eq!(items(&mut reader), [Item::Header(live()), unit(1)]);
-    assert!(reader.is_joined());
-    push(&mut reader, &[live().as_bytes()]);
-    assert_eq!(items(&mut reader), []);
-    assert!(!reader.is_joined());
-    // Another header, of which the first packets of the last one know nothing.
-    reader.stream_header(next.as_bytes().clone()).unwrap();
-    assert_eq!(items(&mut reader), []);
-    assert!(!reader.is_joined());
-    push(&mut reader, &[&packet(2)]);
-    assert_eq!(items(&mut reader), [Item::Header(next.clone()), unit(2)]);
-    assert!(reader.is_joined());
-}
-
-#[test]
-fn a_stream_whose_header_comes_twice_is_not_joined() {
-    let next = header(P, 50, &[stream_properties()]);
-    let mut reader = started(&live());
-    assert!(!reader.is_joined());
-    reader.stream_header(next.as_bytes().clone()).unwrap();
-    push(&mut reader, &[next.as_bytes(), &packet(2)]);
-    assert_eq!(items(&mut reader), [Item::Header(next), unit(2)]);
-    assert!(!reader.is_joined());
 }

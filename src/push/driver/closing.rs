@@ -2,82 +2,59 @@
 
 //! The end of a stream: 3.1.4.4, and what may cross it.
 
-use std::collections::VecDeque;
-use std::future::{pending, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::StatusCode;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
-use super::{Driver, response};
+use super::Driver;
 use crate::push::Error;
-use crate::push::body::notify_when_written;
-use crate::push::transport::Transport;
+use crate::push::client::Connector;
+use crate::push::exchange::{Exchange, Progress};
+use crate::push::line::Link;
 use crate::wmhttp::{self, Response};
 
-/// How long a server may take to refuse what it has got before the end: a short stream is over before its answer is
-/// there.
+/// How long a server may take to refuse what it received before the end: a short stream is over before its response has
+/// come.
 const FAREWELL: Duration = Duration::from_millis(250);
 
-/// How often the system is asked what is on its way: nothing tells when that has arrived.
-const ACKNOWLEDGEMENT_INTERVAL: Duration = Duration::from_millis(10);
+/// How long a reset may follow the end of the server's side.
+const RESET_GRACE: Duration = Duration::from_millis(20);
 
-impl<T: Transport> Driver<T> {
-    /// Sends the last bytes; when they have arrived, or there are none, the connection may go.
+/// How often the kernel is asked for acknowledgements: it does not report them by itself.
+const ACKNOWLEDGEMENT_INTERVAL: Duration = Duration::from_millis(5);
+
+impl<C: Connector> Driver<C> {
+    /// Sends the last bytes, waits until the peer has acknowledged them, and closes the connection.
     ///
-    /// FALSE when it all has to go again: a challenge has crossed the end.
+    /// FALSE when everything goes again because a challenge has crossed the end.
     pub(super) async fn close(&mut self, last: Bytes) -> Result<bool, Error> {
-        let body = self
-            .exchange
-            .as_ref()
-            .and_then(|exchange| exchange.body.clone());
-        let Some(body) = body.filter(|_| !last.is_empty()) else {
+        let Some(exchange) = self.client.exchange_mut().filter(|_| !last.is_empty()) else {
+            self.client.abandon();
             return Ok(true);
         };
-        let size = last.len();
-        let (last, written) = notify_when_written(last);
-        let sent = async {
-            body.room(1).await;
-            if body.send(&mut VecDeque::from([last]), 1) == 0 {
-                pending::<()>().await;
-            }
-            written.await;
-        };
-        tokio::pin!(sent);
-        // When the connection is lost, the bytes are dropped unwritten: then the response tells, and is asked first.
-        let crossing = tokio::select! {
-            biased;
-            response = response(&mut self.exchange) => Some(response),
-            () = &mut sent => None,
-        };
-        let outcome = match crossing {
-            None => tokio::select! {
-                biased;
-                response = response(&mut self.exchange) => Some(response),
-                () = farewell(&self.transport) => None,
-            },
-            // A server that is fast has closed before anybody could hear that the last byte was on the wire.
-            Some(Err(Error::Closed)) if is_over(sent).await => Some(Err(Error::Closed)),
-            Some(response) => return self.handle_crossing(response?, false),
-        };
-        self.shared.counters.sent(size);
-        match outcome {
-            None if self.transport.was_reset(self.body_bytes()) => Err(Error::Reset),
-            None => Ok(true),
-            Some(Err(Error::Closed)) if has_arrived(&self.transport, self.body_bytes()).await => {
-                Ok(true)
-            }
-            Some(Err(error)) => Err(error),
-            Some(Ok(response)) => self.handle_crossing(response, true),
+        exchange.push(last);
+        if let Some(response) = flush(exchange).await? {
+            return self.handle_crossing(&response, false);
         }
+        self.take_acknowledgements();
+        let Some(exchange) = self.client.exchange_mut() else {
+            return Ok(true);
+        };
+        if let Some(response) = farewell(exchange).await? {
+            return self.handle_crossing(&response, true);
+        }
+        self.take_acknowledgements();
+        self.client.close();
+        Ok(true)
     }
 
-    /// A response that has crossed the end of the stream; `ended` if the last byte was on the wire before.
-    fn handle_crossing(&mut self, response: Response, ended: bool) -> Result<bool, Error> {
+    /// A response that has crossed the end of the stream; `ended` if everything was handed to the kernel before.
+    fn handle_crossing(&mut self, response: &Response, ended: bool) -> Result<bool, Error> {
         match response.status {
             StatusCode::UNAUTHORIZED | StatusCode::PROXY_AUTHENTICATION_REQUIRED => {
-                self.handle_outcome(Ok(response))?;
+                self.handle_response(response)?;
                 Ok(false)
             }
             // Some receivers answer the end itself, and one of them with 422.
@@ -91,28 +68,57 @@ impl<T: Transport> Driver<T> {
     }
 }
 
-/// Whether something is over by now.
-async fn is_over(future: impl Future<Output = ()>) -> bool {
-    tokio::select! {
-        biased;
-        () = future => true,
-        () = ready(()) => false,
+/// Waits until everything is handed to the kernel, or returns the response that comes before.
+async fn flush<L: Link>(exchange: &mut Exchange<L>) -> Result<Option<Response>, Error> {
+    loop {
+        match exchange.flush().await? {
+            None => return Ok(None),
+            Some(Progress::Response(response)) => return Ok(Some(response)),
+            Some(Progress::Connected) => {}
+        }
     }
 }
 
-/// Whether the peer had everything when it closed, as far as can be known: where it left something unread, a reset
-/// follows.
-async fn has_arrived(transport: &impl Transport, body_bytes: u64) -> bool {
-    sleep(FAREWELL).await;
-    // The client's own end of the stream counts as one byte.
-    let lost = transport.unacknowledged().is_some_and(|bytes| bytes > 1);
-    !lost && !transport.was_reset(body_bytes)
+/// Waits until the peer has acknowledged everything, and has had its time to refuse it or has closed its side.
+async fn farewell<L: Link>(exchange: &mut Exchange<L>) -> Result<Option<Response>, Error> {
+    loop {
+        let acknowledged = !exchange.has_unacknowledged();
+        let wait = if acknowledged {
+            FAREWELL
+        } else {
+            ACKNOWLEDGEMENT_INTERVAL
+        };
+        tokio::select! {
+            biased;
+            progress = exchange.progress_or_room(None) => match progress {
+                Ok(Some(Progress::Response(response))) => return Ok(Some(response)),
+                Ok(_) => {}
+                Err(Error::Closed) => return settle(exchange).await.map(|()| None),
+                Err(error) => return Err(error),
+            },
+            () = sleep(wait), if acknowledged => {
+                return if exchange.was_reset() { Err(Error::Reset) } else { Ok(None) };
+            }
+            () = sleep(wait) => {}
+        }
+    }
 }
 
-/// Until the peer has acknowledged everything, as far as can be known, and has had its time to refuse it.
-async fn farewell(transport: &impl Transport) {
-    while transport.unacknowledged().is_some_and(|bytes| bytes > 0) {
+/// The peer has closed its side: it has received everything if it acknowledges that, and no reset follows. A reset
+/// follows where the server has left something unread.
+async fn settle<L: Link>(exchange: &mut Exchange<L>) -> Result<(), Error> {
+    let deadline = Instant::now() + FAREWELL;
+    let mut reset = exchange.was_reset();
+    while !reset && exchange.has_unacknowledged() && Instant::now() < deadline {
         sleep(ACKNOWLEDGEMENT_INTERVAL).await;
+        reset = exchange.was_reset();
     }
-    sleep(FAREWELL).await;
+    if !reset {
+        sleep(RESET_GRACE).await;
+        reset = exchange.was_reset();
+    }
+    if reset || exchange.has_unacknowledged() {
+        return Err(Error::Closed);
+    }
+    Ok(())
 }

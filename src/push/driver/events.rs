@@ -1,89 +1,120 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! What comes back to the driver: from the transport, from the session, and from threads that may block.
+//! What comes back to the driver: from the exchange, from the session, and from threads that may block.
 
-use tokio::task::spawn_blocking;
 use tokio::time::Instant;
 
-use super::{Asked, Driver};
+use super::{BlockingTask, Driver};
 use crate::auth::Role;
-use crate::push::transport::{Progress, Transport};
-use crate::push::{Error, Phase, SessionState, WmtStatus};
+use crate::push::blocking;
+use crate::push::client::Connector;
+use crate::push::exchange::{Exchange, Progress};
+use crate::push::{Error, Phase};
 use crate::wmhttp::{CredentialsWanted, Event, Response};
 
-impl<T: Transport> Driver<T> {
-    /// What happened to the connection while nobody asked.
-    pub(super) fn take_progress(&mut self) {
-        while let Ok(progress) = self.progress.try_recv() {
-            self.handle_progress(progress);
+impl<C: Connector> Driver<C> {
+    /// The addresses of the server are known.
+    pub(super) fn handle_resolved(&mut self) {
+        if self.phase == Phase::Resolve {
+            self.shared.lifecycle.connecting();
+            self.enter(Phase::Connect);
         }
     }
 
-    pub(super) fn handle_progress(&mut self, progress: Progress) {
-        match (progress, self.phase) {
-            (Progress::Resolved, Phase::Resolve) => {
-                if !std::mem::replace(&mut self.connecting_told, true) {
-                    let reporter = &self.shared.reporter;
-                    reporter.status(WmtStatus::Connecting, SessionState::Connecting);
-                }
-                self.enter(Phase::Connect);
-            }
-            (Progress::Connected, _) => {
-                self.shared.counters.connected();
-                self.connecting = false;
-                self.begin_probation();
-                let waits = self.session.awaits_response();
-                self.response_due = waits.then(|| Instant::now() + self.settings.timeout);
-                if matches!(self.phase, Phase::Resolve | Phase::Connect) {
-                    self.enter(Phase::Setup);
-                }
-            }
-            (Progress::Resolved, _) => {}
+    fn take_resolved(&mut self) {
+        while self.resolved.try_recv().is_ok() {
+            self.handle_resolved();
         }
     }
 
-    /// The response, or the loss of the connection.
-    pub(super) fn handle_outcome(&mut self, outcome: Result<Response, Error>) -> Result<(), Error> {
+    /// The connection, the response, or the loss of the connection; `None`: the exchange takes more.
+    pub(super) fn handle_progress(
+        &mut self,
+        progress: Result<Option<Progress>, Error>,
+    ) -> Result<(), Error> {
+        match progress {
+            Ok(None) => Ok(()),
+            Ok(Some(Progress::Connected)) => {
+                self.handle_connected();
+                Ok(())
+            }
+            Ok(Some(Progress::Response(response))) => self.handle_response(&response),
+            Err(error) => self.handle_loss(error),
+        }
+    }
+
+    pub(super) fn handle_connected(&mut self) {
+        self.take_resolved();
+        if !self
+            .client
+            .exchange()
+            .is_some_and(Exchange::is_through_tunnel)
+        {
+            self.shared.counters.connected();
+        }
+        self.delivery.begin();
+        if self.client.exchange().is_some_and(Exchange::is_streaming) {
+            self.policy.started(Instant::now());
+        }
+        self.response_due = None;
+        if self.session.awaits_response() {
+            self.expect_response();
+        }
+        if matches!(self.phase, Phase::Resolve | Phase::Connect) {
+            self.enter(Phase::Setup);
+        }
+    }
+
+    pub(super) fn handle_response(&mut self, response: &Response) -> Result<(), Error> {
+        tracing::debug!(status = response.status.as_u16(), reason = %response.reason, "Response");
         self.response_due = None;
         self.take_acknowledgements();
-        // Drops the body with it, which ends the request if it still flows.
-        self.exchange = None;
-        let response = match outcome {
-            Ok(response) => response,
-            Err(error) if is_silence(&error) && self.handle_silence() => return Ok(()),
-            Err(error) => return Err(error),
-        };
-        tracing::debug!(status = response.status.as_u16(), reason = %response.reason, "Response");
-        Ok(self.session.handle_response(&response)?)
+        self.client.finish();
+        Ok(self.session.handle_response(response)?)
     }
 
-    /// Whether the server only has nothing to say to a body that it has got.
-    pub(super) fn handle_silence(&mut self) -> bool {
-        let arrived = self.outbox.is_empty() && !self.ledger.awaits_acknowledgement();
-        arrived && self.session.handle_silence()
+    fn handle_loss(&mut self, error: Error) -> Result<(), Error> {
+        self.take_resolved();
+        self.response_due = None;
+        self.take_acknowledgements();
+        if is_silence(&error) && self.handle_silence() {
+            return Ok(());
+        }
+        Err(error)
     }
 
-    pub(super) fn handle_asked(&mut self, asked: Option<Asked>) -> Result<(), Error> {
-        self.asked = None;
-        match asked {
-            Some(Asked::Credentials(role, credentials)) => {
+    /// Returns whether the server only has nothing to say to a body that it has received.
+    fn handle_silence(&mut self) -> bool {
+        let silent = !self.replay.awaits_acknowledgement() && self.session.handle_silence();
+        if silent {
+            self.client.abandon();
+        }
+        silent
+    }
+
+    pub(super) fn handle_blocking(&mut self, result: Option<BlockingTask>) -> Result<(), Error> {
+        self.blocking = None;
+        match result {
+            Some(BlockingTask::Credentials(role, credentials)) => {
                 let provided = self.session.provide(role, credentials);
                 if provided.is_err() && role == Role::Proxy {
                     self.phase = Phase::Proxy;
                 }
                 provided?;
             }
-            Some(Asked::Computed(role, result)) => self.session.computed(role, result),
-            None => return Err(Error::Lost("asking for credentials has failed".to_owned())),
+            Some(BlockingTask::Computed(role, result)) => self.session.computed(role, result),
+            None => return Err(Error::NoResources("a thread has ended early".to_owned())),
         }
         Ok(())
     }
 
     pub(super) fn handle_expiry(&mut self) -> Result<(), Error> {
         self.take_acknowledgements();
+        if self.due().is_none_or(|due| due > Instant::now()) {
+            return Ok(());
+        }
         if self.handle_silence() {
             self.response_due = None;
-            self.exchange = None;
             return Ok(());
         }
         Err(self.expired())
@@ -92,48 +123,68 @@ impl<T: Transport> Driver<T> {
     pub(super) fn report_events(&mut self) -> Result<(), Error> {
         while let Some(event) = self.session.poll_event() {
             match event {
-                Event::ServerConfigured { server } => {
-                    tracing::info!(%server, "Publishing point is set up");
-                    self.end_recovery();
-                    self.recovery.configured();
-                    self.shared.opened(server);
-                    self.enter(Phase::Start);
-                }
+                Event::ServerConfigured { server } => self.handle_configured(server),
                 Event::PushStartSent { begins_at, header } => {
                     self.shared.counters.push_started();
                     self.expect_forgetting();
+                    self.policy.push_start(header.is_none(), Instant::now());
+                    if header.is_some() {
+                        self.shared.lifecycle.started();
+                    }
                     let ends_at = self.session.counters().body_bytes;
                     let header = header.map(|header| (header, ends_at));
-                    self.ledger.push_start(begins_at, header);
-                    if self.entry.header.is_some() {
-                        self.start();
-                    }
+                    self.replay.push_start(begins_at, header);
                 }
                 Event::PushStartRepeated => {
-                    tracing::debug!("PushStart goes again");
-                    self.outbox.clear();
-                    let held = self.held.take().map(|held| (held.content, held.again));
-                    self.ledger.repeat(held)?;
+                    tracing::debug!("PushStart is sent again");
+                    let reclaimed = self.replay.repeat()?;
+                    self.shared.queue.reclaim(reclaimed);
                 }
                 Event::Authenticating => self.enter(Phase::Authenticate),
-                Event::CredentialsWanted(wanted) => self.ask(wanted),
+                Event::CredentialsWanted(wanted) => self.ask(wanted)?,
                 Event::PushStartCompleted | Event::SessionEnded => tracing::debug!(?event, "Event"),
             }
         }
         Ok(())
     }
 
+    fn handle_configured(&mut self, server: String) {
+        tracing::info!(%server, "Publishing point is set up");
+        self.configured = Some(Instant::now());
+        self.policy.configured();
+        self.shared.counters.opened(server);
+        if !self.session.is_streaming() {
+            self.policy.accepted_setup();
+            // Without a PushStart that could be refused, the connection stands.
+            if !self.replay.waits() {
+                self.end_recovery();
+            }
+        }
+        self.shared.lifecycle.opened(false);
+        self.enter(Phase::Start);
+    }
+
     /// Asks the application, for as long as it takes.
-    pub(super) fn ask(&mut self, wanted: CredentialsWanted) {
-        let shared = self.shared.clone();
-        self.asked = Some(spawn_blocking(move || {
-            let credentials = shared.reporter.acquire_credentials(&wanted);
-            Asked::Credentials(wanted.role, credentials)
-        }));
+    fn ask(&mut self, wanted: CredentialsWanted) -> Result<(), Error> {
+        let callback = self.shared.lifecycle.notifier().callback().clone();
+        self.run_blocking(move || {
+            let credentials = callback.acquire_credentials(&wanted);
+            BlockingTask::Credentials(wanted.role, credentials)
+        })
+    }
+
+    /// Runs a task on a thread that may block.
+    pub(super) fn run_blocking(
+        &mut self,
+        task: impl FnOnce() -> BlockingTask + Send + 'static,
+    ) -> Result<(), Error> {
+        let task = blocking::run(task);
+        self.blocking = Some(task.map_err(|error| Error::NoResources(error.to_string()))?);
+        Ok(())
     }
 }
 
-/// Whether there was no answer, rather than one that is none.
+/// Returns whether there was no response, rather than a bad one.
 fn is_silence(error: &Error) -> bool {
     !matches!(error, Error::BadResponse(_))
 }

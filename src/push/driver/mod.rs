@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! The task that runs one connection: it moves things between the queue, the session and the transport.
+//! The task that runs one push: it moves content between the queue, the session and the exchange, and asks the policy
+//! what follows a loss.
 
+mod batching;
 mod closing;
 mod events;
-mod flow;
 mod recovery;
 mod sending;
 #[cfg(test)]
@@ -13,6 +14,7 @@ mod testing;
 mod tests;
 mod waits;
 
+use std::collections::VecDeque;
 use std::future::pending;
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,37 +24,47 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, sleep_until};
 use tracing::Instrument;
 
-use super::body::BodySender;
+use super::blocking;
+use super::client::{Client, Connector};
 use super::entropy::SystemEntropy;
-use super::kept::Kept;
-use super::ledger::Ledger;
+use super::exchange::Progress;
+use super::parked::ParkedSession;
 use super::queue::Content;
+use super::reconnect::{Policy, Reconnect};
+use super::replay::ReplayBuffer;
 use super::shared::Shared;
-use super::transport::{Exchange, Progress, Transport};
-use super::{Error, Failure, Phase, Probe, SessionState, Settings, WmtStatus};
-use flow::Flow;
-use recovery::{Recovered, Recovery};
-use sending::Outbox;
+use super::{Error, Failure, Phase, Probe, Settings};
+use batching::Batching;
+use recovery::Recovered;
+use waits::Delivery;
 
-use crate::asf::{FileHeader, KeyFrames};
+use crate::asf::{FileHeader, KeyFrameGate};
 use crate::auth::{Credentials, Role, Scheme, StepResult};
-use crate::wmhttp::{PushSession, Response};
+use crate::wmhttp::PushSession;
 
-/// Runs one push session to its end and reports how it went. `last` is a connection whose session it may take up.
+/// Shortest time between two reports of dropped packets.
+const DROPS_INTERVAL: Duration = Duration::from_secs(10);
+
+/// A session that another driver has left, when it is done.
+pub(super) type Parked = JoinHandle<Option<ParkedSession>>;
+
+/// Runs one push to its end and reports how it goes. `last` may leave a session to be taken up. Returns the session if the
+/// application has left it.
 pub(super) async fn drive(
     settings: Settings,
     shared: Arc<Shared>,
-    last: Option<Arc<Shared>>,
-    transport: impl Transport,
-    progress: mpsc::UnboundedReceiver<Progress>,
-) {
+    last: Option<Parked>,
+    connector: impl Connector,
+    resolved: mpsc::UnboundedReceiver<()>,
+) -> Option<ParkedSession> {
     let config = settings.session.clone();
     let earliest_failure = Instant::now() + settings.earliest_failure;
-    let mut driver = Driver::new(settings, shared.clone(), transport, progress);
+    let mut driver = Driver::new(settings, shared.clone(), connector, resolved);
     let outcome = tokio::select! {
         biased;
-        () = shared.disconnected() => Outcome::Disconnected,
-        timeout = shared.drain_timeout() => Outcome::NotDrained(timeout),
+        () = shared.lifecycle.over() => Outcome::Over,
+        timeout = shared.lifecycle.drain_timeout() => driver.undrained(timeout),
+        never = report_drops(&shared) => match never {},
         outcome = async {
             let outcome = driver.run(last).await;
             if outcome.is_err() {
@@ -64,106 +76,102 @@ pub(super) async fn drive(
             Err(failure) => Outcome::Failed(failure),
         },
     };
-    driver.take_progress();
-    driver.take_acknowledgements();
-    // The connection closes here, before anybody is told that it is closed.
+    driver.settle_accounts(&outcome);
+    // The connection closes here, before the application hears that it is closed.
     let (session, header) = driver.into_session();
-    // What authenticates goes as well: a program may end as soon as it is told, and its libraries with it.
-    let kept = match outcome {
-        Outcome::Disconnected => Kept::new(session, config, header),
-        _ => {
-            drop(session);
-            None
-        }
-    };
+    let parked = shared.lifecycle.was_left().then_some(session);
+    // What authenticates is dropped as well: a program may end as soon as it hears of the end, and its libraries with it.
+    let parked = parked.and_then(|session| ParkedSession::new(session, config, header));
+    shared.counters.closed();
+    if shared.lifecycle.is_alive() {
+        shared.report_drops();
+    }
     match outcome {
-        Outcome::Disconnected => tracing::info!("Disconnected"),
-        Outcome::NotDrained(timeout) => shared.not_drained(timeout),
+        Outcome::Over => tracing::info!("Disconnected"),
         Outcome::Ended => {
             tracing::info!("Session ended");
-            let reporter = &shared.reporter;
-            reporter.status(WmtStatus::Stopped, SessionState::Ended);
-            reporter.close(Some(SessionState::Ended), None);
+            shared.lifecycle.ended();
         }
-        Outcome::Failed(failure) => shared.fail(failure),
+        Outcome::Undrained(failure) => {
+            tracing::info!("{failure}");
+            shared.lifecycle.undrained(failure);
+        }
+        Outcome::Failed(failure) => {
+            tracing::info!(phase = failure.phase.name(), "Push failed: {failure}");
+            shared.lifecycle.fail(failure);
+        }
     }
-    shared.finish(kept);
+    shared.wake_writer();
+    shared.lifecycle.notifier().spawn();
+    parked
 }
 
 /// Runs one push session until PushSetup has succeeded, and leaves it.
 pub(super) async fn probe(
     settings: Settings,
     shared: Arc<Shared>,
-    transport: impl Transport,
-    progress: mpsc::UnboundedReceiver<Progress>,
+    connector: impl Connector,
+    resolved: mpsc::UnboundedReceiver<()>,
 ) -> Result<Probe, Failure> {
-    let mut driver = Driver::new(settings, shared.clone(), transport, progress);
+    let mut driver = Driver::new(settings, shared.clone(), connector, resolved);
     driver.begin(None).await;
-    while !shared.was_opened() {
+    while !shared.lifecycle.was_opened() {
         driver.step().await.map_err(|error| driver.failure(error))?;
     }
     let scheme = driver.session.authentication();
     Ok(Probe {
         server: shared.counters.stats().server,
         authentication: scheme.map_or("", Scheme::as_str),
-        round_trip_time: driver.transport.round_trip_time().unwrap_or_default(),
+        round_trip_time: driver.client.round_trip_time().unwrap_or_default(),
     })
+}
+
+/// Reports dropped packets: at once, then at most every [`DROPS_INTERVAL`], and the last time with the final count.
+async fn report_drops(shared: &Shared) -> std::convert::Infallible {
+    loop {
+        shared.counters.untold_drops().await;
+        shared.report_drops();
+        sleep(DROPS_INTERVAL).await;
+    }
 }
 
 /// How a push is over.
 enum Outcome {
-    /// Its owner has left it.
-    Disconnected,
-    /// `$E` is on the wire.
+    /// Somebody else has ended it: the application, or a writer whose input is bad.
+    Over,
+    /// `$E` was sent.
     Ended,
-    /// What was left did not go out in this time.
-    NotDrained(Duration),
+    /// Not everything was sent in time.
+    Undrained(Failure),
     Failed(Failure),
 }
 
-struct Driver<T> {
+struct Driver<C: Connector> {
     settings: Settings,
     shared: Arc<Shared>,
-    transport: T,
-    progress: mpsc::UnboundedReceiver<Progress>,
+    client: Client<C>,
+    resolved: mpsc::UnboundedReceiver<()>,
     phase: Phase,
     session: PushSession,
-    /// The request on its way.
-    exchange: Option<Exchange>,
-    /// It is, or was, a PushStart.
-    streams: bool,
-    /// It goes when there is a connection.
-    connecting: bool,
-    /// Something that takes its time on a thread that may block.
-    asked: Option<JoinHandle<Asked>>,
-    /// It was told that the server is being connected to.
-    connecting_told: bool,
-    /// It was told that content is sent.
-    started: bool,
-    /// Content that the session has not taken yet.
-    held: Option<Held>,
-    ledger: Ledger,
-    recovery: Recovery,
-    flow: Flow,
+    /// A task on a thread that may block.
+    blocking: Option<blocking::Task<BlockingTask>>,
+    /// Content out of the queue, on its way into the session.
+    taken: VecDeque<Content>,
+    replay: ReplayBuffer,
+    policy: Reconnect,
+    batching: Batching,
     entry: Entry,
-    outbox: Outbox,
+    delivery: Delivery,
     /// When the response has to be there.
     response_due: Option<Instant>,
-    /// When the system is asked next what has arrived.
-    acknowledgement_due: Instant,
-    /// Since when nothing has arrived that is on its way.
-    unacknowledged_since: Option<Instant>,
+    /// When PushSetup last succeeded.
+    configured: Option<Instant>,
+    /// The peer has acknowledged the end of the stream, and ended the connection. The end was sent once more.
+    end_repeated: bool,
 }
 
-/// Content in front of the session.
-struct Held {
-    content: Content,
-    /// It was sent before.
-    again: bool,
-}
-
-/// What comes back from a thread that may block.
-enum Asked {
+/// The result of a task on a thread that may block.
+enum BlockingTask {
     Credentials(Role, Option<Credentials>),
     Computed(Role, StepResult),
 }
@@ -172,72 +180,60 @@ enum Asked {
 #[derive(Default)]
 struct Entry {
     header: Option<FileHeader>,
-    key_frames: KeyFrames,
-    /// A new session has begun in the middle of it: data is of no use before the next key frame.
-    awaits_key_frame: bool,
+    /// Closed where a new session has begun in the middle of the entry.
+    gate: KeyFrameGate,
 }
 
 impl Entry {
     fn of(header: &FileHeader) -> Self {
         Self {
             header: Some(header.clone()),
-            key_frames: KeyFrames::of(header),
-            awaits_key_frame: false,
-        }
-    }
-
-    /// Whether `content` is of no use.
-    fn skips(&mut self, content: &Content) -> bool {
-        match content {
-            Content::DataUnit(packet) => {
-                self.awaits_key_frame &= !self.key_frames.begins_in(packet);
-                self.awaits_key_frame
-            }
-            Content::Header(_) | Content::EndOfStream(_) => false,
+            gate: KeyFrameGate::of(header),
         }
     }
 }
 
-impl<T: Transport> Driver<T> {
+impl<C: Connector> Driver<C> {
     fn new(
         settings: Settings,
         shared: Arc<Shared>,
-        transport: T,
-        progress: mpsc::UnboundedReceiver<Progress>,
+        connector: C,
+        resolved: mpsc::UnboundedReceiver<()>,
     ) -> Self {
+        let policy = Policy {
+            timeout: settings.reconnect_timeout,
+            retry_first: settings.retry_first_connect,
+            resume: settings.resume,
+            proxied: settings.session.access.proxy.is_some(),
+        };
         Self {
             session: PushSession::new(settings.session.clone(), SystemEntropy),
+            replay: ReplayBuffer::new(settings.limits.bytes),
+            policy: Reconnect::new(policy),
             settings,
             shared,
-            transport,
-            progress,
+            client: Client::new(connector),
+            resolved,
             phase: Phase::Resolve,
-            exchange: None,
-            streams: false,
-            connecting: false,
-            asked: None,
-            connecting_told: false,
-            started: false,
-            held: None,
-            ledger: Ledger::default(),
-            recovery: Recovery::default(),
-            flow: Flow::new(),
+            blocking: None,
+            taken: VecDeque::new(),
+            batching: Batching::new(),
             entry: Entry::default(),
-            outbox: Outbox::default(),
+            delivery: Delivery::new(),
             response_due: None,
-            acknowledgement_due: Instant::now(),
-            unacknowledged_since: None,
+            configured: None,
+            end_repeated: false,
         }
     }
 
     /// Closes the connection. What is left is the session, and the last header that was sent in it.
     fn into_session(self) -> (PushSession, Option<FileHeader>) {
-        let header = self.entry.header.or_else(|| self.ledger.header().cloned());
+        let header = self.entry.header.or_else(|| self.replay.header().cloned());
         (self.session, header)
     }
 
-    /// Ends when `$E` is on the wire and the connection may be closed, or cannot be made any more.
-    async fn run(&mut self, last: Option<Arc<Shared>>) -> Result<(), Failure> {
+    /// Ends when `$E` was sent and the connection may be closed, or cannot be made any more.
+    async fn run(&mut self, last: Option<Parked>) -> Result<(), Failure> {
         self.begin(last).await;
         let mut number = 0u64;
         loop {
@@ -259,7 +255,7 @@ impl<T: Transport> Driver<T> {
         }
     }
 
-    /// Ends when `$E` is on the wire and the connection may be closed.
+    /// Ends when `$E` was sent and the connection may be closed.
     async fn run_connection(&mut self) -> Result<(), Error> {
         while !self.step().await? {}
         Ok(())
@@ -268,14 +264,18 @@ impl<T: Transport> Driver<T> {
     /// TRUE when the connection may be closed.
     async fn step(&mut self) -> Result<bool, Error> {
         let mut over = false;
-        if let Some(last) = self.send_waiting()? {
-            over = self.close(last).await?;
-        } else {
-            self.turn().await?;
+        let last = self.send_waiting()?;
+        self.shared.queue.put_back(&mut self.taken);
+        self.shared.lifecycle.notifier().spawn();
+        match last {
+            Some(last) => over = self.close(last).await?,
+            None => self.turn().await?,
         }
-        // What goes again stands before what is held.
+        // What is to be sent again stands before what is new.
         self.report_events()?;
-        self.shared.counters.update(self.session.counters());
+        self.shared
+            .counters
+            .update(self.session.counters(), self.client.body_written());
         Ok(over)
     }
 
@@ -283,25 +283,18 @@ impl<T: Transport> Driver<T> {
     async fn turn(&mut self) -> Result<(), Error> {
         let due = self.due();
         let takes_content = self.takes_content();
-        let most = self.most_in_transport();
-        let body = self
-            .exchange
-            .as_ref()
-            .filter(|_| self.outbox.stuck_since().is_some())
-            .and_then(|exchange| exchange.body.clone());
+        let room = self.is_full().then(|| self.most_in_exchange() / 2);
         tokio::select! {
             biased;
-            Some(progress) = self.progress.recv() => self.handle_progress(progress),
-            response = response(&mut self.exchange) => return self.handle_outcome(response),
-            asked = answer(&mut self.asked) => return self.handle_asked(asked),
-            () = room(body, most) => {}
-            () = self.shared.queue.filled(self.flow.portion()), if takes_content => self.take_content(),
-            () = sleep(Flow::PATIENCE), if takes_content && self.flow.is_flood() => self.ebb(),
+            Some(()) = self.resolved.recv() => self.handle_resolved(),
+            progress = progress(&mut self.client, room) => return self.handle_progress(progress),
+            result = result(&mut self.blocking) => return self.handle_blocking(result),
+            () = self.shared.queue.filled(self.batching.batch()), if takes_content => self.take_content(),
+            () = sleep(Batching::LONGEST_WAIT), if takes_content && self.batching.is_flood() => self.calm(),
             () = expiry(due) => return self.handle_expiry(),
-            () = expiry(self.recovery.probation()) => self.end_probation(),
-            () = sleep_until(self.acknowledgement_due), if self.ledger.awaits_acknowledgement() => {
+            () = expiry(self.policy.probation()) => self.end_probation(),
+            () = sleep_until(self.delivery.due), if self.replay.awaits_acknowledgement() => {
                 self.take_acknowledgements();
-                // Nothing has come that would have asked before.
                 self.free();
             }
         }
@@ -313,30 +306,38 @@ impl<T: Transport> Driver<T> {
             return;
         }
         self.phase = phase;
-        self.shared.reporter.phase(phase);
+        self.shared.report_phase(phase);
+    }
+
+    /// Counts what the peer will never get. A report tells of it where nothing else does.
+    fn settle_accounts(&mut self, outcome: &Outcome) {
+        self.take_acknowledgements();
+        self.shared
+            .counters
+            .update(self.session.counters(), self.client.body_written());
+        let shared = &self.shared;
+        shared.queue.put_back(&mut self.taken);
+        let (dropped, lost) = (shared.queue.clear(), self.replay.give_up());
+        let told = matches!(outcome, Outcome::Ended | Outcome::Undrained(_));
+        shared.counters.settle(dropped, lost, told);
     }
 }
 
-/// The response of the request on its way; for ever when there is none.
-async fn response(exchange: &mut Option<Exchange>) -> Result<Response, Error> {
-    match exchange {
-        Some(exchange) => exchange.response.as_mut().await,
+/// The progress of the request under way, or `None` when at most `room` bytes of it wait; for ever when there is none.
+async fn progress<C: Connector>(
+    client: &mut Client<C>,
+    room: Option<usize>,
+) -> Result<Option<Progress>, Error> {
+    match client.exchange_mut() {
+        Some(exchange) => exchange.progress_or_room(room).await,
         None => pending().await,
     }
 }
 
-/// What was asked on another thread; for ever when nothing was. `None`: that thread has failed.
-async fn answer(asked: &mut Option<JoinHandle<Asked>>) -> Option<Asked> {
-    match asked {
-        Some(asked) => asked.await.ok(),
-        None => pending().await,
-    }
-}
-
-/// Until the body takes more; for ever when there is none.
-async fn room(body: Option<Arc<BodySender>>, most: usize) {
-    match body {
-        Some(body) => body.room(most).await,
+/// The result of the task on another thread; for ever when there is none. `None`: that thread has ended early.
+async fn result(task: &mut Option<blocking::Task<BlockingTask>>) -> Option<BlockingTask> {
+    match task {
+        Some(task) => task.await,
         None => pending().await,
     }
 }

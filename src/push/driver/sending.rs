@@ -1,142 +1,133 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! From the queue through the session into the transport.
-
-use std::collections::VecDeque;
+//! From the queue through the session into the exchange.
 
 use bytes::Bytes;
-use tokio::task::spawn_blocking;
 use tokio::time::Instant;
 
-use super::{Asked, Driver, Entry, Held};
+use super::{BlockingTask, Driver, Entry};
+use crate::push::client::Connector;
+use crate::push::exchange::Exchange;
 use crate::push::queue::Content;
-use crate::push::transport::Transport;
 use crate::push::{Error, Phase};
-use crate::wmhttp::{Body, Offer, Transmit};
+use crate::wmhttp::{Body, Offer, Request, Transmit};
 
-/// Bytes of content that are taken at once.
-const BATCH: usize = 128 * 1024;
-
-/// Bytes of a body that may wait inside a transport: few, so that the queue stays the place where things wait; in a flood
-/// enough to keep the socket busy.
+/// Bytes of a body that may wait in an exchange: few, so that most wait in the queue, where they can still be dropped.
 const MOST: usize = 16 * 1024;
+
+/// The same in a flood: enough to keep the socket busy.
 const MOST_IN_A_FLOOD: usize = 256 * 1024;
 
-/// Chunks of a body in front of the transport.
-#[derive(Default)]
-pub(super) struct Outbox {
-    chunks: VecDeque<Bytes>,
-    bytes: usize,
-    /// Since when the transport does not take what is left.
-    stuck: Option<Instant>,
+/// Content that the session is offered.
+struct Offered {
+    content: Content,
+    /// It was sent before.
+    again: bool,
 }
 
-impl Outbox {
-    fn push(&mut self, chunk: Bytes) {
-        self.bytes += chunk.len();
-        self.chunks.push_back(chunk);
-    }
-
-    pub(super) fn is_empty(&self) -> bool {
-        self.chunks.is_empty()
-    }
-
-    pub(super) fn clear(&mut self) {
-        *self = Self::default();
-    }
-
-    pub(super) fn stuck_since(&self) -> Option<Instant> {
-        self.stuck
-    }
-
-    /// What the transport has is on its way.
-    pub(super) fn go_on(&mut self) {
-        if let Some(since) = &mut self.stuck {
-            *since = Instant::now();
-        }
-    }
-
-    /// So many bytes were taken out.
-    fn sent(&mut self, bytes: usize) {
-        self.bytes -= bytes;
-        if self.chunks.is_empty() {
-            self.stuck = None;
-        } else if bytes > 0 || self.stuck.is_none() {
-            self.stuck = Some(Instant::now());
-        }
-    }
-}
-
-impl<T: Transport> Driver<T> {
-    /// Sends what is there, as far as session and transport take it; returns the last bytes when it is them.
+impl<C: Connector> Driver<C> {
+    /// Hands what is there to the exchange, as far as there is room; returns the last bytes when it is them.
     pub(super) fn send_waiting(&mut self) -> Result<Option<Bytes>, Error> {
-        while self.outbox.stuck.is_none() || self.flush() {
-            self.offer_held();
+        loop {
             self.report_events()?;
-            if let Some(last) = self.transmit() {
+            if let Some(last) = self.transmit()? {
                 return Ok(Some(last));
             }
-            if self.outbox.bytes >= BATCH {
-                self.flush();
-            }
             if !self.takes_content() {
-                break;
+                return Ok(None);
             }
-            let Some((content, again)) = self.ledger.next() else {
-                break;
+            let Some(offered) = self.next_content() else {
+                return Ok(None);
             };
-            self.held = Some(Held { content, again });
+            if !self.offer(offered) {
+                // The session has made something to be sent of it, or waits for a response.
+                if !self.session.has_transmits() {
+                    return Ok(None);
+                }
+            }
         }
-        self.flush();
-        Ok(None)
     }
 
     pub(super) fn takes_content(&self) -> bool {
-        let idle = self.outbox.stuck.is_none() && self.asked.is_none() && self.held.is_none();
-        idle && self.session.is_ready() && !self.recovery.holds_content()
+        let idle = self.blocking.is_none() && !self.is_full();
+        idle && self.session.is_ready() && !self.policy.holds_content()
     }
 
-    /// Takes as much out of the queue as finds room in the transport.
+    fn next_content(&mut self) -> Option<Offered> {
+        if let Some(content) = self.replay.next() {
+            return Some(Offered {
+                content,
+                again: true,
+            });
+        }
+        let content = self.taken.pop_front()?;
+        Some(Offered {
+            content,
+            again: false,
+        })
+    }
+
+    /// Returns whether enough waits in the exchange.
+    pub(super) fn is_full(&self) -> bool {
+        self.room() == 0
+    }
+
+    /// Bytes that the exchange has room for.
+    fn room(&self) -> usize {
+        let waiting = self.client.exchange().map_or(0, Exchange::waiting);
+        self.most_in_exchange().saturating_sub(waiting)
+    }
+
+    pub(super) fn most_in_exchange(&self) -> usize {
+        if self.batching.is_flood() {
+            MOST_IN_A_FLOOD
+        } else {
+            MOST
+        }
+    }
+
+    /// Takes as much out of the queue as the exchange has room for.
     pub(super) fn take_content(&mut self) {
-        if self.ledger.is_long() {
+        if self.replay.is_long() {
             self.take_acknowledgements();
         }
-        let taken = self.shared.queue.take(BATCH, self.ledger.waiting());
-        self.flow.take(taken);
+        if !self.replay.waits() {
+            let taken = self.shared.queue.take(self.room(), &mut self.taken);
+            self.batching.take(taken);
+        }
         self.release();
     }
 
-    /// No portion has come: takes what is there.
-    pub(super) fn ebb(&mut self) {
-        self.flow.ebb();
+    /// No batch has come: takes what is there.
+    pub(super) fn calm(&mut self) {
+        self.batching.calm();
         self.take_content();
     }
 
-    /// What has arrived goes back to the writer if that is about to come, and is freed otherwise.
+    /// Acknowledged buffers go back to the writer if it is about to come, and are freed here otherwise.
     fn release(&mut self) {
-        if self.flow.is_flood() {
-            self.ledger.give_back(true);
-            self.shared.queue.give_back(self.ledger.released());
+        if self.batching.is_flood() {
+            let freed = self.replay.freed(true);
+            self.shared.queue.give_back(&mut freed.buffers);
+            self.shared.queue.release(std::mem::take(&mut freed.cost));
         } else {
             self.free();
         }
     }
 
     pub(super) fn free(&mut self) {
-        self.ledger.give_back(false);
+        let freed = self.replay.freed(false);
+        self.shared.queue.release(std::mem::take(&mut freed.cost));
         self.shared.queue.keep_nothing();
     }
 
-    fn offer_held(&mut self) {
-        let Some(Held { content, again }) = self.held.take() else {
-            return;
-        };
-        if self.entry.skips(&content) {
-            self.shared.dropped(1);
-            return;
+    /// Offers content to the session. FALSE when the session does not take it now: it is put back.
+    fn offer(&mut self, offered: Offered) -> bool {
+        if self.drops(&offered) {
+            return true;
         }
         let streaming = self.session.is_streaming();
-        let held = match content.clone() {
+        let held = match offered.content.clone() {
             Content::Header(header) => {
                 held(self.session.start_streaming(header)).map(Content::Header)
             }
@@ -145,18 +136,44 @@ impl<T: Transport> Driver<T> {
             }
             Content::EndOfStream(reason) => {
                 self.enter(Phase::End);
-                self.shared.ending();
+                self.shared.lifecycle.ending();
                 held(self.session.end_of_stream(reason)).map(Content::EndOfStream)
             }
         };
         match held {
-            Some(content) => self.held = Some(Held { content, again }),
-            None => self.taken(content, again, streaming),
+            Some(content) if offered.again => self.replay.put_back(content),
+            Some(content) => self.taken.push_front(content),
+            None => {
+                self.sent(offered, streaming);
+                return true;
+            }
         }
+        false
     }
 
-    /// The session has taken content; `streaming` if it was by then.
-    fn taken(&mut self, content: Content, again: bool, streaming: bool) {
+    /// Drops a data packet in front of the key frame that a new session begins with.
+    fn drops(&mut self, offered: &Offered) -> bool {
+        let Content::DataUnit(packet) = &offered.content else {
+            return false;
+        };
+        if self.entry.gate.admit(packet) {
+            return false;
+        }
+        if offered.again {
+            self.shared.counters.lost(1);
+        } else {
+            self.shared.counters.dropped(1);
+        }
+        self.replay.drop_packet(packet.len());
+        true
+    }
+
+    /// The session has taken content; `streaming` if a PushStart was under way by then.
+    fn sent(&mut self, offered: Offered, streaming: bool) {
+        if !self.is_delivering() {
+            self.delivery.begin();
+        }
+        let Offered { content, again } = offered;
         match &content {
             Content::Header(header) => self.entry = Entry::of(header),
             Content::DataUnit(_) => {
@@ -164,77 +181,55 @@ impl<T: Transport> Driver<T> {
                 if again {
                     self.shared.counters.replayed(1);
                 }
-                self.start();
             }
             Content::EndOfStream(_) => {}
         }
-        // What opens a PushStart is told with it.
+        // The event of the PushStart that a header opens brings it along.
         let opens = matches!(content, Content::Header(_)) && !streaming;
         if !opens {
             let ends_at = self.session.counters().body_bytes;
-            self.ledger.keep(content, ends_at);
-        }
-    }
-
-    /// Tells that it is streaming, once.
-    pub(super) fn start(&mut self) {
-        if !self.started {
-            self.started = self.shared.started();
+            self.replay.keep(content, ends_at);
         }
     }
 
     /// Takes what the session wants sent; returns the last bytes when it is them.
-    fn transmit(&mut self) -> Option<Bytes> {
-        while self.asked.is_none() && self.session.has_transmits() {
-            // What is no part of the body comes behind it.
-            if !self.session.owes_body() && !self.flush() {
-                break;
-            }
-            let connects = self.session.owes_request() && !self.transport.connection_stands();
+    fn transmit(&mut self) -> Result<Option<Bytes>, Error> {
+        while self.blocking.is_none() && self.session.has_transmits() {
+            let connects = self.session.owes_request() && !self.client.is_connected();
             if connects {
                 self.session.connection_lost();
             }
-            match self.session.poll_transmit()? {
-                Transmit::Request(request) => {
-                    tracing::debug!(url = %request.url, body = ?request.body, "Request");
-                    // A PushStart is waited for only until it has a connection.
-                    let waits = connects || matches!(request.body, Body::PushSetup(_));
-                    self.response_due = waits.then(|| Instant::now() + self.settings.timeout);
-                    self.streams = matches!(request.body, Body::PushStart { .. });
-                    self.connecting = connects;
-                    self.exchange = Some(self.transport.start(*request));
+            let Some(transmit) = self.session.poll_transmit() else {
+                break;
+            };
+            match transmit {
+                Transmit::Request(request) => self.start(&request, connects),
+                Transmit::Body(piece) => {
+                    if let Some(exchange) = self.client.exchange_mut() {
+                        exchange.push(piece);
+                    }
                 }
-                Transmit::Body(chunk) => self.outbox.push(chunk),
-                Transmit::Close(last) => return Some(last),
+                Transmit::Close(last) => return Ok(Some(last)),
                 Transmit::Compute(role, step) => {
-                    self.asked = Some(spawn_blocking(move || Asked::Computed(role, step.run())));
+                    self.run_blocking(move || BlockingTask::Computed(role, step.run()))?;
                 }
             }
         }
-        None
+        Ok(None)
     }
 
-    /// Hands over what is in the outbox, as far as the transport takes it. Whether that is all.
-    fn flush(&mut self) -> bool {
-        if self.outbox.is_empty() {
-            return true;
+    fn start(&mut self, request: &Request, connects: bool) {
+        tracing::debug!(url = %request.url, body = ?request.body, "Request");
+        let is_push_start = matches!(request.body, Body::PushStart { .. });
+        self.response_due = None;
+        // A PushStart is answered when its body is complete: only its connection is waited for.
+        if connects || !is_push_start {
+            self.expect_response();
         }
-        let most = self.most_in_transport();
-        let body = self
-            .exchange
-            .as_ref()
-            .and_then(|exchange| exchange.body.as_ref());
-        let sent = body.map_or(0, |body| body.send(&mut self.outbox.chunks, most));
-        self.outbox.sent(sent);
-        self.shared.counters.sent(sent);
-        self.outbox.is_empty()
-    }
-
-    pub(super) fn most_in_transport(&self) -> usize {
-        if self.flow.is_flood() {
-            MOST_IN_A_FLOOD
-        } else {
-            MOST
+        self.delivery.restart();
+        self.client.start(request);
+        if self.client.exchange().is_some_and(Exchange::is_streaming) {
+            self.policy.started(Instant::now());
         }
     }
 }

@@ -2,22 +2,25 @@
 
 //! A server in memory, on the clock of the runtime: what happens to a connection is in a script.
 
-use std::future::poll_fn;
+use std::io::{self, ErrorKind, IoSlice};
+use std::pin::Pin;
 use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
-use bytes::BytesMut;
+use bytes::{Buf, BytesMut};
 use http::StatusCode;
-use tokio::sync::mpsc;
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::time::{Instant, Sleep, sleep};
+use url::Url;
 
 use crate::push::Error;
-use crate::push::body::{self, BodyReceiver};
-use crate::push::transport::{Exchange, Progress, Transport};
+use crate::push::client::Connector;
+use crate::push::exchange::Opening;
+use crate::push::line::Link;
 use crate::wmhttp::server::{
     Points, PushRequest, Received, ReceivingSession, Reply, Sessions, Timeouts,
 };
-use crate::wmhttp::{Body, HResult, PushId, Request, Response};
+use crate::wmhttp::{HResult, PushId};
 
 /// How long it takes to the server.
 const LATENCY: Duration = Duration::from_millis(20);
@@ -73,9 +76,6 @@ pub(super) struct Server {
     /// When the script strikes next, and how.
     next: (Instant, Fate),
     away_until: Option<Instant>,
-    stands: bool,
-    /// Bytes of the current body.
-    arrived: u64,
 }
 
 type Locked = Arc<Mutex<Server>>;
@@ -96,8 +96,6 @@ impl Server {
             newest: 0,
             next: (Instant::now() + after, fate),
             away_until: None,
-            stands: false,
-            arrived: 0,
         }))
     }
 
@@ -145,202 +143,290 @@ impl Server {
 }
 
 /// The way to a [`Server`].
-pub(super) struct Memory {
-    pub(super) server: Locked,
-    pub(super) progress: mpsc::UnboundedSender<Progress>,
-}
+pub(super) struct Memory(pub(super) Locked);
 
-impl Transport for Memory {
-    fn connection_stands(&self) -> bool {
-        self.server.lock().unwrap().stands
+impl Connector for Memory {
+    type Link = MemoryLink;
+
+    fn connect(&self, _: &Url) -> Opening<MemoryLink> {
+        let server = self.0.clone();
+        Box::pin(async move {
+            sleep(LATENCY).await;
+            let away = server.lock().unwrap().away_until;
+            if away.is_some_and(|until| until > Instant::now()) {
+                return Err(Error::CannotConnect {
+                    kind: ErrorKind::ConnectionRefused,
+                    message: "refused".to_owned(),
+                });
+            }
+            Ok(MemoryLink::new(server))
+        })
     }
 
-    fn acknowledged(&self, _: Option<u64>) -> Option<u64> {
-        Some(self.server.lock().unwrap().arrived)
+    fn secure(&self, opening: Opening<MemoryLink>, _: &Url) -> Opening<MemoryLink> {
+        opening
+    }
+}
+
+/// A connection to a [`Server`], which reads what is written at once.
+pub(super) struct MemoryLink {
+    server: Locked,
+    input: BytesMut,
+    talk: Talk,
+    output: BytesMut,
+    /// When the output is there, or the fate strikes.
+    timer: Pin<Box<Sleep>>,
+    written: u64,
+    reader: Option<Waker>,
+}
+
+/// What the server expects, or has done.
+enum Talk {
+    Head,
+    SetupBody(Box<PushRequest>, usize),
+    PushStart(Option<ReceivingSession>, Fate),
+    Silent,
+    Over(Option<ErrorKind>),
+}
+
+impl MemoryLink {
+    fn new(server: Locked) -> Self {
+        Self {
+            server,
+            input: BytesMut::new(),
+            talk: Talk::Head,
+            output: BytesMut::new(),
+            timer: Box::pin(sleep(Duration::ZERO)),
+            written: 0,
+            reader: None,
+        }
+    }
+
+    /// Reads what has been written. FALSE when more has to come first.
+    fn read(&mut self) -> bool {
+        match &mut self.talk {
+            Talk::Head => self.read_head(),
+            Talk::SetupBody(request, length) if self.input.len() >= *length => {
+                let body = self.input.split_to(*length);
+                let reply = {
+                    let mut server = self.server.lock().unwrap();
+                    let now = server.now();
+                    server.sessions.handle_timeout(now);
+                    server.set_up(request, &body)
+                };
+                self.answer(&reply);
+                self.talk = Talk::Head;
+                true
+            }
+            Talk::PushStart(Some(_), _) => self.read_body(),
+            _ => false,
+        }
+    }
+
+    fn read_head(&mut self) -> bool {
+        let Some(end) = self.input.windows(4).position(|bytes| bytes == b"\r\n\r\n") else {
+            return false;
+        };
+        let head = parse(&self.input.split_to(end + 4));
+        let request = PushRequest::new(&head).unwrap();
+        let field = |name| head.headers().get(name).unwrap().to_str().unwrap();
+        if field("content-type").contains("setup") {
+            let length = field("content-length").parse().unwrap();
+            self.talk = Talk::SetupBody(Box::new(request), length);
+            return true;
+        }
+        let (started, (until, fate)) = {
+            let mut server = self.server.lock().unwrap();
+            let now = server.now();
+            server.sessions.handle_timeout(now);
+            server.seen.push_starts += 1;
+            (server.sessions.push_start(&request, now), server.next)
+        };
+        match started {
+            Ok(session) => {
+                self.timer = Box::pin(tokio::time::sleep_until(until.max(Instant::now() + LEAST)));
+                self.talk = Talk::PushStart(Some(session), fate);
+            }
+            Err(refusal) => self.answer(&refusal.reply(&head)),
+        }
+        true
+    }
+
+    fn read_body(&mut self) -> bool {
+        let Talk::PushStart(receiving, fate) = &mut self.talk else {
+            return false;
+        };
+        let (Some(session), fate) = (receiving.as_mut(), *fate) else {
+            return false;
+        };
+        let mut server = self.server.lock().unwrap();
+        let now = server.now();
+        while let Some(received) = session.receive(&mut self.input, now).unwrap() {
+            server.note(&received);
+        }
+        if session.has_ended() {
+            let session = receiving.take().unwrap();
+            if fate == Fate::NoEnd {
+                server.sessions.lost(session);
+                self.talk = Talk::Over(Some(ErrorKind::ConnectionReset));
+            } else {
+                server.sessions.end(session);
+            }
+        } else if session.is_complete() {
+            server.seen.bodies += 1;
+            let session = receiving.take().unwrap();
+            let reply = server.sessions.complete(session, now);
+            drop(server);
+            self.talk = Talk::Head;
+            self.answer(&reply);
+        }
+        false
+    }
+
+    fn answer(&mut self, reply: &Reply) {
+        let (parts, body) = reply.response.clone().into_parts();
+        let mut head = format!("HTTP/1.1 {} Reason\r\n", parts.status.as_u16());
+        for (name, value) in &parts.headers {
+            head += &format!("{name}: {}\r\n", value.to_str().unwrap());
+        }
+        if !parts.headers.contains_key("content-length") {
+            head += &format!("content-length: {}\r\n", body.len());
+        }
+        self.output.extend_from_slice(head.as_bytes());
+        self.output.extend_from_slice(b"\r\n");
+        self.output.extend_from_slice(&body);
+        self.timer = Box::pin(sleep(LATENCY));
+    }
+
+    /// The fate of a PushStart.
+    fn strike(&mut self) {
+        let Talk::PushStart(session, fate) = std::mem::replace(&mut self.talk, Talk::Silent) else {
+            return;
+        };
+        let server = self.server.clone();
+        let mut server = server.lock().unwrap();
+        server.strike();
+        if let Fate::Outage(time) = fate {
+            server.away_until = Some(Instant::now() + time);
+        }
+        let session = session.unwrap();
+        match fate {
+            Fate::Forget | Fate::Refuse(_) => drop(server.sessions.end(session)),
+            _ => server.sessions.lost(session),
+        }
+        drop(server);
+        match fate {
+            Fate::Reset | Fate::Outage(_) | Fate::Forget => {
+                self.talk = Talk::Over(Some(ErrorKind::ConnectionReset));
+            }
+            Fate::Close => self.talk = Talk::Over(None),
+            Fate::Refuse(status) => {
+                self.answer(&Reply::last(StatusCode::from_u16(status).unwrap()));
+            }
+            Fate::Silence | Fate::NoEnd => {}
+        }
+    }
+}
+
+impl Drop for MemoryLink {
+    fn drop(&mut self) {
+        if let Talk::PushStart(session, _) = &mut self.talk
+            && let Some(session) = session.take()
+        {
+            self.server.lock().unwrap().sessions.lost(session);
+        }
+    }
+}
+
+impl Link for MemoryLink {
+    fn poll_read(&mut self, cx: &mut Context<'_>, bytes: &mut [u8]) -> Poll<io::Result<usize>> {
+        self.reader = Some(cx.waker().clone());
+        loop {
+            if !self.output.is_empty() {
+                ready!(self.timer.as_mut().poll(cx));
+                let count = bytes.len().min(self.output.len());
+                bytes[..count].copy_from_slice(&self.output[..count]);
+                self.output.advance(count);
+                return Poll::Ready(Ok(count));
+            }
+            match &self.talk {
+                Talk::Over(None) => return Poll::Ready(Ok(0)),
+                Talk::Over(Some(kind)) => return Poll::Ready(Err((*kind).into())),
+                Talk::PushStart(Some(_), _) => {
+                    ready!(self.timer.as_mut().poll(cx));
+                    self.strike();
+                }
+                _ => return Poll::Pending,
+            }
+        }
+    }
+
+    fn poll_write(
+        &mut self,
+        _: &mut Context<'_>,
+        pieces: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        match &self.talk {
+            Talk::Silent => return Poll::Pending,
+            Talk::Over(_) => return Poll::Ready(Err(ErrorKind::BrokenPipe.into())),
+            _ => {}
+        }
+        let count = pieces.iter().map(|piece| piece.len()).sum::<usize>();
+        pieces
+            .iter()
+            .for_each(|piece| self.input.extend_from_slice(piece));
+        self.written += count as u64;
+        while self.read() {}
+        if let Some(reader) = self.reader.take() {
+            reader.wake();
+        }
+        Poll::Ready(Ok(count))
+    }
+
+    fn poll_flush(&mut self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn unread(&mut self) -> Vec<u8> {
+        Vec::new()
+    }
+
+    fn is_idle(&mut self) -> bool {
+        matches!(self.talk, Talk::Head) && self.output.is_empty()
+    }
+
+    fn written(&self) -> u64 {
+        self.written
+    }
+
+    fn acknowledged(&mut self) -> u64 {
+        self.written
+    }
+
+    fn has_unacknowledged(&self) -> bool {
+        false
+    }
+
+    fn was_reset(&self) -> bool {
+        matches!(self.talk, Talk::Over(Some(_)))
     }
 
     fn round_trip_time(&self) -> Option<Duration> {
         None
     }
 
-    fn unacknowledged(&self) -> Option<usize> {
-        Some(0)
-    }
-
-    fn was_reset(&self, _: u64) -> bool {
-        false
-    }
-
-    fn start(&mut self, request: Request) -> Exchange {
-        let (sender, receiver) = body::channel();
-        let body = matches!(request.body, Body::PushStart { .. }).then_some(Arc::new(sender));
-        self.server.lock().unwrap().arrived = 0;
-        let (server, progress) = (self.server.clone(), self.progress.clone());
-        let response = async move {
-            connect(&server, &progress).await?;
-            exchange(&server, &request, receiver).await
-        };
-        Exchange {
-            response: Box::pin(response),
-            body,
-        }
-    }
+    fn close(&mut self) {}
 }
 
-async fn connect(server: &Locked, progress: &mpsc::UnboundedSender<Progress>) -> Result<(), Error> {
-    if server.lock().unwrap().stands {
-        return Ok(());
+fn parse(head: &[u8]) -> http::Request<()> {
+    let mut fields = [httparse::EMPTY_HEADER; 32];
+    let mut parsed = httparse::Request::new(&mut fields);
+    parsed.parse(head).unwrap();
+    let mut request = http::Request::builder()
+        .method(parsed.method.unwrap())
+        .uri(parsed.path.unwrap());
+    for field in parsed.headers.iter() {
+        request = request.header(field.name, field.value);
     }
-    let _ = progress.send(Progress::Resolved);
-    sleep(LATENCY).await;
-    let mut locked = server.lock().unwrap();
-    if locked
-        .away_until
-        .is_some_and(|until| until > Instant::now())
-    {
-        return Err(Error::CannotConnect {
-            kind: std::io::ErrorKind::ConnectionRefused,
-            message: "refused".to_owned(),
-        });
-    }
-    locked.stands = true;
-    let _ = progress.send(Progress::Connected);
-    Ok(())
-}
-
-async fn exchange(
-    server: &Locked,
-    request: &Request,
-    body: BodyReceiver,
-) -> Result<Response, Error> {
-    sleep(LATENCY).await;
-    let head = head(request);
-    let parsed = PushRequest::new(&head).unwrap();
-    let reply = match &request.body {
-        Body::Connect => panic!("there is no proxy"),
-        Body::PushSetup(body) => {
-            let mut server = server.lock().unwrap();
-            let now = server.now();
-            server.sessions.handle_timeout(now);
-            server.set_up(&parsed, body)
-        }
-        Body::PushStart { .. } => {
-            let started = {
-                let mut server = server.lock().unwrap();
-                let now = server.now();
-                server.sessions.handle_timeout(now);
-                server.seen.push_starts += 1;
-                server.sessions.push_start(&parsed, now)
-            };
-            match started {
-                Ok(session) => {
-                    let session = Some(session);
-                    let server = server.clone();
-                    Receiving { server, session }.receive(body).await?
-                }
-                Err(refusal) => refusal.reply(&head),
-            }
-        }
-    };
-    Ok(response(reply))
-}
-
-/// A PushStart whose body comes. Whoever drops it has lost the connection.
-struct Receiving {
-    server: Locked,
-    session: Option<ReceivingSession>,
-}
-
-impl Drop for Receiving {
-    fn drop(&mut self) {
-        if let Some(session) = self.session.take() {
-            let mut server = self.server.lock().unwrap();
-            server.stands = false;
-            server.sessions.lost(session);
-        }
-    }
-}
-
-impl Receiving {
-    async fn receive(mut self, mut body: BodyReceiver) -> Result<Reply, Error> {
-        let mut input = BytesMut::new();
-        let (until, fate) = self.server.lock().unwrap().next;
-        let until = until.max(Instant::now() + LEAST);
-        loop {
-            let Ok(chunk) = timeout_at(until, poll_fn(|cx| body.poll_receive(cx))).await else {
-                return match self.strike(fate) {
-                    Some(outcome) => outcome,
-                    None => std::future::pending().await,
-                };
-            };
-            let Some(chunk) = chunk else {
-                return Err(Error::Closed);
-            };
-            input.extend_from_slice(&chunk);
-            let Some(session) = &mut self.session else {
-                continue;
-            };
-            let mut server = self.server.lock().unwrap();
-            server.arrived += chunk.len() as u64;
-            let now = server.now();
-            while let Some(received) = session.receive(&mut input, now).unwrap() {
-                server.note(&received);
-            }
-            if session.has_ended() {
-                server.stands = false;
-                let session = self.session.take().unwrap();
-                if fate == Fate::NoEnd {
-                    server.sessions.lost(session);
-                    return Err(Error::Reset);
-                }
-                server.sessions.end(session);
-            } else if session.is_complete() {
-                server.seen.bodies += 1;
-                let session = self.session.take().unwrap();
-                return Ok(server.sessions.complete(session, now));
-            }
-        }
-    }
-
-    /// What the client gets to see of its fate; `None`: nothing.
-    fn strike(&mut self, fate: Fate) -> Option<Result<Reply, Error>> {
-        let mut server = self.server.lock().unwrap();
-        server.strike();
-        if let Fate::Outage(time) = fate {
-            server.away_until = Some(Instant::now() + time);
-        }
-        if let Fate::Forget | Fate::Refuse(_) = fate {
-            server.stands = false;
-            server.sessions.end(self.session.take()?);
-        }
-        match fate {
-            Fate::Reset | Fate::Outage(_) | Fate::Forget => Some(Err(Error::Reset)),
-            Fate::Close => Some(Err(Error::Closed)),
-            Fate::Refuse(status) => {
-                let status = StatusCode::from_u16(status).unwrap();
-                Some(Ok(Reply::last(status)))
-            }
-            Fate::Silence | Fate::NoEnd => None,
-        }
-    }
-}
-
-fn head(request: &Request) -> http::Request<()> {
-    let mut head = http::Request::new(());
-    *head.method_mut() = Request::METHOD;
-    *head.uri_mut() = request.url.path().parse().unwrap();
-    *head.headers_mut() = request.headers.clone();
-    let host = request.url.authority().parse().unwrap();
-    head.headers_mut().insert(http::header::HOST, host);
-    head
-}
-
-fn response(reply: Reply) -> Response {
-    let (parts, body) = reply.response.into_parts();
-    Response {
-        status: parts.status,
-        reason: String::new(),
-        headers: parts.headers,
-        body,
-    }
+    request.body(()).unwrap()
 }

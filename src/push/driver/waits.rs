@@ -1,87 +1,160 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! How long things may take, and what has arrived.
+//! How long things may take, and what the peer has acknowledged.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
 use super::Driver;
-use crate::push::transport::Transport;
-use crate::push::{Error, Phase};
+use crate::push::client::Connector;
+use crate::push::exchange::Exchange;
+use crate::push::{Error, Failure, Phase};
 
-/// How often the system is asked what has arrived: nothing tells when it has.
+use super::Outcome;
+
+/// Interval at which the kernel is asked for acknowledgements: it does not report them by itself.
 const ACKNOWLEDGEMENT_INTERVAL: Duration = Duration::from_millis(100);
 
-impl<T: Transport> Driver<T> {
+/// How far the current body has come.
+pub(super) struct Delivery {
+    /// Bytes acknowledged and written.
+    bytes: (u64, u64),
+    /// When one of them last rose, or delivery began.
+    progressed: Instant,
+    /// When the kernel is asked again.
+    pub(super) due: Instant,
+}
+
+impl Delivery {
+    pub(super) fn new() -> Self {
+        let now = Instant::now();
+        Self {
+            bytes: (0, 0),
+            progressed: now,
+            due: now,
+        }
+    }
+
+    /// Something begins to be delivered.
+    pub(super) fn begin(&mut self) {
+        self.progressed = Instant::now();
+    }
+
+    /// Another body begins.
+    pub(super) fn restart(&mut self) {
+        self.bytes = (0, 0);
+        self.begin();
+    }
+
+    /// Returns whether more is acknowledged than before.
+    fn update(&mut self, acknowledged: u64, written: u64) -> bool {
+        let now = Instant::now();
+        self.due = now + ACKNOWLEDGEMENT_INTERVAL;
+        let before = std::mem::replace(&mut self.bytes, (acknowledged, written));
+        if before != self.bytes {
+            self.progressed = now;
+        }
+        acknowledged > before.0
+    }
+}
+
+impl<C: Connector> Driver<C> {
     /// When the current wait is over.
     pub(super) fn due(&mut self) -> Option<Instant> {
-        if let Some(since) = self.stuck_since() {
-            return Some(since + self.settings.stall_timeout);
+        if self.is_delivering() {
+            let limit = self.policy.stall_limit(self.settings.stall_timeout);
+            return self.delivery.progressed.checked_add(limit);
         }
         if self.session.awaits_response() && self.response_due.is_none() {
-            self.response_due = Some(Instant::now() + self.settings.timeout);
+            self.expect_response();
         }
-        self.response_due
-    }
-
-    /// Since when nothing goes on, though there is something to send.
-    pub(super) fn stuck_since(&self) -> Option<Instant> {
-        match (self.outbox.stuck_since(), self.unacknowledged_since) {
-            (Some(one), Some(other)) => Some(one.min(other)),
-            (one, other) => one.or(other),
+        let deadline = self.policy.deadline().filter(|_| self.is_attempting());
+        match (self.response_due, deadline) {
+            (Some(response), Some(deadline)) => Some(response.min(deadline)),
+            (response, _) => response,
         }
     }
 
+    /// A response, or a connection, has to be there in time.
+    pub(super) fn expect_response(&mut self) {
+        self.response_due = Instant::now().checked_add(self.settings.timeout);
+    }
+
+    /// Returns whether a connection is being made, or a response awaited.
+    fn is_attempting(&self) -> bool {
+        let exchange = self.client.exchange();
+        exchange.is_some_and(|exchange| !exchange.is_streaming())
+    }
+
+    /// Returns whether there is content that the peer has not acknowledged, and a connection for it.
+    pub(super) fn is_delivering(&self) -> bool {
+        self.client.exchange().is_some_and(|exchange| {
+            let waits = exchange.waiting() > 0 || self.replay.awaits_acknowledgement();
+            exchange.is_streaming() && waits
+        })
+    }
+
+    /// Why a wait is over without a result.
     pub(super) fn expired(&self) -> Error {
+        if self.is_delivering() {
+            return Error::Stalled(self.settings.stall_timeout);
+        }
+        let overdue = self.response_due.is_some_and(|due| due <= Instant::now());
+        if let Some(loss) = self.shared.lifecycle.retry().last_loss.filter(|_| !overdue) {
+            return loss.error.clone();
+        }
+        let connecting = self.client.exchange().is_some_and(Exchange::is_connecting);
         match self.phase {
             Phase::Resolve | Phase::Connect => Error::ConnectTimeout(self.settings.timeout),
-            _ if self.stuck_since().is_some() => Error::Stalled(self.settings.stall_timeout),
-            _ if !self.session.awaits_response() => Error::ConnectTimeout(self.settings.timeout),
+            _ if connecting => Error::ConnectTimeout(self.settings.timeout),
             _ => Error::ResponseTimeout(self.settings.timeout),
         }
     }
 
     /// Bytes of the current PushStart's body so far.
-    pub(super) fn body_bytes(&self) -> u64 {
+    fn body_bytes(&self) -> u64 {
         let all = self.session.counters().body_bytes;
-        all.saturating_sub(self.ledger.begins_at())
+        all.saturating_sub(self.replay.begins_at())
     }
 
-    /// Whether the transport has taken all that the session has made, and passed it on.
-    fn is_handed_over(&self) -> bool {
-        let body = self
-            .exchange
-            .as_ref()
-            .and_then(|exchange| exchange.body.as_ref());
-        let passed_on = body.is_some_and(|body| body.is_empty());
-        passed_on && self.outbox.is_empty() && !self.session.has_transmits()
-    }
-
-    /// What has arrived, as far as the system tells.
+    /// Takes in what the peer has acknowledged.
     pub(super) fn take_acknowledgements(&mut self) {
-        self.acknowledgement_due = Instant::now() + ACKNOWLEDGEMENT_INTERVAL;
-        if self.exchange.is_none() || !self.streams {
+        let body_bytes = self.body_bytes();
+        let exchange = self.client.exchange_mut();
+        let Some(exchange) = exchange.filter(|exchange| exchange.is_streaming()) else {
             return;
-        }
-        // The end of the stream counts as one byte more.
-        let all = self.body_bytes();
-        let handed_over = self.is_handed_over().then_some(all);
-        let acknowledged = self.transport.acknowledged(handed_over);
-        let acknowledged = acknowledged.map(|bytes| bytes.min(all));
-        let progress = self.ledger.acknowledge(acknowledged);
-        let round_trip_time = self.transport.round_trip_time().unwrap_or_default();
+        };
+        let written = exchange.written();
+        let acknowledged = exchange.acknowledged().min(body_bytes);
+        let round_trip_time = exchange.round_trip_time().unwrap_or_default();
         let counters = &self.shared.counters;
-        counters.acknowledged(acknowledged.unwrap_or_default(), round_trip_time);
-        if progress || !self.ledger.awaits_acknowledgement() {
-            self.unacknowledged_since = None;
+        counters.delivered(written, acknowledged, round_trip_time);
+        self.replay.acknowledge(acknowledged);
+        if self.delivery.update(acknowledged, written)
+            && let Some(attempt) = self.policy.acknowledged(Instant::now())
+        {
+            self.tell_recovered(attempt);
         }
-        if self.ledger.awaits_acknowledgement() {
-            self.unacknowledged_since.get_or_insert_with(Instant::now);
+    }
+
+    /// The announced end was not sent within `timeout`. Where the connection was lost, that is why; where nothing was ever
+    /// sent, the push has failed.
+    pub(super) fn undrained(&self, timeout: Duration) -> Outcome {
+        let lifecycle = &self.shared.lifecycle;
+        let last_loss = lifecycle.retry().last_loss;
+        if let Some(failure) = last_loss.filter(|_| lifecycle.is_reconnecting()) {
+            return Outcome::Failed(Failure::clone(&failure));
         }
-        if progress {
-            self.recovery.prove();
-            self.outbox.go_on();
+        let error = Error::DrainTimeout(timeout);
+        if !lifecycle.was_opened() {
+            return Outcome::Failed(Failure::new(Phase::Setup, error));
+        }
+        let failure = Failure::new(Phase::End, error);
+        if self.session.counters().push_starts == 0 {
+            Outcome::Failed(failure)
+        } else {
+            Outcome::Undrained(failure)
         }
     }
 }

@@ -9,9 +9,18 @@ use super::*;
 use crate::asf::{Guid, testing};
 
 impl Queue {
-    fn push_one(&self, content: Content, timeout: Duration) -> Result<u64, PushError> {
-        let pushed = self.push(&mut VecDeque::from([content]), timeout);
-        pushed.map_err(|stopped| stopped.error)
+    fn push_one(&self, content: Content, timeout: Duration) -> Result<u64, Stop> {
+        let pushed = self.push_all(&mut VecDeque::from([content]), timeout);
+        pushed.map_err(|stopped| stopped.stop)
+    }
+
+    fn push_all(&self, batch: &mut VecDeque<Content>, timeout: Duration) -> Result<u64, Stopped> {
+        self.push(batch, timeout, || Ok(()))
+    }
+
+    /// Bytes of the stream that wait.
+    fn bytes(&self) -> usize {
+        self.lock().bytes
     }
 
     fn try_pop(&self) -> Option<Content> {
@@ -25,6 +34,11 @@ fn queue(bytes: usize, leaky: Leaky) -> Queue {
         time: Duration::ZERO,
         leaky,
     })
+}
+
+/// What packets of this size cost.
+fn cost(size: usize, packets: usize) -> usize {
+    packet_cost(size) * packets
 }
 
 fn packet(size: usize) -> Content {
@@ -72,21 +86,21 @@ fn drain(queue: &Queue) -> Vec<u32> {
 
 #[test]
 fn what_goes_in_comes_out_in_order() {
-    let queue = queue(1000, Leaky::No);
+    let queue = queue(0, Leaky::No);
     for size in [10, 20, 30] {
         queue.push_one(packet(size), Duration::ZERO).unwrap();
     }
-    assert_eq!(queue.level().0, 60);
+    assert_eq!(queue.bytes(), 60);
     let sizes: Vec<_> = std::iter::from_fn(|| queue.try_pop())
         .map(|content| content.bytes())
         .collect();
     assert_eq!(sizes, [10, 20, 30]);
-    assert_eq!(queue.level().0, 0);
+    assert_eq!(queue.bytes(), 0);
 }
 
 #[test]
 fn a_full_queue_blocks_for_a_bounded_time() {
-    let queue = queue(100, Leaky::No);
+    let queue = queue(cost(100, 1), Leaky::No);
     let one = queue.push_one(packet(500), Duration::ZERO);
     assert_eq!(one, Ok(0), "one piece always fits");
     let begun = Instant::now();
@@ -97,15 +111,13 @@ fn a_full_queue_blocks_for_a_bounded_time() {
         "the old one goes"
     );
     assert!(begun.elapsed() >= timeout);
-    assert!(queue.end(HResult::S_OK));
-    assert_eq!(queue.push_one(packet(1), timeout), Err(PushError::Closed));
     assert_eq!(queue.try_pop().unwrap().bytes(), 1);
 }
 
 #[test]
 fn old_packets_go_up_to_a_key_frame() {
     for leaky in [Leaky::Downstream, Leaky::No] {
-        let queue = queue(header().bytes() + 500, leaky);
+        let queue = queue(cost(100, 5), leaky);
         assert_eq!(fill(&queue, 8), 3, "{leaky:?}");
         assert!(matches!(queue.try_pop(), Some(Content::Header(_))));
         assert_eq!(drain(&queue), [3, 4, 5, 6, 7], "{leaky:?}");
@@ -114,7 +126,7 @@ fn old_packets_go_up_to_a_key_frame() {
 
 #[test]
 fn new_packets_go_up_to_a_key_frame() {
-    let queue = queue(header().bytes() + 500, Leaky::Upstream);
+    let queue = queue(cost(100, 5), Leaky::Upstream);
     assert_eq!(fill(&queue, 8), 3);
     assert!(matches!(queue.try_pop(), Some(Content::Header(_))));
     assert_eq!(drain(&queue), [0, 1, 2, 3, 4]);
@@ -127,7 +139,7 @@ fn new_packets_go_up_to_a_key_frame() {
 /// Where all of a group of pictures had to go, so does what comes of it.
 #[test]
 fn the_rest_of_a_dropped_group_goes_too() {
-    let queue = queue(header().bytes() + 200, Leaky::Downstream);
+    let queue = queue(cost(100, 2), Leaky::Downstream);
     assert_eq!(fill(&queue, 3), 3);
     assert_eq!(queue.push_one(video(3, true), Duration::ZERO), Ok(0));
     assert!(matches!(queue.try_pop(), Some(Content::Header(_))));
@@ -145,36 +157,62 @@ fn time_is_a_limit_too() {
     assert_eq!(queue.level().1, Duration::from_millis(4));
 }
 
+/// What a writer is told, as the lifecycle would tell it.
+#[derive(Default)]
+struct StopSign(Mutex<Option<Stop>>);
+
+impl StopSign {
+    fn check(&self) -> Result<(), Stop> {
+        self.0.lock().unwrap().map_or(Ok(()), Err)
+    }
+
+    fn set(&self, queue: &Queue, stop: Stop) {
+        *self.0.lock().unwrap() = Some(stop);
+        queue.wake();
+    }
+}
+
 #[test]
-fn space_interruption_and_closing_wake_a_blocked_writer() {
-    type Action = fn(&Queue);
-    let cases: [(Action, Result<u64, PushError>); 4] = [
+fn space_and_a_stop_wake_a_blocked_writer() {
+    type Action = fn(&Queue, &StopSign);
+    let cases: [(Action, Result<u64, Stop>); 4] = [
         (
-            |queue| assert_eq!(queue.take(1, &mut VecDeque::new()), 1),
+            |queue, _| {
+                assert_eq!(queue.take(1, &mut VecDeque::new()), 1);
+                queue.release(cost(1, 1));
+            },
             Ok(0),
         ),
-        (|queue| queue.interrupt(true), Err(PushError::Interrupted)),
-        (Queue::close, Err(PushError::Closed)),
+        (|queue, _| assert_eq!(queue.flush(), 1), Ok(0)),
         (
-            |queue| assert!(queue.end(HResult::S_OK)),
-            Err(PushError::Closed),
+            |queue, stop| stop.set(queue, Stop::Interrupted),
+            Err(Stop::Interrupted),
+        ),
+        (
+            |queue, stop| stop.set(queue, Stop::Closed),
+            Err(Stop::Closed),
         ),
     ];
     for (wake, outcome) in cases {
-        let queue = Arc::new(queue(1, Leaky::No));
-        queue.push_one(packet(1), Duration::ZERO).unwrap();
+        let shared = Arc::new((queue(cost(1, 1), Leaky::No), StopSign::default()));
+        shared.0.push_one(packet(1), Duration::ZERO).unwrap();
         let writer = thread::spawn({
-            let queue = queue.clone();
-            move || queue.push_one(packet(1), Duration::from_secs(60))
+            let shared = shared.clone();
+            move || {
+                let (queue, stop) = &*shared;
+                let mut batch = VecDeque::from([packet(1)]);
+                let pushed = queue.push(&mut batch, Duration::from_secs(60), || stop.check());
+                pushed.map_err(|stopped| stopped.stop)
+            }
         });
-        wake(&queue);
+        wake(&shared.0, &shared.1);
         assert_eq!(writer.join().unwrap(), outcome);
     }
 }
 
 #[tokio::test]
 async fn the_reader_awaits_content() {
-    let queue = Arc::new(queue(1000, Leaky::No));
+    let queue = Arc::new(queue(0, Leaky::No));
     let writer = thread::spawn({
         let queue = queue.clone();
         move || queue.push_one(packet(7), Duration::ZERO)
@@ -190,43 +228,51 @@ fn batch(sizes: &[usize]) -> VecDeque<Content> {
 
 #[test]
 fn a_crowded_queue_slows_its_writer_down_and_keeps_its_limit() {
-    let queue = queue(100, Leaky::No);
+    let queue = queue(cost(5, 19), Leaky::No);
     let begun = Instant::now();
-    assert_eq!(queue.push(&mut batch(&[40, 40]), Duration::MAX / 4), Ok(0));
+    assert_eq!(
+        queue.push_all(&mut batch(&[5; 15]), Duration::MAX / 4),
+        Ok(0)
+    );
     assert!(begun.elapsed() < EASING, "up to three quarters it is fast");
     let begun = Instant::now();
     let timeout = Duration::from_secs(10);
-    assert_eq!(queue.push(&mut batch(&[5, 5, 5]), timeout), Ok(0));
+    assert_eq!(queue.push_all(&mut batch(&[5; 4]), timeout), Ok(0));
     let took = begun.elapsed();
     assert!(
         took >= EASING && took < 2 * EASING,
         "once a batch: {took:?}"
     );
-    assert_eq!(queue.level().0, 95);
+    assert_eq!(queue.bytes(), 95);
     let begun = Instant::now();
     let timeout = 2 * EASING;
-    assert_eq!(queue.push(&mut batch(&[10]), timeout), Ok(1), "the limit");
+    assert_eq!(
+        queue.push_all(&mut batch(&[5]), timeout),
+        Ok(1),
+        "the limit"
+    );
     assert!(begun.elapsed() >= timeout);
-    assert!(queue.level().0 <= 100);
+    assert!(queue.bytes() <= 95);
 }
 
 #[test]
 fn what_did_not_get_in_stays_in_its_batch() {
-    let queue = Arc::new(queue(10, Leaky::No));
+    let queue = Arc::new(queue(cost(5, 2), Leaky::No));
+    let stop = Arc::new(StopSign::default());
     let writer = thread::spawn({
-        let queue = queue.clone();
+        let (queue, stop) = (queue.clone(), stop.clone());
         move || {
             let mut batch = batch(&[5, 5, 5]);
-            let pushed = queue.push(&mut batch, Duration::from_secs(60));
+            let pushed = queue.push(&mut batch, Duration::from_secs(60), || stop.check());
             (pushed, batch.len())
         }
     });
-    while queue.level().0 < 10 {
+    while queue.bytes() < 10 {
         thread::yield_now();
     }
-    queue.interrupt(true);
+    stop.set(&queue, Stop::Interrupted);
     let stopped = Stopped {
-        error: PushError::Interrupted,
+        stop: Stop::Interrupted,
         dropped: 0,
     };
     assert_eq!(writer.join().unwrap(), (Err(stopped), 1));
@@ -234,24 +280,27 @@ fn what_did_not_get_in_stays_in_its_batch() {
 
 #[test]
 fn a_writer_that_waits_for_space_is_woken_by_any_and_in_a_crowd_by_half() {
-    let queue = Arc::new(queue(100, Leaky::No));
-    queue.push(&mut batch(&[10; 8]), Duration::ZERO).unwrap();
+    let queue = Arc::new(queue(cost(10, 10), Leaky::No));
+    queue
+        .push_all(&mut batch(&[10; 8]), Duration::ZERO)
+        .unwrap();
     let writer = thread::spawn({
         let queue = queue.clone();
         move || {
             let begun = Instant::now();
-            let pushed = queue.push(&mut batch(&[10]), Duration::from_secs(60));
+            let pushed = queue.push_all(&mut batch(&[10]), Duration::from_secs(60));
             (pushed, begun.elapsed() < EASING)
         }
     });
     queue.take(30, &mut VecDeque::new());
+    queue.release(cost(10, 4));
     assert_eq!(writer.join().unwrap(), (Ok(0), true));
 }
 
 /// The writer frees it, unless there is none that comes.
 #[test]
 fn what_is_given_back_is_freed_by_the_next_writer_or_the_giver() {
-    let queue = queue(1000, Leaky::No);
+    let queue = queue(0, Leaky::No);
     let memory = Bytes::from(vec![0; 100]);
     let give_back = || {
         let mut released = vec![memory.clone()];
@@ -265,7 +314,7 @@ fn what_is_given_back_is_freed_by_the_next_writer_or_the_giver() {
     queue.keep_nothing();
     assert!(memory.is_unique());
     give_back();
-    queue.close();
+    queue.clear();
     assert!(memory.is_unique());
 }
 
@@ -275,7 +324,7 @@ async fn the_reader_awaits_as_much_as_it_wants() {
     use std::pin::pin;
     use std::task::{Context, Waker};
 
-    let queue = queue(100, Leaky::No);
+    let queue = queue(0, Leaky::No);
     let mut filled = pin!(queue.filled(20));
     let mut cx = Context::from_waker(Waker::noop());
     assert!(filled.as_mut().poll(&mut cx).is_pending());
@@ -292,25 +341,65 @@ async fn the_reader_awaits_as_much_as_it_wants() {
 /// Few bytes are taken at once, and many up to a limit, whatever is in them.
 #[test]
 fn as_much_is_taken_as_there_is_room_for() {
-    let queue = queue(1000, Leaky::No);
-    queue.push(&mut batch(&[10; 9]), Duration::ZERO).unwrap();
+    let queue = queue(0, Leaky::No);
+    queue
+        .push_all(&mut batch(&[10; 9]), Duration::ZERO)
+        .unwrap();
     let mut taken = VecDeque::new();
     assert_eq!(queue.take(40, &mut taken), 40);
     assert_eq!((queue.take(30, &mut taken), taken.len()), (30, 7));
     taken.clear();
-    assert_eq!((queue.take(10, &mut taken), taken.len()), (20, 2));
-    assert_eq!(queue.level().0, 0);
+    assert_eq!((queue.take(20, &mut taken), taken.len()), (20, 2));
+    assert_eq!(queue.bytes(), 0);
     assert_eq!((queue.take(10, &mut taken), taken.len()), (0, 2));
 }
 
 /// A buffer of many packets is no reason to block for many times as long.
 #[test]
 fn a_batch_waits_once_where_nothing_is_taken() {
-    let queue = queue(10, Leaky::No);
+    let queue = queue(cost(10, 1), Leaky::No);
     queue.push_one(packet(10), Duration::ZERO).unwrap();
     let begun = Instant::now();
     let timeout = Duration::from_millis(200);
-    assert_eq!(queue.push(&mut batch(&[10; 10]), timeout), Ok(10));
+    assert_eq!(queue.push_all(&mut batch(&[10; 10]), timeout), Ok(10));
     let took = begun.elapsed();
     assert!(took >= timeout && took < 2 * timeout, "{took:?}");
+}
+
+/// What the driver has taken counts until the peer has acknowledged it.
+#[test]
+fn taken_packets_count_until_they_are_released() {
+    let queue = queue(cost(10, 4), Leaky::Upstream);
+    let mut taken = VecDeque::new();
+    queue
+        .push_all(&mut batch(&[10; 4]), Duration::ZERO)
+        .unwrap();
+    queue.take(20, &mut taken);
+    assert_eq!(queue.push_one(packet(10), Duration::ZERO), Ok(1));
+    queue.release(cost(10, 1));
+    assert_eq!(queue.push_one(packet(10), Duration::ZERO), Ok(0));
+    queue.put_back(&mut taken);
+    assert_eq!(queue.bytes(), 50);
+    assert_eq!(queue.push_one(packet(10), Duration::ZERO), Ok(1));
+}
+
+#[test]
+fn a_flush_keeps_headers_and_discards_packets() {
+    let queue = queue(0, Leaky::No);
+    fill(&queue, 8);
+    assert_eq!(queue.flush(), 8);
+    assert_eq!(queue.push_one(video(9, true), Duration::ZERO), Ok(0));
+    assert!(matches!(queue.try_pop(), Some(Content::Header(_))));
+    assert_eq!(drain(&queue), [9]);
+}
+
+#[test]
+fn auto_drops_old_packets_where_upstream_is_live() {
+    let queue = queue(cost(100, 2), Leaky::Auto);
+    queue.set_live(true);
+    let begun = Instant::now();
+    let timeout = Duration::from_secs(10);
+    queue.push_all(&mut batch(&[100; 3]), timeout).unwrap();
+    assert!(begun.elapsed() < EASING);
+    assert_eq!(queue.bytes(), 200);
 }

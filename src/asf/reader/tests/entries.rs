@@ -1,0 +1,229 @@
+// SPDX-License-Identifier: MPL-2.0
+
+//! Which headers are items.
+
+use super::*;
+
+#[test]
+fn a_later_header_waits_for_its_first_packet() {
+    let next = header(P, 50, &[stream_properties()]);
+    let mut reader = started(&live());
+    push(&mut reader, &[next.as_bytes(), &packet(2)[..99]]);
+    assert_eq!(items(&mut reader), []);
+    assert_eq!(reader.header(), Some(&live()));
+    push(&mut reader, &[&packet(2)[99..], &packet(3)]);
+    assert_eq!(
+        items(&mut reader),
+        [Item::Header(next.clone()), unit(2), unit(3)]
+    );
+    assert_eq!(reader.header(), Some(&next));
+}
+
+#[test]
+fn a_later_header_without_a_packet_is_dropped_at_the_end() {
+    let next = header(P, 50 + 100, &[]);
+    let mut reader = started(&live());
+    push(&mut reader, &[next.as_bytes()]);
+    assert_eq!(items(&mut reader), []);
+    let bytes = next.as_bytes().len() as u64;
+    assert_eq!(
+        reader.finish(),
+        Ok(Some(Skipped {
+            bytes,
+            reason: SkipReason::RewrittenHeader
+        }))
+    );
+    assert_eq!(reader.finish(), Ok(None));
+}
+
+#[test]
+fn an_equal_header_is_no_change_while_times_go_on() {
+    let mut reader = started(&live());
+    push(&mut reader, &[live().as_bytes(), &packet(2)]);
+    assert_eq!(items(&mut reader), [unit(2)]);
+    reader.stream_header(live().as_bytes().clone()).unwrap();
+    push(&mut reader, &[&packet(2), &packet(1)]);
+    assert_eq!(items(&mut reader), [unit(2), unit(1)]);
+    assert_eq!(reader.finish(), Ok(None));
+}
+
+/// The same file again: a loop, or a playlist with it in it twice
+#[test]
+fn an_equal_header_is_a_new_entry_when_times_start_again() {
+    for size in [50, 50 + 200] {
+        let header = header(P, size, &[]);
+        let mut reader = started(&header);
+        let file = [header.as_bytes(), &packet(1)[..], &packet(2)].concat();
+        push(&mut reader, &[&packet(2), &file, &file]);
+        let again = || [Item::Header(header.clone()), unit(1), unit(2)];
+        let expected = [vec![unit(2)], [again(), again()].concat()].concat();
+        assert_eq!(items(&mut reader), expected);
+        push(&mut reader, &[header.as_bytes()]);
+        assert_eq!((items(&mut reader), reader.finish()), (vec![], Ok(None)));
+    }
+}
+
+#[test]
+fn an_equal_header_from_caps_is_a_new_entry_when_times_start_again() {
+    let mut reader = started(&live());
+    push(&mut reader, &[&packet(2)]);
+    reader.restart();
+    reader.stream_header(live().as_bytes().clone()).unwrap();
+    push(&mut reader, &[&packet(1)]);
+    assert_eq!(items(&mut reader), [unit(2), Item::Header(live()), unit(1)]);
+}
+
+/// A packet without a Send Time cannot tell
+#[test]
+fn an_equal_header_waits_for_a_packet_that_tells() {
+    let mut opaque = packet(0);
+    opaque[0] = 0x92;
+    let mut reader = started(&live());
+    push(&mut reader, &[live().as_bytes(), &opaque, &packet(1)]);
+    let opaque = Item::DataUnit(DataPacket::parse(opaque.into()));
+    assert_eq!(items(&mut reader), [opaque, Item::Header(live()), unit(1)]);
+}
+
+#[test]
+fn a_header_with_other_numbers_in_it_is_a_new_entry() {
+    let written = live();
+    let numbers: [fn(&mut Vec<u8>); 5] = [
+        |bytes| bytes[30 + 40] ^= 1, // File Size
+        |bytes| bytes[30 + 48] ^= 1, // Creation Date
+        |bytes| bytes[30 + 56] ^= 1, // Data Packets Count
+        |bytes| bytes[30 + 64] ^= 1, // Play Duration
+        |bytes| bytes[30 + 88] ^= 1, // Broadcast Flag
+    ];
+    for change in numbers {
+        let mut bytes = written.as_bytes().to_vec();
+        change(&mut bytes);
+        let next = FileHeader::parse(bytes.into()).unwrap();
+        let mut reader = started(&written);
+        push(&mut reader, &[next.as_bytes(), &packet(1)]);
+        push(&mut reader, &[written.as_bytes(), &packet(1)]);
+        let expected = [
+            Item::Header(next),
+            unit(1),
+            Item::Header(written.clone()),
+            unit(1),
+        ];
+        assert_eq!(items(&mut reader), expected);
+    }
+}
+
+/// avmux_asf in a playlist: its rewritten header, then the next file, which may begin like the last one
+#[test]
+fn a_rewritten_header_before_the_same_file_is_no_entry() {
+    let rewritten = header(P, 50 + 100, &[]);
+    let mut reader = started(&live());
+    push(
+        &mut reader,
+        &[rewritten.as_bytes(), live().as_bytes(), &packet(1)],
+    );
+    let bytes = rewritten.as_bytes().len() as u64;
+    let dropped = skipped(bytes, SkipReason::RewrittenHeader);
+    assert_eq!(items(&mut reader), [dropped, Item::Header(live()), unit(1)]);
+}
+
+#[test]
+fn a_header_from_caps_is_the_first_item_and_not_again_in_the_stream() {
+    let mut reader = Reader::new();
+    reader.stream_header(live().as_bytes().clone()).unwrap();
+    push(&mut reader, &[live().as_bytes(), &packet(1)]);
+    assert_eq!(items(&mut reader), [Item::Header(live()), unit(1)]);
+}
+
+#[test]
+fn another_header_from_caps_drops_what_is_left_of_a_packet() {
+    let next = header(P, 50, &[stream_properties()]);
+    let mut reader = started(&live());
+    push(&mut reader, &[&packet(2)[..40]]);
+    reader.stream_header(live().as_bytes().clone()).unwrap();
+    push(&mut reader, &[&packet(2)[40..], &packet(3)[..1]]);
+    reader.stream_header(next.as_bytes().clone()).unwrap();
+    push(&mut reader, &[&packet(4)]);
+    let expected = [
+        unit(2),
+        skipped(1, SkipReason::PartialPacket),
+        Item::Header(next),
+        unit(4),
+    ];
+    assert_eq!(items(&mut reader), expected);
+}
+
+#[test]
+fn going_back_to_the_last_header_before_a_packet_is_no_change() {
+    let next = header(P, 50, &[stream_properties()]);
+    let mut reader = started(&live());
+    reader.stream_header(next.as_bytes().clone()).unwrap();
+    reader.stream_header(live().as_bytes().clone()).unwrap();
+    push(&mut reader, &[&packet(2)]);
+    let dropped = skipped(next.as_bytes().len() as u64, SkipReason::RewrittenHeader);
+    assert_eq!(items(&mut reader), [dropped, unit(2)]);
+}
+
+#[test]
+fn a_bad_header_from_caps_changes_nothing() {
+    let mut reader = started(&live());
+    assert!(reader.stream_header(Bytes::from_static(b"no")).is_err());
+    push(&mut reader, &[&packet(2)]);
+    assert_eq!(items(&mut reader), [unit(2)]);
+}
+
+#[test]
+fn a_restart_keeps_a_waiting_header_from_caps_only() {
+    let next = header(P, 50, &[stream_properties()]);
+    let mut reader = started(&live());
+    reader.stream_header(next.as_bytes().clone()).unwrap();
+    reader.restart();
+    push(&mut reader, &[&packet(2)]);
+    assert_eq!(items(&mut reader), [Item::Header(next.clone()), unit(2)]);
+    let mut reader = started(&live());
+    push(&mut reader, &[next.as_bytes()]);
+    reader.restart();
+    push(&mut reader, &[&packet(2)]);
+    let dropped = skipped(next.as_bytes().len() as u64, SkipReason::RewrittenHeader);
+    assert_eq!(items(&mut reader), [dropped, unit(2)]);
+}
+
+#[test]
+fn going_back_to_the_start_is_a_new_entry_only_with_packets() {
+    let next = header(P, 50 + 100, &[]);
+    let mut reader = started(&live());
+    reader.rewind(0);
+    push(&mut reader, &[next.as_bytes()]);
+    assert_eq!(items(&mut reader), []);
+    push(&mut reader, &[&packet(2)]);
+    assert_eq!(items(&mut reader), [Item::Header(next), unit(2)]);
+}
+
+#[test]
+fn a_stream_is_joined_when_its_header_came_beside_it_alone() {
+    let next = header(P, 50, &[stream_properties()]);
+    let mut reader = Reader::new();
+    reader.stream_header(live().as_bytes().clone()).unwrap();
+    push(&mut reader, &[&packet(1)]);
+    assert_eq!(items(&mut reader), [Item::Header(live()), unit(1)]);
+    assert!(reader.is_joined());
+    push(&mut reader, &[live().as_bytes()]);
+    assert_eq!(items(&mut reader), []);
+    assert!(!reader.is_joined());
+    // Another header, of which the first packets of the last one know nothing.
+    reader.stream_header(next.as_bytes().clone()).unwrap();
+    assert_eq!(items(&mut reader), []);
+    assert!(!reader.is_joined());
+    push(&mut reader, &[&packet(2)]);
+    assert_eq!(items(&mut reader), [Item::Header(next.clone()), unit(2)]);
+    assert!(reader.is_joined());
+}
+
+#[test]
+fn a_stream_whose_header_comes_twice_is_not_joined() {
+    let next = header(P, 50, &[stream_properties()]);
+    let mut reader = started(&live());
+    assert!(!reader.is_joined());
+    reader.stream_header(next.as_bytes().clone()).unwrap();
+    push(&mut reader, &[next.as_bytes(), &packet(2)]);
+    assert_eq!(items(&mut reader), [Item::Header(next), unit(2)]);
+    assert!(!reader.is_joined());
+}

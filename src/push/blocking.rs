@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: MPL-2.0
+
+//! Work that blocks, such as name resolution and the application's handlers, on a thread of its own.
+//!
+//! tokio's pool for such work panics when the system grants no thread. A plugin must not end the process that it is in.
+
+use std::future::Future;
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::thread;
+
+use tokio::sync::oneshot;
+use tracing::dispatcher;
+
+use super::socket::block_broken_pipe_signal;
+
+/// The result of work on a thread of its own; `None` if the work panicked.
+///
+/// Dropping it discards the result. The thread ends when the work does.
+#[derive(Debug)]
+pub(super) struct Task<T>(oneshot::Receiver<T>);
+
+/// Starts `work` on a new thread, with the caller's `tracing` subscriber.
+///
+/// # Errors
+///
+/// The system's, when it grants no thread.
+pub(super) fn run<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> io::Result<Task<T>> {
+    let (sender, receiver) = oneshot::channel();
+    let subscriber = dispatcher::get_default(Clone::clone);
+    thread::Builder::new()
+        .name("wmhttp-blocking".to_owned())
+        .spawn(move || {
+            block_broken_pipe_signal();
+            let result = dispatcher::with_default(&subscriber, work);
+            // Fails if the task has been dropped.
+            let _ = sender.send(result);
+        })?;
+    Ok(Task(receiver))
+}
+
+impl<T> Future for Task<T> {
+    type Output = Option<T>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<T>> {
+        Pin::new(&mut self.0).poll(cx).map(Result::ok)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use tracing::Dispatch;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn blocking_work_yields_its_result() {
+        let caller = thread::current().id();
+        let worker = run(|| thread::current().id()).unwrap().await;
+        assert!(worker.is_some_and(|worker| worker != caller));
+    }
+
+    #[tokio::test]
+    async fn work_that_panics_yields_nothing() {
+        let task = run(|| panic!("on purpose")).unwrap();
+        assert_eq!(task.await, None::<()>);
+    }
+
+    #[test]
+    fn a_dropped_task_waits_for_nothing() {
+        let (release, released) = mpsc::channel::<()>();
+        let (finish, finished) = mpsc::channel();
+        let task = run(move || {
+            let _ = released.recv();
+            let _ = finish.send(());
+        });
+        drop(task.unwrap());
+        release.send(()).unwrap();
+        assert_eq!(finished.recv(), Ok(()), "the work itself goes on");
+    }
+
+    #[tokio::test]
+    async fn the_subscriber_of_the_caller_follows() {
+        let _default = dispatcher::set_default(&Dispatch::new(Marked));
+        let marked = || dispatcher::get_default(Dispatch::is::<Marked>);
+        assert_eq!(run(marked).unwrap().await, Some(true));
+    }
+
+    /// A subscriber that is not the default one.
+    struct Marked;
+
+    impl tracing::Subscriber for Marked {
+        fn enabled(&self, _: &tracing::Metadata<'_>) -> bool {
+            false
+        }
+
+        fn new_span(&self, _: &tracing::span::Attributes<'_>) -> tracing::span::Id {
+            tracing::span::Id::from_u64(1)
+        }
+
+        fn record(&self, _: &tracing::span::Id, _: &tracing::span::Record<'_>) {}
+
+        fn record_follows_from(&self, _: &tracing::span::Id, _: &tracing::span::Id) {}
+
+        fn event(&self, _: &tracing::Event<'_>) {}
+
+        fn enter(&self, _: &tracing::span::Id) {}
+
+        fn exit(&self, _: &tracing::span::Id) {}
+    }
+
+    #[cfg(target_os = "linux")]
+    #[tokio::test]
+    async fn a_broken_pipe_is_no_signal_there() {
+        use super::super::socket::tests::broken_pipe_waits;
+
+        assert_eq!(run(broken_pipe_waits).unwrap().await, Some(true));
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn without_threads_there_is_an_error() {
+        use super::super::runtime::tests::{Resource, in_own_process, limit};
+
+        let test = "push::blocking::tests::without_threads_there_is_an_error";
+        in_own_process(test, &[], || {
+            let limited = limit(Resource::Threads, 0);
+            assert_eq!(
+                run(|| ()).unwrap_err().kind(),
+                io::ErrorKind::WouldBlock,
+                "EAGAIN"
+            );
+            drop(limited);
+            run(|| ()).unwrap();
+        });
+    }
+}

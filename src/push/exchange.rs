@@ -1,0 +1,387 @@
+// SPDX-License-Identifier: MPL-2.0
+
+//! One request and its response, polled by the driver.
+
+use std::collections::VecDeque;
+use std::future::poll_fn;
+use std::io::{self, ErrorKind, IoSlice};
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::{Buf, Bytes};
+use tokio::time::{Sleep, sleep};
+
+use super::Error;
+use super::line::Link;
+use crate::wmhttp::{BadResponse, Body, Request, Response, ResponseReader, Stage};
+
+/// Most pieces of one `writev`: 64 packets with their framing headers.
+const MAX_PIECES: usize = 128;
+
+/// Bytes of a response that are read at once.
+const READ: usize = 2048;
+
+/// Longest wait for the body of a response. Servers that announce no length and keep the connection open send none.
+const RESPONSE_BODY_TIMEOUT: Duration = Duration::from_millis(300);
+
+/// A connection that is being made.
+pub(super) type Opening<L> = Pin<Box<dyn Future<Output = Result<L, Error>> + Send>>;
+
+/// A request under way. Dropping it closes its connection.
+pub(super) struct Exchange<L> {
+    connection: Connection<L>,
+    is_push_start: bool,
+    /// The head, and then the body.
+    pieces: VecDeque<Bytes>,
+    /// Bytes in `pieces`.
+    waiting: usize,
+    /// Bytes of the body that are still to be written.
+    remaining: u64,
+    head_len: u64,
+    /// The position on the line at which the body begins.
+    body_begins_at: u64,
+    reader: ResponseReader,
+    /// Ends the wait for the body of the response.
+    body_due: Option<Pin<Box<Sleep>>>,
+    reusable: bool,
+    /// The connection is a tunnel, which stood before.
+    through_tunnel: bool,
+}
+
+enum Connection<L> {
+    Opening(Opening<L>),
+    Open(L),
+}
+
+/// What happened to an exchange.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Progress {
+    /// Its connection stands.
+    Connected,
+    /// The response has come. The body of the request may still be incomplete.
+    Response(Response),
+}
+
+impl<L: Link> Exchange<L> {
+    /// A request over a connection that stands.
+    pub(super) fn over(link: L, request: &Request) -> Self {
+        let mut exchange = Self::new(Connection::Open(link), request);
+        exchange.begin();
+        exchange
+    }
+
+    /// A request over a connection that is being made.
+    pub(super) fn opening(opening: Opening<L>, request: &Request) -> Self {
+        Self::new(Connection::Opening(opening), request)
+    }
+
+    /// A request over TLS that is being agreed on through a tunnel.
+    pub(super) fn through_tunnel(opening: Opening<L>, request: &Request) -> Self {
+        Self {
+            through_tunnel: true,
+            ..Self::opening(opening, request)
+        }
+    }
+
+    fn new(connection: Connection<L>, request: &Request) -> Self {
+        let head = request.head();
+        let head_len = head.len() as u64;
+        let mut pieces = VecDeque::from([head]);
+        let remaining = match &request.body {
+            Body::PushSetup(bytes) => {
+                pieces.extend(Some(bytes.clone()).filter(|bytes| !bytes.is_empty()));
+                0
+            }
+            Body::PushStart { content_length } => *content_length,
+            Body::Connect => 0,
+        };
+        let reader = match &request.body {
+            Body::Connect => ResponseReader::to_connect(),
+            _ => ResponseReader::new(),
+        };
+        Self {
+            connection,
+            is_push_start: matches!(request.body, Body::PushStart { .. }),
+            waiting: pieces.iter().map(Bytes::len).sum(),
+            pieces,
+            remaining,
+            head_len,
+            body_begins_at: 0,
+            reader,
+            body_due: None,
+            reusable: false,
+            through_tunnel: false,
+        }
+    }
+
+    fn begin(&mut self) {
+        if let Connection::Open(link) = &self.connection {
+            self.body_begins_at = link.written() + self.head_len;
+        }
+    }
+
+    /// Returns whether the request is a PushStart.
+    pub(super) fn is_push_start(&self) -> bool {
+        self.is_push_start
+    }
+
+    /// Returns whether the request still waits for its connection.
+    pub(super) fn is_connecting(&self) -> bool {
+        matches!(self.connection, Connection::Opening(_))
+    }
+
+    /// Returns whether the request is a PushStart and has its connection.
+    pub(super) fn is_streaming(&self) -> bool {
+        self.is_push_start && !self.is_connecting()
+    }
+
+    /// Returns whether the request goes through a tunnel whose connection stood before.
+    pub(super) fn is_through_tunnel(&self) -> bool {
+        self.through_tunnel
+    }
+
+    /// Appends bytes of the body.
+    pub(super) fn push(&mut self, piece: Bytes) {
+        self.waiting += piece.len();
+        self.pieces.push_back(piece);
+    }
+
+    /// Bytes that the connection has not accepted yet.
+    pub(super) fn waiting(&self) -> usize {
+        self.waiting
+    }
+
+    /// Bytes of the body that the connection has accepted.
+    pub(super) fn written(&self) -> u64 {
+        match &self.connection {
+            Connection::Opening(_) => 0,
+            Connection::Open(link) => link.written().saturating_sub(self.body_begins_at),
+        }
+    }
+
+    /// Bytes of the body that the peer has acknowledged.
+    pub(super) fn acknowledged(&mut self) -> u64 {
+        match &mut self.connection {
+            Connection::Opening(_) => 0,
+            Connection::Open(link) => link.acknowledged().saturating_sub(self.body_begins_at),
+        }
+    }
+
+    /// Returns whether the kernel has bytes that the peer has not acknowledged.
+    pub(super) fn has_unacknowledged(&self) -> bool {
+        matches!(&self.connection, Connection::Open(link) if link.has_unacknowledged())
+    }
+
+    /// Returns whether the peer has reset the connection.
+    pub(super) fn was_reset(&self) -> bool {
+        matches!(&self.connection, Connection::Open(link) if link.was_reset())
+    }
+
+    /// Round-trip time, where the kernel tells.
+    pub(super) fn round_trip_time(&self) -> Option<Duration> {
+        match &self.connection {
+            Connection::Opening(_) => None,
+            Connection::Open(link) => link.round_trip_time(),
+        }
+    }
+
+    /// The connection, if another request can go over it. Call it after [`Progress::Response`].
+    pub(super) fn into_idle(self) -> Option<L> {
+        match self.connection {
+            Connection::Open(link) if self.reusable => Some(link),
+            _ => None,
+        }
+    }
+
+    /// Ends the connection, so that the peer knows that nothing is missing.
+    pub(super) fn close(mut self) {
+        if let Connection::Open(link) = &mut self.connection {
+            link.close();
+        }
+    }
+
+    /// Waits for what comes next, and sends meanwhile. `None` as soon as at most `room` bytes wait.
+    ///
+    /// # Errors
+    ///
+    /// Why there is no connection, or no response over it.
+    pub(super) async fn progress_or_room(
+        &mut self,
+        room: Option<usize>,
+    ) -> Result<Option<Progress>, Error> {
+        poll_fn(|cx| match self.poll(cx) {
+            Poll::Ready(progress) => Poll::Ready(progress.map(Some)),
+            Poll::Pending if room.is_some_and(|room| self.waiting <= room) => Poll::Ready(Ok(None)),
+            Poll::Pending => Poll::Pending,
+        })
+        .await
+    }
+
+    /// Waits until everything is handed to the kernel, or for what comes before: then it is `Some`.
+    ///
+    /// # Errors
+    ///
+    /// As [`progress_or_room`](Self::progress_or_room).
+    pub(super) async fn flush(&mut self) -> Result<Option<Progress>, Error> {
+        poll_fn(|cx| match self.poll(cx) {
+            Poll::Ready(progress) => Poll::Ready(progress.map(Some)),
+            Poll::Pending if self.is_flushed(cx) => Poll::Ready(Ok(None)),
+            Poll::Pending => Poll::Pending,
+        })
+        .await
+    }
+
+    fn is_flushed(&mut self, cx: &mut Context<'_>) -> bool {
+        match &mut self.connection {
+            Connection::Open(link) if self.pieces.is_empty() => link.poll_flush(cx).is_ready(),
+            _ => false,
+        }
+    }
+
+    /// Sends what fits. The response comes first: it may say that the rest is not wanted.
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Progress, Error>> {
+        if let Connection::Opening(opening) = &mut self.connection {
+            let link = ready!(opening.as_mut().poll(cx))?;
+            self.connection = Connection::Open(link);
+            self.begin();
+            return Poll::Ready(Ok(Progress::Connected));
+        }
+        if let Poll::Ready(read) = self.poll_response(cx) {
+            return Poll::Ready(read.map(Progress::Response));
+        }
+        match ready!(self.poll_send(cx)) {
+            Ok(()) => Poll::Pending,
+            Err(error) => Poll::Ready(self.last_words(&error).map(Progress::Response)),
+        }
+    }
+
+    fn poll_response(&mut self, cx: &mut Context<'_>) -> Poll<Result<Response, Error>> {
+        let mut stage = self.reader.push(&[]).map_err(bad)?;
+        while stage < self.wanted() {
+            let Connection::Open(link) = &mut self.connection else {
+                return Poll::Pending;
+            };
+            let mut bytes = [0; READ];
+            match link.poll_read(cx, &mut bytes) {
+                Poll::Ready(Ok(read)) if read > 0 => {
+                    let read = bytes.get(..read).unwrap_or_default();
+                    match self.reader.push(read) {
+                        Ok(next) => stage = next,
+                        Err(_) if stage == Stage::Body => break,
+                        Err(error) => return Poll::Ready(Err(bad(error))),
+                    }
+                }
+                Poll::Ready(end) => {
+                    if self.reader.end() || stage == Stage::Body {
+                        break;
+                    }
+                    let error = end.err().map_or(Error::Closed, |error| lost(&error));
+                    return Poll::Ready(Err(error));
+                }
+                Poll::Pending if stage == Stage::Body && self.is_body_overdue(cx) => break,
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+        Poll::Ready(self.finish().ok_or(Error::Closed))
+    }
+
+    /// A response that comes while the body flows has to stop it at once; otherwise its body is read as well.
+    fn wanted(&self) -> Stage {
+        if self.is_complete() {
+            Stage::Complete
+        } else {
+            Stage::Body
+        }
+    }
+
+    fn is_complete(&self) -> bool {
+        self.pieces.is_empty() && self.remaining == 0
+    }
+
+    fn is_body_overdue(&mut self, cx: &mut Context<'_>) -> bool {
+        let due = self
+            .body_due
+            .get_or_insert_with(|| Box::pin(sleep(RESPONSE_BODY_TIMEOUT)));
+        due.as_mut().poll(cx).is_ready()
+    }
+
+    fn finish(&mut self) -> Option<Response> {
+        let (response, reusable) = std::mem::take(&mut self.reader).finish()?;
+        self.reusable = reusable && self.is_complete();
+        Some(response)
+    }
+
+    /// The response that was received before the connection broke with `error`, if there is one.
+    fn last_words(&mut self, error: &io::Error) -> Result<Response, Error> {
+        let unread = match &mut self.connection {
+            Connection::Open(link) => link.unread(),
+            Connection::Opening(_) => Vec::new(),
+        };
+        match self.reader.push(&unread) {
+            Ok(Stage::Body | Stage::Complete) => self.finish().ok_or(Error::Closed),
+            Ok(Stage::Head) | Err(_) => Err(lost(error)),
+        }
+    }
+
+    /// Writes as long as there is something to write, and room for it.
+    fn poll_send(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let Connection::Open(link) = &mut self.connection else {
+            return Poll::Pending;
+        };
+        loop {
+            ready!(link.poll_flush(cx))?;
+            if self.pieces.is_empty() {
+                return Poll::Ready(Ok(()));
+            }
+            let mut slices = [IoSlice::new(&[]); MAX_PIECES];
+            let filled = slices.iter_mut().zip(&self.pieces);
+            let count = filled
+                .map(|(slice, piece)| *slice = IoSlice::new(piece))
+                .count();
+            let slices = slices.get(..count).unwrap_or_default();
+            let before = link.written();
+            let written = ready!(link.poll_write(cx, slices))?;
+            let of_body = link
+                .written()
+                .saturating_sub(self.body_begins_at.max(before));
+            self.remaining = self.remaining.saturating_sub(of_body);
+            self.waiting -= written;
+            consume(&mut self.pieces, written);
+        }
+    }
+}
+
+/// Removes `count` bytes from the front.
+fn consume(pieces: &mut VecDeque<Bytes>, mut count: usize) {
+    while let Some(piece) = pieces.front_mut() {
+        if count < piece.len() {
+            piece.advance(count);
+            return;
+        }
+        count -= piece.len();
+        pieces.pop_front();
+    }
+}
+
+fn bad(error: BadResponse) -> Error {
+    Error::BadResponse(error.to_string())
+}
+
+/// The error of a connection that stood.
+pub(super) fn lost(error: &io::Error) -> Error {
+    match error.kind() {
+        // A broken pipe is a reset after the peer has closed its side.
+        ErrorKind::ConnectionReset | ErrorKind::ConnectionAborted | ErrorKind::BrokenPipe => {
+            Error::Reset
+        }
+        ErrorKind::UnexpectedEof => Error::Closed,
+        kind => Error::Broken {
+            kind,
+            message: error.to_string(),
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,488 @@
+// SPDX-License-Identifier: MPL-2.0
+
+//! The one answer to "where does this push stand?".
+//!
+//! ```text
+//!              opened                    lost
+//!  Opening ────────────▶ Open ──────────────────────▶ Reconnecting
+//!     │                   ▲ └─ started, ending           │  ▲
+//!     │                   └──────────────────────────────┘  └─ lost again
+//!     │                        recovered
+//!     └───────┬───────────┬──────────────┬────────────┘
+//!             ▼           ▼              ▼            ▼
+//!           Ended        Left        Undrained      Failed
+//! ```
+//!
+//! Each transition is a method, and queues the report of it for the application. Nothing leaves the last row.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use super::notifier::{Notifier, Report};
+use super::settings::NO_LIMIT;
+use super::stats::Counters;
+use super::status::StatusDetails;
+use super::{Failure, SessionState, Status, WmtStatus};
+
+/// Where a push stands, behind one lock and with one watch.
+pub(super) struct Lifecycle {
+    state: watch::Sender<State>,
+    counters: Arc<Counters>,
+    notifier: Notifier,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    stage: Stage,
+    /// PushSetup has succeeded.
+    opened: bool,
+    /// The announced end of the stream.
+    end: Option<Deadline>,
+    /// Blocked callers return at once.
+    interrupted: bool,
+    /// Why the current or the last connection was lost.
+    last_loss: Option<Arc<Failure>>,
+}
+
+#[derive(Clone, Debug, Default)]
+enum Stage {
+    /// The driver has not begun.
+    #[default]
+    New,
+    /// On the way to the first successful PushSetup.
+    Opening { connecting: bool },
+    /// The connection stands.
+    Open(Progress),
+    /// The connection was lost.
+    Reconnecting {
+        attempt: u32,
+        retry_at: Instant,
+        progress: Progress,
+    },
+    /// It is over.
+    Over(Outcome),
+}
+
+/// How far the stream has come.
+#[derive(Clone, Copy, Debug, Default)]
+struct Progress {
+    /// Content was sent.
+    streaming: bool,
+    /// The end of the stream was announced after that.
+    ending: bool,
+}
+
+/// How a push is over.
+#[derive(Clone, Debug)]
+enum Outcome {
+    /// The server has the whole stream, as far as can be known.
+    Ended,
+    /// The application disconnected.
+    Left,
+    /// The application ended the stream, and not everything could be sent in time.
+    Undrained,
+    /// The push has failed.
+    Failed(Arc<Failure>),
+}
+
+/// When everything has to be sent.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Deadline {
+    /// The moment.
+    pub(super) at: Instant,
+    /// How long that was after the announcement.
+    pub(super) timeout: Duration,
+}
+
+/// Why a writer cannot go on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stop {
+    /// The push is over, or its end was announced.
+    Closed,
+    /// The application interrupted its writer.
+    Interrupted,
+}
+
+/// The current wait for a connection.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Retry {
+    /// The attempt, from 1; 0: none.
+    pub(super) attempt: u32,
+    /// Until then.
+    pub(super) retry_in: Duration,
+    /// The failure of the current or the last loss.
+    pub(super) last_loss: Option<Arc<Failure>>,
+}
+
+impl Stage {
+    fn session_state(&self) -> SessionState {
+        match self {
+            Self::New => SessionState::Disconnected,
+            Self::Opening { .. } => SessionState::Connecting,
+            Self::Open(progress) if progress.ending => SessionState::Ending,
+            Self::Open(progress) if progress.streaming => SessionState::Streaming,
+            Self::Open(_) => SessionState::Connected,
+            Self::Reconnecting { .. } => SessionState::Reconnecting,
+            Self::Over(Outcome::Ended) => SessionState::Ended,
+            Self::Over(Outcome::Left | Outcome::Undrained) => SessionState::Disconnected,
+            Self::Over(Outcome::Failed(_)) => SessionState::Failed,
+        }
+    }
+
+    fn is_over(&self) -> bool {
+        matches!(self, Self::Over(_))
+    }
+
+    /// How far the stream has come, where there may be one.
+    fn progress_mut(&mut self) -> Option<&mut Progress> {
+        match self {
+            Self::Open(progress) => Some(progress),
+            Self::Reconnecting { progress, .. } => Some(progress),
+            _ => None,
+        }
+    }
+}
+
+impl Lifecycle {
+    /// A push that has not begun.
+    pub(super) fn new(counters: Arc<Counters>, notifier: Notifier) -> Self {
+        Self {
+            state: watch::Sender::new(State::default()),
+            counters,
+            notifier,
+        }
+    }
+
+    /// The queue of reports.
+    pub(super) fn notifier(&self) -> &Notifier {
+        &self.notifier
+    }
+
+    /// The driver begins.
+    pub(super) fn begin(&self) {
+        self.change(WmtStatus::Locating, StatusDetails::default(), |state| {
+            let new = matches!(state.stage, Stage::New);
+            new.then(|| state.stage = Stage::Opening { connecting: false })
+        });
+    }
+
+    /// The addresses of the server are known. Reported once, and before the first PushSetup only.
+    pub(super) fn connecting(&self) {
+        self.change(
+            WmtStatus::Connecting,
+            StatusDetails::default(),
+            |state| match &mut state.stage {
+                Stage::Opening { connecting } if !*connecting => {
+                    *connecting = true;
+                    Some(())
+                }
+                _ => None,
+            },
+        );
+    }
+
+    /// PushSetup has succeeded, or, if `resumed`, a session that the application had left goes on. Reported once.
+    pub(super) fn opened(&self, resumed: bool) {
+        let details = StatusDetails {
+            resumed,
+            ..StatusDetails::default()
+        };
+        self.change(WmtStatus::Opened, details, |state| {
+            if state.stage.is_over() || std::mem::replace(&mut state.opened, true) {
+                return None;
+            }
+            if matches!(state.stage, Stage::Opening { .. }) {
+                state.stage = Stage::Open(Progress {
+                    streaming: resumed,
+                    ending: false,
+                });
+            }
+            Some(())
+        });
+    }
+
+    /// `$H` is sent. Reported once.
+    pub(super) fn started(&self) {
+        self.change(WmtStatus::Started, StatusDetails::default(), |state| {
+            let progress = state.stage.progress_mut()?;
+            (!std::mem::replace(&mut progress.streaming, true)).then_some(())
+        });
+    }
+
+    /// Announces the end of the stream, `timeout` before everything has to be sent. FALSE if the push is over.
+    pub(super) fn announce_end(&self, timeout: Duration) -> bool {
+        let at = Instant::now() + timeout.min(NO_LIMIT);
+        let mut alive = false;
+        self.state.send_if_modified(|state| {
+            alive = !state.stage.is_over();
+            let first = alive && state.end.is_none();
+            if first {
+                state.end = Some(Deadline { at, timeout });
+            }
+            first
+        });
+        alive
+    }
+
+    /// The stream comes to its announced end. Reported once, and only where there is a stream.
+    pub(super) fn ending(&self) {
+        self.change(
+            WmtStatus::EndOfStreaming,
+            StatusDetails::default(),
+            |state| {
+                state.end?;
+                let progress = state.stage.progress_mut()?;
+                (progress.streaming && !std::mem::replace(&mut progress.ending, true)).then_some(())
+            },
+        );
+    }
+
+    /// The connection was lost or could not be made, and is tried again after `retry_in`.
+    pub(super) fn lost(&self, failure: Failure, attempt: u32, retry_in: Duration) {
+        let failure = Arc::new(failure);
+        let details = StatusDetails {
+            failure: Some(failure.clone()),
+            attempt,
+            retry_in,
+            resumed: false,
+        };
+        self.change(WmtStatus::ReconnectStart, details, |state| {
+            if state.stage.is_over() {
+                return None;
+            }
+            state.last_loss = Some(failure);
+            state.stage = Stage::Reconnecting {
+                attempt,
+                retry_at: Instant::now() + retry_in,
+                progress: state.stage.progress_mut().copied().unwrap_or_default(),
+            };
+            Some(())
+        });
+    }
+
+    /// The connection stands again.
+    pub(super) fn recovered(&self, attempt: u32, resumed: bool) {
+        let details = StatusDetails {
+            attempt,
+            resumed,
+            ..StatusDetails::default()
+        };
+        self.change(WmtStatus::ReconnectEnd, details, |state| {
+            let Stage::Reconnecting { progress, .. } = state.stage else {
+                return None;
+            };
+            state.stage = Stage::Open(progress);
+            Some(())
+        });
+    }
+
+    /// The push has failed. Only the first failure counts.
+    pub(super) fn fail(&self, failure: Failure) {
+        let failure = Arc::new(failure);
+        let status = if self.state.borrow().opened {
+            WmtStatus::Error
+        } else {
+            WmtStatus::Opened
+        };
+        let details = StatusDetails {
+            failure: Some(failure.clone()),
+            ..StatusDetails::default()
+        };
+        self.finish(status, details, Outcome::Failed(failure));
+    }
+
+    /// The stream has ended, and the connection is closed.
+    pub(super) fn ended(&self) {
+        self.state.send_if_modified(|state| {
+            let alive = !state.stage.is_over();
+            if alive {
+                let before = state.stage.session_state();
+                state.stage = Stage::Over(Outcome::Ended);
+                self.report(WmtStatus::Stopped, StatusDetails::default(), before, state);
+                let before = state.stage.session_state();
+                self.report(WmtStatus::Closed, StatusDetails::default(), before, state);
+            }
+            alive
+        });
+    }
+
+    /// The end could not be sent in time.
+    pub(super) fn undrained(&self, failure: Failure) {
+        let details = StatusDetails {
+            failure: Some(Arc::new(failure)),
+            ..StatusDetails::default()
+        };
+        self.finish(WmtStatus::Closed, details, Outcome::Undrained);
+    }
+
+    /// The application disconnects. FALSE if the push was over before.
+    pub(super) fn leave(&self) -> bool {
+        self.finish(WmtStatus::Closed, StatusDetails::default(), Outcome::Left)
+    }
+
+    fn finish(&self, status: WmtStatus, details: StatusDetails, outcome: Outcome) -> bool {
+        self.change(status, details, |state| {
+            (!state.stage.is_over()).then(|| state.stage = Stage::Over(outcome))
+        })
+    }
+
+    /// Changes the state, and queues the report of it. `None` changes nothing.
+    fn change(
+        &self,
+        status: WmtStatus,
+        details: StatusDetails,
+        transition: impl FnOnce(&mut State) -> Option<()>,
+    ) -> bool {
+        self.state.send_if_modified(|state| {
+            let before = state.stage.session_state();
+            let changed = transition(state).is_some();
+            if changed {
+                self.report(status, details, before, state);
+            }
+            changed
+        })
+    }
+
+    /// Reports are queued under the lock, so that they have the order of the transitions.
+    fn report(
+        &self,
+        status: WmtStatus,
+        details: StatusDetails,
+        previous_state: SessionState,
+        state: &State,
+    ) {
+        self.notifier.queue(Report::Status(Status {
+            status,
+            state: state.stage.session_state(),
+            previous_state,
+            failure: details.failure,
+            attempt: details.attempt,
+            retry_in: details.retry_in,
+            resumed: details.resumed,
+            packets_dropped: self.counters.packets_dropped(),
+        }));
+    }
+
+    /// Interrupts blocked callers, now and until it is called with `false`.
+    pub(super) fn interrupt(&self, interrupted: bool) {
+        self.state
+            .send_modify(|state| state.interrupted = interrupted);
+    }
+
+    /// Returns whether callers are interrupted.
+    pub(super) fn is_interrupted(&self) -> bool {
+        self.state.borrow().interrupted
+    }
+
+    /// Where the session stands.
+    pub(super) fn session_state(&self) -> SessionState {
+        self.state.borrow().stage.session_state()
+    }
+
+    /// Returns whether there is a connection, or one is being made.
+    pub(super) fn is_alive(&self) -> bool {
+        !self.state.borrow().stage.is_over()
+    }
+
+    /// Returns whether it is over, and not by a failure.
+    pub(super) fn has_ended(&self) -> bool {
+        match &self.state.borrow().stage {
+            Stage::Over(outcome) => !matches!(outcome, Outcome::Failed(_)),
+            _ => false,
+        }
+    }
+
+    /// Returns whether the application disconnected.
+    pub(super) fn was_left(&self) -> bool {
+        matches!(self.state.borrow().stage, Stage::Over(Outcome::Left))
+    }
+
+    /// Returns whether PushSetup has succeeded.
+    pub(super) fn was_opened(&self) -> bool {
+        self.state.borrow().opened
+    }
+
+    /// Returns whether the connection was lost and does not stand again.
+    pub(super) fn is_reconnecting(&self) -> bool {
+        matches!(self.state.borrow().stage, Stage::Reconnecting { .. })
+    }
+
+    /// Why it failed.
+    pub(super) fn failure(&self) -> Option<Arc<Failure>> {
+        match &self.state.borrow().stage {
+            Stage::Over(Outcome::Failed(failure)) => Some(failure.clone()),
+            _ => None,
+        }
+    }
+
+    /// The current wait for a connection, and why the last one was lost.
+    pub(super) fn retry(&self) -> Retry {
+        let state = self.state.borrow();
+        let (attempt, retry_in) = match state.stage {
+            Stage::Reconnecting {
+                attempt, retry_at, ..
+            } => (attempt, retry_at.saturating_duration_since(Instant::now())),
+            _ => (0, Duration::ZERO),
+        };
+        Retry {
+            attempt,
+            retry_in,
+            last_loss: state.last_loss.clone(),
+        }
+    }
+
+    /// Returns whether a writer may hand over more.
+    ///
+    /// # Errors
+    ///
+    /// [`Stop`]
+    pub(super) fn check_writer(&self) -> Result<(), Stop> {
+        let state = self.state.borrow();
+        match (
+            state.stage.is_over() || state.end.is_some(),
+            state.interrupted,
+        ) {
+            (true, _) => Err(Stop::Closed),
+            (false, true) => Err(Stop::Interrupted),
+            (false, false) => Ok(()),
+        }
+    }
+
+    /// Waits until the push is over, whoever ends it.
+    pub(super) async fn over(&self) {
+        self.wait_for(|state| state.stage.is_over()).await;
+    }
+
+    /// Waits until the push is over, or a blocked caller is interrupted.
+    pub(super) async fn over_or_interrupted(&self) {
+        self.wait_for(|state| state.stage.is_over() || state.interrupted)
+            .await;
+    }
+
+    /// Waits until the announced end should have been sent, and returns how long it had.
+    pub(super) async fn drain_timeout(&self) -> Duration {
+        let mut receiver = self.state.subscribe();
+        loop {
+            let end = receiver.borrow_and_update().end;
+            match end {
+                Some(Deadline { at, timeout }) => {
+                    tokio::time::sleep_until(at).await;
+                    return timeout;
+                }
+                // The sender is in `self`.
+                None => drop(receiver.changed().await),
+            }
+        }
+    }
+
+    async fn wait_for(&self, condition: impl FnMut(&State) -> bool) {
+        // The sender is in `self`: it cannot be dropped meanwhile.
+        let _ = self.state.subscribe().wait_for(condition).await;
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: MPL-2.0
+
+use std::fmt;
+
+use crate::auth::{Credentials, Password};
+
+/// A user and a password, each of which may be missing.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub(in crate::sink) struct Account {
+    pub(in crate::sink) id: Option<String>,
+    pub(in crate::sink) password: Option<Password>,
+}
+
+impl Account {
+    pub(in crate::sink) fn is_empty(&self) -> bool {
+        self.id.is_none() && self.password.is_none()
+    }
+}
+
+/// Shows nothing: what was written for a user may be a password.
+impl fmt::Debug for Account {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Account(…)")
+    }
+}
+
+/// The account of a server or proxy, out of two sources: the properties for user and password, and the user information
+/// of a URL.
+///
+/// Each half of the URL counts before that of the properties until the property is set again. The halves of a URL go with
+/// the URL; those of the properties stay.
+#[derive(Clone, Debug, Default)]
+pub(in crate::sink) struct Accounts {
+    properties: Account,
+    url: Account,
+}
+
+impl Accounts {
+    /// Sets the property for the user.
+    pub(in crate::sink) fn set_id(&mut self, id: Option<&str>) {
+        self.url.id = None;
+        self.properties.id = id.map(str::to_owned);
+    }
+
+    /// Sets the property for the password.
+    pub(in crate::sink) fn set_password(&mut self, password: Option<&str>) {
+        self.url.password = None;
+        self.properties.password = password.map(Password::from);
+    }
+
+    /// Sets the user information of the URL.
+    pub(in crate::sink) fn set_url(&mut self, account: Account) {
+        self.url = account;
+    }
+
+    /// The user that is used.
+    pub(in crate::sink) fn id(&self) -> Option<&str> {
+        let id = self.url.id.as_ref().or(self.properties.id.as_ref());
+        id.map(String::as_str)
+    }
+
+    fn password(&self) -> Option<&Password> {
+        let url = self.url.password.as_ref();
+        url.or(self.properties.password.as_ref())
+    }
+
+    /// The user and the password that are used; `None` without a user.
+    pub(in crate::sink) fn credentials(&self) -> Option<Credentials> {
+        credentials(self.id(), self.password())
+    }
+
+    /// As [`credentials`](Self::credentials), with a third source for what is missing. Its password only goes with its
+    /// user.
+    pub(in crate::sink) fn credentials_or(&self, other: &Account) -> Option<Credentials> {
+        let used = self.id().filter(|id| !id.is_empty());
+        let id = used.or(other.id.as_deref())?;
+        let others = other.password.as_ref().filter(|_| used.is_none());
+        credentials(Some(id), self.password().or(others))
+    }
+}
+
+fn credentials(id: Option<&str>, password: Option<&Password>) -> Option<Credentials> {
+    let id = id.filter(|id| !id.is_empty())?;
+    let password = password.cloned().unwrap_or_else(|| Password::from(""));
+    Some(Credentials::new(id, password))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn account(id: &str, password: &str) -> Account {
+        Account {
+            id: Some(id.to_owned()).filter(|id| !id.is_empty()),
+            password: Some(password)
+                .filter(|password| !password.is_empty())
+                .map(Password::from),
+        }
+    }
+
+    fn used(accounts: &Accounts) -> Option<Credentials> {
+        accounts.credentials()
+    }
+
+    fn pair(id: &str, password: &str) -> Option<Credentials> {
+        Some(Credentials::new(id, password))
+    }
+
+    #[test]
+    fn an_unset_half_of_a_url_leaves_the_property() {
+        let mut accounts = Accounts::default();
+        accounts.set_id(Some("bob"));
+        accounts.set_password(Some("secret"));
+        accounts.set_url(account("alice", ""));
+        assert_eq!(used(&accounts), pair("alice", "secret"));
+        accounts.set_url(account("", "other"));
+        assert_eq!(used(&accounts), pair("bob", "other"));
+        accounts.set_url(Account::default());
+        assert_eq!(used(&accounts), pair("bob", "secret"));
+    }
+
+    #[test]
+    fn a_property_set_later_replaces_the_half_of_a_url() {
+        let mut accounts = Accounts::default();
+        accounts.set_url(account("alice", "secret"));
+        assert_eq!(accounts.id(), Some("alice"));
+        accounts.set_id(Some("bob"));
+        assert_eq!(used(&accounts), pair("bob", "secret"));
+        accounts.set_id(None);
+        assert_eq!(used(&accounts), None);
+    }
+
+    #[test]
+    fn the_environment_s_password_goes_only_with_its_user() {
+        let environment = account("carol", "theirs");
+        let mut accounts = Accounts::default();
+        let used = |accounts: &Accounts| accounts.credentials_or(&environment);
+        assert_eq!(used(&accounts), pair("carol", "theirs"));
+        accounts.set_password(Some("ours"));
+        assert_eq!(used(&accounts), pair("carol", "ours"));
+        accounts.set_password(None);
+        accounts.set_id(Some("bob"));
+        assert_eq!(used(&accounts), pair("bob", ""));
+        assert_eq!(
+            Accounts::default().credentials_or(&Account::default()),
+            None
+        );
+    }
+
+    #[test]
+    fn debug_output_shows_no_account() {
+        let mut accounts = Accounts::default();
+        accounts.set_url(account("alice", "s3cret"));
+        let shown = format!("{accounts:?}");
+        assert!(!shown.contains("alice") && !shown.contains("s3cret"));
+    }
+}

@@ -1,0 +1,252 @@
+// SPDX-License-Identifier: MPL-2.0
+
+//! URLs as people type them, taken apart by hand: the URL standard reads `http://DOMAIN\user:secret@host/` as a path on a
+//! host `DOMAIN`, and a URL library would show the secret in it.
+
+use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_encode};
+use url::{ParseError, Url};
+
+use super::account::Account;
+use super::error::AddressError;
+use crate::auth::Password;
+
+/// What separates an account from a host: the character of the keyboard, and those of East Asian input methods.
+pub(super) const AT: [char; 3] = ['@', '\u{ff20}', '\u{fe6b}'];
+
+/// What separates a user from a password, and a host from a port.
+pub(super) const COLON: [char; 3] = [':', '\u{ff1a}', '\u{fe55}'];
+
+/// A URL with its parts.
+#[derive(Clone, Debug)]
+pub(super) struct Address {
+    /// Without user information, zone and fragment.
+    pub(super) url: Url,
+    pub(super) account: Account,
+    /// The interface that an IPv6 link-local address is reached by (RFC 6874).
+    pub(super) zone: Option<String>,
+}
+
+impl Address {
+    /// Takes `text` apart.
+    ///
+    /// # Errors
+    ///
+    /// [`AddressError`]. It holds nothing of the text behind the scheme.
+    pub(super) fn parse(text: &str) -> Result<Self, AddressError> {
+        let text = text.trim();
+        if text.is_empty() {
+            return Err(AddressError::Empty);
+        }
+        if text.chars().any(char::is_control) {
+            return Err(AddressError::ControlCharacter);
+        }
+        if is_windows_path(text) {
+            return Err(AddressError::File);
+        }
+        let (scheme, rest) = split_scheme(text).ok_or(AddressError::NoScheme(None))?;
+        let scheme = scheme.to_ascii_lowercase();
+        let scheme = scheme.strip_prefix("wmspush+").unwrap_or(&scheme);
+        if !matches!(scheme, "http" | "https") {
+            return Err(AddressError::of_scheme(scheme));
+        }
+        Self::of_parts(scheme, rest)
+    }
+
+    /// The address of a scheme and what stands behind `://`.
+    fn of_parts(scheme: &str, rest: &str) -> Result<Self, AddressError> {
+        let (authority, tail) = split_authority(rest);
+        let (account, host) = split_last(authority, AT).unwrap_or(("", authority));
+        if is_repeated_scheme(host, tail) {
+            return Err(AddressError::RepeatedScheme);
+        }
+        if is_misplaced_at(rest, tail) {
+            return Err(AddressError::MisplacedAt);
+        }
+        if host.is_empty() {
+            return Err(AddressError::NoHost);
+        }
+        if host.contains('\\') {
+            return Err(AddressError::Backslash);
+        }
+        let (host, zone) = split_zone(host)?;
+        let url = Url::parse(&format!("{scheme}://{host}{tail}")).map_err(AddressError::of_host)?;
+        if !url.username().is_empty() || url.password().is_some() {
+            return Err(AddressError::MisplacedAt);
+        }
+        if url.port() == Some(0) {
+            return Err(AddressError::Port);
+        }
+        Ok(Self {
+            url: normalized(url),
+            account: parse_account(account)?,
+            zone,
+        })
+    }
+
+    /// Returns whether both have the same scheme, host, port and zone.
+    pub(super) fn has_origin_of(&self, other: &Self) -> bool {
+        self.url.origin() == other.url.origin() && self.zone == other.zone
+    }
+
+    /// The address without its account.
+    pub(super) fn shown(&self) -> String {
+        let Some(zone) = &self.zone else {
+            return self.url.to_string();
+        };
+        let zone = utf8_percent_encode(zone, NOT_IN_ZONES);
+        self.url.as_str().replacen(']', &format!("%25{zone}]"), 1)
+    }
+}
+
+/// The text before and behind the first `://`, where the first is the name of a scheme (RFC 3986 section 3.1).
+pub(super) fn split_scheme(text: &str) -> Option<(&str, &str)> {
+    let (scheme, rest) = text.split_once("://")?;
+    let is_scheme = scheme.starts_with(|first: char| first.is_ascii_alphabetic())
+        && scheme
+            .chars()
+            .all(|other| other.is_ascii_alphanumeric() || "+-.".contains(other));
+    is_scheme.then_some((scheme, rest))
+}
+
+/// The authority (RFC 3986 section 3.2), and what follows it.
+pub(super) fn split_authority(rest: &str) -> (&str, &str) {
+    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+    rest.split_at(end)
+}
+
+/// The text before and behind the last of the `separators`.
+pub(super) fn split_last(text: &str, separators: [char; 3]) -> Option<(&str, &str)> {
+    let (start, separator) = text.rmatch_indices(separators).next()?;
+    Some((text.get(..start)?, text.get(start + separator.len()..)?))
+}
+
+/// `C:\Videos\a.wmv`, `C:/Videos/a.wmv`, `\\server\share`
+fn is_windows_path(text: &str) -> bool {
+    let mut characters = text.chars();
+    let drive = characters
+        .next()
+        .is_some_and(|first| first.is_ascii_alphabetic())
+        && characters.next() == Some(':')
+        && matches!(characters.next(), Some('\\' | '/'));
+    text.starts_with(r"\\") || (drive && !text.contains("://"))
+}
+
+/// `http://http://host/`, `http://http//host/`
+fn is_repeated_scheme(host: &str, tail: &str) -> bool {
+    let name = host.trim_end_matches(COLON);
+    tail.starts_with("//")
+        && (name.len() < host.len()
+            || ["http", "https"].contains(&name.to_ascii_lowercase().as_str()))
+}
+
+/// Returns whether an `@` behind the authority may end a password with a `/`, `?` or `#` in it: a `:` stands before it.
+fn is_misplaced_at(rest: &str, tail: &str) -> bool {
+    let Some((before, _)) = split_last(rest, AT).filter(|_| tail.contains(AT)) else {
+        return false;
+    };
+    let literal = before
+        .strip_prefix('[')
+        .and_then(|host| host.split_once(']'));
+    let before = literal.map_or(before, |(_, behind)| behind);
+    percent_decode_str(before)
+        .decode_utf8_lossy()
+        .contains(COLON)
+}
+
+/// A host without the zone of its address (RFC 6874 section 2), and that zone. As curl does, a bare `%` is understood.
+fn split_zone(host: &str) -> Result<(String, Option<String>), AddressError> {
+    let literal = host.strip_prefix('[').and_then(|host| host.split_once(']'));
+    let Some(((address, zone), port)) =
+        literal.and_then(|(literal, port)| Some((literal.split_once('%')?, port)))
+    else {
+        return Ok((host.to_owned(), None));
+    };
+    let zone = match zone.strip_prefix("25") {
+        Some(zone) if !zone.is_empty() => zone,
+        _ => zone,
+    };
+    let zone = percent_decode_str(zone).decode_utf8();
+    let zone = zone.map_err(|_| AddressError::Zone)?;
+    let usable = |character: char| !character.is_control() && !" /\\[]%".contains(character);
+    if zone.is_empty() || !zone.chars().all(usable) {
+        return Err(AddressError::Zone);
+    }
+    Ok((format!("[{address}]{port}"), Some(zone.into_owned())))
+}
+
+fn parse_account(text: &str) -> Result<Account, AddressError> {
+    let (id, password) = match text.match_indices(COLON).next() {
+        Some((start, colon)) => (
+            text.get(..start).unwrap_or_default(),
+            text.get(start + colon.len()..).unwrap_or_default(),
+        ),
+        None => (text, ""),
+    };
+    let id = decoded(id)?;
+    // A user never has one (RFC 7617 section 2), but a whole account may have been percent-encoded.
+    if id.as_ref().is_some_and(|id| id.contains(COLON)) {
+        return Err(AddressError::ColonInUser);
+    }
+    Ok(Account {
+        id,
+        password: decoded(password)?.map(Password::from),
+    })
+}
+
+/// A percent-decoded half of an account; `None` without one.
+fn decoded(half: &str) -> Result<Option<String>, AddressError> {
+    let half = String::from_utf8(percent_decode_str(half).collect());
+    let half = half.map_err(|_| AddressError::NotUtf8)?;
+    if half.chars().any(char::is_control) {
+        return Err(AddressError::ControlCharacter);
+    }
+    Ok(Some(half).filter(|half| !half.is_empty()))
+}
+
+fn normalized(mut url: Url) -> Url {
+    url.set_fragment(None);
+    let path = encoded_path(&url);
+    url.set_path(&path);
+    url
+}
+
+/// The path as RFC 3986 section 3.3 allows it: the parser leaves some characters alone that no path may have.
+pub(super) fn encoded_path(url: &Url) -> String {
+    const NOT_IN_PATHS: &AsciiSet = &CONTROLS
+        .add(b'"')
+        .add(b'<')
+        .add(b'>')
+        .add(b'[')
+        .add(b'\\')
+        .add(b']')
+        .add(b'^')
+        .add(b'`')
+        .add(b'{')
+        .add(b'|')
+        .add(b'}');
+    let mut parts = url.path().split('%');
+    let mut path = utf8_percent_encode(parts.next().unwrap_or_default(), NOT_IN_PATHS).to_string();
+    for part in parts {
+        let digits = part.bytes().take(2).filter(u8::is_ascii_hexdigit).count();
+        path.push_str(if digits == 2 { "%" } else { "%25" });
+        path.extend(utf8_percent_encode(part, NOT_IN_PATHS));
+    }
+    path
+}
+
+/// RFC 6874 section 2: a zone is written in unreserved characters.
+const NOT_IN_ZONES: &AsciiSet = &percent_encoding::NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~');
+
+impl AddressError {
+    fn of_host(error: ParseError) -> Self {
+        match error {
+            ParseError::InvalidPort => Self::Port,
+            ParseError::EmptyHost => Self::NoHost,
+            error => Self::Host(error),
+        }
+    }
+}

@@ -1,0 +1,270 @@
+// SPDX-License-Identifier: MPL-2.0
+
+//! The stream from upstream, as plain state: bytes become headers and data units, one step after the other.
+
+use bytes::Bytes;
+
+use super::bitrates::TaggedBitrates;
+use super::pacing::Pacer;
+use crate::asf::{self, DataPacket, FileHeader, Item, KeyFrameGate, Reader, Skipped};
+
+/// The longest wait for a key frame, in milliseconds of Send Time: well over the 8 to 10 s between two key frames of
+/// common encoders. Without a bound, a stream that never marks one would never begin.
+const LONGEST_WAIT: u32 = 30_000;
+
+/// The state of the stream that upstream delivers.
+///
+/// It calls nothing: the owner takes [one step](Self::next_step) after the other and carries each out without holding a
+/// lock on the stream.
+#[derive(Default)]
+pub(super) struct Stream {
+    reader: Reader,
+    pub(super) pacer: Pacer,
+    /// Closed at the beginning of a stream that was joined in its middle: a branch that is linked to a running tee, or a
+    /// selector's other input, has its header in the caps alone. No player can decode what comes before a key frame.
+    gate: KeyFrameGate,
+    /// Data packets that the gate has dropped since the last header.
+    dropped: u64,
+    /// Whether upstream is live; `None`: not asked yet.
+    pub(super) live: Option<bool>,
+    /// Bytes since the stream started or was flushed.
+    position: u64,
+    /// Bit rates in tag lists since the last header.
+    tags: TaggedBitrates,
+    /// A header that was a step and has not been [written](Self::header_written).
+    unwritten: Option<FileHeader>,
+}
+
+/// The next thing that the owner of a stream does with it.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Step {
+    /// `OnHeader`, until [`Stream::header_written`] is called.
+    Header(FileHeader),
+    /// `OnDataUnit`. `dropped` data packets were dropped directly in front of it.
+    DataUnit { packet: DataPacket, dropped: u64 },
+    /// A data packet in front of the first key frame was dropped.
+    Dropped,
+    /// Input that is not for sending.
+    Skipped(Skipped),
+}
+
+impl Stream {
+    /// Takes the bytes of a buffer.
+    pub(super) fn push(&mut self, bytes: Bytes) {
+        self.position += bytes.len() as u64;
+        self.reader.push(bytes);
+    }
+
+    /// Takes a header that came beside the stream, in caps.
+    ///
+    /// # Errors
+    ///
+    /// When the bytes are not an ASF file header.
+    pub(super) fn push_header(&mut self, header: Bytes) -> Result<(), asf::Error> {
+        self.reader.stream_header(header)
+    }
+
+    /// Takes the bit rates in a tag list.
+    pub(super) fn push_tags(&mut self, tags: &gst::TagListRef) {
+        self.tags.add(tags);
+    }
+
+    /// Starts over: what upstream delivers from now on does not continue what it delivered before.
+    pub(super) fn restart(&mut self) {
+        self.reader.restart();
+        self.pacer.restart();
+        self.live = None;
+        self.position = 0;
+    }
+
+    /// Discards what was delivered and is not a step yet, and starts over. Returns how many data packets it discards.
+    pub(super) fn flush(&mut self) -> u64 {
+        self.restart();
+        let mut discarded = 0;
+        while let Ok(Some(item)) = self.reader.next_item() {
+            match item {
+                // The reader tells it once, and it is the header of what follows.
+                Item::Header(header) => drop(self.begin(header)),
+                Item::DataUnit(_) => discarded += 1,
+                Item::Skipped(_) => {}
+            }
+        }
+        // The running time may have begun anew.
+        self.pacer = Pacer::default();
+        discarded
+    }
+
+    /// Goes on at byte `start`. Returns the byte reached before, if `start` is in front of it: in the middle of a stream,
+    /// bytes go back where a muxer rewrites its file.
+    pub(super) fn go_back(&mut self, start: u64) -> Option<u64> {
+        let from = self.position;
+        if start >= from {
+            return None;
+        }
+        self.reader.rewind(start);
+        self.pacer.restart();
+        self.position = start;
+        Some(from)
+    }
+
+    /// The next step; `None` when it takes more bytes.
+    ///
+    /// # Errors
+    ///
+    /// When the input is no stream that can be sent; from then on, always.
+    pub(super) fn next_step(&mut self) -> Result<Option<Step>, asf::Error> {
+        if let Some(header) = &self.unwritten {
+            return Ok(Some(Step::Header(header.clone())));
+        }
+        Ok(self.reader.next_item()?.map(|item| match item {
+            Item::Header(header) => self.begin(header),
+            Item::DataUnit(packet) => self.admit(packet),
+            Item::Skipped(skipped) => Step::Skipped(skipped),
+        }))
+    }
+
+    /// The input has ended. Returns what it left over, if anything; further calls, if there is more of it.
+    ///
+    /// # Errors
+    ///
+    /// When there never was a whole ASF file header, or [`next_step`](Self::next_step) had failed.
+    pub(super) fn finish(&mut self) -> Result<Option<Skipped>, asf::Error> {
+        self.reader.finish()
+    }
+
+    /// The header of the last step has been written.
+    pub(super) fn header_written(&mut self) {
+        self.unwritten = None;
+    }
+
+    /// Takes out the bit rates in tag lists since the last header.
+    pub(super) fn take_tags(&mut self) -> TaggedBitrates {
+        std::mem::take(&mut self.tags)
+    }
+
+    fn begin(&mut self, header: FileHeader) -> Step {
+        self.gate = KeyFrameGate::of(&header).with_longest_wait(LONGEST_WAIT);
+        self.gate.close();
+        self.dropped = 0;
+        self.pacer.restart();
+        self.unwritten = Some(header.clone());
+        Step::Header(header)
+    }
+
+    fn admit(&mut self, packet: DataPacket) -> Step {
+        // Behind a header in the stream itself every packet counts.
+        if self.reader.is_joined() && !self.gate.admit(&packet) {
+            self.dropped += 1;
+            return Step::Dropped;
+        }
+        let dropped = std::mem::take(&mut self.dropped);
+        Step::DataUnit { packet, dropped }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The first key frame is in packet 12, the next in packet 21.
+    const AUDIO_VIDEO: &[u8] =
+        include_bytes!("../../tests/fixtures/av_asfmux_p1500_streamable.asf");
+    const PACKET: usize = 1500;
+
+    fn header() -> Bytes {
+        Bytes::from_static(&AUDIO_VIDEO[..AUDIO_VIDEO.len() % PACKET])
+    }
+
+    fn packet(number: usize) -> Bytes {
+        Bytes::from_static(&AUDIO_VIDEO[header().len() + number * PACKET..][..PACKET])
+    }
+
+    /// The steps until more bytes are wanted, each as a word: data units with the packets dropped in front of them.
+    fn steps(stream: &mut Stream) -> Vec<String> {
+        let mut steps = Vec::new();
+        while let Some(step) = stream.next_step().unwrap() {
+            steps.push(match step {
+                Step::Header(_) => "header".to_owned(),
+                Step::DataUnit { dropped, .. } => format!("data unit after {dropped}"),
+                Step::Dropped => "dropped".to_owned(),
+                Step::Skipped(skipped) => format!("{} bytes skipped", skipped.bytes),
+            });
+            stream.header_written();
+        }
+        steps
+    }
+
+    #[test]
+    fn behind_caps_a_stream_begins_at_a_key_frame() {
+        let mut stream = Stream::default();
+        stream.push_header(header()).unwrap();
+        (10..14).for_each(|number| stream.push(packet(number)));
+        let expected = [
+            "header",
+            "dropped",
+            "dropped",
+            "data unit after 2",
+            "data unit after 0",
+        ];
+        assert_eq!(steps(&mut stream), expected);
+    }
+
+    #[test]
+    fn behind_a_header_in_the_stream_every_packet_counts() {
+        for in_caps in [false, true] {
+            let mut stream = Stream::default();
+            if in_caps {
+                stream.push_header(header()).unwrap();
+            }
+            stream.push(header());
+            stream.push(packet(1));
+            assert_eq!(steps(&mut stream), ["header", "data unit after 0"]);
+        }
+    }
+
+    #[test]
+    fn a_header_is_a_step_until_it_is_written() {
+        let mut stream = Stream::default();
+        stream.push(header());
+        stream.push(packet(0));
+        let first = stream.next_step();
+        assert!(matches!(first, Ok(Some(Step::Header(_)))));
+        assert_eq!(stream.next_step(), first);
+        stream.header_written();
+        assert_eq!(steps(&mut stream), ["data unit after 0"]);
+    }
+
+    /// What is lost is what upstream has flushed: the header is of what follows, too.
+    #[test]
+    fn a_flush_discards_all_but_the_header() {
+        for half in [0, 700] {
+            let mut stream = Stream::default();
+            stream.push(header());
+            stream.push(packet(0));
+            stream.push(packet(1));
+            stream.push(packet(2).slice(..half));
+            assert_eq!(stream.flush(), 2);
+            stream.push(packet(3));
+            assert_eq!(steps(&mut stream), ["header", "data unit after 0"]);
+            assert_eq!(stream.flush(), 0);
+            stream.push(packet(4));
+            assert_eq!(steps(&mut stream), ["data unit after 0"]);
+        }
+    }
+
+    #[test]
+    fn bytes_that_go_back_are_a_muxer_s_correction() {
+        let mut stream = Stream::default();
+        let size = header().len() as u64;
+        stream.push(header());
+        stream.push(packet(0));
+        assert_eq!(steps(&mut stream).len(), 2);
+        assert_eq!(stream.go_back(size + PACKET as u64), None, "goes on");
+        assert_eq!(stream.go_back(56), Some(size + PACKET as u64));
+        stream.push(Bytes::from_static(&[7; 8]));
+        assert_eq!(steps(&mut stream), Vec::<String>::new());
+        stream.restart();
+        stream.push(packet(1));
+        assert_eq!(steps(&mut stream), ["8 bytes skipped", "data unit after 0"]);
+    }
+}
