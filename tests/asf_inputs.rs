@@ -373,6 +373,47 @@ fn foreign_and_cut_input_is_the_wrong_type() {
     );
 }
 
+/// Files of other muxers, pages of servers, and raw video
+#[test]
+fn an_error_names_the_format_that_is_there() {
+    let mut packets = [[0x11; 188]; 20];
+    packets.iter_mut().for_each(|packet| packet[0] = 0x47);
+    for (start, text) in [
+        (
+            &b"\0\0\0\x20ftypisom"[..],
+            "input is MP4 or QuickTime, not ASF",
+        ),
+        (
+            b"\x1A\x45\xDF\xA3\x9F",
+            "input is Matroska or WebM, not ASF",
+        ),
+        (
+            packets.as_flattened(),
+            "input is an MPEG transport stream, not ASF",
+        ),
+        (b"<html>Not Found</html>", "input is an HTML page, not ASF"),
+        (
+            b"[Reference]\r\nRef1=http://a/b",
+            "input is a Windows Media metafile, not ASF",
+        ),
+        (
+            b"\x10\x80\x10\x80",
+            "input is not ASF: byte 0 is 0x10, which no ASF header has there",
+        ),
+        (b"", "input is empty"),
+    ] {
+        let whole = Bytes::copy_from_slice(start);
+        let (items, rest) = read(&whole, 4096);
+        let error = rest.unwrap_err();
+        assert_eq!((items, error.to_string()), (vec![], text.into()));
+        assert!(error.is_wrong_type() && !error.hint().is_empty());
+        let long = Bytes::from([start, &[0x5A; 4096]].concat());
+        for bytes in [whole, long.slice(..if start.is_empty() { 0 } else { 4096 })] {
+            assert_eq!(read(&bytes, 1), read(&bytes, 4096));
+        }
+    }
+}
+
 #[test]
 fn a_damaged_packet_among_good_ones_is_kept_whole() {
     assert_eq!(

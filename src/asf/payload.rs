@@ -2,8 +2,8 @@
 
 use std::ops::Range;
 
-use super::data_packet::Fields;
 use super::defect::Defect;
+use super::fields::Fields;
 use super::key_frames::StreamSet;
 use super::object::u32_at;
 

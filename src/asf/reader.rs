@@ -198,7 +198,7 @@ impl Reader {
         }
         if self.current.is_none() {
             let bytes = self.queue.len().saturating_add(self.pieces.len());
-            return Err(Error::Incomplete { bytes });
+            return Err(self.foreign().unwrap_or(Error::Incomplete { bytes }));
         }
         self.drop_tail();
         self.drop_pending();
@@ -237,6 +237,14 @@ impl Reader {
     }
 
     fn handle(&mut self, input: Input) {
+        let foreign = match input {
+            Input::Data(_) => None,
+            _ => self.foreign(),
+        };
+        if let Some(error) = foreign {
+            self.state = State::Failed(error);
+            return;
+        }
         match input {
             Input::Data(data) => self.queue.push(data),
             Input::StreamHeader(header) => {

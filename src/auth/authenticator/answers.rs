@@ -59,10 +59,11 @@ impl Authenticator {
         let new = new.filter(|new| new.has_another_nonce_than(old) && (is_stale || old.is_old()));
         match new {
             Some(new) if self.setbacks.expired_nonces < MAX_EXPIRED_NONCES => {
+                let again = self.place.is_push_start() && self.setbacks.expired_nonces > 0;
                 self.setbacks.expired_nonces = self.setbacks.expired_nonces.saturating_add(1);
                 let active = Active::Digest(new);
                 self.conversation = Some(Conversation { active, standing });
-                return Some(RESUBMIT);
+                return Some(if again { Next::RedoPushSetup } else { RESUBMIT });
             }
             // The peer accepts the credentials, but none of its nonces.
             _ if is_stale => self.tried.unusable.insert(Method::Digest),
