@@ -124,6 +124,11 @@ fn count_critical() {
 }
 
 fn push(source: &gst::Element, bytes: Vec<u8>) {
-    let buffer = gst::Buffer::from_slice(bytes);
+    // System memory, as muxers allocate it: a sink keeps a share of it, and copies any other.
+    let mut buffer = gst::Buffer::with_size(bytes.len()).expect("memory");
+    let map = buffer
+        .get_mut()
+        .map(|buffer| buffer.copy_from_slice(0, &bytes));
+    assert_eq!(map, Some(Ok(())));
     let _ = source.emit_by_name::<gst::FlowReturn>("push-buffer", &[&buffer]);
 }
