@@ -473,10 +473,10 @@ fn only_streams_that_are_1000_hours_apart_have_absurd_times() {
             assert_eq!(found, [], "{name}");
             continue;
         }
-        let [times @ AbsurdTimes::PresentationTime { from, to }] = found[..] else {
+        let [times @ AbsurdTimes::SendTime { from, to }] = found[..] else {
             panic!("{found:?}");
         };
-        assert_eq!((from.stream, to.stream), (2, 1));
+        assert!(from < 10_000 && to >= 3_600_000_000, "{times}");
         assert!(times.is_libav_shift(), "{times}");
     }
 }

@@ -12,11 +12,16 @@ use super::payload;
 /// Times are absurd when they jump by more than an hour from one packet or payload to the next. Streams of one file
 /// follow each other in it, so that streams whose times are that far apart are found as well. 49 days after the start,
 /// where times begin at 0 again, is no jump.
+///
+/// Send Times are compared from packet to packet. Payloads are looked into once for each second of Send Time, because
+/// that takes a quarter of the time that it takes to read a packet.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct TimeWatch {
     /// Send Time of the packet before, in milliseconds
     send_time: Option<u32>,
-    /// That of the payload before
+    /// Send Time of the last packet whose payloads were looked into, in milliseconds
+    looked_into: Option<u32>,
+    /// That of the last payload in it
     presentation: Option<StreamTime>,
     reported: bool,
 }
@@ -52,6 +57,8 @@ pub struct StreamTime {
 
 /// The longest way from one time to the next, in milliseconds, that is not absurd: an hour
 const LONGEST: u32 = 3_600_000;
+/// The shortest way from one packet that is looked into to the next, in milliseconds
+const INTERVAL: u32 = 1000;
 /// What libav's video encoders add to timestamps, in milliseconds: 1000 hours
 const LIBAV_SHIFT: u32 = 3_600_000_000;
 
@@ -68,38 +75,52 @@ impl TimeWatch {
 
     /// The entry goes on elsewhere, after a flush: its times have nothing to do with those before.
     pub fn flush(&mut self) {
-        self.send_time = None;
-        self.presentation = None;
+        *self = Self {
+            reported: self.reported,
+            ..Self::default()
+        };
     }
 
     /// Takes the next packet of the entry. Returns what is absurd about its times, once an entry.
+    #[inline]
     pub fn observe(&mut self, packet: &DataPacket) -> Option<AbsurdTimes> {
         if self.reported {
             return None;
         }
         let to = packet.send_time()?;
         let found = match self.send_time.replace(to) {
-            Some(from) if is_far(from, to) => Some(AbsurdTimes::SendTime { from, to }),
-            _ => self.observe_payloads(packet),
+            Some(from) if distance(from, to) > LONGEST => Some(AbsurdTimes::SendTime { from, to }),
+            _ if self.is_recent(to) => None,
+            _ => self.look_into(packet, to),
         };
         self.reported = found.is_some();
         found
     }
 
-    fn observe_payloads(&mut self, packet: &DataPacket) -> Option<AbsurdTimes> {
+    /// Returns whether a packet of about this Send Time was looked into.
+    fn is_recent(&self, send_time: u32) -> bool {
+        let last = self.looked_into;
+        last.is_some_and(|last| distance(last, send_time) < INTERVAL)
+    }
+
+    #[inline(never)]
+    fn look_into(&mut self, packet: &DataPacket, send_time: u32) -> Option<AbsurdTimes> {
+        self.looked_into = Some(send_time);
         let layout = packet.layout()?;
         let area = layout.area(packet.as_bytes())?;
         let before = &mut self.presentation;
         payload::presentation_times(area, layout.multiple, |stream, time| {
             let to = StreamTime { stream, time };
             let from = before.replace(to)?;
-            is_far(from.time, time).then_some(AbsurdTimes::PresentationTime { from, to })
+            (distance(from.time, time) > LONGEST)
+                .then_some(AbsurdTimes::PresentationTime { from, to })
         })
     }
 }
 
-fn is_far(from: u32, to: u32) -> bool {
-    to.wrapping_sub(from).cast_signed().unsigned_abs() > LONGEST
+/// The way from one time to another, forth or back, in milliseconds
+fn distance(from: u32, to: u32) -> u32 {
+    to.wrapping_sub(from).cast_signed().unsigned_abs()
 }
 
 impl AbsurdTimes {
@@ -109,7 +130,7 @@ impl AbsurdTimes {
             AbsurdTimes::SendTime { from, to } => (from, to),
             AbsurdTimes::PresentationTime { from, to } => (from.time, to.time),
         };
-        let is_shift = |from, to| !is_far(LIBAV_SHIFT.wrapping_add(from), to);
+        let is_shift = |from, to| distance(LIBAV_SHIFT.wrapping_add(from), to) <= LONGEST;
         is_shift(from, to) || is_shift(to, from)
     }
 }
@@ -214,12 +235,25 @@ mod tests {
         );
         let packets = [
             (0, &[(1, 8000)][..]),
-            (0, &[(1, 4_154_509_685)]),
-            (0, &[(1, 0)]),
+            (2879, &[(1, 4_154_509_685)]),
+            (5000, &[(1, 0)]),
         ];
         assert_eq!(
             observed(&packets),
             ["presentation time of stream 1 jumps from 0:00:08 to 1154:01:49"]
+        );
+    }
+
+    #[test]
+    fn payloads_are_looked_into_once_a_second() {
+        let jumps = |to| observed(&[(0, &[(1, 0)][..]), (to, &[(1, 9_000_000)])]).len();
+        assert_eq!([jumps(0), jumps(999), jumps(1000)], [0, 0, 1]);
+        assert_eq!(
+            [
+                jumps(0u32.wrapping_sub(999)),
+                jumps(0u32.wrapping_sub(1000))
+            ],
+            [0, 1]
         );
     }
 
@@ -236,13 +270,21 @@ mod tests {
     #[test]
     fn a_compressed_payload_has_a_presentation_time() {
         let compressed = |time: u32| {
-            let head = [0x00, 0x5D, 0, 0, 0, 0, 0, 0, 0x01, 1];
-            let bytes = [&head[..], &time.to_le_bytes(), &[1, 40, 2, 0xAA, 0xBB]].concat();
+            let head = [&[0x00, 0x5D][..], &time.to_le_bytes(), &[0, 0, 0x01, 1]].concat();
+            let bytes = [
+                &head[..],
+                &time.wrapping_mul(2).to_le_bytes(),
+                &[1, 40, 2, 0xAA, 0xBB],
+            ]
+            .concat();
             DataPacket::parse(bytes.into())
         };
         let mut watch = TimeWatch::new();
         assert_eq!(watch.observe(&compressed(0)), None);
-        assert!(watch.observe(&compressed(3_600_001)).is_some());
+        let found = watch.observe(&compressed(3_600_000));
+        let stream = |time| StreamTime { stream: 1, time };
+        let (from, to) = (stream(0), stream(7_200_000));
+        assert_eq!(found, Some(AbsurdTimes::PresentationTime { from, to }));
     }
 
     #[test]
