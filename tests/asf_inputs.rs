@@ -6,7 +6,8 @@ use std::path::Path;
 
 use bytes::Bytes;
 use gstwmspush::asf::{
-    Bitrates, Error, Guid, Item, KeyFrames, Reader, SkipReason, Skipped, StreamType,
+    AbsurdTimes, Bitrates, Error, Guid, Item, KeyFrames, Reader, SkipReason, Skipped, StreamType,
+    TimeWatch,
 };
 
 fn fixture(name: &str) -> Bytes {
@@ -190,6 +191,32 @@ fn a_file_in_a_loop_is_an_entry_each_time() {
     }
 }
 
+/// asfmux has three packets with 64 payloads here, and one with eleven
+#[test]
+fn packets_with_64_payloads_become_two_each() {
+    let name = "audio_64_payloads_asfmux_p20000.asf";
+    assert_eq!(summary(name), "H374/20000, 7");
+    let items = read_fixture(name).0;
+    let packets = items.iter().filter_map(|item| match item {
+        Item::DataUnit(packet) => Some(packet),
+        _ => None,
+    });
+    let told: Vec<_> = packets
+        .map(|packet| (packet.as_bytes()[12] & 0x3f, packet.send_time().unwrap()))
+        .collect();
+    let [first, second, third, last] = [0, 2925, 5851, 8777];
+    let expected = [
+        (32, first),
+        (32, first),
+        (32, second),
+        (32, second),
+        (32, third),
+        (32, third),
+        (11, last),
+    ];
+    assert_eq!(told, expected);
+}
+
 #[test]
 fn headers_tell_what_the_producer_wrote() {
     let header = |name| match read_fixture(name).0.into_iter().next() {
@@ -346,6 +373,47 @@ fn foreign_and_cut_input_is_the_wrong_type() {
     );
 }
 
+/// Files of other muxers, pages of servers, and raw video
+#[test]
+fn an_error_names_the_format_that_is_there() {
+    let mut packets = [[0x11; 188]; 20];
+    packets.iter_mut().for_each(|packet| packet[0] = 0x47);
+    for (start, text) in [
+        (
+            &b"\0\0\0\x20ftypisom"[..],
+            "input is MP4 or QuickTime, not ASF",
+        ),
+        (
+            b"\x1A\x45\xDF\xA3\x9F",
+            "input is Matroska or WebM, not ASF",
+        ),
+        (
+            packets.as_flattened(),
+            "input is an MPEG transport stream, not ASF",
+        ),
+        (b"<html>Not Found</html>", "input is an HTML page, not ASF"),
+        (
+            b"[Reference]\r\nRef1=http://a/b",
+            "input is a Windows Media metafile, not ASF",
+        ),
+        (
+            b"\x10\x80\x10\x80",
+            "input is not ASF: byte 0 is 0x10, which no ASF header has there",
+        ),
+        (b"", "input is empty"),
+    ] {
+        let whole = Bytes::copy_from_slice(start);
+        let (items, rest) = read(&whole, 4096);
+        let error = rest.unwrap_err();
+        assert_eq!((items, error.to_string()), (vec![], text.into()));
+        assert!(error.is_wrong_type() && !error.hint().is_empty());
+        let long = Bytes::from([start, &[0x5A; 4096]].concat());
+        for bytes in [whole, long.slice(..if start.is_empty() { 0 } else { 4096 })] {
+            assert_eq!(read(&bytes, 1), read(&bytes, 4096));
+        }
+    }
+}
+
 #[test]
 fn a_damaged_packet_among_good_ones_is_kept_whole() {
     assert_eq!(
@@ -377,15 +445,45 @@ fn a_cut_last_packet_is_reported_at_the_end() {
     assert!(SkipReason::PartialPacket.is_loss());
 }
 
+/// The names of all fixtures that a producer has written
+fn valid_fixtures() -> Vec<String> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures");
+    let names = std::fs::read_dir(folder).unwrap();
+    let names = names.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    names
+        .filter(|name| !name.starts_with("malformed") && !name.ends_with(".md"))
+        .filter(|name| name.ends_with(".asf") || name.ends_with(".bin"))
+        .collect()
+}
+
+/// libav's video encoders shift by 1000 hours. All data of the other stream comes first, then that at 1000 hours.
 #[test]
-fn every_header_is_made_live_once() {
-    for name in
-        std::fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures")).unwrap()
-    {
-        let name = name.unwrap().file_name().into_string().unwrap();
-        if name.starts_with("malformed") || name.ends_with(".md") {
+fn only_streams_that_are_1000_hours_apart_have_absurd_times() {
+    for name in valid_fixtures() {
+        let mut watch = TimeWatch::new();
+        let mut found = Vec::new();
+        for item in read_fixture(&name).0 {
+            match item {
+                Item::Header(_) => watch.new_entry(),
+                Item::DataUnit(packet) => found.extend(watch.observe(&packet)),
+                Item::Skipped(_) => {}
+            }
+        }
+        if name != "av_1000h_asfmux_p1500_streamable.asf" {
+            assert_eq!(found, [], "{name}");
             continue;
         }
+        let [times @ AbsurdTimes::SendTime { from, to }] = found[..] else {
+            panic!("{found:?}");
+        };
+        assert!(from < 10_000 && to >= 3_600_000_000, "{times}");
+        assert!(times.is_libav_shift(), "{times}");
+    }
+}
+
+#[test]
+fn every_header_is_made_live_once() {
+    for name in valid_fixtures() {
         for item in read_fixture(&name).0 {
             let Item::Header(header) = item else {
                 continue;

@@ -7,6 +7,8 @@
 //! | module | what it measures |
 //! |---|---|
 //! | `throughput` | wall and CPU time of 400 MB |
+//! | `floor` | the least that framing and writing cost: a loop in C |
+//! | `tls` | CPU time of 400 MB over TLS, beside curl |
 //! | `latency` | from `render` to the peer's `read`, at live rate |
 //! | `many` | CPU, memory and threads of 1, 100 and 1,000 sinks in one process |
 //! | `start` | how long it takes until there is an element |
@@ -16,6 +18,7 @@
 
 mod child;
 mod drain;
+mod floor;
 mod latency;
 mod many;
 mod packets;
@@ -23,6 +26,7 @@ mod start;
 mod streams;
 mod table;
 mod throughput;
+mod tls;
 
 use std::error::Error;
 
@@ -33,10 +37,12 @@ type Outcome<T = ()> = Result<T, Box<dyn Error>>;
 type Part = (&'static str, fn() -> Outcome);
 
 /// The parts, in their order.
-const PARTS: [Part; 5] = [
+const PARTS: [Part; 7] = [
     // Only by its name.
     (QUICK, throughput::quick),
     ("throughput", throughput::run),
+    ("floor", throughput::floor),
+    ("tls", tls::run),
     ("latency", latency::run),
     ("many", many::run),
     ("start", start::run),

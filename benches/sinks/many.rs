@@ -12,6 +12,7 @@ use crate::Outcome;
 use crate::child::{self, Measured, cpu, status};
 use crate::drain::Drain;
 use crate::packets;
+use crate::tls::Tunnel;
 
 const PACKET: usize = 1400;
 const BYTES_PER_SECOND: usize = 64_000;
@@ -19,7 +20,7 @@ const SECONDS: u32 = 10;
 const COUNTS: [usize; 3] = [1, 100, 1000];
 
 /// The first is what any sink costs. A tee gives to one after the other: none may wait for the others to start.
-const SINKS: [(&str, &str); 3] = [
+const SINKS: [(&str, &str); 4] = [
     ("fakesink", "fakesink async=false"),
     (
         "tcpclientsink",
@@ -28,6 +29,10 @@ const SINKS: [(&str, &str); 3] = [
     (
         "wmspushsink",
         "wmspushsink async=false location=http://127.0.0.1:PORT/live",
+    ),
+    (
+        "wmspushsink, TLS",
+        "wmspushsink async=false ssl-strict=false location=https://127.0.0.1:TLS/live",
     ),
 ];
 
@@ -41,7 +46,13 @@ pub fn run() -> Outcome {
         let mut own = 0.0;
         for (name, sink) in SINKS {
             let drain = Drain::start(false)?;
+            let tunnel = match sink.contains("TLS") {
+                true => Some(Tunnel::start(drain.address)?),
+                false => None,
+            };
+            let tls = tunnel.as_ref().map_or(0, |tunnel| tunnel.port);
             let sink = sink.replace("PORT", &drain.address.port().to_string());
+            let sink = sink.replace("TLS", &tls.to_string());
             let mut child =
                 Measured::start(&["many", &count.to_string(), &SECONDS.to_string(), &sink])?;
             child.go()?;
@@ -113,6 +124,11 @@ fn count_critical() {
 }
 
 fn push(source: &gst::Element, bytes: Vec<u8>) {
-    let buffer = gst::Buffer::from_slice(bytes);
+    // System memory, as muxers allocate it: a sink keeps a share of it, and copies any other.
+    let mut buffer = gst::Buffer::with_size(bytes.len()).expect("memory");
+    let map = buffer
+        .get_mut()
+        .map(|buffer| buffer.copy_from_slice(0, &bytes));
+    assert_eq!(map, Some(Ok(())));
     let _ = source.emit_by_name::<gst::FlowReturn>("push-buffer", &[&buffer]);
 }

@@ -7,10 +7,11 @@ use std::time::{Duration, Instant};
 use crate::Outcome;
 use crate::child::Measured;
 use crate::drain::Drain;
+use crate::floor::Floor;
 use crate::streams;
-use crate::table::{self, Sample};
+use crate::table::{self, Sample, spread};
 
-const SIZE: usize = 400_000_000;
+pub const SIZE: usize = 400_000_000;
 const ROUNDS: usize = 7;
 /// For those that take many times as long.
 const SLOW_ROUNDS: usize = 3;
@@ -70,6 +71,38 @@ pub fn quick() -> Outcome {
     compare(STREAMS[2], 2)
 }
 
+/// A stream that is next to none: its push costs what a start and an end cost.
+const NOTHING: usize = 2;
+
+/// CPU time of the push above fakesink, in multiples of a loop in C that frames and writes the same packets.
+pub fn floor() -> Outcome {
+    let floor = Floor::build()?;
+    println!("\n### CPU above fakesink, in multiples of the floor\n");
+    println!("| packets | floor, s | multiple |");
+    println!("| --- | --- | --- |");
+    for (packet, padded, block) in [STREAMS[0], STREAMS[2]] {
+        let file = streams::file(packet, padded, SIZE)?;
+        let file = file.to_str().ok_or("no text")?;
+        std::fs::read(file)?;
+        let (mut floors, mut multiples) = (vec![], vec![]);
+        for _ in 0..ROUNDS {
+            let push = push(file, packet, block, SINKS[0].1, true)?
+                .cpu
+                .as_secs_f64();
+            let nothing = cpu(file, block, "fakesink sync=false")?;
+            let least = floor.cpu(file, packet)?;
+            multiples.push((push - nothing) / least);
+            floors.push(least);
+        }
+        let [least, median, most] = spread(multiples);
+        println!(
+            "| {packet} | {:.3} | {least:.2} / **{median:.2}** / {most:.2} |",
+            spread(floors)[1]
+        );
+    }
+    Ok(())
+}
+
 fn compare((packet, padded, block): (usize, bool, usize), sinks: usize) -> Outcome {
     let file = streams::file(packet, padded, SIZE)?;
     let file = file.to_str().ok_or("no text")?;
@@ -80,7 +113,7 @@ fn compare((packet, padded, block): (usize, bool, usize), sinks: usize) -> Outco
         for (number, samples) in samples.iter_mut().enumerate() {
             if number < FAST || round < SLOW_ROUNDS {
                 let (_, sink, drained) = SINKS[number];
-                samples.push(push(file, block, sink, drained)?);
+                samples.push(push(file, packet, block, sink, drained)?);
             }
         }
     }
@@ -95,7 +128,20 @@ fn compare((packet, padded, block): (usize, bool, usize), sinks: usize) -> Outco
     Ok(())
 }
 
-fn push(file: &str, block: usize, sink: &str, drained: bool) -> Outcome<Sample> {
+/// One run, net of what a start and an end cost.
+fn push(file: &str, packet: usize, block: usize, sink: &str, drained: bool) -> Outcome<Sample> {
+    let nothing = streams::file(packet, false, NOTHING * packet)?;
+    let nothing = nothing.to_str().ok_or("no text")?;
+    let before = push_once(nothing, block, sink, drained.then_some(1))?;
+    let all = push_once(file, block, sink, drained.then_some(SIZE as u64 * 4 / 5))?;
+    Ok(Sample {
+        wall: all.wall.saturating_sub(before.wall),
+        cpu: all.cpu.saturating_sub(before.cpu),
+    })
+}
+
+/// One run. With `least`, until the drain has read at least so many bytes and the connection is closed.
+fn push_once(file: &str, block: usize, sink: &str, least: Option<u64>) -> Outcome<Sample> {
     let drain = Drain::start(false)?;
     let sink = sink.replace("PORT", &drain.address.port().to_string());
     let mut child = Measured::start(&["file", file, &block.to_string(), &sink])?;
@@ -103,9 +149,9 @@ fn push(file: &str, block: usize, sink: &str, drained: bool) -> Outcome<Sample> 
     let line = child.line()?;
     let mut end = Instant::now();
     child.end()?;
-    if drained {
+    if let Some(least) = least {
         let mut bytes = 0;
-        while bytes < SIZE as u64 * 4 / 5 {
+        while bytes < least {
             let drained = drain.next()?;
             bytes += drained.bytes;
             end = drained.last.unwrap_or(end);
@@ -116,4 +162,9 @@ fn push(file: &str, block: usize, sink: &str, drained: bool) -> Outcome<Sample> 
         wall: end - begun,
         cpu: Duration::from_nanos(cpu as u64),
     })
+}
+
+/// CPU time in seconds of a push, net of what a start and an end cost.
+pub fn cpu(file: &str, block: usize, sink: &str) -> Outcome<f64> {
+    Ok(push(file, block, block, sink, false)?.cpu.as_secs_f64())
 }

@@ -5,8 +5,10 @@ use std::fmt;
 use bytes::Bytes;
 
 use super::defect::Defect;
+use super::fields::{Field, Fields};
 use super::key_frames::StreamSet;
 use super::payload::{self, KeyFrameBits};
+use super::splitting::overflow;
 
 /// ASF 5.2 ASF data packet definition: one packet, with all the bytes it has in a file
 ///
@@ -46,16 +48,6 @@ pub(super) struct Layout {
     pub lengths_end: u8,
     pub multiple: bool,
     payload_end: PayloadEnd,
-}
-
-/// A field whose width is in a length type
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Field {
-    /// 0 when it is not there
-    pub value: u32,
-    pub offset: u8,
-    /// 0, 1, 2 or 4 bytes; 0: the field is not there
-    pub width: u8,
 }
 
 /// What says where the data of the last payload ends
@@ -162,7 +154,14 @@ impl Content {
             return Ok(Content::Opaque);
         };
         let (layout, payloads) = Layout::read(packet, length_types)?;
-        let key_frames = payload::check(payloads, layout.multiple)?;
+        let checked = payload::check(payloads, layout.multiple);
+        if !matches!(checked, Ok((_, true)))
+            && layout.multiple
+            && let Some(defect) = overflow(&payloads)
+        {
+            return Err(defect);
+        }
+        let (key_frames, _) = checked?;
         Ok(Content::Payloads { layout, key_frames })
     }
 }
@@ -184,13 +183,14 @@ fn error_correction(packet: &[u8]) -> Result<Option<u8>, Defect> {
     }
 }
 
+/// Where the Length Type Flags are; `None` when the packet is opaque or damaged.
+pub(super) fn length_types(packet: &[u8]) -> Option<u8> {
+    error_correction(packet).ok().flatten()
+}
+
 /// Returns whether a data packet may start with `head`, by its flags: `head` has at least 18 bytes.
 pub(super) fn may_start_with(head: &[u8]) -> bool {
-    let length_types = match error_correction(head) {
-        Ok(Some(length_types)) => usize::from(length_types),
-        Ok(None) | Err(_) => return false,
-    };
-    let property = length_types.checked_add(1).and_then(|at| head.get(at));
+    let property = length_types(head).and_then(|at| head.get(usize::from(at).checked_add(1)?));
     property.is_some_and(|property| property >> 6 == 1)
 }
 
@@ -238,6 +238,17 @@ impl Layout {
             property,
         };
         Ok((layout, area))
+    }
+
+    /// What this packet, which the layout was read from, has for payloads to be in.
+    pub(super) fn area<'a>(&self, packet: &'a [u8]) -> Option<payload::Area<'a>> {
+        let property = usize::from(self.length_types).checked_add(1)?;
+        let end = self.assumed_end(packet.len())?;
+        Some(payload::Area {
+            bytes: packet.get(self.payloads_start()..end)?,
+            end,
+            property: *packet.get(property)?,
+        })
     }
 
     /// Where payload data ends in the packet, of `size` bytes, that this was read from; `None` when readers differ.
@@ -293,49 +304,6 @@ fn payload_end(
         _ if length == size || length == end => PayloadEnd::PaddingLength,
         _ => PayloadEnd::Ambiguous,
     })
-}
-
-/// Reads one field after the other
-pub(super) struct Fields<'a> {
-    pub packet: &'a [u8],
-    pub offset: usize,
-}
-
-impl Fields<'_> {
-    /// The next `N` bytes.
-    pub fn array<const N: usize>(&mut self) -> Option<[u8; N]> {
-        let bytes = *self.packet.get(self.offset..)?.first_chunk()?;
-        self.offset = self.offset.checked_add(N)?;
-        Some(bytes)
-    }
-
-    /// The next field, as wide as the lower two bits of `length_type` say: 0, 1, 2 or 4 bytes.
-    pub fn value(&mut self, length_type: u8) -> Option<u32> {
-        Some(match length_type & 3 {
-            0 => 0,
-            1 => u32::from(u8::from_le_bytes(self.array()?)),
-            2 => u32::from(u16::from_le_bytes(self.array()?)),
-            _ => u32::from_le_bytes(self.array()?),
-        })
-    }
-
-    /// As [`Fields::value`], and where that was: in the payload parsing information, so that a byte is enough to say it.
-    fn field(&mut self, length_type: u8) -> Option<Field> {
-        let offset = self.offset;
-        let value = self.value(length_type)?;
-        Some(Field {
-            value,
-            offset: u8::try_from(offset).ok()?,
-            width: u8::try_from(self.offset.checked_sub(offset)?).ok()?,
-        })
-    }
-
-    /// Steps over `len` bytes.
-    pub fn skip(&mut self, len: u32) -> Option<()> {
-        let offset = self.offset.checked_add(usize::try_from(len).ok()?)?;
-        self.offset = (offset <= self.packet.len()).then_some(offset)?;
-        Some(())
-    }
 }
 
 #[cfg(test)]

@@ -31,6 +31,12 @@ pub enum Defect {
     },
     /// It has multiple payloads, and their number is 0.
     NoPayloads,
+    /// It has more payloads than their number can say, which asfmux does not heed: see
+    /// [`DataPacket::split`](super::DataPacket::split).
+    TooManyPayloads {
+        /// Number of payloads that were found
+        count: usize,
+    },
     /// It has multiple payloads without Payload Lengths.
     PayloadLengthType,
     /// A payload's Replicated Data Length is one of 2 to 7.
@@ -75,6 +81,10 @@ impl fmt::Display for Defect {
                 )
             }
             Defect::NoPayloads => f.write_str("multiple payloads are announced, and 0 of them"),
+            Defect::TooManyPayloads { count } => write!(
+                f,
+                "{count} payloads are over the 63 that a packet can have: asfmux needs a smaller packet-size"
+            ),
             Defect::PayloadLengthType => f.write_str("multiple payloads have no payload lengths"),
             Defect::ReplicatedDataLength { payload, length } => {
                 write!(

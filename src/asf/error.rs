@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::format::Format;
 use super::guid::Guid;
 
 /// Why bytes are not an ASF file header.
@@ -16,6 +17,8 @@ pub enum Error {
         offset: usize,
         /// That byte
         found: u8,
+        /// What it is instead, if that can be told
+        format: Option<Format>,
     },
     /// The input ended before a whole ASF file header.
     Incomplete {
@@ -87,33 +90,52 @@ impl Error {
     pub fn is_wrong_type(&self) -> bool {
         matches!(self, Error::NotAsf { .. } | Error::Incomplete { .. })
     }
+
+    /// What the user can do about it, in a sentence; empty where the message says all there is.
+    pub fn hint(&self) -> &'static str {
+        match self {
+            Error::NotAsf { format, .. } => format.map_or(Format::UNKNOWN_HINT, Format::hint),
+            Error::Incomplete { bytes: 0 } => {
+                "The source delivers nothing: check its address, or the file that it reads."
+            }
+            Error::Incomplete { .. } => {
+                "The file was cut off, or the source ended before its muxer had written a header."
+            }
+            _ => "",
+        }
+    }
 }
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         use super::{MAX_PACKET_SIZE, MIN_PACKET_SIZE};
         match self {
-            Error::NotAsf { offset, found } => {
+            Error::NotAsf {
+                format: Some(format),
+                ..
+            } => write!(f, "input is {format}, not ASF"),
+            Error::NotAsf { offset, found, .. } => {
                 write!(
                     f,
-                    "not asf: byte {offset} is {found:#04x}, which no header object has there"
+                    "input is not ASF: byte {offset} is {found:#04x}, which no ASF header has there"
                 )
             }
+            Error::Incomplete { bytes: 0 } => f.write_str("input is empty"),
             Error::Incomplete { bytes } => write!(
                 f,
-                "input ended after {bytes} bytes, before a whole asf file header"
+                "input ended after {bytes} bytes, before a whole ASF file header"
             ),
             Error::HeaderTooSmall { size } => write!(
                 f,
                 "header object of {size} bytes is shorter than its own head"
             ),
             Error::HeaderTooLarge { size, limit } => {
-                write!(f, "asf header of {size} bytes is over the limit of {limit}")
+                write!(f, "ASF header of {size} bytes is over the limit of {limit}")
             }
             Error::HeaderLength { expected, found } => {
                 write!(
                     f,
-                    "asf file header should have {expected} bytes and has {found}"
+                    "ASF file header should have {expected} bytes and has {found}"
                 )
             }
             Error::ObjectSize {
@@ -175,7 +197,8 @@ mod tests {
         assert!(
             Error::NotAsf {
                 offset: 0,
-                found: 0x52
+                found: 0x52,
+                format: None
             }
             .is_wrong_type()
         );
@@ -192,14 +215,28 @@ mod tests {
 
     #[test]
     fn messages_name_the_offending_values() {
+        let not_asf = |format| Error::NotAsf {
+            offset: 3,
+            found: 0x1A,
+            format,
+        };
         let cases = [
+            (
+                not_asf(None),
+                "input is not ASF: byte 3 is 0x1a, which no ASF header has there",
+            ),
+            (
+                not_asf(Some(Format::MpegTs)),
+                "input is an MPEG transport stream, not ASF",
+            ),
+            (Error::Incomplete { bytes: 0 }, "input is empty"),
             (
                 Error::PacketSize { size: 0 },
                 "data packet size 0 is not between 24 and 65531",
             ),
             (
                 Error::Incomplete { bytes: 200 },
-                "input ended after 200 bytes, before a whole asf file header",
+                "input ended after 200 bytes, before a whole ASF file header",
             ),
             (
                 Error::PacketSizesDiffer {

@@ -7,6 +7,7 @@ use bytes::Bytes;
 
 use super::bitrates::known;
 use super::error::Error;
+use super::format::Format;
 use super::guid::Guid;
 use super::object::{Object, ObjectHead, u32_at, u64_at, walk};
 use super::{MAX_PACKET_SIZE, MIN_PACKET_SIZE};
@@ -70,7 +71,11 @@ impl FileHeader {
     /// When the bytes are not such a header, or its data packets have a size that cannot be sent.
     pub fn parse(bytes: Bytes) -> Result<Self, Error> {
         if let Some((offset, found)) = Guid::HEADER.mismatch(bytes.get(..16).unwrap_or(&bytes)) {
-            return Err(Error::NotAsf { offset, found });
+            return Err(Error::NotAsf {
+                offset,
+                found,
+                format: Format::of(&bytes),
+            });
         }
         let head = ObjectHead::parse(&bytes).ok_or(Error::Incomplete {
             bytes: bytes.len() as u64,
@@ -411,7 +416,8 @@ mod tests {
             FileHeader::parse(bytes.slice(1..)),
             Err(Error::NotAsf {
                 offset: 0,
-                found: 0x26
+                found: 0x26,
+                format: None
             })
         );
     }

@@ -11,7 +11,7 @@ use super::guid::Guid;
 pub enum Item {
     /// A new ASF file header; the data units that follow belong to it
     Header(FileHeader),
-    /// One complete data packet
+    /// One complete data packet, or a part of one that has too many payloads ([`DataPacket::split`])
     DataUnit(DataPacket),
     /// Input that is not for sending
     Skipped(Skipped),

@@ -14,9 +14,10 @@
 //!   ([`FileHeader::to_live`], with bit rates [`FileHeader::to_live_with`]), one that fits its packet ([`FileHeader::shed_for`]) and that of a recorded file
 //!   ([`FileHeader::for_recording`]);
 //! * a packet is taken apart by [`DataPacket`], which also leaves its padding out ([`DataPacket::without_padding`]), or
-//!   whole streams ([`DataPacket::with_streams`]);
+//!   whole streams ([`DataPacket::with_streams`]), and fills up to its full size ([`DataPacket::filled_to`]);
 //! * [`KeyFrames`] tells at which packets decoding can begin, and what to leave out of the first; [`KeyFrameGate`] drops
-//!   packets until one of those.
+//!   packets until one of those;
+//! * [`TimeWatch`] tells when times jump further than any player can follow.
 //!
 //! Section numbers are those of the *Advanced Systems Format (ASF) Specification*, revision 01.20.
 //!
@@ -27,6 +28,8 @@
 //!   avmux_asf leaves it clear. With the flag, no size says how many there are.
 //! * More packets than the Data Object's size announces are packets all the same: [`Reader::exceeded_count`].
 //! * avmux_asf_stream puts its stream in the chunks of a pulled one, with `$H` first: they are unwrapped.
+//! * A packet has at most 63 payloads. asfmux puts 64 into one, which no reader finds any of: it becomes two packets,
+//!   [`DataPacket::split`].
 //! * Packet Length may count the padding or not: asfmux leaves it out, everyone else counts it.
 //! * A header is one more entry only if a packet follows it: avmux_asf ends with a rewritten copy of its header.
 //! * The same header again is one more entry only if Send Times start again behind it: a file in a loop.
@@ -49,7 +52,9 @@ mod byte_queue;
 mod data_packet;
 mod defect;
 mod error;
+mod fields;
 mod file_header;
+mod format;
 mod guid;
 mod header_tree;
 mod item;
@@ -57,20 +62,24 @@ mod joining;
 mod key_frames;
 mod live_header;
 mod object;
+mod packing;
 mod padding;
 mod payload;
 mod reader;
 mod selecting;
 mod shed;
+mod splitting;
 mod stream_properties;
 #[cfg(test)]
 pub(crate) mod testing;
+mod time_watch;
 
 pub use bitrates::Bitrates;
 pub use data_packet::DataPacket;
 pub use defect::Defect;
 pub use error::Error;
 pub use file_header::FileHeader;
+pub use format::Format;
 pub use guid::Guid;
 pub use item::{Item, SkipReason, Skipped};
 pub use key_frames::{KeyFrameGate, KeyFrames};
@@ -78,6 +87,7 @@ pub use padding::{PacketHead, Unpadded};
 pub use reader::Reader;
 pub use shed::{HeaderPacket, ShedObject};
 pub use stream_properties::{StreamProperties, StreamType};
+pub use time_watch::{AbsurdTimes, StreamTime, TimeWatch};
 
 /// Largest ASF file header in bytes that a `$H` packet can carry
 pub const MAX_HEADER_IN_H: usize = 65_531;

@@ -10,6 +10,7 @@ use std::fmt;
 use bytes::Bytes;
 
 use super::data_packet::{DataPacket, Layout};
+use super::packing::fits;
 
 /// A data packet without its padding, as it goes over the wire: `head`, then `body`
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -155,15 +156,6 @@ impl fmt::Debug for PacketHead {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:02x?}", self.as_slice())
     }
-}
-
-/// Whether `value` can be written into `width` bytes.
-fn fits(value: usize, width: u8) -> bool {
-    (value as u64)
-        .to_le_bytes()
-        .iter()
-        .skip(width.into())
-        .all(|&byte| byte == 0)
 }
 
 #[cfg(test)]

@@ -2,11 +2,13 @@
 
 use std::ops::Range;
 
-use super::data_packet::Fields;
 use super::defect::Defect;
+use super::fields::Fields;
 use super::key_frames::StreamSet;
+use super::object::u32_at;
 
 /// ASF 5.2.3 Payload data: the part of a packet that it is in
+#[derive(Clone, Copy)]
 pub(super) struct Area<'a> {
     /// From the end of the payload parsing information to the start of the padding
     pub bytes: &'a [u8],
@@ -25,8 +27,8 @@ pub(super) struct KeyFrameBits {
     pub starts: StreamSet,
 }
 
-/// Finds every payload to be inside of the area.
-pub(super) fn check(area: Area<'_>, multiple: bool) -> Result<KeyFrameBits, Defect> {
+/// Finds every payload to be inside of the area. Returns what they say of key frames, and whether they fill it.
+pub(super) fn check(area: Area<'_>, multiple: bool) -> Result<(KeyFrameBits, bool), Defect> {
     let Area {
         bytes,
         end,
@@ -39,7 +41,7 @@ pub(super) fn check(area: Area<'_>, multiple: bool) -> Result<KeyFrameBits, Defe
     let mut key_frames = KeyFrameBits::default();
     if !multiple {
         head(&mut fields, property, 0, end)?.add_to(&mut key_frames);
-        return Ok(key_frames);
+        return Ok((key_frames, true));
     }
     let [flags] = fields
         .array()
@@ -58,7 +60,37 @@ pub(super) fn check(area: Area<'_>, multiple: bool) -> Result<KeyFrameBits, Defe
             .and_then(|length| fields.skip(length));
         inside.ok_or(Defect::PayloadOutOfBounds { payload, end })?;
     }
-    Ok(key_frames)
+    Ok((key_frames, fields.offset == bytes.len()))
+}
+
+/// Calls `found` with Stream Number and presentation time in milliseconds of each payload that has one, until it returns
+/// something; returns that.
+pub(super) fn presentation_times<T>(
+    area: Area<'_>,
+    multiple: bool,
+    mut found: impl FnMut(u8, u32) -> Option<T>,
+) -> Option<T> {
+    let mut fields = Fields {
+        packet: area.bytes,
+        offset: 0,
+    };
+    let mut left = 1;
+    let mut length_type = 0;
+    if multiple {
+        let [flags] = fields.array()?;
+        (left, length_type) = (flags & 0x3f, flags >> 6);
+    }
+    while left > 0 {
+        let head = head(&mut fields, area.property, 0, area.end).ok()?;
+        let time = head.presentation_time(&fields);
+        if let Some(found) = time.and_then(|time| found(head.stream & 0x7f, time)) {
+            return Some(found);
+        }
+        let length = fields.value(length_type)?;
+        fields.skip(length)?;
+        left = left.saturating_sub(1);
+    }
+    None
 }
 
 /// One payload
@@ -86,16 +118,37 @@ pub(super) fn places(area: Area<'_>, multiple: bool) -> Option<Vec<Place>> {
         return Some(vec![head.place(0..bytes.len())]);
     }
     let [flags] = fields.array()?;
-    let mut places = Vec::new();
-    for payload in 0..flags & 0x3f {
-        let start = fields.offset;
-        let head = head(&mut fields, property, payload, end).ok()?;
-        let length = fields.value(flags >> 6)?;
-        fields.skip(length)?;
-        places.push(head.place(start..fields.offset));
-    }
-    Some(places)
+    let place = |_| place(&mut fields, property, flags >> 6);
+    (0..flags & 0x3f).map(place).collect()
 }
+
+/// Where each payload is if their number, which is not looked at, is as large as the area: they have Payload Lengths of
+/// this type, and the last one ends where the area ends. `None` when they do not, or when one has no stream.
+pub(super) fn uncounted(area: &Area<'_>, length_type: u8) -> Option<Vec<Place>> {
+    let mut fields = Fields {
+        packet: area.bytes,
+        offset: 1, // Payload Flags
+    };
+    let mut places = Vec::new();
+    while fields.offset < area.bytes.len() {
+        let place = place(&mut fields, area.property, length_type)?;
+        places.push(place);
+    }
+    let named = places.iter().all(|place: &Place| place.stream != 0);
+    named.then_some(places)
+}
+
+/// The next one of multiple payloads.
+fn place(fields: &mut Fields<'_>, property: u8, length_type: u8) -> Option<Place> {
+    let start = fields.offset;
+    let head = head(fields, property, 0, 0).ok()?;
+    let length = fields.value(length_type)?;
+    fields.skip(length)?;
+    Some(head.place(start..fields.offset))
+}
+
+/// The Replicated Data Length of compressed payload data
+const COMPRESSED: u32 = 1;
 
 /// What comes before a payload's length and data
 struct Head {
@@ -122,13 +175,25 @@ impl Head {
         }
     }
 
+    /// Presentation time in milliseconds. `fields` are those that the head was read from, and have not gone on since.
+    fn presentation_time(&self, fields: &Fields<'_>) -> Option<u32> {
+        /// Where it is in replicated data, behind the size of the media object
+        const PRESENTATION_TIME: usize = 4;
+        match self.replicated_data_length {
+            0 => None,
+            COMPRESSED => Some(self.offset_into_media_object),
+            length => {
+                let start = fields.offset.checked_sub(usize::try_from(length).ok()?)?;
+                u32_at(fields.packet, start.checked_add(PRESENTATION_TIME)?)
+            }
+        }
+    }
+
     fn is_of_key_frame(&self) -> bool {
         self.stream & 0x80 != 0
     }
 
     fn begins_key_frame(&self) -> bool {
-        /// The Replicated Data Length of compressed payload data
-        const COMPRESSED: u32 = 1;
         let is_first =
             self.offset_into_media_object == 0 || self.replicated_data_length == COMPRESSED;
         self.is_of_key_frame() && is_first

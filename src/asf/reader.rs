@@ -198,7 +198,7 @@ impl Reader {
         }
         if self.current.is_none() {
             let bytes = self.queue.len().saturating_add(self.pieces.len());
-            return Err(Error::Incomplete { bytes });
+            return Err(self.foreign().unwrap_or(Error::Incomplete { bytes }));
         }
         self.drop_tail();
         self.drop_pending();
@@ -237,6 +237,14 @@ impl Reader {
     }
 
     fn handle(&mut self, input: Input) {
+        let foreign = match input {
+            Input::Data(_) => None,
+            _ => self.foreign(),
+        };
+        if let Some(error) = foreign {
+            self.state = State::Failed(error);
+            return;
+        }
         match input {
             Input::Data(data) => self.queue.push(data),
             Input::StreamHeader(header) => {
@@ -328,11 +336,16 @@ impl Reader {
     }
 
     fn yield_packet(&mut self, packet: DataPacket) -> Step {
-        self.start_entry(packet.send_time());
         if let Expect::Packets { left, remainder } = self.expect {
             self.expect = Expect::after_packets(left.saturating_sub(1), remainder);
         }
-        Step::Packet(packet)
+        let Some(parts) = packet.split() else {
+            self.start_entry(packet.send_time());
+            return Step::Packet(packet);
+        };
+        self.start_entry(parts.first().and_then(DataPacket::send_time));
+        self.output.extend(parts.into_iter().map(Item::DataUnit));
+        Step::Go
     }
 
     /// What was begun does not go on.

@@ -19,35 +19,36 @@ mod choice;
 mod conversation;
 mod fields;
 
-/// Most handshakes in sequence whose connection goes, before another scheme is tried.
+/// Broken handshakes in sequence after which another scheme is tried.
 const MAX_BROKEN_HANDSHAKES: u8 = 3;
-/// Most nonces in sequence that are replaced because they have expired, before Digest is given up.
+/// Expired nonces in sequence after which Digest is given up.
 const MAX_EXPIRED_NONCES: u8 = 8;
-/// Most credentials in sequence that are tried.
+/// Refused credentials in sequence after which no others are tried.
 const MAX_REFUSED: usize = 8;
 
 /// One side of the conversation with one server or one proxy.
 ///
-/// [`authorize`](Self::authorize) comes before every request, and [`challenged`](Self::challenged) or
-/// [`accepted`](Self::accepted) with every response.
+/// The caller calls [`authorize`](Self::authorize) before every request, and [`challenged`](Self::challenged) or
+/// [`accepted`](Self::accepted) for every response.
 ///
 /// Offered schemes are tried one after the other, each once with the same credentials: Negotiate, NTLM, Digest, Basic.
 /// What has been refused as NTLM under one name is not tried under the other, lest an account be locked. Credentials
 /// that were good before are tried once more before they count as refused.
 ///
-/// A nonce of Digest may expire any number of times, with `stale` or without. What is refused is an answer to a nonce
-/// that was issued just now and is not called stale, the same nonce once more, and the ninth in a row: one that is
-/// accepted, or whose connection is lost before its response, begins the row anew.
+/// A Digest nonce may expire any number of times, with `stale` or without it. Three things end it: a refused answer to
+/// a nonce that the last challenge issued and does not call stale, the same nonce in two challenges, and nine
+/// challenges
+/// in sequence. A success ends the sequence, and so does the loss of the connection before the response.
 pub struct Authenticator {
     role: Role,
     host: String,
     policy: Policy,
-    /// The methods that can be carried out here.
+    /// Methods that this build can carry out.
     available: Methods,
     credentials: Option<Credentials>,
-    /// What became of the methods with these credentials.
+    /// Methods that failed with these credentials.
     tried: Tried,
-    /// Everything on offer.
+    /// Challenges of the peer, the latest of each scheme.
     offered: Vec<Challenge>,
     conversation: Option<Conversation>,
     awaited: Awaited,
@@ -55,37 +56,38 @@ pub struct Authenticator {
     setbacks: Setbacks,
 }
 
-/// Methods that are not tried with the same credentials any more.
+/// Methods that are not tried again with the same credentials.
 #[derive(Default)]
 struct Tried {
     /// The peer has refused the credentials.
     refused: Methods,
-    /// They failed for reasons of their own.
+    /// The method failed for another reason.
     unusable: Methods,
 }
 
-/// The response that comes next.
+/// The response that is awaited.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Awaited {
-    /// None: the last one has come, or was lost with the connection.
+    /// None: the last one has been received, or was lost with the connection.
     #[default]
     Nothing,
-    /// The response to a request without an answer of the conversation.
+    /// The response to a request that carried nothing of the conversation.
     Plain,
-    /// The response to an answer of the conversation.
+    /// The response to a request that carried an answer of the conversation.
     Answer,
 }
 
-/// The place of the last request in the sequence PushSetup, PushStart. NTLM leads back from the second to the first
-/// (3.2.5.2), which helps once.
+/// The place of the last request in the sequence PushSetup, PushStart.
+///
+/// PushStart cannot carry NTLM (3.2.5.2). A challenge for it leads back to PushSetup, at most once in sequence.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Place {
     #[default]
     Setup,
     Start,
-    /// The PushSetup that a challenge to a PushStart has led back to.
+    /// PushSetup after a challenge to PushStart has led back to it.
     SecondSetup,
-    /// The PushStart behind it, which has not been accepted.
+    /// PushStart after `SecondSetup`, not accepted yet.
     SecondStart,
 }
 
@@ -104,7 +106,7 @@ impl Place {
         }
     }
 
-    /// The request has been accepted: a PushStart behind it may be sent back again.
+    /// The place after the peer has accepted the request: a later PushStart may lead back again.
     fn accepted(self) -> Self {
         match self {
             Self::SecondStart => Self::Start,
@@ -112,7 +114,7 @@ impl Place {
         }
     }
 
-    /// Back to PushSetup, unless that has not helped.
+    /// The place after the way back to PushSetup; `None` if that did not help before.
     fn go_back(self) -> Option<Self> {
         match self {
             Self::Setup | Self::Start => Some(Self::SecondSetup),
@@ -230,7 +232,7 @@ impl Authenticator {
         }
     }
 
-    /// Any other response: the peer is content.
+    /// Any other response: the peer has accepted the request.
     pub fn accepted(&mut self, headers: &HeaderMap) {
         self.place = self.place.accepted();
         let is_push_start = self.place.is_push_start();
@@ -240,7 +242,8 @@ impl Authenticator {
         }
         match self.active() {
             Some(Active::Ntlm(_, leg)) => match leg {
-                // Nobody asked for the rest; should it be asked for after all, this must not go round for ever.
+                // The peer accepts the request without authentication. Counted, because a peer that then challenges the
+                // request after all would be answered for ever.
                 Leg::Opening => return self.break_handshake(Leg::Done),
                 _ => *leg = Leg::Done,
             },
@@ -261,15 +264,15 @@ impl Authenticator {
         self.setbacks = Setbacks::default();
     }
 
-    /// The last request did not come to this peer: a proxy has answered instead.
+    /// Notes that a proxy has answered the last request instead of passing it on to this peer.
     pub fn held_back(&mut self) {
         self.awaited = Awaited::Nothing;
     }
 
-    /// The connection is gone, and with it what was bound to it. What is bound to requests stays.
+    /// Forgets what was bound to the connection, which is gone. What is bound to requests stays.
     ///
-    /// A request whose response was still to come has not been refused: no response tells a success where a PushStart
-    /// streams until its connection is lost.
+    /// A request whose response is still awaited counts as not refused: a PushStart that streams until its connection
+    /// is lost has no response.
     pub fn connection_lost(&mut self) {
         let awaited = std::mem::take(&mut self.awaited);
         if awaited != Awaited::Nothing {
@@ -309,7 +312,7 @@ impl Authenticator {
         conversation.map(|conversation| &mut conversation.active)
     }
 
-    /// What the conversation wants; `None` when it cannot go on.
+    /// Authorizes the request by the conversation; `None` when its method cannot go on.
     fn try_authorize(
         &mut self,
         request: &RequestLine<'_>,
@@ -333,14 +336,14 @@ impl Authenticator {
         Some(authorization)
     }
 
-    /// The method of the conversation cannot be used.
+    /// Ends the conversation, whose method cannot be used.
     fn give_up(&mut self) {
         if let Some(conversation) = self.conversation.take() {
             self.tried.unusable.insert(conversation.method());
         }
     }
 
-    /// A handshake did not come to its end; the next one begins at `leg`.
+    /// Counts a handshake that was not completed; the next one begins at `leg`.
     fn break_handshake(&mut self, leg: Leg) {
         let broken = self.setbacks.broken_handshakes.saturating_add(1);
         self.setbacks.broken_handshakes = broken;

@@ -22,7 +22,7 @@ pub(super) struct Challenge {
     pub(super) name: String,
     /// The token68 behind it.
     pub(super) token: Option<String>,
-    parameters: Vec<(String, String)>,
+    parameters: Vec<(String, Value)>,
 }
 
 impl Challenge {
@@ -31,10 +31,62 @@ impl Challenge {
     }
 
     /// The value of the first parameter of that name.
-    pub(super) fn parameter(&self, name: &str) -> Option<&str> {
+    pub(super) fn value(&self, name: &str) -> Option<&Value> {
         find(&self.parameters, name)
     }
+
+    /// The same as text; `None` when it is not UTF-8.
+    pub(super) fn parameter(&self, name: &str) -> Option<&str> {
+        std::str::from_utf8(self.value(name)?.bytes()).ok()
+    }
 }
+
+/// The value of a parameter, in any character set.
+#[derive(Clone)]
+pub(super) struct Value {
+    bytes: Vec<u8>,
+    quoted: Vec<u8>,
+}
+
+impl Value {
+    /// A value that the client quotes itself.
+    pub(super) fn new(bytes: &[u8]) -> Self {
+        let mut quoted = Vec::with_capacity(bytes.len());
+        for byte in bytes {
+            if matches!(byte, b'"' | b'\\') {
+                quoted.push(b'\\');
+            }
+            quoted.push(*byte);
+        }
+        Self {
+            bytes: bytes.to_vec(),
+            quoted,
+        }
+    }
+
+    /// The value without escapes.
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// The value as it stands between quotes: the peer's own spelling, if it comes from the peer.
+    pub(super) fn quoted(&self) -> &[u8] {
+        &self.quoted
+    }
+
+    /// The value for display.
+    pub(super) fn to_text(&self) -> String {
+        String::from_utf8_lossy(&self.bytes).into_owned()
+    }
+}
+
+impl PartialEq for Value {
+    fn eq(&self, other: &Self) -> bool {
+        self.bytes == other.bytes
+    }
+}
+
+impl Eq for Value {}
 
 /// All challenges in the fields of that name, in their order, those of unknown schemes too.
 pub(super) fn challenges(headers: &HeaderMap, name: &HeaderName) -> Vec<Challenge> {
@@ -51,11 +103,7 @@ pub(super) fn challenges(headers: &HeaderMap, name: &HeaderName) -> Vec<Challeng
 }
 
 /// The parameter of that name in a field that has only parameters, such as Authentication-Info.
-pub(super) fn lone_parameter(
-    headers: &HeaderMap,
-    field: &HeaderName,
-    name: &str,
-) -> Option<String> {
+pub(super) fn lone_parameter(headers: &HeaderMap, field: &HeaderName, name: &str) -> Option<Value> {
     let value = headers.get(field)?;
     if value.len() > MAX_BYTES {
         return None;
@@ -71,14 +119,13 @@ pub(super) fn lone_parameter(
             _ => text.skip_element(),
         }
     }
-    find(&parameters, name).map(str::to_owned)
+    find(&parameters, name).cloned()
 }
 
-fn find<'a>(parameters: &'a [(String, String)], name: &str) -> Option<&'a str> {
-    parameters
-        .iter()
-        .find(|(known, _)| known == name)
-        .map(|(_, value)| value.as_str())
+fn find<'a>(parameters: &'a [(String, Value)], name: &str) -> Option<&'a Value> {
+    let mut parameters = parameters.iter();
+    let (_, value) = parameters.find(|(known, _)| known == name)?;
+    Some(value)
 }
 
 fn split(field: &[u8], found: &mut Vec<Challenge>) {
@@ -150,26 +197,19 @@ impl<'a> Text<'a> {
     }
 
     /// A token or a quoted string; `None` when its end is missing.
-    fn value(&mut self) -> Option<String> {
+    fn value(&mut self) -> Option<Value> {
         let Some(quoted) = self.0.strip_prefix(b"\"") else {
-            let plain = self.take(|byte| byte != b',' && !is_space(byte));
-            return Some(String::from_utf8_lossy(plain).into_owned());
+            return Some(Value::new(
+                self.take(|byte| byte != b',' && !is_space(byte)),
+            ));
         };
-        let mut value = Vec::new();
-        let mut bytes = quoted.iter();
-        loop {
-            match bytes.next() {
-                Some(b'"') => break,
-                Some(b'\\') => value.extend(bytes.next()),
-                Some(byte) => value.push(*byte),
-                None => {
-                    self.0 = &[];
-                    return None;
-                }
-            }
-        }
-        self.0 = bytes.as_slice();
-        Some(String::from_utf8_lossy(&value).into_owned())
+        let found = unquote(quoted, Charset::Utf8)
+            .filter(|found| std::str::from_utf8(&found.quoted).is_ok())
+            .or_else(|| unquote(quoted, Charset::Other));
+        let end = found.as_ref().map(|found| found.quoted.len());
+        let rest = end.and_then(|end| quoted.get(end.saturating_add(1)..));
+        self.0 = rest.unwrap_or_default();
+        found
     }
 
     /// A token68, when all of the element is one.
@@ -187,6 +227,38 @@ impl<'a> Text<'a> {
         self.0 = ahead.0;
         String::from_utf8(start.get(..length)?.to_vec()).ok()
     }
+}
+
+/// The character set of a quoted string.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Charset {
+    Utf8,
+    /// Possibly Shift-JIS: a backslash that is the second byte of a character escapes nothing.
+    Other,
+}
+
+/// Reads the string up to the closing quote; `None` when that is missing.
+fn unquote(quoted: &[u8], charset: Charset) -> Option<Value> {
+    let mut value = Vec::new();
+    let mut bytes = quoted.iter();
+    let mut is_half = false;
+    loop {
+        match *bytes.next()? {
+            b'"' => break,
+            b'\\' if !is_half => value.push(*bytes.next()?),
+            byte => {
+                let is_lead = matches!(byte, 0x81..=0x9F | 0xE0..=0xFC);
+                is_half = charset == Charset::Other && is_lead && !is_half;
+                value.push(byte);
+            }
+        }
+    }
+    let end = quoted.len().checked_sub(bytes.as_slice().len())?;
+    let end = end.checked_sub(1)?;
+    Some(Value {
+        bytes: value,
+        quoted: quoted.get(..end)?.to_vec(),
+    })
 }
 
 fn lower(token: &[u8]) -> String {
@@ -223,7 +295,7 @@ mod tests {
         let show = |challenge: Challenge| {
             let mut text = format!("{}|{}", challenge.name, challenge.token.unwrap_or_default());
             for (name, value) in challenge.parameters {
-                text.push_str(&format!("|{name}={value}"));
+                text.push_str(&format!("|{name}={}", value.to_text()));
             }
             text
         };
@@ -282,6 +354,37 @@ mod tests {
         assert_eq!(shown(&[r#"Digest realm="r\"#]), ["Digest|"]);
     }
 
+    /// RFC 9110 section 5.5: fields are bytes, and old servers write them in the character set of their country.
+    #[test]
+    fn a_value_is_in_the_character_set_of_the_peer() {
+        for (field, bytes, quoted) in [
+            // Latin-1
+            (
+                &b"Digest realm=\"caf\xE9 \\\"x\\\"\", nonce=n"[..],
+                &b"caf\xE9 \"x\""[..],
+                &b"caf\xE9 \\\"x\\\""[..],
+            ),
+            // Shift-JIS, whose second bytes may be backslashes
+            (
+                b"Digest realm=\"\x83\x5C\x95\x5C\", nonce=n",
+                b"\x83\x5C\x95\x5C",
+                b"\x83\x5C\x95\x5C",
+            ),
+            // UTF-8 with a last byte that would be a first one in Shift-JIS
+            (
+                b"Digest realm=\"\xE3\x82\x81\\\"\", nonce=n",
+                b"\xE3\x82\x81\"",
+                b"\xE3\x82\x81\\\"",
+            ),
+            (b"Digest realm=\xFCber, nonce=n", b"\xFCber", b"\xFCber"),
+        ] {
+            let found = fields(&[field]);
+            let realm = found[0].value("realm").unwrap();
+            assert_eq!((realm.bytes(), realm.quoted()), (bytes, quoted));
+            assert_eq!(found[0].parameter("nonce"), Some("n"));
+        }
+    }
+
     #[test]
     fn too_much_is_not_looked_at() {
         assert_eq!(fields(&[&b"NTLM,".repeat(100)]).len(), MAX_CHALLENGES);
@@ -296,9 +399,9 @@ mod tests {
         let value = r#"rspauth="a", cnonce="b", nextnonce="c, d", nc=00000001"#;
         let headers = HeaderMap::from_iter([(field.clone(), HeaderValue::from_static(value))]);
         let found = |name| lone_parameter(&headers, &field, name);
-        assert_eq!(found("nextnonce").as_deref(), Some("c, d"));
-        assert_eq!(found("nc").as_deref(), Some("00000001"));
-        assert_eq!(found("qop"), None);
+        assert_eq!(found("nextnonce").unwrap().bytes(), b"c, d");
+        assert_eq!(found("nc").unwrap().bytes(), b"00000001");
+        assert!(found("qop").is_none());
     }
 
     proptest! {

@@ -1,32 +1,64 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! Digest (RFC 7616, RFC 2617), computed by `digest_auth`.
+//! Digest (RFC 7616, RFC 2617), with the hashes of `digest_auth`.
 //!
-//! Its parser is not used: it takes `charset` only in capitals, knows no unknown `qop`, and fails on text that is not
-//! ASCII. Its `auth-int` is not used either: a PushStart body has no end to be hashed.
+//! Its parser is not used: it takes `charset` only in capitals, rejects an unknown `qop`, and fails on text that is not
+//! ASCII. Its answer is not used either, because it takes text, and realm and nonce are bytes in any character set.
+//! `auth-int` is not supported, because a PushStart body has no end to be hashed.
 
 use std::str::FromStr;
 
-use digest_auth::{Algorithm, AlgorithmType, AuthContext, Charset, Qop, WwwAuthenticateHeader};
+use digest_auth::{Algorithm, AlgorithmType};
 use http::Method;
 
 use super::Credentials;
-use super::challenge::Challenge;
+use super::challenge::{Challenge, Value};
 
 /// A challenge that can be answered, again and again.
 pub(super) struct Digest {
-    prompt: WwwAuthenticateHeader,
+    realm: Value,
+    nonce: Value,
+    opaque: Option<Value>,
+    algorithm: Algorithm,
+    qop: Qop,
+    user: User,
+    verdict: Verdict,
     age: Age,
+    /// Answers to the nonce so far.
+    count: u32,
     /// `-sess` binds the key to the first one for as long as the nonce lives: some servers compute it only once.
     session_cnonce: Option<String>,
 }
 
-/// What a refused answer to a nonce means.
+/// RFC 7616 section 3.3: the quality of protection.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Qop {
+    /// None, as in RFC 2069.
+    None,
+    Auth,
+}
+
+/// RFC 7616 section 3.4.4: the form of the user name.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum User {
+    Plain,
+    Hashed,
+}
+
+/// RFC 7616 section 3.3 `stale`: the challenge's verdict on the last answer.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Verdict {
+    None,
+    /// Only its nonce had expired.
+    Stale,
+}
+
+/// The age of a nonce, which tells what a refused answer to it means.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Age {
-    /// The last challenge has issued it: the credentials are wrong.
+    /// The last challenge issued it. The credentials are wrong.
     Fresh,
-    /// It has been accepted, or has outlived its connection: it may have expired.
+    /// The peer has accepted it, or its connection is gone. It may have expired.
     Old,
 }
 
@@ -34,21 +66,17 @@ impl Digest {
     /// The best of the Digest challenges: SHA-256 before MD5, then in their order.
     pub(super) fn best<'a>(challenges: impl Iterator<Item = &'a Challenge>) -> Option<Self> {
         let known: Vec<_> = challenges.filter_map(Self::new).collect();
-        let is_sha = |digest: &Self| digest.prompt.algorithm.algo == AlgorithmType::SHA2_256;
+        let is_sha = |digest: &Self| digest.algorithm.algo == AlgorithmType::SHA2_256;
         let best = known.iter().position(is_sha).unwrap_or(0);
         known.into_iter().nth(best)
     }
 
     /// A challenge, if its algorithm and its quality of protection are known and nothing is missing.
     fn new(challenge: &Challenge) -> Option<Self> {
-        let text = |name| {
-            let value = challenge.parameter(name)?;
-            (!value.contains(char::REPLACEMENT_CHARACTER)).then(|| value.to_owned())
-        };
         let algorithm = algorithm(challenge.parameter("algorithm"))?;
         let qop = qop(challenge.parameter("qop"))?;
         // Without qop no cnonce goes over the wire, and -sess needs one.
-        if algorithm.sess && qop.is_none() {
+        if algorithm.sess && qop == Qop::None {
             return None;
         }
         let is_true = |name| {
@@ -57,76 +85,158 @@ impl Digest {
                 .is_some_and(|value| value.eq_ignore_ascii_case("true"))
         };
         Some(Self {
-            prompt: WwwAuthenticateHeader {
-                domain: None,
-                realm: text("realm")?,
-                nonce: text("nonce")?,
-                opaque: text("opaque"),
-                stale: is_true("stale"),
-                algorithm,
-                qop,
-                userhash: is_true("userhash"),
-                charset: Charset::UTF8,
-                nc: 0,
+            realm: challenge.value("realm")?.clone(),
+            nonce: challenge.value("nonce")?.clone(),
+            opaque: challenge.value("opaque").cloned(),
+            algorithm,
+            qop,
+            user: if is_true("userhash") {
+                User::Hashed
+            } else {
+                User::Plain
+            },
+            verdict: if is_true("stale") {
+                Verdict::Stale
+            } else {
+                Verdict::None
             },
             age: Age::Fresh,
+            count: 0,
             session_cnonce: None,
         })
     }
 
-    /// Whether the peer says that only the nonce was too old.
+    /// Returns whether the peer says that only the nonce has expired.
     pub(super) fn is_stale(&self) -> bool {
-        self.prompt.stale
+        self.verdict == Verdict::Stale
     }
 
-    /// Whether its nonce is another one than that of `previous`.
+    /// Returns whether its nonce differs from that of `previous`.
     pub(super) fn has_another_nonce_than(&self, previous: &Self) -> bool {
-        self.prompt.nonce != previous.prompt.nonce
+        self.nonce != previous.nonce
     }
 
-    /// Whether an answer may be refused only because its nonce has expired.
+    /// Returns whether the nonce may have expired.
     pub(super) fn is_old(&self) -> bool {
         self.age == Age::Old
     }
 
-    /// The connection is another one than the nonce was issued on.
+    /// Notes that the connection of the nonce is gone.
     pub(super) fn grow_old(&mut self) {
         self.age = Age::Old;
     }
 
-    /// The peer has accepted the answer. RFC 7616 section 3.5: it may name the nonce that the next request has to use.
-    pub(super) fn accepted(&mut self, next_nonce: Option<String>) {
+    /// Notes that the peer has accepted the answer, and takes the nonce for the next request if the peer names one
+    /// (RFC 7616 section 3.5).
+    pub(super) fn accepted(&mut self, next_nonce: Option<Value>) {
         self.age = Age::Old;
         if let Some(nonce) = next_nonce {
-            self.prompt.nonce = nonce;
-            self.prompt.nc = 0;
+            self.nonce = nonce;
+            self.count = 0;
             self.session_cnonce = None;
         }
     }
 
-    /// What stands behind the scheme, for one more request.
+    /// Returns the parameters of Authorization for one more request.
     pub(super) fn respond(
         &mut self,
         credentials: &Credentials,
         method: &Method,
         uri: &str,
         cnonce: String,
-    ) -> Option<String> {
-        let cnonce = if self.prompt.algorithm.sess {
-            self.session_cnonce.get_or_insert(cnonce).clone()
-        } else {
-            cnonce
+    ) -> Vec<u8> {
+        let cnonce = match self.algorithm.sess {
+            true => self.session_cnonce.get_or_insert(cnonce).clone(),
+            false => cnonce,
         };
-        let mut context = AuthContext::new_with_method(
-            credentials.user_id(),
-            credentials.password().expose(),
-            uri,
-            None::<&[u8]>,
-            method.as_str().into(),
-        );
-        context.set_custom_cnonce(cnonce);
-        let header = self.prompt.respond(&context).ok()?.to_header_string();
-        header.strip_prefix("Digest ").map(str::to_owned)
+        self.count = self.count.saturating_add(1);
+        let count = format!("{:08x}", self.count);
+        let response = self.response(credentials, method, uri, &cnonce, &count);
+        let user = match self.user {
+            User::Plain => credentials.user_id().to_owned(),
+            User::Hashed => self.hash(&[credentials.user_id().as_bytes(), self.realm.bytes()]),
+        };
+        let mut parameters = Parameters::default();
+        parameters.quoted("username", &Value::new(user.as_bytes()));
+        parameters.quoted("realm", &self.realm);
+        parameters.quoted("nonce", &self.nonce);
+        parameters.quoted("uri", &Value::new(uri.as_bytes()));
+        if self.qop == Qop::Auth {
+            parameters.plain("qop", "auth");
+            parameters.plain("nc", &count);
+            parameters.quoted("cnonce", &Value::new(cnonce.as_bytes()));
+        }
+        parameters.quoted("response", &Value::new(response.as_bytes()));
+        if let Some(opaque) = &self.opaque {
+            parameters.quoted("opaque", opaque);
+        }
+        if self.qop == Qop::Auth || self.algorithm.algo != AlgorithmType::MD5 {
+            parameters.plain("algorithm", &self.algorithm.to_string());
+        }
+        if self.user == User::Hashed {
+            parameters.plain("userhash", "true");
+        }
+        parameters.0
+    }
+
+    /// RFC 7616 sections 3.4.1 to 3.4.3
+    fn response(
+        &self,
+        credentials: &Credentials,
+        method: &Method,
+        uri: &str,
+        cnonce: &str,
+        count: &str,
+    ) -> String {
+        let (realm, nonce) = (self.realm.bytes(), self.nonce.bytes());
+        let user = credentials.user_id().as_bytes();
+        let password = credentials.password().expose().as_bytes();
+        let mut key = self.hash(&[user, realm, password]);
+        if self.algorithm.sess {
+            key = self.hash(&[key.as_bytes(), nonce, cnonce.as_bytes()]);
+        }
+        let request = self.hash(&[method.as_str().as_bytes(), uri.as_bytes()]);
+        let (key, request) = (key.as_bytes(), request.as_bytes());
+        match self.qop {
+            Qop::None => self.hash(&[key, nonce, request]),
+            Qop::Auth => {
+                let (count, cnonce) = (count.as_bytes(), cnonce.as_bytes());
+                self.hash(&[key, nonce, count, cnonce, b"auth", request])
+            }
+        }
+    }
+
+    /// The hash of `parts` with colons between them, in hexadecimal digits.
+    fn hash(&self, parts: &[&[u8]]) -> String {
+        let mut text = parts.join(&b':');
+        let hash = self.algorithm.hash(&text);
+        // There may be a password in it.
+        text.fill(0);
+        std::hint::black_box(&text);
+        hash
+    }
+}
+
+/// A list of parameters.
+#[derive(Default)]
+struct Parameters(Vec<u8>);
+
+impl Parameters {
+    fn plain(&mut self, name: &str, value: &str) {
+        self.put(&[name.as_bytes(), b"=", value.as_bytes()]);
+    }
+
+    fn quoted(&mut self, name: &str, value: &Value) {
+        self.put(&[name.as_bytes(), b"=\"", value.quoted(), b"\""]);
+    }
+
+    fn put(&mut self, pieces: &[&[u8]]) {
+        if !self.0.is_empty() {
+            self.0.extend_from_slice(b", ");
+        }
+        for piece in pieces {
+            self.0.extend_from_slice(piece);
+        }
     }
 }
 
@@ -140,8 +250,8 @@ fn algorithm(name: Option<&str>) -> Option<Algorithm> {
         .and_then(|known| Algorithm::from_str(known).ok())
 }
 
-/// `Some(None)`: none is wanted, as in RFC 2069. `None`: none that can be.
-fn qop(options: Option<&str>) -> Option<Option<Vec<Qop>>> {
+/// `None`: the server wants one that is not supported.
+fn qop(options: Option<&str>) -> Option<Qop> {
     let mut options = options
         .unwrap_or_default()
         .split(',')
@@ -149,11 +259,11 @@ fn qop(options: Option<&str>) -> Option<Option<Vec<Qop>>> {
         .filter(|option| !option.is_empty())
         .peekable();
     if options.peek().is_none() {
-        return Some(None);
+        return Some(Qop::None);
     }
     options
         .any(|option| option.eq_ignore_ascii_case("auth"))
-        .then(|| Some(vec![Qop::AUTH]))
+        .then_some(Qop::Auth)
 }
 
 #[cfg(test)]
@@ -172,14 +282,9 @@ mod tests {
 
     fn respond(digest: &mut Digest, user: &str, password: &str, cnonce: &str) -> String {
         let credentials = Credentials::new(user, password);
-        digest
-            .respond(
-                &credentials,
-                &Method::GET,
-                "/dir/index.html",
-                cnonce.to_owned(),
-            )
-            .unwrap()
+        let (uri, cnonce) = ("/dir/index.html", cnonce.to_owned());
+        let parameters = digest.respond(&credentials, &Method::GET, uri, cnonce);
+        String::from_utf8(parameters).unwrap()
     }
 
     const RFC_7616: &str = r#"Digest realm="http-auth@example.org", qop="auth, auth-int", algorithm=MD5,
@@ -254,7 +359,7 @@ mod tests {
         let next = |digest: &mut Digest| respond(digest, "u", "p", "c");
         assert!(next(&mut digest).contains("nc=00000001"));
         assert!(next(&mut digest).contains("nc=00000002"));
-        digest.accepted(Some("next".to_owned()));
+        digest.accepted(Some(Value::new(b"next")));
         let text = next(&mut digest);
         assert!(
             text.contains("nc=00000001") && text.contains(r#"nonce="next""#),
@@ -272,14 +377,41 @@ mod tests {
             text.contains(r#"cnonce="first""#) && text.contains("nc=00000002"),
             "{text}"
         );
-        digest.accepted(Some("next".to_owned()));
+        digest.accepted(Some(Value::new(b"next")));
         assert!(respond(&mut digest, "u", "p", "third").contains(r#"cnonce="third""#));
+    }
+
+    /// RFC 7616 section 3.4.1: the realm goes into the hash, and back to the server, as the server has written it.
+    #[test]
+    fn a_realm_is_echoed_byte_for_byte() {
+        for realm in [
+            &b"caf\xE9"[..],
+            b"\x83\x5C\x95\x5C",
+            b"\xE3\x83\xA9",
+            b"\x80\xFF",
+        ] {
+            let field = [b"Digest realm=\"", realm, b"\", nonce=\"\xE4\""].concat();
+            let value = HeaderValue::from_bytes(&field).unwrap();
+            let headers = HeaderMap::from_iter([(WWW_AUTHENTICATE, value)]);
+            let challenges = challenges(&headers, &WWW_AUTHENTICATE);
+            let mut digest = Digest::best(challenges.iter()).unwrap();
+            let credentials = Credentials::new("alice", "s3cret");
+            let answer = digest.respond(&credentials, &Method::GET, "/", String::new());
+            let echo = [b"realm=\"", realm, b"\", nonce=\"\xE4\","].concat();
+            assert!(answer.windows(echo.len()).any(|part| part == echo));
+            let md5 = |text: &[u8]| Algorithm::default().hash(text);
+            let key = md5(&[b"alice:", realm, b":s3cret"].concat());
+            let text = [key.as_bytes(), b":\xE4:", md5(b"GET:/").as_bytes()].concat();
+            let response = format!("response=\"{}\"", md5(&text));
+            let response = response.as_bytes();
+            assert!(answer.windows(response.len()).any(|part| part == response));
+        }
     }
 
     #[test]
     fn sha_256_goes_before_md5() {
         let both = r#"Digest realm=r, nonce=a, algorithm=MD5, qop="auth", Digest realm=r, nonce=b, algorithm=sha-256, qop="auth""#;
-        assert_eq!(digest(both).unwrap().prompt.nonce, "b");
+        assert_eq!(digest(both).unwrap().nonce.bytes(), b"b");
     }
 
     /// What Windows sends.
@@ -298,7 +430,6 @@ mod tests {
             "Digest realm=r, nonce=n, algorithm=SHA-512-256",
             r#"Digest realm=r, nonce=n, qop="auth-int""#,
             "Digest realm=r, nonce=n, algorithm=MD5-sess",
-            "Digest realm=\u{e9}\u{fffd}, nonce=n",
         ] {
             assert!(digest(field).is_none(), "{field}");
         }

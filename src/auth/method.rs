@@ -53,7 +53,7 @@ impl Method {
 pub(super) struct Methods(u8);
 
 impl Methods {
-    /// The methods that can be carried out here: tickets need the feature `kerberos`.
+    /// The methods that this build can carry out. Tickets need the feature `kerberos`.
     pub(super) fn available() -> Self {
         let mut methods = Self::default();
         for method in Method::ALL {

@@ -23,7 +23,7 @@
 //! |---|---|---|
 //! | Negotiate, a ticket | the connection, or each request where the peer says so | when it is asked for |
 //! | Negotiate, NTLM | the connection; two legs, the first without a body | never: [`Next::RedoPushSetup`] |
-//! | Digest | the request; the nonce outlives the connection | always, once it is known |
+//! | Digest | the request; the nonce outlives the connection, and may expire any number of times | always, once it is known |
 //! | Basic | the request | always, once it is known |
 //!
 //! # Where the specifications contradict practice
@@ -212,7 +212,7 @@ pub enum Denied {
     NoCredentials,
     /// None of the offered schemes may be used, or can be.
     NoUsableScheme {
-        /// Their names, as the peer wrote them.
+        /// Their names as the peer wrote them, each once.
         offered: Vec<String>,
     },
 }

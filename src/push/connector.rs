@@ -5,10 +5,7 @@
 use tokio::sync::mpsc;
 use url::{Host, Url};
 
-#[cfg(not(feature = "tls"))]
-use super::Error;
 use super::Settings;
-#[cfg(feature = "tls")]
 use super::Trust;
 use super::client::Connector;
 use super::connect::connect;
@@ -17,7 +14,6 @@ use super::line::Line;
 
 /// Connects to servers and proxies.
 pub(super) struct TcpConnector {
-    #[cfg(feature = "tls")]
     trust: Trust,
     /// Hosts with the interface by which each is reached.
     zones: Vec<(Host<String>, String)>,
@@ -32,7 +28,6 @@ impl TcpConnector {
         let proxy = session.access.proxy.as_ref().and_then(host);
         let proxy = proxy.zip(settings.proxy_zone.clone());
         Self {
-            #[cfg(feature = "tls")]
             trust: settings.trust.clone(),
             zones: server.into_iter().chain(proxy).collect(),
             resolved,
@@ -69,15 +64,8 @@ impl Connector for TcpConnector {
         })
     }
 
-    #[cfg(feature = "tls")]
     fn secure(&self, opening: Opening<Line>, server: &Url) -> Opening<Line> {
         let (trust, server) = (self.trust.clone(), server.clone());
         Box::pin(async move { trust.secure(opening.await?, &server).await })
-    }
-
-    #[cfg(not(feature = "tls"))]
-    fn secure(&self, _: Opening<Line>, _: &Url) -> Opening<Line> {
-        let text = "this plugin was built without TLS";
-        Box::pin(std::future::ready(Err(Error::Tls(text.to_owned()))))
     }
 }

@@ -30,8 +30,6 @@ mod error;
 mod exchange;
 mod lifecycle;
 mod line;
-#[cfg(not(feature = "tls"))]
-mod no_tls;
 mod notifier;
 mod parked;
 mod probe;
@@ -44,18 +42,15 @@ mod shared;
 mod socket;
 mod stats;
 mod status;
-#[cfg(feature = "tls")]
+#[cfg_attr(not(feature = "tls"), path = "tls/absent.rs")]
 mod tls;
 mod writer_sink;
 
 pub use connection::{Connection, DataUnits};
 pub use error::{Error, Failure};
-#[cfg(not(feature = "tls"))]
-pub use no_tls::Trust;
 pub use probe::{Probe, probe};
 pub use settings::{Leaky, Limits, NO_LIMIT, ProxySource, Settings};
 pub use stats::Stats;
 pub use status::{Phase, SessionState, Status, StatusCallback, WmtStatus};
-#[cfg(feature = "tls")]
 pub use tls::Trust;
 pub use writer_sink::{WriteError, WriterSink};

@@ -16,7 +16,7 @@ use crate::asf::{DataPacket, FileHeader, KeyFrameGate};
 use crate::wmhttp::HResult;
 
 /// What a packet costs beside its bytes, about, where it lies in a buffer of its own: the buffer, its memory and its map.
-const BUFFER_COST: usize = 512;
+const BUFFER_COST: usize = 600;
 
 /// The same for a packet below this size, which shares a block with others.
 const SHARED_COST: usize = 128;
@@ -317,12 +317,12 @@ impl Queue {
         self.lock().live = live;
     }
 
-    /// Discards the data packets, and returns how many. Headers stay: upstream may not send them again.
+    /// Discards the data packets, and returns how many. Headers stay: upstream may not send them again. What follows begins
+    /// at a key frame.
     pub(super) fn flush(&self) -> u64 {
         let mut inner = self.lock();
         let contents = std::mem::take(&mut inner.contents);
         (inner.bytes, inner.cost, inner.packets) = (0, 0, 0);
-        inner.newest = KeyFrameGate::default();
         let mut flushed = 0;
         for content in contents {
             if content.is_packet() {
@@ -330,6 +330,9 @@ impl Queue {
             } else {
                 inner.append(content);
             }
+        }
+        if flushed > 0 {
+            inner.newest.close();
         }
         self.signal_space(inner);
         flushed

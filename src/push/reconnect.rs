@@ -111,6 +111,8 @@ struct Connection {
     started: Option<Instant>,
     /// When the peer first acknowledged data of that.
     delivered: Option<Instant>,
+    /// When the last PushStart was sent, if it goes on without `$H`.
+    goes_on_since: Option<Instant>,
     probation: Probation,
     good: bool,
 }
@@ -177,6 +179,7 @@ impl Connection {
             kind,
             started: None,
             delivered: None,
+            goes_on_since: None,
             probation: Probation::Ahead,
             good: false,
         }
@@ -222,10 +225,16 @@ impl Reconnect {
         }
     }
 
+    /// A PushStart is sent, with `$H` unless it `goes_on`.
+    pub(super) fn push_start(&mut self, goes_on: bool, now: Instant) {
+        self.connection.goes_on_since = goes_on.then_some(now);
+    }
+
     /// A PushStart is sent over a connection that stands.
     pub(super) fn started(&mut self, now: Instant) {
         let connection = &mut self.connection;
         connection.started.get_or_insert(now);
+        connection.goes_on_since = connection.goes_on_since.map(|_| now);
         if connection.probation == Probation::Ahead {
             connection.probation = Probation::Until(now + PROBATION);
         }
@@ -369,12 +378,21 @@ impl Reconnect {
         }
     }
 
-    /// Returns whether a server that does not know the session has most likely dropped what its system acknowledged.
+    /// Returns whether the server has most likely dropped what its system acknowledged: it has ended the connection soon after
+    /// a PushStart without `$H`, or after the first data of a session that it does not know.
     fn is_early(&self, error: &Error, now: Instant) -> bool {
         let connection = &self.connection;
-        let since = connection.delivered.or(connection.started);
-        let early = since.is_some_and(|since| now.saturating_duration_since(since) < EARLY);
-        connection.may_be_forgotten() && early && is_end(error)
+        let Some(since) = connection.goes_on_since else {
+            return false;
+        };
+        let (since, early) = match connection
+            .delivered
+            .filter(|_| connection.may_be_forgotten())
+        {
+            Some(delivered) => (delivered.max(since), EARLY),
+            None => (since, PROBATION),
+        };
+        is_end(error) && now.saturating_duration_since(since) < early
     }
 
     /// Begins a new session after a resumption that was refused.

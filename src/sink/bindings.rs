@@ -20,7 +20,7 @@ where
 {
     let class: *mut GstBaseSinkClass = std::ptr::from_mut(class).cast();
     // SAFETY: `T` is a subclass of GstBaseSink, so its class structure begins with that of GstBaseSink, and it is
-    // being initialised: nobody else looks at it.
+    // being initialised: no other thread looks at it.
     unsafe {
         (*class).get_times = Some(no_times);
         (*class).prepare = None;

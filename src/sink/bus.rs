@@ -147,7 +147,8 @@ pub(super) fn post_progress(origin: Origin<'_>, type_: gst::ProgressType, text: 
 /// ERROR for a push that has failed.
 pub(super) fn post_failure(origin: Origin<'_>, status: &Status, failure: &Failure) {
     let (text, debug) = words(origin, failure);
-    let details = Report::of_status(status).details("wmspushsink-error", failure.phase, origin);
+    let report = Report::of_status(status).with_failure(failure);
+    let details = report.details("wmspushsink-error", failure.phase, origin);
     let message = gst::message::Error::builder_from_error(gerror(failure, status.status, &text));
     gst::error!(CAT, obj = origin.element, "{text} {debug}");
     origin.post(
@@ -157,6 +158,24 @@ pub(super) fn post_failure(origin: Origin<'_>, status: &Status, failure: &Failur
             .src(origin.element)
             .build(),
     );
+}
+
+/// ERROR for a system that grants no thread or descriptor.
+pub(super) fn post_no_resources(origin: Origin<'_>, error: &std::io::Error) {
+    let error = push::Error::NoResources(error.to_string());
+    let failure = Failure::new(Phase::Setup, error);
+    let status = Status {
+        status: WmtStatus::Opened,
+        state: push::SessionState::Failed,
+        previous_state: push::SessionState::Disconnected,
+        failure: None,
+        attempt: 0,
+        retry_in: Duration::ZERO,
+        resumed: false,
+        packets_dropped: 0,
+    };
+    post_status(origin, &Report::of_status(&status).with_failure(&failure));
+    post_failure(origin, &status, &failure);
 }
 
 /// WARNING for a connection that is tried again, and for an end that did not go out in time.

@@ -6,8 +6,8 @@ use gst::prelude::*;
 
 /// A wait on a clock that can be interrupted.
 ///
-/// `gst_base_sink_wait` lets go of the preroll lock while it waits, and pausing then waits for a preroll that nobody
-/// completes. This one keeps it, as waiting for space does: `unlock` interrupts, and the caller goes into preroll.
+/// `gst_base_sink_wait` lets go of the preroll lock while it waits, and pausing then waits for a preroll that is never
+/// complete. This one keeps it, as waiting for space does: `unlock` interrupts, and the caller goes into preroll.
 #[derive(Default)]
 pub(super) struct ClockWait(Mutex<Waiting>);
 
@@ -22,7 +22,7 @@ struct Waiting {
 pub(super) enum Woken {
     /// It is time.
     Due,
-    /// Somebody interrupted it.
+    /// [`ClockWait::interrupt`] was called.
     Interrupted,
 }
 

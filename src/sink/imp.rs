@@ -328,7 +328,9 @@ impl WmsPushSink {
                 None => Connection::connect(settings, callback),
             });
         let connection = connection.map_err(|error| {
-            gst::element_imp_error!(self, gst::ResourceError::Failed, ("Cannot push: {error}."));
+            self.set_push(Push::Refused);
+            element.notify("session-state");
+            bus::post_no_resources(origin, &error);
             bus::post_progress(origin, gst::ProgressType::Error, "Cannot connect");
             gst::StateChangeError
         })?;

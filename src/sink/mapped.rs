@@ -16,7 +16,7 @@ use gst::buffer::Readable;
 
 use super::bindings::is_pooled;
 
-/// What is mapped, by its address, for as long as somebody has it.
+/// The maps in use, by the address of what is mapped.
 type Maps = HashMap<usize, Weak<SharedMap>, BuildHasherDefault<DefaultHasher>>;
 
 /// Streaming threads rarely wait for each other.
@@ -139,14 +139,14 @@ impl Drop for SharedMap {
     fn drop(&mut self) {
         let mut maps = maps(self.address);
         let is_gone = |map: &Weak<Self>| map.strong_count() == 0;
-        // By now it may have been mapped anew: nobody finds a map that is on its way here.
+        // It may have been mapped anew in the meantime: a map that is being dropped is not found.
         if maps.get(&self.address).is_some_and(is_gone) {
             maps.remove(&self.address);
         }
     }
 }
 
-/// Where what is mapped for this buffer lies. It stays there, and stays what it is, as long as somebody has the map.
+/// Address of what is mapped for a buffer. It stays the same, and valid, for as long as the map is there.
 ///
 /// Buffers of one memory map that: elements that change timestamps make others of the same. Several memories are put
 /// together by mapping, for each buffer anew.
@@ -188,7 +188,7 @@ mod tests {
         maps(address).contains_key(&address)
     }
 
-    /// Nobody has it mapped, and GStreamer knows.
+    /// No map is left, and GStreamer counts none.
     fn assert_free(buffer: &mut gst::Buffer) {
         assert!(!is_known(buffer));
         let map = buffer.get_mut().unwrap().map_writable();
@@ -326,7 +326,7 @@ mod tests {
         let all: Vec<_> = copies.iter().map(|copy| keep(copy).unwrap()).collect();
         drop(copies);
         assert!(all.iter().all(|bytes| bytes.as_ptr() == all[0].as_ptr()));
-        assert!(!ours.is_all_memory_writable(), "somebody reads it");
+        assert!(!ours.is_all_memory_writable(), "it is mapped");
         drop(all);
         assert_free(&mut ours);
     }

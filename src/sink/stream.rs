@@ -195,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn behind_a_header_in_caps_a_stream_begins_at_a_key_frame() {
+    fn behind_caps_a_stream_begins_at_a_key_frame() {
         let mut stream = Stream::default();
         stream.push_header(header()).unwrap();
         (10..14).for_each(|number| stream.push(packet(number)));

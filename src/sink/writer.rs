@@ -29,7 +29,7 @@ pub(super) struct Writer {
     workspace: Mutex<Workspace>,
 }
 
-/// What is used again from one buffer to the next, for its memory.
+/// Memory that is used again from one buffer to the next.
 #[derive(Default)]
 struct Workspace {
     intake: Intake,
@@ -121,7 +121,7 @@ impl Writer {
         gst::debug!(CAT, obj = sink, "{discarded} data packets are flushed");
     }
 
-    /// Asks anew whether upstream is live when data comes next: its latency is another, and so it may be.
+    /// Asks upstream anew whether it is live, with the next data, because its latency has changed.
     pub(super) fn reconfigure(&self) {
         self.stream().live = None;
     }

@@ -13,11 +13,11 @@ use crate::auth::{Denied, Role};
 pub enum Error {
     /// The server, or a proxy, refused the request with an HTTP status.
     Refused {
-        /// Who refused: the proxy only where it is certain, which is CONNECT and 407.
+        /// The proxy if it refused CONNECT, or the status is 407. Otherwise the server, as far as the client can know.
         role: Role,
         /// The status code.
         status: StatusCode,
-        /// The reason phrase as it came.
+        /// The reason phrase of the response.
         reason: String,
         /// RFC 7231 section 7.1.3 Retry-After, where it is given in seconds.
         retry_after: Option<Duration>,
@@ -35,7 +35,7 @@ pub enum Error {
     },
     /// A redirection without a usable Location (decision D-13).
     InvalidRedirect,
-    /// A redirection from `https` to `http`: what was to be encrypted would go in the clear.
+    /// A redirection from `https` to `http`, which would send in the clear what was to be encrypted.
     InsecureRedirect,
     /// One redirection after the other (decision D-13).
     TooManyHops,

@@ -231,7 +231,7 @@ pub fn retry_after(headers: &HeaderMap) -> Option<Duration> {
 
 /// Whether a user may add this field to the requests: none of those that the protocol, HTTP or authentication is about.
 pub fn is_extra_header(name: &HeaderName) -> bool {
-    const OWN: [&str; 15] = [
+    const OWN: [&str; 16] = [
         "authorization",
         "cache-control",
         "connection",
@@ -242,6 +242,7 @@ pub fn is_extra_header(name: &HeaderName) -> bool {
         "host",
         "keep-alive",
         "proxy-authorization",
+        "proxy-connection",
         "te",
         "transfer-encoding",
         "upgrade",

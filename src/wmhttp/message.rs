@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! The two requests of MS-WMHTTP 2.2.2, CONNECT before them where a proxy has to open a tunnel, and their responses.
+//! The two requests of MS-WMHTTP 2.2.2, CONNECT, and the responses to them.
 
 use std::fmt;
 
@@ -25,7 +25,7 @@ pub struct Request {
     pub url: Url,
     /// The proxy that the connection goes to.
     ///
-    /// It passes on the requests to an `http` URL. For an `https` URL it only opens a tunnel, by [`Body::Connect`].
+    /// It passes on requests to an `http` URL. For an `https` URL it opens a tunnel, which [`Body::Connect`] asks for.
     pub proxy: Option<Url>,
     /// The request needs a new connection.
     pub fresh: bool,
@@ -38,11 +38,10 @@ pub struct Request {
 /// The kind of a [`Request`], and its body.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Body {
-    /// RFC 9110 section 9.3.6 CONNECT: asks the proxy for a tunnel to the server, and has no body.
+    /// RFC 9110 section 9.3.6 CONNECT: asks the proxy for a tunnel to the server. It has no body.
     ///
-    /// It goes to the proxy as it is, never inside TLS with the server. After its 2xx response, which
-    /// [`ResponseReader::to_connect`](super::ResponseReader::to_connect) reads, the next request goes through the
-    /// tunnel, on the same connection: TLS with the server begins in between.
+    /// It is sent outside TLS with the server. [`ResponseReader::to_connect`](super::ResponseReader::to_connect) reads
+    /// its response. After a 2xx, TLS with the server begins, and the next request goes through the tunnel.
     Connect,
     /// 2.2.2.1 PushSetup Request: a few bytes, or none.
     PushSetup(Bytes),
@@ -53,11 +52,11 @@ pub enum Body {
     },
 }
 
-/// The field by which proxies from before HTTP/1.1 keep a connection.
+/// The field with which proxies from before HTTP/1.1 keep a connection open.
 pub(super) const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
 
 impl Body {
-    /// C-019: POST; CONNECT where a tunnel is asked for.
+    /// The method: POST (C-019), or CONNECT.
     pub fn method(&self) -> Method {
         match self {
             Self::Connect => Method::CONNECT,
@@ -105,10 +104,9 @@ impl Request {
         }
     }
 
-    /// RFC 9112 section 3.2: the request target, in the form that the next hop wants.
+    /// RFC 9112 section 3.2: the request target.
     ///
-    /// The whole URL to a proxy that passes the request on, host and port where the proxy opens a tunnel, and the path to
-    /// the server.
+    /// Host and port in CONNECT, the whole URL for a proxy that passes the request on, and the path otherwise.
     pub fn target(&self) -> String {
         match (&self.body, &self.proxy) {
             (Body::Connect, _) => authority(&self.url),
@@ -117,7 +115,7 @@ impl Request {
         }
     }
 
-    /// RFC 9112 section 3: the request line and the header fields, with their names as old servers know them. Host is the
+    /// RFC 9112 section 3: the request line and the header fields, in the capitals that old servers expect. Host is the
     /// last field.
     pub fn head(&self) -> Bytes {
         let target = self.target();
@@ -163,12 +161,12 @@ pub(super) fn authority(url: &Url) -> String {
     format!("{host}:{port}")
 }
 
-/// Whether requests to `url` go inside TLS.
+/// Returns whether requests to `url` go inside TLS.
 pub(super) fn is_encrypted(url: &Url) -> bool {
     url.scheme() == "https"
 }
 
-/// Where a request goes, and what may authenticate it.
+/// The destination of a request, and the schemes that may authenticate it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Target<'a> {
     pub(super) url: &'a Url,
@@ -190,7 +188,7 @@ pub struct Response {
 }
 
 impl Response {
-    /// The refusal that this response is: the server's, unless only a proxy has such a status.
+    /// The error that this response is as a refusal. Only proxies send 407; any other status counts as the server's.
     pub(crate) fn refusal(&self) -> Error {
         self.refusal_by(match self.status {
             StatusCode::PROXY_AUTHENTICATION_REQUIRED => Role::Proxy,
@@ -198,7 +196,7 @@ impl Response {
         })
     }
 
-    /// The refusal that this response is when it comes from `role`.
+    /// The error that this response is as a refusal by `role`.
     pub(super) fn refusal_by(&self, role: Role) -> Error {
         Error::Refused {
             role,

@@ -31,13 +31,14 @@
 //! | D-9, D-10 | `$E` (S_FALSE) needs twelve bytes: one that empties the body is never answered by Windows Media Services, and one to three bytes cannot be filled. |
 //! | D-11 | `$D` that leaves exactly four bytes is sent. |
 //! | D-12 | Several `$F` are cut so that no one to three bytes remain. |
-//! | D-13 | Five redirections at most; 304, or no usable Location, is an error. |
+//! | D-13 | Five redirections at most; 304, no usable Location, or one from https to http, is an error. Credentials, cookies and extra fields stay with the origin of the location. |
 //! | D-14 | After 401 or 407 to a PushStart that began with `$H`, the next begins with it too. |
 //! | D-15 | Template-URL stands in PushSetup only when the caller gave one. |
 //! | D-16 | Between PushSetup and PushStart the receiving half runs the Inactivity-Timeout. |
 //! | D-17 | NTLM never goes with a PushStart: where a server asks for it there, PushSetup goes first, on a connection of its own. |
 //! | D-18 | `$D` holds at most 65,531 bytes, as `$H` and `$F` do. |
 //! | D-20 | Padding is removed so that a receiver may fill up with zeros: see [`asf::DataPacket`](crate::asf::DataPacket). |
+//! | D-21 | An https URL behind a proxy is reached by CONNECT, which carries nothing of 2.2.1 but User-Agent. |
 
 mod budget;
 mod client;

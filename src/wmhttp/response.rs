@@ -32,7 +32,7 @@ pub struct ResponseReader {
     found: Option<Found>,
 }
 
-/// The request that the response answers: the same head means something else after CONNECT.
+/// The request that the response answers, because a head after CONNECT has another meaning.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum RequestKind {
     #[default]
@@ -121,9 +121,8 @@ impl ResponseReader {
 
     /// For the response to [`Body::Connect`](super::Body::Connect).
     ///
-    /// RFC 9110 section 9.3.6: after a 2xx head the connection is a tunnel, whatever Content-Length, Transfer-Encoding or
-    /// Connection say. Bytes behind that head belong to the tunnel: the response is not reusable then, since a client
-    /// speaks first in TLS.
+    /// RFC 9110 section 9.3.6: after a 2xx head the connection is a tunnel, whatever Content-Length, Transfer-Encoding
+    /// and Connection say. If bytes follow that head, the connection is not reusable: in TLS the client speaks first.
     pub fn to_connect() -> Self {
         Self {
             request: RequestKind::Connect,
@@ -365,8 +364,8 @@ fn framing(status: StatusCode, headers: &HeaderMap) -> Result<Framing, BadRespon
     Ok(Framing::Length(length))
 }
 
-/// Whether another request may go over the connection: RFC 2616 section 8.1.2, and RFC 2068 section 19.7.1 for HTTP/1.0.
-/// Old proxies say so in Proxy-Connection (RFC 9112 section C.2.2).
+/// Whether another request may go over the connection: RFC 2616 section 8.1.2, and RFC 2068 section 19.7.1 for
+/// HTTP/1.0. Old proxies say so in Proxy-Connection (RFC 9112 section C.2.2).
 fn keeps_alive(version: Version, headers: &HeaderMap) -> bool {
     let says = |token: &str| {
         tokens(headers, CONNECTION)

@@ -2,6 +2,7 @@
 
 //! What holds for every input: splits do not matter, payloads outlive their padding, and nothing panics or hangs.
 
+mod crowded;
 mod hostile;
 mod layouts;
 mod packets;

@@ -12,6 +12,9 @@ const INDEX: [u8; 16] = [
     0x90, 0x08, 0x00, 0x33, 0xb1, 0xe5, 0xcf, 0x11, 0x89, 0xf4, 0x00, 0xa0, 0xc9, 0x03, 0x49, 0xcb,
 ];
 
+/// Starts of what is not ASF, and of what may still be
+const STARTS: [&[u8]; 5] = [b"<html>", b"\0\0\0\x20ftyp", b"\x30\x26\xb2", b"$", b""];
+
 /// A part of a stream
 #[derive(Debug, Clone)]
 enum Part {
@@ -216,5 +219,28 @@ proptest! {
         }).collect();
         prop_assert_eq!(found, expected);
         prop_assert_eq!(rest, Ok(vec![]));
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 150, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// What is not ASF is found after so many bytes that its format can be told
+    #[test]
+    fn foreign_input_does_not_depend_on_the_split(
+        start in prop::sample::select(&STARTS[..]),
+        parts in prop::collection::vec((prop::collection::vec(any::<u8>(), 0..1200), 0u8..4), 1..4),
+        cuts in prop::collection::vec(any::<Index>(), 0..20),
+    ) {
+        let mut steps = vec![Step::Bytes(start.to_vec())];
+        for (bytes, then) in parts {
+            steps.push(Step::Bytes(bytes));
+            match then {
+                0 => steps.push(Step::Restart),
+                1 => steps.push(Step::StreamHeader(file_header(40, 50, 0))),
+                _ => {}
+            }
+        }
+        is_the_same_in_any_split(&steps, |len| cuts.iter().map(|cut| cut.index(len + 1)).collect());
     }
 }

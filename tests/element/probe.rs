@@ -152,7 +152,7 @@ fn nobody_listening_is_told() {
 #[test]
 fn settings_that_cannot_be_used_are_told() {
     for (location, hresult) in [
-        ("", "NS_E_INVALID_NAME"),
+        ("", "E_INVALIDARG"),
         ("ftp://user:s3cret@media/", "NS_E_UNKNOWN_PROTOCOL"),
         ("http://media:99999/", "NS_E_INVALID_PORT"),
     ] {

@@ -16,6 +16,9 @@ pub fn keeps_its_payloads(bytes: &[u8]) -> usize {
     if packet.defect().is_some() {
         assert_eq!(packet.send_time(), None);
     }
+    if let Some(parts) = packet.split() {
+        is_split_without_a_loss(bytes, &parts);
+    }
     if packet.defect().is_some() || unpadded.head.is_empty() {
         assert_eq!(sent, bytes);
         return 0;
@@ -30,7 +33,24 @@ pub fn keeps_its_payloads(bytes: &[u8]) -> usize {
     assert_eq!(payloads(&filled), before, "filled up, {bytes:02x?}");
     let told = filled_and_told(&sent, bytes.len());
     assert_eq!(payloads(&told), before, "told, {bytes:02x?}");
+    let stored = DataPacket::parse(sent.into()).filled_to(bytes.len());
+    assert_eq!(stored.len(), bytes.len());
+    assert_eq!(payloads(&stored), before, "stored, {bytes:02x?}");
+    assert_eq!(payloads(&packet.filled_to(bytes.len())), before);
     unpadded.removed
+}
+
+/// The parts of a packet with too many payloads are packets of its size, which have its payloads in their order.
+fn is_split_without_a_loss(bytes: &[u8], parts: &[DataPacket]) {
+    let mut found = Vec::new();
+    for part in parts {
+        assert_eq!((part.len(), part.defect()), (bytes.len(), None));
+        assert_eq!(part.split(), None);
+        found.extend(payloads(part.as_bytes()).unwrap());
+        keeps_its_payloads(part.as_bytes());
+    }
+    assert!(parts.len() > 1 && found.len() > 63);
+    assert_eq!(Some(found), uncounted_payloads(bytes));
 }
 
 /// One payload, as a demultiplexer sees it
@@ -50,6 +70,30 @@ pub fn width(length_type: u8) -> usize {
 /// Reads the payloads of a packet as gst asfdemux does: payload data ends in front of the padding; where Padding Length
 /// is 0 or not there, it ends where Packet Length says.
 pub fn payloads(packet: &[u8]) -> Option<Vec<Payload>> {
+    let (mut at, types, property) = payload_data(packet)?;
+    let (count, length_type) = match types & 1 {
+        0 => (1, None),
+        _ => at
+            .number(1)
+            .map(|flags| (flags & 0x3f, Some((flags >> 6) as u8)))?,
+    };
+    let payload = |_| at.payload(property, length_type);
+    (0..count).map(payload).collect()
+}
+
+/// As [`payloads`], of a packet that has as many as lie in it, each with a Payload Length of two bytes.
+pub fn uncounted_payloads(packet: &[u8]) -> Option<Vec<Payload>> {
+    let (mut at, _, property) = payload_data(packet)?;
+    at.number(1)?;
+    let mut found = Vec::new();
+    while !at.bytes.is_empty() {
+        found.push(at.payload(property, Some(2))?);
+    }
+    Some(found)
+}
+
+/// What lies between payload parsing information and padding, and the flags of the former
+fn payload_data(packet: &[u8]) -> Option<(Cursor<'_>, usize, u8)> {
     let mut at = Cursor { bytes: packet };
     if packet.first()? & 0x80 != 0 {
         let len = at.number(1)? & 0x0f;
@@ -67,32 +111,7 @@ pub fn payloads(packet: &[u8]) -> Option<Vec<Payload>> {
         _ => size.checked_sub(padding)?,
     };
     at.bytes = &at.bytes[..end.checked_sub(size - at.bytes.len())?];
-    let mut found = Vec::new();
-    let (count, length_type) = match types & 1 {
-        0 => (1, None),
-        _ => at
-            .number(1)
-            .map(|flags| (flags & 0x3f, Some((flags >> 6) as u8)))?,
-    };
-    for _ in 0..count {
-        let stream = at.number(1)? as u8;
-        let object = at.number(field(property, 4))? as u32;
-        let offset = at.number(field(property, 2))? as u32;
-        let replicated = at.number(field(property, 0))?;
-        let replicated = at.take(replicated)?.to_vec();
-        let len = length_type.map_or(Some(at.bytes.len()), |length_type| {
-            at.number(width(length_type))
-        })?;
-        let data = at.take(len)?.to_vec();
-        found.push(Payload {
-            stream,
-            object,
-            offset,
-            replicated,
-            data,
-        });
-    }
-    Some(found)
+    Some((at, types, property as u8))
 }
 
 struct Cursor<'a> {
@@ -104,6 +123,24 @@ impl<'a> Cursor<'a> {
         let (taken, rest) = self.bytes.split_at_checked(len)?;
         self.bytes = rest;
         Some(taken)
+    }
+
+    fn payload(&mut self, property: u8, length_type: Option<u8>) -> Option<Payload> {
+        let stream = self.number(1)? as u8;
+        let object = self.number(width(property >> 4))? as u32;
+        let offset = self.number(width(property >> 2))? as u32;
+        let replicated = self.number(width(property))?;
+        let replicated = self.take(replicated)?.to_vec();
+        let len = length_type.map_or(Some(self.bytes.len()), |length_type| {
+            self.number(width(length_type))
+        })?;
+        Some(Payload {
+            stream,
+            object,
+            offset,
+            replicated,
+            data: self.take(len)?.to_vec(),
+        })
     }
 
     fn number(&mut self, width: usize) -> Option<usize> {

@@ -5,6 +5,7 @@
 
 mod client;
 mod faults;
+mod independent;
 mod program;
 mod recording;
 mod rules;

@@ -107,13 +107,13 @@ impl Squid {
         pushes(&lines)
     }
 
-    /// The status of each CONNECT to `authority` in the order in which they were over, when there is one or more.
+    /// The status of each CONNECT to `authority` in the order in which they were over, when there are `count` or more.
     #[cfg(feature = "tls")]
     #[track_caller]
-    pub fn tunnels(&self, authority: &str) -> Vec<String> {
+    pub fn tunnels(&self, authority: &str, count: usize) -> Vec<String> {
         let target = format!("\t{authority}\t");
         let tunnel = |line: &str| Some(line.split_once(&target)?.1.get(..3)?.to_owned());
-        let seen = |lines: &[&str]| lines.iter().any(|line| tunnel(line).is_some());
+        let seen = |lines: &[&str]| lines.iter().filter_map(|line| tunnel(line)).count() >= count;
         let lines = self.daemon.wait_for_log("access.log", seen);
         lines.iter().filter_map(|line| tunnel(line)).collect()
     }

@@ -6,7 +6,7 @@ use gst::prelude::*;
 
 use crate::push::{AUDIO, PASSWORD, USER, WRONG, assert_arrives, assert_refused, patient_point};
 use crate::rig::{Pipeline, Point};
-use crate::squid::{Access, Squid};
+use crate::squid::{Access, Nonces, Squid};
 use crate::stunnel::{Certificates, Tunnel};
 
 /// A push to a publishing point behind stunnel and Squid.
@@ -39,13 +39,14 @@ impl Push {
         }
     }
 
-    /// What Squid has answered to CONNECT.
-    fn connects(self) -> Vec<String> {
+    /// Squid's answers to CONNECT, of which there are `count`.
+    fn connects(self, count: usize) -> Vec<String> {
         let _ = self.pipeline.pipeline.set_state(gst::State::Null);
-        self.squid.tunnels(&self.tunnel.authority())
+        self.squid.tunnels(&self.tunnel.authority(), count)
     }
 
-    fn assert_arrives(self) {
+    /// `answers` are Squid's to CONNECT.
+    fn assert_arrives(self, answers: &[&str]) {
         assert_arrives(&self.pipeline, &self.point);
         let requests = self.point.handle.requests();
         for field in ["proxy-authorization", "via"] {
@@ -55,19 +56,25 @@ impl Push {
                     .all(|request| request.field(field).is_none())
             );
         }
-        assert_eq!(self.connects(), ["200"]);
+        assert_eq!(self.connects(answers.len()), answers);
     }
 }
 
 #[test]
 fn squid_passes_a_tunnel() {
-    Push::new("tunnel", Access::Everybody, "", "").assert_arrives();
+    Push::new("tunnel", Access::Everybody, "", "").assert_arrives(&["200"]);
 }
 
 #[test]
 fn basic_opens_a_tunnel() {
     let allowed = "allow-cleartext-auth=true";
-    Push::new("basic", Access::Basic, PASSWORD, allowed).assert_arrives();
+    Push::new("basic", Access::Basic, PASSWORD, allowed).assert_arrives(&["407", "200"]);
+}
+
+#[test]
+fn digest_opens_a_tunnel() {
+    Push::new("digest", Access::Digest(Nonces::LASTING), PASSWORD, "")
+        .assert_arrives(&["407", "200"]);
 }
 
 #[test]
@@ -75,7 +82,7 @@ fn a_wrong_password_opens_no_tunnel() {
     let allowed = "allow-cleartext-auth=true";
     let push = Push::new("wrong", Access::Basic, WRONG, allowed);
     assert_refused(&push.pipeline, &push.point, 407);
-    assert_eq!(push.connects(), ["407"]);
+    assert_eq!(push.connects(2), ["407", "407"]);
 }
 
 /// In clear text only on demand.
@@ -83,5 +90,5 @@ fn a_wrong_password_opens_no_tunnel() {
 fn a_tunnel_is_not_shown_the_password_unasked() {
     let push = Push::new("unasked", Access::Basic, PASSWORD, "");
     assert_refused(&push.pipeline, &push.point, 407);
-    assert_eq!(push.connects(), ["407"]);
+    assert_eq!(push.connects(1), ["407"]);
 }

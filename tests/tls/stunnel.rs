@@ -4,87 +4,16 @@
 
 use std::fs;
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Instant;
 
 use crate::rig::LONG;
 
-/// An authority, and a server's certificate for `localhost` that it has signed.
-pub struct Certificates {
-    directory: PathBuf,
-}
+#[path = "certificates.rs"]
+mod certificates;
 
-impl Certificates {
-    pub fn new(name: &str) -> Self {
-        let name = format!("tls-{name}-{}", std::process::id());
-        let directory = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
-        let _ = fs::remove_dir_all(&directory);
-        fs::create_dir_all(&directory).unwrap();
-        let certificates = Self { directory };
-        let key = [
-            "req",
-            "-x509",
-            "-newkey",
-            "ec",
-            "-pkeyopt",
-            "ec_paramgen_curve:P-256",
-            "-nodes",
-            "-days",
-            "2",
-        ];
-        certificates.openssl(
-            &[
-                &key[..],
-                &[
-                    "-keyout",
-                    "ca.key",
-                    "-out",
-                    "ca.pem",
-                    "-subj",
-                    "/CN=authority",
-                ],
-            ]
-            .concat(),
-        );
-        let server = [
-            "-keyout",
-            "server.key",
-            "-out",
-            "server.pem",
-            "-subj",
-            "/CN=localhost",
-        ];
-        let signed = [
-            "-CA",
-            "ca.pem",
-            "-CAkey",
-            "ca.key",
-            "-addext",
-            "subjectAltName=DNS:localhost",
-        ];
-        let leaf = ["-addext", "basicConstraints=critical,CA:FALSE"];
-        certificates.openssl(&[&key[..], &server, &signed, &leaf].concat());
-        certificates
-    }
-
-    fn openssl(&self, arguments: &[&str]) {
-        let output = Command::new("openssl")
-            .args(arguments)
-            .current_dir(&self.directory)
-            .output();
-        let output = output.expect("openssl, from the package openssl");
-        assert!(
-            output.status.success(),
-            "{}",
-            String::from_utf8_lossy(&output.stderr)
-        );
-    }
-
-    pub fn authority(&self) -> String {
-        self.directory.join("ca.pem").display().to_string()
-    }
-}
+pub use certificates::Certificates;
 
 /// stunnel, from a port of its own to a publishing point.
 pub struct Tunnel {
@@ -102,8 +31,8 @@ impl Tunnel {
         let directory = &certificates.directory;
         let configuration = format!(
             "foreground = yes\npid =\n[push]\naccept = 127.0.0.1:{port}\nconnect = {target}\ncert = {}\nkey = {}\n",
-            directory.join("server.pem").display(),
-            directory.join("server.key").display(),
+            certificates.server_certificate().display(),
+            certificates.server_key().display(),
         );
         let path = directory.join("stunnel.conf");
         fs::write(&path, configuration).unwrap();

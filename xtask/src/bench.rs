@@ -11,7 +11,15 @@ use crate::workspace::Workspace;
 const CORE: &str = "core";
 
 /// What `benches/sinks` measures, in its order.
-const SINKS: [&str; 5] = ["quick", "throughput", "latency", "many", "start"];
+const SINKS: [&str; 7] = [
+    "quick",
+    "throughput",
+    "floor",
+    "tls",
+    "latency",
+    "many",
+    "start",
+];
 
 /// Whether there is a part of this name.
 pub fn is_part(name: &str) -> bool {

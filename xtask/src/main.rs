@@ -51,8 +51,8 @@ Commands:
                with --strict also on what is not implemented yet
   faults       put the element into every fault in every phase, and print what becomes of it and how long it takes
   fuzz         run the fuzz targets, or those that are named, for a minute each; with --seconds N for so long
-  bench        measure the element beside GStreamer's own sinks, or those parts that are named: throughput, latency, many,
-               start, core, and quick, which is the least of throughput
+  bench        measure the element beside GStreamer's own sinks, or those parts that are named: throughput, floor, tls,
+               latency, many, start, core, and quick, which is the least of throughput
   deny         check licences, origins and known defects of dependencies
   help         print this
 

@@ -4,11 +4,13 @@
 
 use bytes::Bytes;
 
+use super::chunks::Framing;
 use super::{Expect, Reader, State, Step};
 use crate::asf::MIN_PACKET_SIZE;
 use crate::asf::data_packet::{DataPacket, may_start_with};
 use crate::asf::error::Error;
 use crate::asf::file_header::{DATA_HEAD, FileHeader, file_header_size};
+use crate::asf::format::Format;
 use crate::asf::guid::Guid;
 use crate::asf::item::{Item, SkipReason, Skipped};
 use crate::asf::object::ObjectHead;
@@ -26,7 +28,10 @@ impl Reader {
             return Ok(step);
         }
         let guid = head.get(..16).unwrap_or(head);
-        if !self.expect.may_be_object(guid)? {
+        if is_new && Guid::HEADER.mismatch(guid).is_some() {
+            return self.step_foreign();
+        }
+        if !self.expect.may_be_object(guid) {
             self.start_data();
             return Ok(Step::Go);
         }
@@ -43,11 +48,40 @@ impl Reader {
         Ok(Step::Go)
     }
 
+    /// The stream does not start with a header: waits until it can tell what it is.
+    #[cold]
+    fn step_foreign(&self) -> Result<Step, Error> {
+        if self.queue.len() < Format::START as u64 {
+            return Ok(Step::NeedMore);
+        }
+        self.foreign().map_or(Ok(Step::Go), Err)
+    }
+
+    /// What is wrong with a stream that has begun, and not with a header.
+    pub(super) fn foreign(&self) -> Option<Error> {
+        let (State::Boundary, Expect::Start, Framing::Bare) =
+            (&self.state, self.expect, self.framing)
+        else {
+            return None;
+        };
+        let mut start = [0; Format::START];
+        let start = self.queue.peek(&mut start);
+        let guid = start.get(..16).unwrap_or(start);
+        let (offset, found) = Guid::HEADER.mismatch(guid)?;
+        Some(Error::NotAsf {
+            offset,
+            found,
+            format: Format::of(start),
+        })
+    }
+
     /// More bytes than the Data Object has by its size: they are a data packet if they go on like the ones before.
     pub(super) fn step_behind_count(&mut self, bytes: Bytes) -> Step {
         let packet = DataPacket::parse(bytes.clone());
         let goes_on = |time| self.pending.is_some() || self.timeline.goes_on_at(time);
-        if packet.send_time().is_some_and(goes_on) {
+        let first = |parts: Vec<DataPacket>| parts.first()?.send_time();
+        let send_time = packet.send_time().or_else(|| first(packet.split()?));
+        if send_time.is_some_and(goes_on) {
             self.exceeded = true;
             self.expect = Expect::PacketsOrObjects;
             self.state = State::Boundary;

@@ -167,7 +167,11 @@ impl Reader {
         let head = self.pieces.peek(&mut head);
         let guid = head.get(..16).unwrap_or(head);
         if let Some((offset, found)) = Guid::HEADER.mismatch(guid) {
-            return Err(Error::NotAsf { offset, found });
+            return Err(Error::NotAsf {
+                offset,
+                found,
+                format: None,
+            });
         }
         let Some(head) = ObjectHead::parse(head) else {
             return Ok(());
@@ -224,6 +228,7 @@ impl Reader {
 mod tests {
     use super::super::tests::{P, items, live, packet, push, skipped, unit};
     use super::*;
+    use crate::asf::format::Format;
     use crate::asf::testing::{header, stream_properties};
 
     /// MS-WMSP 2.2.3.1: a chunk with an MMS data packet
@@ -350,14 +355,16 @@ mod tests {
                 Error::NotAsf {
                     offset: 1,
                     found: b'x',
+                    format: None,
                 },
             ),
             ([&chunk(b'H', 0x0c, &over), b""], length),
             (
-                [&packet, b""],
+                [&packet, &[0; Format::START]],
                 Error::NotAsf {
                     offset: 0,
                     found: b'$',
+                    format: None,
                 },
             ),
         ] {

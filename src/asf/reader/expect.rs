@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MPL-2.0
 
-use crate::asf::error::Error;
 use crate::asf::file_header::FileHeader;
 use crate::asf::guid::Guid;
 
@@ -39,17 +38,13 @@ impl Expect {
     }
 
     /// Whether an object may start with these bytes of its GUID. The first of them tells for nearly all packets.
-    pub fn may_be_object(self, guid: &[u8]) -> Result<bool, Error> {
+    pub fn may_be_object(self, guid: &[u8]) -> bool {
         let is_start_of = |known: &Guid| known.mismatch(guid).is_none();
-        Ok(match self {
-            Expect::Start => match Guid::HEADER.mismatch(guid) {
-                Some((offset, found)) => return Err(Error::NotAsf { offset, found }),
-                None => true,
-            },
+        match self {
             Expect::PacketsOrObjects | Expect::Packets { .. } | Expect::Remainder(_) => {
                 Guid::TOP_LEVEL.iter().any(is_start_of)
             }
-            Expect::Objects => true,
-        })
+            Expect::Start | Expect::Objects => true,
+        }
     }
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MPL-2.0
 
 use super::*;
+use crate::asf::format::Format;
 use crate::asf::guid::Guid;
 use crate::asf::testing::{header, object, stream_properties};
 
@@ -301,10 +302,11 @@ fn an_end_before_a_whole_header_is_the_wrong_type() {
 #[test]
 fn a_failed_reader_keeps_its_error_and_no_bytes() {
     let mut reader = Reader::new();
-    push(&mut reader, &[b"0&no"]);
+    push(&mut reader, &[b"0&no", &[0; Format::START]]);
     let error = Error::NotAsf {
         offset: 2,
         found: b'n',
+        format: None,
     };
     assert_eq!(reader.next_item(), Err(error.clone()));
     push(&mut reader, &[live().as_bytes()]);
@@ -315,6 +317,33 @@ fn a_failed_reader_keeps_its_error_and_no_bytes() {
     assert_eq!(reader.finish(), Err(error));
     assert!(reader.input.is_empty());
     assert_eq!(reader.queue.len(), 0);
+}
+
+#[test]
+fn what_is_not_asf_is_told_when_its_format_can_be() {
+    let page = b"<!DOCTYPE html><title>404</title>";
+    let error = Error::NotAsf {
+        offset: 0,
+        found: b'<',
+        format: Some(Format::Html),
+    };
+    let ends: [fn(&mut Reader); 4] = [
+        |reader| reader.push(vec![b' '; Format::START].into()),
+        Reader::restart,
+        |reader| reader.rewind(0),
+        |reader| drop(reader.stream_header(live().as_bytes().clone())),
+    ];
+    for end in ends {
+        let mut reader = Reader::new();
+        push(&mut reader, &[page]);
+        assert_eq!(reader.next_item(), Ok(None));
+        end(&mut reader);
+        assert_eq!(reader.next_item(), Err(error.clone()));
+    }
+    let mut reader = Reader::new();
+    push(&mut reader, &[page]);
+    assert_eq!(reader.next_item(), Ok(None));
+    assert_eq!(reader.finish(), Err(error));
 }
 
 #[test]

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! A challenge to the method under way.
+//! The reaction of the method in use to a challenge.
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
@@ -13,7 +13,7 @@ use crate::auth::method::Method;
 use crate::auth::{Next, ntlm};
 
 impl Authenticator {
-    /// Goes on with the conversation; `None` when a method has to be chosen anew.
+    /// Continues the conversation; `None` when another method has to be chosen.
     pub(super) fn proceed(&mut self, fresh: &[Challenge], closes: bool) -> Option<Next> {
         let awaited = std::mem::take(&mut self.awaited);
         let Conversation { active, standing } = self.conversation.take()?;
@@ -38,7 +38,7 @@ impl Authenticator {
         Some(RESUBMIT_HERE)
     }
 
-    /// The third message comes next, if `token` is the second.
+    /// Reads `token` as the second message, to be answered by the third.
     fn second_leg(&mut self, method: Method, token: Option<&[u8]>) -> Option<Active> {
         match token.and_then(ntlm::Challenge::parse) {
             Some(challenge) => Some(Active::Ntlm(method, Leg::Challenged(challenge))),
@@ -49,29 +49,30 @@ impl Authenticator {
         }
     }
 
-    /// RFC 7616 section 3.3: the same credentials with another nonce, unless it is the credentials that are refused.
+    /// RFC 7616 section 3.3: answers with the same credentials and another nonce, unless the credentials are refused.
     ///
-    /// `stale` is optional, and missing from many servers: an answer to an old nonce says nothing without it, and an
-    /// answer to a nonce that was issued just now says that the credentials are wrong.
+    /// `stale` is optional, and many servers omit it. Without it, a refused answer to an old nonce means that the nonce
+    /// has expired, and a refused answer to a fresh nonce means that the credentials are wrong.
     fn renew_nonce(&mut self, old: &Digest, standing: Standing) -> Option<Next> {
         let new = self.digest_on_offer();
         let is_stale = new.as_ref().is_some_and(Digest::is_stale);
         let new = new.filter(|new| new.has_another_nonce_than(old) && (is_stale || old.is_old()));
         match new {
             Some(new) if self.setbacks.expired_nonces < MAX_EXPIRED_NONCES => {
+                let again = self.place.is_push_start() && self.setbacks.expired_nonces > 0;
                 self.setbacks.expired_nonces = self.setbacks.expired_nonces.saturating_add(1);
                 let active = Active::Digest(new);
                 self.conversation = Some(Conversation { active, standing });
-                return Some(RESUBMIT);
+                return Some(if again { Next::RedoPushSetup } else { RESUBMIT });
             }
-            // The credentials are good, but no nonce of this peer is.
+            // The peer accepts the credentials, but none of its nonces.
             _ if is_stale => self.tried.unusable.insert(Method::Digest),
             _ => self.tried.refused.insert(Method::Digest),
         }
         None
     }
 
-    /// The answer was refused. What was accepted before gets another chance.
+    /// Notes a refused answer. A method that was accepted before is tried once more.
     fn refuse(&mut self, method: Method, standing: Standing) -> Option<Next> {
         if standing == Standing::Untested {
             self.tried.refused.insert(method);

@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! The methods on offer, and the strongest of them that is left.
+//! The choice among the methods on offer.
 
 use super::conversation::{Active, Conversation, Leg, Ticket};
 use super::{Authenticator, RESUBMIT};
-use crate::auth::challenge::Challenge;
+use crate::auth::challenge::{Challenge, Value};
 use crate::auth::digest::Digest;
 use crate::auth::method::Method;
 use crate::auth::{CredentialRequest, Denied, Next, Scheme, basic};
 
 impl Authenticator {
-    /// Every challenge replaces those of its scheme, unless it goes on with a handshake.
+    /// Replaces the challenges of each scheme in `fresh`, except those that continue a handshake.
     pub(super) fn take_offers(&mut self, fresh: &[Challenge]) {
         let fresh = fresh.iter().filter(|challenge| challenge.token.is_none());
         let schemes: Vec<_> = fresh.clone().map(Challenge::scheme).collect();
@@ -21,7 +21,7 @@ impl Authenticator {
         }
     }
 
-    /// The strongest method that is left.
+    /// Begins a conversation by the strongest method that is left.
     pub(super) fn choose(&mut self) -> Next {
         self.conversation = None;
         let mut way_back = None;
@@ -55,7 +55,7 @@ impl Authenticator {
         }
     }
 
-    /// The same where nobody can be told what it comes to, which the next challenge does. Whether something is left.
+    /// The same without reporting the outcome, which the next challenge does. Returns whether a method is left.
     pub(super) fn choose_unheard(&mut self) -> bool {
         let place = self.place;
         let next = self.choose();
@@ -63,7 +63,7 @@ impl Authenticator {
         matches!(next, Next::Resubmit { .. })
     }
 
-    /// Whether there is any sense in trying `method`.
+    /// Returns whether `method` is on offer, allowed, and not tried.
     fn is_open(&self, method: Method) -> bool {
         let scheme = method.scheme();
         self.policy.allows(scheme)
@@ -96,7 +96,7 @@ impl Authenticator {
         Digest::best(offered.filter(|challenge| challenge.scheme() == Some(Scheme::Digest)))
     }
 
-    /// Nothing is left to try.
+    /// The outcome when no method is left.
     fn refused(&mut self) -> Next {
         let refused = Method::ALL.into_iter().find(|method| {
             let scheme = method.scheme();
@@ -114,9 +114,20 @@ impl Authenticator {
                 self.ask(method, Some(previous_user))
             }
             _ => Next::Denied(Denied::NoUsableScheme {
-                offered: self.offered.iter().map(|c| c.name.clone()).collect(),
+                offered: self.names_on_offer(),
             }),
         }
+    }
+
+    /// The schemes on offer as the peer wrote them, each once.
+    fn names_on_offer(&self) -> Vec<String> {
+        let mut names: Vec<String> = Vec::new();
+        for Challenge { name, .. } in &self.offered {
+            if !names.iter().any(|known| known.eq_ignore_ascii_case(name)) {
+                names.push(name.clone());
+            }
+        }
+        names
     }
 
     fn ask(&self, method: Method, previous_user: Option<String>) -> Next {
@@ -125,9 +136,9 @@ impl Authenticator {
             .offered
             .iter()
             .find(|challenge| challenge.scheme() == Some(scheme))
-            .and_then(|challenge| challenge.parameter("realm"));
+            .and_then(|challenge| challenge.value("realm"));
         Next::NeedCredentials(CredentialRequest {
-            realm: realm.map(str::to_owned),
+            realm: realm.map(Value::to_text),
             scheme,
             clear_text: scheme == Scheme::Basic && !self.policy.encrypted,
             previous_user,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! A method under way, and its part of the next request.
+//! The method in use, and its part of the next request.
 
 use std::fmt;
 use std::time::SystemTime;
@@ -14,22 +14,22 @@ use crate::auth::method::Method;
 use crate::auth::negotiate::{self, Context};
 use crate::auth::{Authorization, Credentials, RequestLine, Role, Scheme, basic, ntlm};
 
-/// A method under way.
+/// The method in use, and what the peer has said to it.
 pub(super) struct Conversation {
     pub(super) active: Active,
     pub(super) standing: Standing,
 }
 
-/// What the peer has said to the credentials by this method.
+/// The peer's verdict on the credentials, by this method.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Standing {
     Untested,
-    /// It has accepted them: a server that was started anew knows neither nonce nor connection, and one refusal says
-    /// nothing about the credentials.
+    /// It has accepted them. One refusal does not count: a server that has restarted knows neither nonce nor
+    /// connection.
     Accepted,
 }
 
-/// The method, and where it stands.
+/// The state of the method.
 pub(super) enum Active {
     Ntlm(Method, Leg),
     Kerberos(Ticket),
@@ -37,25 +37,25 @@ pub(super) enum Active {
     Basic,
 }
 
-/// Where an NTLM handshake stands. What is bound to a connection goes with it.
+/// The state of an NTLM handshake, which is bound to its connection.
 pub(super) enum Leg {
-    /// The first message goes next, or has gone.
+    /// The first message is to be sent, or was sent.
     Opening,
-    /// The second has come; the third goes next, or has gone.
+    /// The second was received; the third is to be sent, or was sent.
     Challenged(ntlm::Challenge),
     /// The connection is authenticated.
     Done,
 }
 
-/// Where a Kerberos exchange stands.
+/// The state of a Kerberos exchange.
 pub(super) enum Ticket {
     /// The first step is to be taken.
     Wanted,
     /// The next step is to be taken, after the peer's token.
     Continued { context: Context, token: Vec<u8> },
-    /// A step is being taken elsewhere.
+    /// Another thread is taking the step.
     Pending(Step),
-    /// Its token goes next, or has gone.
+    /// The token is to be sent, or was sent.
     Ready {
         step: Step,
         token: Vec<u8>,
@@ -65,12 +65,12 @@ pub(super) enum Ticket {
     Done,
 }
 
-/// What the token of a step is bound to.
+/// The step that a token comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Step {
-    /// Nothing: it may go over any connection.
+    /// Its token may go over any connection.
     First,
-    /// The connection of the token that it answers.
+    /// Its token is bound to the connection of the token that it answers.
     Next,
 }
 
@@ -82,7 +82,7 @@ pub(super) struct Peer<'a> {
 }
 
 impl Conversation {
-    /// A conversation that begins.
+    /// A conversation in which nothing has been sent.
     pub(super) fn new(active: Active) -> Self {
         Self {
             active,
@@ -94,7 +94,7 @@ impl Conversation {
         self.active.method()
     }
 
-    /// What the next request has to carry; `None` when the method cannot go on.
+    /// Returns what the next request has to carry; `None` when the method cannot go on.
     pub(super) fn authorize(
         &mut self,
         peer: &Peer<'_>,
@@ -103,7 +103,7 @@ impl Conversation {
         random: &mut dyn FnMut(&mut [u8]),
     ) -> Option<Authorization> {
         let scheme = self.method().scheme();
-        let token = match &mut self.active {
+        let answer = match &mut self.active {
             Active::Ntlm(_, Leg::Done) => return Some(Authorization::None),
             // Not supported in PushStart (3.2.5.2): its challenge will lead back to PushSetup.
             Active::Ntlm(..) if request.is_push_start => return Some(Authorization::None),
@@ -113,22 +113,22 @@ impl Conversation {
                 random(&mut client_challenge);
                 let credentials = peer.credentials?;
                 let message = challenge.answer(credentials, peer.host, now, client_challenge)?;
-                BASE64_STANDARD.encode(message)
+                BASE64_STANDARD.encode(message).into_bytes()
             }
             Active::Kerberos(ticket) => match ticket.token(peer) {
-                Ok(token) => token,
+                Ok(token) => token.into_bytes(),
                 Err(otherwise) => return Some(otherwise),
             },
             Active::Digest(digest) => {
                 let mut cnonce = [0; 16];
                 random(&mut cnonce);
                 let cnonce = format!("{:032x}", u128::from_be_bytes(cnonce));
-                digest.respond(peer.credentials?, request.method, request.uri, cnonce)?
+                digest.respond(peer.credentials?, request.method, request.uri, cnonce)
             }
-            Active::Basic => basic::token(peer.credentials?)?,
+            Active::Basic => basic::token(peer.credentials?)?.into_bytes(),
         };
         let field = peer.role.authorization_header();
-        Some(Authorization::Header(field, header(scheme, &token)?))
+        Some(Authorization::Header(field, header(scheme, &answer)?))
     }
 }
 
@@ -153,7 +153,7 @@ impl Active {
 }
 
 impl Ticket {
-    /// The token to send, or what comes before there is one.
+    /// Returns the token to send, or what has to happen before there is one.
     fn token(&mut self, peer: &Peer<'_>) -> Result<String, Authorization> {
         let (step, context, token) = match std::mem::replace(self, Self::Wanted) {
             Self::Continued { context, token } => (Step::Next, Some(context), Some(token)),
@@ -171,7 +171,7 @@ impl Ticket {
         Err(Authorization::Blocking(step))
     }
 
-    /// The connection is gone; `was_sent` if a token went over it.
+    /// Forgets what was bound to the connection, which is gone; `was_sent` if a token was sent over it.
     pub(super) fn connection_lost(&mut self, was_sent: bool) {
         match self {
             Self::Pending(Step::First) => {}
@@ -186,5 +186,8 @@ impl Ticket {
 fn first_leg(role: Role, scheme: Scheme) -> Option<Authorization> {
     let token = BASE64_STANDARD.encode(ntlm::NEGOTIATE);
     let field = role.authorization_header();
-    Some(Authorization::Leg1(field, header(scheme, &token)?))
+    Some(Authorization::Leg1(
+        field,
+        header(scheme, token.as_bytes())?,
+    ))
 }

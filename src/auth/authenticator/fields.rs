@@ -1,28 +1,29 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! Header fields, as far as a conversation is about them.
+//! The header fields of a conversation.
 
 use http::header::CONNECTION;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::auth::Scheme;
 
-/// The value of an Authorization field, which does not show.
-pub(super) fn header(scheme: Scheme, token: &str) -> Option<HeaderValue> {
-    let mut value = HeaderValue::from_bytes(format!("{scheme} {token}").as_bytes()).ok()?;
+/// The value of an Authorization field, hidden from `Debug`.
+pub(super) fn header(scheme: Scheme, answer: &[u8]) -> Option<HeaderValue> {
+    let value = [scheme.as_str().as_bytes(), b" ", answer].concat();
+    let mut value = HeaderValue::from_bytes(&value).ok()?;
     value.set_sensitive(true);
     Some(value)
 }
 
-/// Whether the connection will be closed behind this response.
+/// Returns whether the peer closes the connection after this response.
 pub(super) fn says_close(headers: &HeaderMap) -> bool {
     let fields = [CONNECTION, HeaderName::from_static("proxy-connection")];
     let mut values = fields.iter().flat_map(|field| headers.get_all(field));
     values.any(|value| has_word(value, "close"))
 }
 
-/// MS-N2HT 2.2.3 Persistent-Auth: whether the connection stays authenticated. RFC 4559 has each request authenticated
-/// alone, and a server that wants it so may read a whole body before it says so.
+/// MS-N2HT 2.2.3 Persistent-Auth: returns whether the connection stays authenticated. By RFC 4559 each request is
+/// authenticated alone, and a server that follows it may read a whole body before it refuses.
 pub(super) fn says_persistent(headers: &HeaderMap) -> bool {
     let field = HeaderName::from_static("persistent-auth");
     let mut values = headers.get_all(field).iter();

@@ -13,6 +13,7 @@ use super::*;
 
 mod connections;
 mod nonces;
+mod offers;
 mod push_start;
 mod tickets;
 
@@ -152,7 +153,8 @@ fn parameter(token: &str, name: &str) -> String {
     let field = HeaderName::from_static("x");
     let value = HeaderValue::from_str(token).unwrap();
     let headers = HeaderMap::from_iter([(field.clone(), value)]);
-    lone_parameter(&headers, &field, name).unwrap()
+    let value = lone_parameter(&headers, &field, name).unwrap();
+    String::from_utf8(value.bytes().to_vec()).unwrap()
 }
 
 fn md5(text: &str) -> String {
@@ -236,23 +238,6 @@ fn the_example_of_the_specification_is_followed() {
 }
 
 #[test]
-fn the_strongest_scheme_goes_first() {
-    let all = ["Basic realm=\"WMS\", Negotiate", DIGEST, "NTLM, Bearer"];
-    for (schemes, first) in [
-        (&Scheme::ALL[..], leg_1("Negotiate")),
-        (&[Scheme::Basic, Scheme::Ntlm][..], leg_1("NTLM")),
-    ] {
-        let mut client = Client::allowing(schemes);
-        assert_eq!(client.push_setup(), Sent::Nothing);
-        assert_eq!(client.challenged(&all), RESUBMIT);
-        assert_eq!(client.push_setup(), first);
-    }
-    let mut client = Client::allowing(&[Scheme::Basic, Scheme::Digest]);
-    assert_eq!(client.challenged(&all), RESUBMIT);
-    assert_digest_answer(&client.answer("Digest"), "n1", 1);
-}
-
-#[test]
 fn wrong_credentials_are_tried_once_by_each_scheme() {
     let mut client = Client::new();
     let all = ["Negotiate, NTLM", DIGEST, r#"Basic realm="WMS""#];
@@ -274,17 +259,6 @@ fn wrong_credentials_are_tried_once_by_each_scheme() {
     assert_eq!(
         client.authenticator.provide(None),
         Next::Denied(Denied::WrongCredentials)
-    );
-}
-
-#[test]
-fn a_question_names_a_scheme_that_may_be_used() {
-    let mut client = Client::allowing(&[Scheme::Ntlm]);
-    assert_eq!(client.challenged(&["Negotiate", "NTLM"]), RESUBMIT);
-    client.shake_hands("NTLM");
-    assert_eq!(
-        client.challenged(&["Negotiate", "NTLM"]),
-        offers(Some(USER), Scheme::Ntlm)
     );
 }
 
@@ -343,45 +317,6 @@ fn giving_up_is_no_refusal() {
 }
 
 #[test]
-fn a_scheme_that_cannot_be_used_gives_way_to_the_next() {
-    let mut client = Client::new();
-    let all = ["Negotiate, NTLM", DIGEST];
-    assert_eq!(client.challenged(&all), RESUBMIT);
-    // A server that takes tickets only.
-    assert_eq!(client.push_setup(), leg_1("Negotiate"));
-    assert_eq!(client.challenged(&all), RESUBMIT);
-    // One that answers with nonsense: the offers of before still hold.
-    assert_eq!(client.push_setup(), leg_1("NTLM"));
-    assert_eq!(client.challenged(&["NTLM TlRMTVNTUAACAAAA"]), RESUBMIT);
-    assert_digest_answer(&client.answer("Digest"), "n1", 1);
-    client.accepted();
-    assert_eq!(client.authenticator.scheme(), Some(Scheme::Digest));
-}
-
-/// The password would be read by anyone on the way.
-#[test]
-fn basic_waits_for_encryption_or_for_leave() {
-    let fields = ["Basic realm=\"WMS\"", "Bearer"];
-    for (encrypted, cleartext_basic) in [(false, false), (false, true), (true, false)] {
-        let policy = Policy {
-            schemes: Schemes::ALL,
-            encrypted,
-            cleartext_basic,
-        };
-        let mut client = Client::with(Role::Server, policy);
-        client.authenticator.set_credentials(None);
-        match client.challenged(&fields) {
-            Next::NeedCredentials(request) => assert_eq!(request.clear_text, !encrypted),
-            Next::Denied(Denied::NoUsableScheme { offered }) => {
-                assert_eq!(offered, ["Basic", "Bearer"]);
-                assert!(!encrypted && !cleartext_basic);
-            }
-            other => panic!("{other:?}"),
-        }
-    }
-}
-
-#[test]
 fn a_proxy_is_answered_as_a_server_is() {
     let mut client = Client::with(Role::Proxy, ANYTHING);
     assert_eq!(client.challenged(&["NTLM"]), RESUBMIT);
@@ -434,22 +369,26 @@ fn nothing_shows_a_secret() {
     }
 }
 
+fn any_challenge() -> impl Strategy<Value = String> {
+    prop_oneof![
+        Just("Negotiate".to_owned()),
+        Just("NTLM".to_owned()),
+        Just(format!("NTLM {TYPE_2}")),
+        Just(format!("Negotiate {TYPE_2}")),
+        Just(DIGEST.to_owned()),
+        Just(format!("{DIGEST}, stale=true")),
+        Just("Basic realm=x".to_owned()),
+        "[ -~]{0,40}",
+        "(NTLM|Negotiate|Digest) [ -~]{0,80}",
+    ]
+}
+
 proptest! {
     /// Whatever a peer says, it says it a bounded number of times before there is nothing left to try.
     #[test]
     fn no_peer_keeps_a_client_busy_for_ever(
         script in prop::collection::vec(
-            prop::collection::vec(prop_oneof![
-                Just("Negotiate".to_owned()),
-                Just("NTLM".to_owned()),
-                Just(format!("NTLM {TYPE_2}")),
-                Just(format!("Negotiate {TYPE_2}")),
-                Just(DIGEST.to_owned()),
-                Just(format!("{DIGEST}, stale=true")),
-                Just("Basic realm=x".to_owned()),
-                "[ -~]{0,40}",
-                "(NTLM|Negotiate|Digest) [ -~]{0,80}",
-            ], 0..4),
+            prop::collection::vec(any_challenge(), 0..4),
             1..8,
         ),
         push_start in any::<bool>(),
@@ -467,7 +406,7 @@ proptest! {
                 client.authenticator.resume(StepResult(None));
                 let _ = client.send(push_start);
             }
-            let nonce = if other_nonces { format!("n{rounds}") } else { "n1".to_owned() };
+            let nonce = format!("n{}", if other_nonces { rounds } else { 1 });
             let fields: Vec<_> = fields.iter().map(|field| field.replace("n1", &nonce)).collect();
             let fields: Vec<_> = fields.iter().map(String::as_str).collect();
             match client.challenged(&fields) {

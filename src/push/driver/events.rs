@@ -127,6 +127,7 @@ impl<C: Connector> Driver<C> {
                 Event::PushStartSent { begins_at, header } => {
                     self.shared.counters.push_started();
                     self.expect_forgetting();
+                    self.policy.push_start(header.is_none(), Instant::now());
                     if header.is_some() {
                         self.shared.lifecycle.started();
                     }

@@ -116,6 +116,7 @@ fn a_failed_resumption_is_followed_by_a_new_session_only() {
     });
     run.stream(1000);
     assert_eq!(run.attempt(&Error::Reset).kind, Kind::Resumed);
+    run.policy.push_start(true, run.now);
     run.policy.started(run.now);
     assert!(run.policy.holds_content());
     run.pass(250);

@@ -93,11 +93,11 @@ pub(super) enum Authorized {
     Blocking(Role, BlockingStep),
 }
 
-/// The server, the way to it, and the authentication of both.
+/// The server, the way to it, and the authentication with both.
 #[derive(Debug)]
 pub(super) struct Access {
     config: AccessConfig,
-    /// Where the session first goes.
+    /// The location of the session.
     home: Url,
     server: Party,
     way: Way,
@@ -135,7 +135,7 @@ impl Access {
         self.way.proxy().is_some()
     }
 
-    /// The state of the tunnel, where the requests need one.
+    /// The state of the tunnel; `None` if the requests need none.
     pub(super) fn tunnel(&self) -> Option<Tunnel> {
         self.way.tunnel()
     }
@@ -144,13 +144,13 @@ impl Access {
         self.way.set_tunnel(tunnel);
     }
 
-    /// Whether what is meant for the publishing point, and for nobody else, may be sent: a server that was named by
-    /// another does not get it, nor does a proxy that was.
+    /// Returns whether a request may carry the secrets of the settings: it goes to the origin of the location, and no
+    /// proxy that a server has named reads it.
     pub(super) fn is_at_home(&self) -> bool {
         self.server.is(Role::Server, &self.home, None)
     }
 
-    /// 3.1.5.1, status 300 to 305: whether others read the requests from now on than before.
+    /// 3.1.5.1: follows status 300 to 305. Returns whether another server, or another proxy, reads the requests then.
     pub(super) fn redirect(&mut self, response: &Response) -> Result<bool, Error> {
         self.accepted(response);
         let (status, target) = (response.status.as_u16(), self.location(response));
@@ -166,7 +166,7 @@ impl Access {
                 let proxy = self.way.proxy().map(|proxy| proxy.url.clone());
                 (target, proxy)
             }
-            // A server may name a proxy for itself, not for others (RFC 2616 section 10.3.6).
+            // RFC 2616 section 10.3.6: a server names a proxy for itself, not for other servers.
             _ => (target, self.config.proxy.clone()),
         };
         if self.hops == MAX_HOPS {
@@ -176,7 +176,7 @@ impl Access {
         Ok(self.go(server, proxy))
     }
 
-    /// Goes to this server by this proxy from now on. Returns whether others read the requests then.
+    /// Directs the requests to `server` by `proxy`. Returns whether another server, or another proxy, reads them then.
     fn go(&mut self, server: Url, proxy: Option<Url>) -> bool {
         let is_named = proxy
             .as_ref()
@@ -201,7 +201,7 @@ impl Access {
         moved
     }
 
-    /// A party as it was left, or a new one: with the credentials of the settings where they are meant for it.
+    /// Returns the party as the session left it, or a new one, with the credentials of the settings if they are for it.
     fn party(&mut self, role: Role, url: Url, reader: Option<Origin>) -> Party {
         if let Some(party) = self.left.take(role, &url, reader.as_ref()) {
             return party;
@@ -221,15 +221,15 @@ impl Access {
         configured.is_some_and(|configured| configured.origin() == proxy.origin())
     }
 
-    /// RFC 2616 section 14.30 Location: an `http` or `https` URL. Old servers write it in any character set, and the bytes
-    /// are theirs.
+    /// RFC 2616 section 14.30 Location: an `http` or `https` URL. Old servers write it in any character set, so its
+    /// bytes are kept.
     fn location(&self, response: &Response) -> Option<Url> {
         let location = response.headers.get(LOCATION)?.as_bytes();
         let mut url = self.server.url.join(&in_ascii(location)).ok()?;
         if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
             return None;
         }
-        // A server must not choose as whom the client goes elsewhere.
+        // A server must not choose the credentials for another.
         url.set_username("").ok()?;
         url.set_password(None).ok()?;
         url.set_fragment(None);
@@ -250,7 +250,7 @@ impl Access {
                 self.server.authenticator.held_back();
                 proxy.authenticator.challenged(&response.headers)
             }
-            // No request in a tunnel carries an answer for the proxy: it would be challenged for ever.
+            // No request in a tunnel carries an answer for the proxy, so that answering would not end.
             (Role::Proxy, Way::Tunnel(..)) => return Err(response.refusal_by(Role::Server)),
             (Role::Proxy, Way::Direct) => return Err(response.refusal()),
         };
@@ -269,7 +269,7 @@ impl Access {
             .map_err(|denied| denial(response, role, denied))
     }
 
-    /// The application's answer; `role` is the party that wants credentials.
+    /// Takes the application's answer; `role` is the party that wants credentials.
     pub(super) fn provide(
         &mut self,
         role: Role,
@@ -329,7 +329,8 @@ impl Access {
         Authorized::Fields { fields, leg1 }
     }
 
-    /// The parties that see a request, in this order, and its target as each of them computes with it.
+    /// Returns the parties that read a request, in the order of the way, each with the request target that it expects
+    /// in a Digest answer.
     fn parties(&mut self, body: &Body) -> impl Iterator<Item = (&mut Authenticator, String)> {
         let Party {
             url, authenticator, ..
@@ -360,8 +361,8 @@ impl Access {
         self.server.authenticator.scheme()
     }
 
-    /// Whether a scheme authenticates connections and not requests: PushSetup has to open each one. CONNECT does so for
-    /// the proxy of a tunnel.
+    /// Returns whether a scheme authenticates connections and not requests, so that each connection begins with
+    /// PushSetup. CONNECT authenticates the connection to the proxy of a tunnel.
     pub(super) fn is_bound_to_connection(&self) -> bool {
         let proxy = match &self.way {
             Way::Proxy(proxy) => proxy.authenticator.scheme(),
@@ -371,7 +372,7 @@ impl Access {
         schemes.any(|scheme| matches!(scheme, Scheme::Negotiate | Scheme::Ntlm))
     }
 
-    /// Back to where the session first went: a server may send it elsewhere this time.
+    /// Directs the requests to the location again, from where a server may redirect them elsewhere this time.
     pub(super) fn restart(&mut self) {
         if std::mem::take(&mut self.hops) > 0 {
             self.go(self.home.clone(), self.config.proxy.clone());
@@ -379,7 +380,7 @@ impl Access {
         self.abandon();
     }
 
-    /// Nothing that was under way goes on.
+    /// Ends whatever is under way.
     pub(super) fn abandon(&mut self) {
         self.connection_lost();
         self.way.set_tunnel(Tunnel::Closed);
@@ -417,8 +418,8 @@ impl Access {
     }
 }
 
-/// RFC 3986 section 2.1: a URL that may have any bytes. In Shift-JIS a backslash behind such a byte is half a character,
-/// and no separator.
+/// RFC 3986 section 2.1: percent-encodes a URL in any character set. A backslash after a byte beyond ASCII is the
+/// second half of a character in Shift-JIS, not a separator.
 fn in_ascii(url: &[u8]) -> String {
     let mut previous = b' ';
     let encoded = url.iter().map(|byte| {

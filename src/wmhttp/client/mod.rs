@@ -36,8 +36,8 @@ pub struct SessionConfig {
     pub setup: SetupBody,
     /// 2.2.1.8 User-Agent
     pub user_agent: String,
-    /// Fields that go with each request to the server of `url`, and to no other. It does not include CONNECT.
-    /// [`is_extra_header`](crate::wmhttp::is_extra_header) tells which can.
+    /// Fields of each request to the origin of `url`. They do not follow a redirection to another, and CONNECT has
+    /// none. [`is_extra_header`](crate::wmhttp::is_extra_header) tells which can.
     pub extra_headers: HeaderMap,
     /// Bytes of each PushStart body; `None`: as 3.1.4.2.1 says. Never less than what it demands.
     pub content_length: Option<u64>,
@@ -195,8 +195,8 @@ pub enum Offer<T> {
 pub enum Transmit {
     /// A new request, on the connection of the last one if that still stands. A PushStart's body follows.
     ///
-    /// [`Body::Connect`] goes to the proxy as it is. The request after it goes on the same connection, inside TLS with the
-    /// server.
+    /// [`Body::Connect`] is for the proxy, outside TLS with the server. The next request uses the same connection,
+    /// inside TLS with the server.
     Request(Box<Request>),
     /// The next bytes of the PushStart body.
     Body(Bytes),
@@ -290,9 +290,8 @@ impl PushSession {
 
     /// The next thing to send.
     ///
-    /// Where an `https` URL is reached by a proxy, this is [`Body::Connect`] before the first request and before the
-    /// first one after [`connection_lost`](Self::connection_lost). The request itself comes when a 2xx response has
-    /// opened the tunnel, for the same connection.
+    /// With an `https` URL and a proxy, the first request of each connection is preceded by [`Body::Connect`]. It
+    /// follows on the same connection after a 2xx response has opened the tunnel. Until then there is nothing to send.
     pub fn poll_transmit(&mut self) -> Option<Transmit> {
         if self.awaits_tunnel() {
             return None;
@@ -362,7 +361,7 @@ impl PushSession {
         matches!(self.queued.front(), Some(Queued::Body(_)))
     }
 
-    /// Whether the next thing to send is a request, CONNECT included.
+    /// Returns whether the next thing to send is a request, CONNECT included.
     pub fn owes_request(&self) -> bool {
         matches!(self.queued.front(), Some(Queued::Request { .. })) && !self.awaits_tunnel()
     }

@@ -59,7 +59,7 @@ impl PushSession {
         });
     }
 
-    /// A fresh request needs another connection, and with it whatever is bound to one.
+    /// Queues a request. A fresh one needs another connection, so that whatever is bound to the last one is forgotten.
     fn queue_request(&mut self, body: Body, fresh: bool) {
         if fresh {
             self.access.connection_lost();
@@ -67,7 +67,7 @@ impl PushSession {
         self.queued.push_back(Queued::Request { body, fresh });
     }
 
-    /// A request with what authorises it, or what has to be done first.
+    /// Returns a request with its authorization, or the step that has to be taken first.
     pub(super) fn request(&mut self, body: Body, fresh: bool) -> Transmit {
         match self.access.authorize(&body, &mut *self.entropy) {
             Authorized::Blocking(role, step) => {

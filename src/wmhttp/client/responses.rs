@@ -10,7 +10,7 @@ use crate::wmhttp::header::{Cookies, has_via, idle_timeout, windows_media_server
 use crate::wmhttp::message::Response;
 
 impl PushSession {
-    /// 3.1.5.1 Receiving a PushSetup Response, 3.1.5.2 Receiving a PushStart Response, and that to CONNECT
+    /// 3.1.5.1 Receiving a PushSetup Response, 3.1.5.2 Receiving a PushStart Response, and the response to CONNECT
     ///
     /// # Errors
     ///

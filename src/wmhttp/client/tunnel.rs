@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! CONNECT (RFC 9110 section 9.3.6): the tunnel to a server that is spoken to in TLS, by a proxy.
+//! CONNECT (RFC 9110 section 9.3.6): the tunnel through a proxy to a server that speaks TLS.
 
 use super::access::{Answer, Authorized, Tunnel};
 use super::{Event, PushSession, Queued, Transmit};
@@ -9,7 +9,7 @@ use crate::wmhttp::Error;
 use crate::wmhttp::message::{Body, Request, Response};
 
 impl PushSession {
-    /// Whether the next request waits for its tunnel, and for a response or for credentials before that.
+    /// Returns whether the next request waits for a tunnel: for the response to CONNECT, or for credentials.
     pub(super) fn awaits_tunnel(&self) -> bool {
         matches!(
             self.access.tunnel(),
@@ -17,13 +17,13 @@ impl PushSession {
         )
     }
 
-    /// Whether CONNECT comes before the next request.
+    /// Returns whether CONNECT has to be sent before the next request.
     pub(super) fn owes_connect(&self) -> bool {
         let owes_request = matches!(self.queued.front(), Some(Queued::Request { .. }));
         owes_request && self.access.tunnel() == Some(Tunnel::Closed)
     }
 
-    /// CONNECT with what authorises it, or what has to be done first.
+    /// Returns CONNECT with its authorization, or the step that has to be taken first.
     pub(super) fn connect(&mut self) -> Transmit {
         let fields = match self.access.authorize(&Body::Connect, &mut *self.entropy) {
             Authorized::Blocking(role, step) => return Transmit::Compute(role, step),
@@ -34,14 +34,14 @@ impl PushSession {
         let user_agent = &self.config.user_agent;
         let mut request = Request::new(target, user_agent, &self.cookies, Body::Connect);
         request.headers.extend(fields);
-        // The request that waits goes on this connection.
+        // The request that waits for the tunnel uses the same connection.
         if let Some(Queued::Request { fresh, .. }) = self.queued.front_mut() {
             request.fresh = std::mem::take(fresh);
         }
         Transmit::Request(Box::new(request))
     }
 
-    /// The response to CONNECT. Only 2xx opens the tunnel, and any other comes from the proxy, not from the server.
+    /// Takes the response to CONNECT. 2xx opens the tunnel. Any other status comes from the proxy, not from the server.
     pub(super) fn handle_tunnel_response(&mut self, response: &Response) -> Result<(), Error> {
         match response.status.as_u16() {
             _ if self.access.tunnel() != Some(Tunnel::Opening) => {}
@@ -56,7 +56,7 @@ impl PushSession {
         Ok(())
     }
 
-    /// The application's answer to a proxy that opens no tunnel without credentials.
+    /// Takes the application's answer, with which CONNECT is sent again.
     pub(super) fn provide_for_tunnel(
         &mut self,
         credentials: Option<Credentials>,

@@ -40,6 +40,30 @@ fn digest_answers_a_challenge_and_goes_on_with_push_start() {
     assert!(!start.fresh);
 }
 
+/// RFC 9110 section 5.5: C-208: a realm in the character set of the server's country is no reason not to be answered, by
+/// a server or a proxy, and comes back as it was.
+#[test]
+fn a_realm_may_have_any_bytes() {
+    for role in [Role::Server, Role::Proxy] {
+        for realm in [&b"caf\xE9"[..], b"\x95\x5C\x8E\xA6", b"\xE3\x83\xA9"] {
+            let (mut client, _) = Client::new(proxied());
+            let (status, name) = match role {
+                Role::Server => ("401", "www-authenticate"),
+                Role::Proxy => ("407", "proxy-authenticate"),
+            };
+            let mut answer = response(&format!("HTTP/1.1 {status} No\nServer: Cougar/9.5"));
+            let field = [b"Digest realm=\"", realm, b"\", nonce=\"n\", qop=\"auth\""].concat();
+            let value = HeaderValue::from_bytes(&field).unwrap();
+            answer.headers.insert(name, value);
+            client.0.handle_response(&answer).unwrap();
+            let setup = client.push_setup();
+            let answer = setup.headers[role.authorization_header()].as_bytes();
+            let echo = [b"realm=\"", realm, b"\", nonce=\"n\","].concat();
+            assert!(answer.windows(echo.len()).any(|part| part == echo));
+        }
+    }
+}
+
 /// 3.1.5.2, 3.1.4.2.1, decision D-14: C-125, C-231, C-236: PushStart with the new nonce and with `$H`; what was on its
 /// way of the old body stays behind, and the higher layer is told to offer it again.
 #[test]

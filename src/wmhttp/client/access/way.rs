@@ -13,20 +13,20 @@ pub(in super::super) enum Way {
     Direct,
     /// The proxy passes the requests on.
     Proxy(Party),
-    /// The proxy passes on what is encrypted, once CONNECT has opened the tunnel.
+    /// The proxy passes on the bytes of TLS, after CONNECT has opened the tunnel.
     Tunnel(Party, Tunnel),
 }
 
-/// A tunnel is as old as its connection.
+/// The state of a tunnel, which is gone with its connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in super::super) enum Tunnel {
-    /// CONNECT comes before the next request.
+    /// The next request needs CONNECT first.
     Closed,
-    /// CONNECT was sent.
+    /// CONNECT was sent, and has not been answered.
     Opening,
-    /// The proxy wants credentials, and the application is asked for them.
+    /// The proxy wants credentials, and the application has not answered.
     AwaitingCredentials,
-    /// The next request goes through it.
+    /// Requests go through it.
     Open,
 }
 
@@ -40,7 +40,7 @@ impl Way {
         }
     }
 
-    /// The proxy, which is left then.
+    /// Takes the proxy out of the way.
     pub(super) fn take_proxy(&mut self) -> Option<Party> {
         match std::mem::replace(self, Self::Direct) {
             Self::Direct => None,
@@ -69,14 +69,14 @@ impl Way {
         }
     }
 
-    /// The tunnel, if there is one, is in another state.
+    /// Sets the state of the tunnel, if there is one.
     pub(super) fn set_tunnel(&mut self, state: Tunnel) {
         if let Self::Tunnel(_, tunnel) = self {
             *tunnel = state;
         }
     }
 
-    /// The connection is gone, and the tunnel with it. The application may still be asked.
+    /// Closes the tunnel, because its connection is gone. The application's answer is still awaited.
     pub(super) fn connection_lost(&mut self) {
         if let Some(Tunnel::Opening | Tunnel::Open) = self.tunnel() {
             self.set_tunnel(Tunnel::Closed);

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: MPL-2.0
+
+//! Fields of a data packet, most of which have a width that is told elsewhere.
+
+/// A field whose width is in a length type
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Field {
+    /// 0 when it is not there
+    pub value: u32,
+    pub offset: u8,
+    /// 0, 1, 2 or 4 bytes; 0: the field is not there
+    pub width: u8,
+}
+
+/// Reads one field after the other
+pub(super) struct Fields<'a> {
+    pub packet: &'a [u8],
+    pub offset: usize,
+}
+
+impl Fields<'_> {
+    /// The next `N` bytes.
+    pub fn array<const N: usize>(&mut self) -> Option<[u8; N]> {
+        let bytes = *self.packet.get(self.offset..)?.first_chunk()?;
+        self.offset = self.offset.checked_add(N)?;
+        Some(bytes)
+    }
+
+    /// The next field, as wide as the lower two bits of `length_type` say: 0, 1, 2 or 4 bytes.
+    pub fn value(&mut self, length_type: u8) -> Option<u32> {
+        Some(match length_type & 3 {
+            0 => 0,
+            1 => u32::from(u8::from_le_bytes(self.array()?)),
+            2 => u32::from(u16::from_le_bytes(self.array()?)),
+            _ => u32::from_le_bytes(self.array()?),
+        })
+    }
+
+    /// As [`Fields::value`], and where that was: in the payload parsing information, so that a byte is enough to say it.
+    pub fn field(&mut self, length_type: u8) -> Option<Field> {
+        let offset = self.offset;
+        let value = self.value(length_type)?;
+        Some(Field {
+            value,
+            offset: u8::try_from(offset).ok()?,
+            width: u8::try_from(self.offset.checked_sub(offset)?).ok()?,
+        })
+    }
+
+    /// Steps over `len` bytes.
+    pub fn skip(&mut self, len: u32) -> Option<()> {
+        let offset = self.offset.checked_add(usize::try_from(len).ok()?)?;
+        self.offset = (offset <= self.packet.len()).then_some(offset)?;
+        Some(())
+    }
+}

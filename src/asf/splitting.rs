@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: MPL-2.0
+
+//! Packets with more payloads than their number can say.
+//!
+//! asfmux puts up to 64 payloads into a packet. Number of Payloads has six bits: the number runs over into the Payload
+//! Length Type above it, and no reader finds any payload.
+
+use super::data_packet::{DataPacket, Layout, length_types};
+use super::defect::Defect;
+use super::payload::{self, Area, Place};
+
+/// ASF 5.2.3.3 Multiple payloads: the largest Number of Payloads
+const MOST_PAYLOADS: usize = 63;
+/// Payload Flags: Payload Lengths of two bytes
+const PAYLOAD_LENGTH_WORD: u8 = 0x80;
+
+impl DataPacket {
+    /// The payloads of a packet with more than 63 of them in as many packets as it takes, each of this packet's size and
+    /// with its times; `None` for any other packet.
+    pub fn split(&self) -> Option<Vec<DataPacket>> {
+        let Some(Defect::TooManyPayloads { .. }) = self.defect() else {
+            return None;
+        };
+        let packet = self.as_bytes();
+        let (layout, area) = Layout::read(packet, length_types(packet)?).ok()?;
+        let places = uncounted(&area)?;
+        let packets = places.len().div_ceil(MOST_PAYLOADS).max(1);
+        let each = places.len().div_ceil(packets).max(1);
+        let part = |places: &[Place]| {
+            let bytes = places.first()?.bytes.start..places.last()?.bytes.end;
+            let flags = PAYLOAD_LENGTH_WORD | u8::try_from(places.len()).ok()?;
+            let payloads = [&[flags][..], area.bytes.get(bytes)?];
+            let part = layout.pack(packet, &payloads, packet.len())?;
+            Some(DataPacket::parse(part))
+        };
+        places.chunks(each).map(part).collect()
+    }
+}
+
+/// The defect of a packet whose number of payloads has run over, if that is what is wrong with it.
+pub(super) fn overflow(area: &Area<'_>) -> Option<Defect> {
+    let count = uncounted(area)?.len();
+    Some(Defect::TooManyPayloads { count })
+}
+
+/// Payloads that are found by their lengths alone, where they are as many as the overflown Payload Flags say.
+fn uncounted(area: &Area<'_>) -> Option<Vec<Place>> {
+    let flags = *area.bytes.first()?;
+    let places = payload::uncounted(area, PAYLOAD_LENGTH_WORD >> 6)?;
+    let overflown = usize::from(PAYLOAD_LENGTH_WORD).checked_add(places.len())?;
+    let told = flags == overflown.to_le_bytes().first().copied()?;
+    (places.len() > MOST_PAYLOADS && told).then_some(places)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A packet of 3000 bytes as asfmux writes it, with this many payloads of stream 1 and ten bytes of data each
+    fn crowded(count: usize) -> Vec<u8> {
+        let payload = |number: usize| {
+            let head = [0x81, number as u8, 0, 0, 0, 0, 0, 10, 0];
+            [&head[..], &[number as u8; 10]].concat()
+        };
+        let payloads: Vec<u8> = (0..count).flat_map(payload).collect();
+        let end = (13 + payloads.len()) as u16;
+        let lengths = [end.to_le_bytes(), (3000 - end).to_le_bytes()].concat();
+        let head = [&[0x51, 0x5D][..], &lengths, &[7, 0, 0, 0, 9, 0]].concat();
+        let flags = 0x80usize.wrapping_add(count) as u8;
+        let mut packet = [&head[..], &[flags], &payloads].concat();
+        packet.resize(3000, 0);
+        packet
+    }
+
+    fn parts(packet: Vec<u8>) -> Vec<Vec<u8>> {
+        let packet = DataPacket::parse(packet.into());
+        let parts = packet.split().unwrap_or_default();
+        let bytes = parts.iter().map(|part| {
+            assert_eq!((part.defect(), part.len()), (None, 3000));
+            assert_eq!((part.send_time(), part.duration()), (Some(7), Some(9)));
+            assert!(part.has_key_frame());
+            part.as_bytes().to_vec()
+        });
+        bytes.collect()
+    }
+
+    /// ASF 5.2.3.3 Multiple payloads
+    #[test]
+    fn more_than_63_payloads_become_several_packets() {
+        for (count, expected) in [
+            (64, &[32, 32][..]),
+            (65, &[33, 32]),
+            (126, &[63, 63]),
+            (127, &[43, 43, 41]),
+            (150, &[50, 50, 50]),
+        ] {
+            let packet = crowded(count);
+            let parsed = DataPacket::parse(packet.clone().into());
+            assert_eq!(parsed.defect(), Some(&Defect::TooManyPayloads { count }));
+            let parts = parts(packet.clone());
+            let counts: Vec<_> = parts.iter().map(|part| part[12] & 0x3f).collect();
+            assert_eq!(counts, expected);
+            let mut payloads: Vec<u8> = Vec::new();
+            for (part, count) in parts.iter().zip(counts) {
+                let end = 13 + usize::from(count) * 19;
+                let padding = (3000 - end as u16).to_le_bytes();
+                assert_eq!(part[2..6], [&3000u16.to_le_bytes()[..], &padding].concat());
+                payloads.extend(&part[13..end]);
+                assert!(part[end..].iter().all(|&byte| byte == 0));
+            }
+            assert_eq!(payloads, packet[13..][..count * 19]);
+        }
+    }
+
+    #[test]
+    fn a_packet_is_split_only_if_its_payloads_fill_it() {
+        assert_eq!(parts(crowded(63)), Vec::<Vec<u8>>::new());
+        let changes: [fn(&mut [u8]); 4] = [
+            |packet| packet[12] = 0xC2,
+            |packet| packet[4] ^= 1,
+            |packet| packet[13] = 0x80,
+            |packet| packet[13 + 7] = 11,
+        ];
+        for change in changes {
+            let mut packet = crowded(64);
+            change(&mut packet);
+            assert_eq!(DataPacket::parse(packet.into()).split(), None);
+        }
+    }
+}

@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: MPL-2.0
+
+//! Stands in for TLS in a build without the feature `tls`.
+
+use std::io;
+use std::path::Path;
+
+use url::Url;
+
+use super::Error;
+use super::line::Line;
+
+/// No trust: nothing is encrypted.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Trust(());
+
+impl Trust {
+    /// Trusts no server.
+    ///
+    /// # Errors
+    ///
+    /// Always when there is a file.
+    pub fn new(_: bool, ca_file: Option<&Path>) -> io::Result<Self> {
+        match ca_file {
+            Some(_) => Err(io::Error::new(
+                io::ErrorKind::Unsupported,
+                "this plugin was built without TLS",
+            )),
+            None => Ok(Self(())),
+        }
+    }
+
+    /// Agrees on nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Tls`], always.
+    pub(super) async fn secure(&self, _: Line, _: &Url) -> Result<Line, Error> {
+        Err(Error::Tls("this plugin was built without TLS".to_owned()))
+    }
+}

@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: MPL-2.0
+
+//! Failures that users reported, each with a receiver that behaves as theirs did. `A1` to `D12` number the reports.
+#![cfg(target_os = "linux")]
+
+mod alone;
+mod asf;
+mod connection;
+mod ends;
+mod line;
+mod losses;
+mod process;
+mod push;
+mod random;
+mod receiver;
+mod refusals;
+mod stream;
+mod tls;
+
+use std::time::Duration;
+
+/// The longest wait for anything.
+pub const LONG: Duration = Duration::from_secs(30);
