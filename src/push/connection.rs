@@ -165,6 +165,14 @@ impl Connection {
         self.shared.lifecycle.session_state()
     }
 
+    /// Whether the server has let the push in, which has not ended and is not lost.
+    pub fn is_open(&self) -> bool {
+        matches!(
+            self.state(),
+            SessionState::Connected | SessionState::Streaming | SessionState::Ending
+        )
+    }
+
     /// What has been sent and what waits.
     pub fn stats(&self) -> Stats {
         self.shared.stats()

@@ -14,7 +14,8 @@ use super::driver;
 use super::notifier::Notifier;
 use super::shared::Shared;
 use super::stats::Counters;
-use super::{Error, Failure, Phase, Settings, StatusCallback, runtime};
+use super::{Error, Failure, Phase, Settings, Stats, StatusCallback, runtime};
+use crate::wmhttp::SetupBody;
 
 /// What a server says to a PushSetup.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -27,16 +28,30 @@ pub struct Probe {
     pub round_trip_time: Duration,
 }
 
+impl Probe {
+    /// What a push knows that is connected.
+    pub fn of(stats: &Stats) -> Self {
+        Self {
+            server: stats.server.clone(),
+            authentication: stats.authentication,
+            round_trip_time: stats.round_trip_time,
+        }
+    }
+}
+
 /// Resolves, connects, authenticates, sends PushSetup, and leaves.
+///
+/// The PushSetup has no body: with AutoDestroy a server would remove the publishing point when the probe leaves.
 ///
 /// Blocks for at most twice [`Settings::timeout`]. The callback is asked for credentials, and told which phase has begun.
 ///
 /// # Errors
 ///
 /// The failure that a push would end with, or [`Error::ResponseTimeout`] when it takes too long.
-pub fn probe(settings: Settings, callback: impl StatusCallback) -> Result<Probe, Failure> {
+pub fn probe(mut settings: Settings, callback: impl StatusCallback) -> Result<Probe, Failure> {
     let no_system =
         |error: std::io::Error| Failure::new(Phase::Resolve, Error::NoResources(error.to_string()));
+    settings.session.setup = SetupBody::default();
     let runtime = runtime::handle().map_err(no_system)?;
     let timeout = settings.timeout.saturating_mul(2);
     let counters = Arc::<Counters>::default();

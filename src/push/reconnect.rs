@@ -351,6 +351,7 @@ impl Reconnect {
             | Error::ResponseTimeout(_)
             | Error::Unresolvable(_)
             | Error::Tls(_)
+            | Error::NotTls
             | Error::LateChallenge
             | Error::NoResources(_) => Loss::Connection,
             // Some receivers look at no push-id, and would take data for a stream whose header they have not received.

@@ -16,6 +16,8 @@ pub struct Stats {
     pub state: SessionState,
     /// The Server field of the server; empty as long as it is not known.
     pub server: String,
+    /// The authentication scheme that let the last PushSetup in, as it is written in HTTP; empty: none was needed.
+    pub authentication: &'static str,
     /// Bytes of PushStart bodies handed to the system.
     pub bytes_sent: u64,
     /// Bytes of those that the peer has acknowledged, where the system tells.
@@ -66,6 +68,7 @@ pub(super) struct Counters {
 #[derive(Default)]
 struct Inner {
     server: String,
+    authentication: &'static str,
     session: wmhttp::Counters,
     replayed: u64,
     dropped: u64,
@@ -202,9 +205,16 @@ impl Counters {
         self.lock().connects += 1;
     }
 
-    pub(super) fn opened(&self, server: String) {
+    pub(super) fn configured(&self, server: String, authentication: &'static str) {
         let mut inner = self.lock();
         inner.server = server;
+        inner.authentication = authentication;
+        drop(inner);
+        self.opened();
+    }
+
+    pub(super) fn opened(&self) {
+        let mut inner = self.lock();
         inner.opened.get_or_insert_with(Instant::now);
         inner.closed = None;
     }
@@ -221,6 +231,7 @@ impl Counters {
         let end = inner.closed.unwrap_or(now);
         Stats {
             server: inner.server.clone(),
+            authentication: inner.authentication,
             bytes_sent,
             bytes_acked: inner.before.acknowledged + inner.current.acknowledged,
             packets_dropped: inner.dropped,

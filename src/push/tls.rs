@@ -188,6 +188,7 @@ fn handshake_error(error: &io::Error) -> Error {
         .get_ref()
         .and_then(|error| error.downcast_ref::<rustls::Error>());
     match failure {
+        Some(rustls::Error::InvalidMessage(_)) => Error::NotTls,
         Some(failure) => tls_error(failure),
         None => tls_error(error),
     }

@@ -21,7 +21,7 @@ use super::settings::Settings;
 use super::signals;
 use super::stats_timer::StatsTimer;
 use super::writer::{HeaderSettings, Outlet, Writer, stream_header};
-use crate::push::{self, Connection, Error};
+use crate::push::{self, Connection, Error, Probe};
 
 /// The GObject shell of `wmspushsink`: a writer of ASF in front of a [`Connection`].
 #[derive(Default)]
@@ -400,6 +400,10 @@ impl WmsPushSink {
             element: &element,
             location: &location,
         };
+        // Some receivers end the push when another PushSetup comes.
+        if let Some(connection) = self.connection().filter(|connection| connection.is_open()) {
+            return bus::probe(origin, Ok(Probe::of(&connection.stats())));
+        }
         let settings = match self.connection_settings() {
             Ok(settings) => settings,
             Err(error) => return bus::probe_settings_error(origin, &error),

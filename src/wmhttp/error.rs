@@ -19,6 +19,8 @@ pub enum Error {
         status: StatusCode,
         /// The reason phrase of the response.
         reason: String,
+        /// The Server field of the response; empty: there is none.
+        server: String,
         /// RFC 7231 section 7.1.3 Retry-After, where it is given in seconds.
         retry_after: Option<Duration>,
     },

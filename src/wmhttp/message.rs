@@ -6,7 +6,7 @@ use std::fmt;
 
 use bytes::{BufMut, Bytes, BytesMut};
 use http::header::{
-    CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, HeaderMap, HeaderValue, USER_AGENT,
+    CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, HeaderMap, HeaderValue, SERVER, USER_AGENT,
 };
 use http::{HeaderName, Method, StatusCode};
 use url::{Position, Url};
@@ -202,6 +202,7 @@ impl Response {
             role,
             status: self.status,
             reason: self.reason.clone(),
+            server: server_name(&self.headers),
             retry_after: retry_after(&self.headers),
         }
     }
@@ -216,6 +217,12 @@ impl fmt::Debug for Response {
             .field("body", &format_args!("{} bytes", self.body.len()))
             .finish()
     }
+}
+
+/// The Server field; empty where there is none.
+pub(super) fn server_name(headers: &HeaderMap) -> String {
+    let value = headers.get(SERVER).map(HeaderValue::as_bytes);
+    String::from_utf8_lossy(value.unwrap_or_default()).into_owned()
 }
 
 #[cfg(test)]

@@ -130,6 +130,7 @@ fn a_refusal_ends_the_session_with_its_status_and_reason() {
             role: Role::Server,
             status: refusal.status,
             reason: line[4..].to_owned(),
+            server: "Cougar/9.5".to_owned(),
             retry_after: None,
         };
         for mut client in [waiting(), streaming()] {

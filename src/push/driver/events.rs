@@ -5,7 +5,7 @@
 use tokio::time::Instant;
 
 use super::{BlockingTask, Driver};
-use crate::auth::Role;
+use crate::auth::{Role, Scheme};
 use crate::push::blocking;
 use crate::push::client::Connector;
 use crate::push::exchange::{Exchange, Progress};
@@ -152,7 +152,9 @@ impl<C: Connector> Driver<C> {
         tracing::info!(%server, "Publishing point is set up");
         self.configured = Some(Instant::now());
         self.policy.configured();
-        self.shared.counters.opened(server);
+        let scheme = self.session.authentication();
+        let authentication = scheme.map_or("", Scheme::as_str);
+        self.shared.counters.configured(server, authentication);
         if !self.session.is_streaming() {
             self.policy.accepted_setup();
             // Without a PushStart that could be refused, the connection stands.

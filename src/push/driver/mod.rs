@@ -39,7 +39,7 @@ use recovery::Recovered;
 use waits::Delivery;
 
 use crate::asf::{FileHeader, KeyFrameGate};
-use crate::auth::{Credentials, Role, Scheme, StepResult};
+use crate::auth::{Credentials, Role, StepResult};
 use crate::wmhttp::PushSession;
 
 /// Shortest time between two reports of dropped packets.
@@ -118,11 +118,9 @@ pub(super) async fn probe(
     while !shared.lifecycle.was_opened() {
         driver.step().await.map_err(|error| driver.failure(error))?;
     }
-    let scheme = driver.session.authentication();
     Ok(Probe {
-        server: shared.counters.stats().server,
-        authentication: scheme.map_or("", Scheme::as_str),
         round_trip_time: driver.client.round_trip_time().unwrap_or_default(),
+        ..Probe::of(&shared.counters.stats())
     })
 }
 

@@ -10,7 +10,7 @@ use crate::push::client::Connector;
 use crate::push::entropy::SystemEntropy;
 use crate::push::exchange::Exchange;
 use crate::push::reconnect::{Attempt, Kind, is_end};
-use crate::push::{Error, Failure, Phase};
+use crate::push::{Error, Failure, Phase, ProxySource};
 use crate::wmhttp::{self, Entropy};
 
 /// How a push goes on after an error.
@@ -168,8 +168,7 @@ impl<C: Connector> Driver<C> {
     /// The server has not refused the PushStart.
     pub(super) fn end_probation(&mut self) {
         self.policy.end_probation();
-        let server = self.shared.counters.stats().server;
-        self.shared.counters.opened(server);
+        self.shared.counters.opened();
         self.end_recovery();
         self.shared.lifecycle.opened(self.session.has_resumed());
         self.enter(Phase::Push);
@@ -193,7 +192,7 @@ impl<C: Connector> Driver<C> {
     pub(super) fn failure(&self, error: Error) -> Failure {
         let proxied = self.settings.session.access.proxy.is_some();
         let phase = match (&error, self.phase) {
-            (Error::Tls(_), _) => Phase::Tls,
+            (Error::Tls(_) | Error::NotTls, _) => Phase::Tls,
             (
                 Error::Protocol(
                     wmhttp::Error::Refused {
@@ -208,7 +207,21 @@ impl<C: Connector> Driver<C> {
             (_, Phase::Resolve | Phase::Connect) if proxied => Phase::Proxy,
             (_, phase) => phase,
         };
-        Failure::new(phase, error)
+        let failure = Failure::new(phase, error);
+        match phase {
+            Phase::Proxy => failure.with_proxy(self.named_proxy()),
+            _ => failure,
+        }
+    }
+
+    /// The proxy of the session, and the setting that names it.
+    fn named_proxy(&self) -> Option<String> {
+        let proxy = self.settings.session.access.proxy.as_ref()?;
+        let proxy = proxy.origin().ascii_serialization();
+        Some(match self.settings.proxy_source {
+            Some(ProxySource::Environment(variable)) => format!("{proxy} from {variable}"),
+            Some(ProxySource::Property) | None => proxy,
+        })
     }
 }
 

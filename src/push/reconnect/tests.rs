@@ -58,6 +58,7 @@ fn refused(status: u16, retry_after: Option<u64>) -> Error {
         role: Role::Server,
         status: StatusCode::from_u16(status).unwrap(),
         reason: String::new(),
+        server: String::new(),
         retry_after: retry_after.map(Duration::from_secs),
     })
 }

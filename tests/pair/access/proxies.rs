@@ -111,6 +111,7 @@ fn a_challenge_of_an_unknown_proxy_is_a_refusal() {
             role: Role::Proxy,
             status: StatusCode::PROXY_AUTHENTICATION_REQUIRED,
             reason: "And you?".to_owned(),
+            server: String::new(),
             retry_after: None,
         };
         assert_eq!(client.fails(&proxy_unauthorized(DIGEST)), expected);

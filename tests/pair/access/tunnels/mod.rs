@@ -232,6 +232,7 @@ fn a_refusal_of_connect_is_the_proxys() {
             role: Role::Proxy,
             status: line[..3].parse().unwrap(),
             reason: line[4..].to_owned(),
+            server: String::new(),
             retry_after: Some(std::time::Duration::from_secs(7)),
         };
         let error = client.fails(&answer);
