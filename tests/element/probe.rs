@@ -199,12 +199,13 @@ fn a_handler_that_takes_its_time_is_not_waited_for() {
     drop(release);
 }
 
-/// The server refuses a second source, and the first does not feel it.
+/// C4: a second PushSetup ends the push at some receivers, so a connected element asks nobody.
 #[test]
-fn a_push_goes_on_beside_a_probe() {
+fn a_push_is_not_disturbed_by_a_probe() {
     let point = Point::new();
     let pipeline = Pipeline::new(&format!(
-        "filesrc location={} ! wmspushsink name=sink location={}",
+        "filesrc location={} blocksize=1500 ! identity sleep-time=20000 ! wmspushsink name=sink auto-destroy=true \
+         sync=false location={}",
         fixture("av_asfmux_p1500_streamable.asf"),
         point.location()
     ));
@@ -212,12 +213,31 @@ fn a_push_goes_on_beside_a_probe() {
     let data = |event: &Event| matches!(event, Event::Data { .. });
     point.handle.wait_for(data, LONG).expect("data");
     let probed = probe(&pipeline.sink);
-    assert_eq!(failure(&probed), "setup refused NS_E_BUSY 409");
-    let messages = pipeline.messages_until("EOS");
-    let statuses = messages.iter().filter(|line| line.starts_with("WMT_"));
-    let connecting = |line: &&String| line.contains("connecting");
-    assert_eq!(statuses.filter(connecting).count(), 3, "{messages:#?}");
-    let pushes = point.handle.pushes();
-    let streamed = pushes.iter().find(|push| push.data_packets > 0).unwrap();
-    assert_eq!(streamed.data_packets, 27);
+    assert_eq!(probed.get::<bool>("ok"), Ok(true), "{probed}");
+    assert!(text(&probed, "server").starts_with("Cougar/9"), "{probed}");
+    pipeline.messages_until("EOS");
+    let requests = point.handle.requests();
+    assert_eq!(
+        requests.len(),
+        2,
+        "a PushSetup and a PushStart: {requests:#?}"
+    );
+    assert_eq!(point.ended().data_packets, 27);
+}
+
+/// C4: AutoDestroy would remove the publishing point when the probe leaves, and a template would make one.
+#[test]
+fn a_probe_asks_for_no_change_of_the_publishing_point() {
+    let point = Point::new();
+    let element = element(&point.location());
+    element.set_property("auto-destroy", true);
+    element.set_property("template-url", "/template");
+    assert_eq!(probe(&element).get::<bool>("ok"), Ok(true));
+    let requests = point.handle.requests();
+    assert_eq!(requests.len(), 1, "{requests:#?}");
+    assert_eq!(
+        requests[0].field("content-length"),
+        Some("0"),
+        "{requests:#?}"
+    );
 }

@@ -179,7 +179,6 @@ fn a_silent_ipv4_address_costs_little() {
 
 /// RFC 6874: the zone of a link-local address stands behind it in the location, with the percent sign escaped.
 #[test]
-#[ignore = "the location takes no zone yet"]
 fn a_zone_leads_to_a_link_local_address() {
     in_a_network_of_its_own("a_zone_leads_to_a_link_local_address", || {
         ip("link add near type veth peer name far");
