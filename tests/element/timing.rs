@@ -391,6 +391,8 @@ fn a_flush_discards_what_waits_for_its_time() {
         paced.clock.crank();
         let next = paced.clock.wait_for_next_pending_id();
         assert_eq!(next.time(), gst::ClockTime::from_seconds(1));
+        let data = |event: &Event| matches!(event, Event::Data { .. });
+        paced.point.handle.wait_for(data, LONG).expect("data");
         assert!(pad.send_event(gst::event::FlushStart::new()));
         assert_eq!(pushed.join().unwrap(), Err(gst::FlowError::Flushing));
     });
