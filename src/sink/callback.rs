@@ -5,6 +5,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use glib::prelude::*;
+use glib::subclass::prelude::ObjectSubclassIsExt;
 use gst::prelude::*;
 
 use super::bus::{self, Origin, Report};
@@ -128,7 +129,11 @@ impl StatusCallback for Callback {
         let Some(element) = self.element.upgrade() else {
             return false;
         };
-        element.call_async(move |_| task());
+        element.call_async(move |element| {
+            // The driver may be quicker than the thread that has begun it.
+            element.imp().wait_for_connection();
+            task();
+        });
         true
     }
 

@@ -29,6 +29,8 @@ pub struct WmsPushSink {
     settings: Mutex<Settings>,
     writer: Writer,
     push: Mutex<Push>,
+    /// Held while a connection is begun.
+    connecting: Mutex<()>,
     stats_timer: StatsTimer,
 }
 
@@ -322,22 +324,33 @@ impl WmsPushSink {
         bus::post_progress(origin, gst::ProgressType::Start, "Connecting");
         let callback = Callback::new(&element, location.clone());
         let last = self.connection();
+        let connecting = self.connecting();
         let connection =
             tracing::dispatcher::with_default(&log::dispatch(&element), || match last {
                 Some(last) => last.connect_again(settings, callback),
                 None => Connection::connect(settings, callback),
             });
-        let connection = connection.map_err(|error| {
-            self.set_push(Push::Refused);
+        let (push, outcome) = match connection {
+            Ok(connection) => {
+                let connection = Arc::new(connection);
+                let location = location.as_str().into();
+                let begun = Push::Begun {
+                    connection,
+                    location,
+                };
+                (begun, Ok(()))
+            }
+            Err(error) => (Push::Refused, Err(error)),
+        };
+        let old = self.replace_push(push);
+        drop(connecting);
+        drop(old);
+        outcome.map_err(|error| {
             element.notify("session-state");
             bus::post_no_resources(origin, &error);
             bus::post_progress(origin, gst::ProgressType::Error, "Cannot connect");
             gst::StateChangeError
         })?;
-        self.set_push(Push::Begun {
-            connection: Arc::new(connection),
-            location: location.as_str().into(),
-        });
         self.begin_timer();
         Ok(())
     }
@@ -496,9 +509,23 @@ impl WmsPushSink {
     }
 
     fn set_push(&self, push: Push) {
-        let old = std::mem::replace(&mut *self.push_slot(), push);
-        // Dropping the last reference disconnects, which may call back.
-        drop(old);
+        drop(self.replace_push(push));
+    }
+
+    /// Returns the old one. Dropping its last reference disconnects, which may call back.
+    fn replace_push(&self, push: Push) -> Push {
+        std::mem::replace(&mut *self.push_slot(), push)
+    }
+
+    /// Waits until a connection that is being begun is where the application finds it.
+    pub(super) fn wait_for_connection(&self) {
+        drop(self.connecting());
+    }
+
+    fn connecting(&self) -> MutexGuard<'_, ()> {
+        self.connecting
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     fn push_slot(&self) -> MutexGuard<'_, Push> {

@@ -137,10 +137,9 @@ fn session_state_notifies() {
     // The handler reads the newest state, which may be later than the one that it is told of.
     let order = [Connecting, Connected, Streaming, Ending, Ended];
     let seen = seen.lock().unwrap();
-    assert_eq!(seen.len(), order.len());
-    assert!(seen.iter().zip(order).all(|(&seen, told)| {
-        let place = |state| order.iter().position(|&other| other == state);
-        place(seen) >= place(told)
-    }));
+    assert_eq!(seen.len(), order.len(), "{seen:?}");
+    let place = |state| order.iter().position(|&other| other == state);
+    let is_late = |(&seen, told)| place(seen) >= place(told);
+    assert!(seen.iter().zip(order).all(is_late), "{seen:?}");
     assert_eq!(seen.last(), Some(&Ended));
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MPL-2.0
 
 //! Failures that users reported, each with a receiver that behaves as theirs did. `A1` to `D12` number the reports.
-#![cfg(target_os = "linux")]
+#![cfg(all(target_os = "linux", feature = "tls"))]
 
 mod alone;
 mod asf;

@@ -239,11 +239,21 @@ fn connect_and_probe(location: &str, use_up: impl FnOnce() -> Box<dyn std::any::
         assert!(report.code.starts_with("RESOURCE/"), "{}", report.code);
         assert!(!report.field("reason").is_empty());
     }
-    assert!(end.is_some(), "neither ERROR nor a connection");
+    assert!(end.is_some(), "neither an ERROR nor a connection");
     sink.set_state(gst::State::Null).unwrap();
 }
 
-/// The ERROR or WMT_OPENED; `None` after 15 s.
+/// Returns whether a status is WMT_OPENED with S_OK.
+fn is_opened(kind: &Kind) -> bool {
+    match kind {
+        Kind::Status(status) => {
+            push::name(kind) == Some("WMT_OPENED") && status.get("hresult") == Ok(0u32)
+        }
+        _ => false,
+    }
+}
+
+/// The ERROR, or the WMT_OPENED of a connection; `None` after 15 s.
 fn outcome(sink: &gst::Element, bus: &gst::Bus) -> Option<Kind> {
     let deadline = Instant::now() + LONG / 2;
     loop {
@@ -251,7 +261,7 @@ fn outcome(sink: &gst::Element, bus: &gst::Bus) -> Option<Kind> {
         let message = bus.timed_pop(gst::ClockTime::try_from(left).unwrap())?;
         match push::kind(&message, sink) {
             Some(kind @ Kind::Error(_)) => return Some(kind),
-            Some(kind) if push::name(&kind) == Some("WMT_OPENED") => return Some(kind),
+            Some(kind) if is_opened(&kind) => return Some(kind),
             _ => {}
         }
     }

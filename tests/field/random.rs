@@ -15,7 +15,7 @@ use crate::receiver::Receiver;
 /// Number of pushes at the same time.
 const PUSHES: u64 = 8;
 
-/// Connections that may fail. All later ones are served.
+/// Connections that may fail, in three of four receivers. They serve all later ones; the fourth never does.
 const FAULTS: usize = 5;
 
 const RECONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -124,9 +124,14 @@ impl Connection {
 
 fn failing(seed: u64) -> Receiver {
     let random = Mutex::new(Random(seed));
+    let faults = if seed.is_multiple_of(4) {
+        usize::MAX
+    } else {
+        FAULTS
+    };
     Receiver::narrow(16_384, Some(1024), move |connection| {
         let number = connection.number;
-        if number >= FAULTS {
+        if number >= faults {
             return connection.serve();
         }
         let fault = Fault::draw(&mut random.lock().unwrap(), number == 0);
@@ -135,7 +140,8 @@ fn failing(seed: u64) -> Receiver {
     })
 }
 
-fn push_to_the_end(seed: u64) {
+/// Returns true if it ended in EOS.
+fn push_to_the_end(seed: u64) -> bool {
     let receiver = failing(seed);
     let stream = Stream {
         interval: Duration::from_millis(8),
@@ -156,10 +162,12 @@ fn push_to_the_end(seed: u64) {
             let most = RECONNECT_TIMEOUT + Duration::from_secs(10);
             assert!(took <= most, "{took:?} {story}");
             assert_eq!(push.errors(), 1, "{story}");
+            false
         }
         _ => {
             assert_eq!(push.errors(), 0, "{story}");
             push.assert_accounted(&receiver, &stream);
+            true
         }
     }
 }
@@ -178,10 +186,14 @@ fn a_push_to_failing_receivers_ends_and_accounts_for_all() {
         (seed, thread)
     };
     let pushes: Vec<_> = seeds.map(push).collect();
-    let failed = pushes.into_iter().filter_map(|(seed, thread)| {
-        let failed = thread.join().is_err();
-        failed.then_some(seed)
-    });
-    let failed: Vec<_> = failed.collect();
+    let (mut failed, mut healed) = (Vec::new(), 0);
+    for (seed, thread) in pushes {
+        match thread.join() {
+            Ok(ended_well) => healed += usize::from(ended_well),
+            Err(_) => failed.push(seed),
+        }
+    }
     assert!(failed.is_empty(), "FIELD_SEED={seed}: seeds {failed:?}");
+    assert!(healed > 0, "FIELD_SEED={seed}: no push ends in EOS");
+    println!("{healed} of {PUSHES} pushes end in EOS");
 }

@@ -231,7 +231,7 @@ fn a_redirection_of_push_start_is_a_refusal() {
         role: Role::Server,
         status: StatusCode::FOUND,
         reason: "Elsewhere".to_owned(),
-        server: String::new(),
+        server: "Cougar/9.5".to_owned(),
         retry_after: None,
     };
     let redirection = redirect(302, "http://other/live");
