@@ -18,9 +18,9 @@ const ACKNOWLEDGEMENT_INTERVAL: Duration = Duration::from_millis(100);
 
 /// How far the current body has come.
 pub(super) struct Delivery {
-    /// Bytes acknowledged and written.
-    bytes: (u64, u64),
-    /// When one of them last rose, or delivery began.
+    /// Bytes that the peer has acknowledged.
+    acknowledged: u64,
+    /// When they last rose, or delivery began. What the kernel takes is no progress: it takes some when a cable is pulled.
     progressed: Instant,
     /// When the kernel is asked again.
     pub(super) due: Instant,
@@ -30,7 +30,7 @@ impl Delivery {
     pub(super) fn new() -> Self {
         let now = Instant::now();
         Self {
-            bytes: (0, 0),
+            acknowledged: 0,
             progressed: now,
             due: now,
         }
@@ -43,19 +43,20 @@ impl Delivery {
 
     /// Another body begins.
     pub(super) fn restart(&mut self) {
-        self.bytes = (0, 0);
+        self.acknowledged = 0;
         self.begin();
     }
 
     /// Returns whether more is acknowledged than before.
-    fn update(&mut self, acknowledged: u64, written: u64) -> bool {
+    fn update(&mut self, acknowledged: u64) -> bool {
         let now = Instant::now();
         self.due = now + ACKNOWLEDGEMENT_INTERVAL;
-        let before = std::mem::replace(&mut self.bytes, (acknowledged, written));
-        if before != self.bytes {
+        let before = std::mem::replace(&mut self.acknowledged, acknowledged);
+        let progress = acknowledged > before;
+        if progress {
             self.progressed = now;
         }
-        acknowledged > before.0
+        progress
     }
 }
 
@@ -131,7 +132,7 @@ impl<C: Connector> Driver<C> {
         let counters = &self.shared.counters;
         counters.delivered(written, acknowledged, round_trip_time);
         self.replay.acknowledge(acknowledged);
-        if self.delivery.update(acknowledged, written)
+        if self.delivery.update(acknowledged)
             && let Some(attempt) = self.policy.acknowledged(Instant::now())
         {
             self.tell_recovered(attempt);
