@@ -28,6 +28,7 @@ mod driver;
 mod entropy;
 mod error;
 mod exchange;
+mod handover;
 mod lifecycle;
 mod line;
 mod notifier;

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use tokio::sync::Notify;
 
+use super::handover::Handovers;
 use super::lifecycle::Stop;
 use super::settings::NO_LIMIT;
 use super::{Leaky, Limits};
@@ -87,6 +88,7 @@ pub(super) struct Queue {
 #[derive(Default)]
 struct Inner {
     contents: VecDeque<Content>,
+    handovers: Handovers,
     /// Bytes of the stream in `contents`, and what they cost.
     bytes: usize,
     cost: usize,
@@ -162,6 +164,7 @@ impl Queue {
             drop(returned);
             inner = self.lock();
         }
+        inner.handovers.begin();
         while let Some(content) = batch.front() {
             if let Err(stop) = check() {
                 self.announce(inner);
@@ -322,6 +325,7 @@ impl Queue {
     pub(super) fn flush(&self) -> u64 {
         let mut inner = self.lock();
         let contents = std::mem::take(&mut inner.contents);
+        inner.handovers.forget_taken(0);
         (inner.bytes, inner.cost, inner.packets) = (0, 0, 0);
         let mut flushed = 0;
         for content in contents {
@@ -360,6 +364,15 @@ impl Queue {
     pub(super) fn level(&self) -> (usize, Duration) {
         let inner = self.lock();
         (inner.held(), inner.time(None))
+    }
+
+    /// How long ago the oldest packet that waits unsent was handed over, to a tenth of a second; 0: none waits.
+    pub(super) fn behind(&self) -> Duration {
+        let inner = self.lock();
+        if inner.packets == 0 {
+            return Duration::ZERO;
+        }
+        inner.handovers.age(inner.contents.len())
     }
 
     /// Returns whether nothing waits unsent.
@@ -490,6 +503,7 @@ impl Inner {
             self.newest = KeyFrameGate::of(header);
         }
         self.count(&content);
+        self.handovers.append();
         self.contents.push_back(content);
     }
 
@@ -505,6 +519,7 @@ impl Inner {
     }
 
     fn move_oldest(&mut self, most: usize, taken: &mut VecDeque<Content>) -> usize {
+        self.handovers.forget_taken(self.contents.len());
         if taken.is_empty() && self.bytes <= most {
             // All of it, without a look at any: the writer waits for less time.
             std::mem::swap(&mut self.contents, taken);
@@ -549,6 +564,7 @@ impl Inner {
         let mut dropped = 0;
         let mut headers = VecDeque::new();
         self.oldest.close();
+        self.handovers.forget_taken(self.contents.len());
         while let Some(oldest) = self.contents.front() {
             match oldest {
                 Content::DataUnit(packet)

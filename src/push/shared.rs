@@ -131,7 +131,7 @@ impl Shared {
             state: self.lifecycle.session_state(),
             queued_bytes,
             queued_time,
-            behind: queued_time,
+            behind: self.queue.behind(),
             attempt: retry.attempt,
             retry_in: retry.retry_in,
             last_loss: retry.last_loss,

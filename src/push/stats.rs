@@ -54,7 +54,8 @@ pub struct Stats {
     pub retry_in: Duration,
     /// Why the current or the last connection was lost.
     pub last_loss: Option<Arc<Failure>>,
-    /// How far the oldest waiting packet is behind the newest, by their Send Times.
+    /// How far the oldest unsent packet is behind its time, to a tenth of a second: how long ago it was handed over.
+    /// Packets are handed over at their Send Times, or as a live upstream delivers them. 0 when none waits.
     pub behind: Duration,
 }
 

@@ -403,3 +403,41 @@ fn auto_drops_old_packets_where_upstream_is_live() {
     assert!(begun.elapsed() < EASING);
     assert_eq!(queue.bytes(), 200);
 }
+
+#[tokio::test(start_paused = true)]
+async fn the_oldest_packet_that_waits_is_behind() {
+    let pass = || tokio::time::advance(Duration::from_secs(1));
+    let seconds = |queue: &Queue| queue.behind().as_secs();
+    let queue = queue(0, Leaky::No);
+    queue.push_one(header(), Duration::ZERO).unwrap();
+    pass().await;
+    assert_eq!(seconds(&queue), 0, "a header is not late");
+    for _ in 0..3 {
+        queue.push_one(packet(10), Duration::ZERO).unwrap();
+        pass().await;
+    }
+    let mut taken = VecDeque::new();
+    queue.take(1, &mut taken);
+    taken.clear();
+    assert_eq!(queue.take(10, &mut taken), 10);
+    assert_eq!(seconds(&queue), 2);
+    queue.put_back(&mut taken);
+    assert_eq!(seconds(&queue), 3);
+    queue.take(usize::MAX, &mut taken);
+    assert_eq!(seconds(&queue), 0);
+    queue.put_back(&mut taken);
+    queue.flush();
+    queue.push_one(video(9, true), Duration::ZERO).unwrap();
+    assert_eq!((seconds(&queue), drain(&queue)), (0, vec![9]));
+}
+
+/// A queue that drops old packets for hours keeps no time of them.
+#[tokio::test(start_paused = true)]
+async fn dropped_packets_are_not_behind() {
+    let queue = queue(cost(10, 5), Leaky::Downstream);
+    for _ in 0..1000 {
+        queue.push_one(packet(10), Duration::ZERO).unwrap();
+        tokio::time::advance(Duration::from_secs(1)).await;
+    }
+    assert_eq!(queue.behind(), Duration::from_secs(5));
+}
