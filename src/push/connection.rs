@@ -140,6 +140,12 @@ impl Connection {
         self.shared.queue.set_live(live);
     }
 
+    /// Tells whether data units come in real time: each at its Send Time, or as a live upstream delivers it. Those that
+    /// wait are late then, which is [reported](StatusCallback::on_falling_behind).
+    pub fn set_real_time(&self, real_time: bool) {
+        self.shared.queue.set_real_time(real_time);
+    }
+
     /// Lets whatever blocks return at once, now and until it is called with `false`.
     pub fn interrupt(&self, interrupted: bool) {
         self.shared.interrupt(interrupted);

@@ -462,6 +462,14 @@ impl Lifecycle {
             .await;
     }
 
+    /// Waits until the connection stands and the end of the stream is not announced, or, if not `takes`, until it does not
+    /// or is.
+    pub(super) async fn takes_data(&self, takes: bool) {
+        let takes_data =
+            |state: &State| matches!(state.stage, Stage::Open(_)) && state.end.is_none();
+        self.wait_for(|state| takes_data(state) == takes).await;
+    }
+
     /// Waits until the announced end should have been sent, and returns how long it had.
     pub(super) async fn drain_timeout(&self) -> Duration {
         let mut receiver = self.state.subscribe();

@@ -5,6 +5,7 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, ThreadId};
+use std::time::Duration;
 
 use super::{Phase, Status, StatusCallback};
 
@@ -43,6 +44,8 @@ pub(super) enum Report {
     Status(Status),
     /// Data packets were dropped: the total.
     Dropped(u64),
+    /// Data waits although the connection stands: how far it is behind.
+    Behind(Duration),
 }
 
 impl Notifier {
@@ -96,6 +99,7 @@ impl Notifier {
                 Report::Phase(phase) => callback.on_phase(*phase),
                 Report::Status(status) => callback.on_status(status),
                 Report::Dropped(total) => callback.on_packets_dropped(*total),
+                Report::Behind(behind) => callback.on_falling_behind(*behind),
             }
             inner = self.lock();
         }

@@ -3,6 +3,7 @@
 //! The queue between the streaming thread and the driver, and the bound on what a push holds.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -83,6 +84,8 @@ pub(super) struct Queue {
     inner: Mutex<Inner>,
     space: Condvar,
     filled: Notify,
+    /// Each packet is handed over at its time.
+    real_time: AtomicBool,
 }
 
 #[derive(Default)]
@@ -141,6 +144,7 @@ impl Queue {
             inner: Mutex::default(),
             space: Condvar::new(),
             filled: Notify::new(),
+            real_time: AtomicBool::new(false),
         }
     }
 
@@ -313,6 +317,16 @@ impl Queue {
             drop(inner);
             self.space.notify_all();
         }
+    }
+
+    /// Tells whether each packet is handed over at its time, so that a packet that waits is late.
+    pub(super) fn set_real_time(&self, real_time: bool) {
+        self.real_time.store(real_time, Ordering::Relaxed);
+    }
+
+    /// Returns whether each packet is handed over at its time.
+    pub(super) fn is_real_time(&self) -> bool {
+        self.real_time.load(Ordering::Relaxed)
     }
 
     /// Tells whether upstream is live, which decides for [`Leaky::Auto`].

@@ -171,6 +171,12 @@ pub trait StatusCallback: Send + Sync + 'static {
         let _ = total;
     }
 
+    /// Data has waited for 2 s or longer although the connection stands: the line or the server is slower than the stream.
+    /// Called when that begins, and at most every 10 s while it lasts.
+    fn on_falling_behind(&self, behind: Duration) {
+        let _ = behind;
+    }
+
     /// Runs `task`, which calls back, soon and on a thread that may block. FALSE if there is none.
     fn spawn(&self, task: Box<dyn FnOnce() + Send>) -> bool {
         std::thread::Builder::new()

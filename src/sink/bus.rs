@@ -2,6 +2,8 @@
 
 //! From what happens in a push to what applications see on the bus: the one place that decides it.
 
+mod warnings;
+
 use std::time::Duration;
 
 use gst::prelude::*;
@@ -11,6 +13,8 @@ use super::log::CAT;
 use super::{SessionState, WmsPushSink};
 use crate::push::{self, Failure, Phase, Probe, Status, WmtStatus};
 use crate::wmhttp::{self, HResult};
+
+pub(super) use warnings::post_falling_behind;
 
 /// The origin of messages: an element, and the location that it pushes to.
 #[derive(Clone, Copy)]

@@ -3,6 +3,7 @@
 //! From a connection's reports to the bus, and from its questions to the application.
 
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use glib::prelude::*;
 use glib::subclass::prelude::ObjectSubclassIsExt;
@@ -122,6 +123,13 @@ impl StatusCallback for Callback {
         self.with_origin(|origin| {
             let state = origin.element.property("session-state");
             bus::post_dropped(origin, state, total);
+        });
+    }
+
+    fn on_falling_behind(&self, behind: Duration) {
+        self.with_origin(|origin| {
+            let state = origin.element.property("session-state");
+            bus::post_falling_behind(origin, state, behind);
         });
     }
 

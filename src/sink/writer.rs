@@ -222,7 +222,9 @@ impl Writer {
                 "A damaged data packet goes out whole: {defect}"
             );
         }
-        let paced = outlet.connection.is_real_time() && !self.is_live(outlet) && sink.is_sync();
+        let live = self.is_live(outlet);
+        let paced = outlet.connection.is_real_time() && !live && sink.is_sync();
+        outlet.connection.set_real_time(live || paced);
         if let Some(send_time) = packet.send_time().filter(|_| paced) {
             outlet.deliver(batch)?;
             self.wait_until_due(outlet, send_time)?;

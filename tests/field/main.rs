@@ -16,6 +16,7 @@ mod receiver;
 mod refusals;
 mod stream;
 mod tls;
+mod watch;
 
 use std::time::Duration;
 

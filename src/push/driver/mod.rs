@@ -6,6 +6,7 @@
 mod batching;
 mod closing;
 mod events;
+mod lateness;
 mod recovery;
 mod sending;
 #[cfg(test)]
@@ -65,6 +66,7 @@ pub(super) async fn drive(
         () = shared.lifecycle.over() => Outcome::Over,
         timeout = shared.lifecycle.drain_timeout() => driver.undrained(timeout),
         never = report_drops(&shared) => match never {},
+        never = lateness::report_lateness(&shared) => match never {},
         outcome = async {
             let outcome = driver.run(last).await;
             if outcome.is_err() {

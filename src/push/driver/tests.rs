@@ -153,16 +153,82 @@ fn resident() -> u64 {
 
 /// A push that has got its header, and the task that drives it.
 fn begin(server: &Arc<Mutex<Server>>) -> (Arc<Shared>, Parked) {
-    let settings = settings();
+    begin_with(server, Notifier::new(Silent, None), settings())
+}
+
+fn begin_with(
+    server: &Arc<Mutex<Server>>,
+    notifier: Notifier,
+    settings: Settings,
+) -> (Arc<Shared>, Parked) {
     let (_, resolved) = mpsc::unbounded_channel();
     let memory = Memory(server.clone());
-    let notifier = Notifier::new(Silent, None);
     let shared = Arc::new(Shared::new(settings.limits, Arc::default(), notifier));
     let driver = tokio::spawn(drive(settings, shared.clone(), None, memory, resolved));
     let video = testing::stream_of(2, Guid::VIDEO_MEDIA, &[]);
     let header = testing::header(PACKET_SIZE, 50, &[video]);
     push(&shared, Content::Header(header));
     (shared, driver)
+}
+
+/// The application, as far as it hears of data that is behind.
+#[derive(Default)]
+struct Behind(Mutex<Vec<(Instant, Duration)>>);
+
+impl StatusCallback for Arc<Behind> {
+    fn on_phase(&self, _: Phase) {}
+
+    fn on_status(&self, _: &Status) {}
+
+    fn on_falling_behind(&self, behind: Duration) {
+        self.0.lock().unwrap().push((Instant::now(), behind));
+    }
+
+    fn spawn(&self, task: Box<dyn FnOnce() + Send>) -> bool {
+        task();
+        true
+    }
+}
+
+/// Pushes for 30 s to a server that meets its fate after ten. Returns when data was reported to be behind, and how far, in
+/// seconds.
+async fn push_in_real_time(fate: Fate, real_time: bool) -> Vec<(u64, u64)> {
+    let server = Server::new(move || (Duration::from_secs(10), fate), number);
+    let heard = Arc::new(Behind::default());
+    let mut settings = settings();
+    settings.session.content_length = None;
+    let notifier = Notifier::new(heard.clone(), None);
+    let (shared, _driver) = begin_with(&server, notifier, settings);
+    shared.queue.set_real_time(real_time);
+    let begun = Instant::now();
+    let mut ticks = interval(Duration::from_millis(20));
+    while begun.elapsed() < Duration::from_secs(30) {
+        ticks.tick().await;
+        push(&shared, packet(0));
+    }
+    let heard = heard.0.lock().unwrap();
+    let reports = heard.iter().map(|(at, behind)| {
+        assert!(*behind <= begun.elapsed());
+        ((*at - begun).as_secs(), behind.as_secs())
+    });
+    reports.collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn data_that_waits_is_reported_while_the_connection_stands() {
+    let reports = push_in_real_time(Fate::Silence, true).await;
+    assert_eq!(reports, [(12, 2), (22, 12)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn data_that_waits_for_another_connection_is_not_reported() {
+    let outage = Fate::Outage(Duration::from_secs(12));
+    assert_eq!(push_in_real_time(outage, true).await, []);
+}
+
+#[tokio::test(start_paused = true)]
+async fn data_without_a_time_of_its_own_is_never_late() {
+    assert_eq!(push_in_real_time(Fate::Silence, false).await, []);
 }
 
 /// The end goes once more where a server may not have read it, and not for ever.
