@@ -19,7 +19,7 @@ use super::log::{self, CAT};
 use super::properties;
 use super::settings::Settings;
 use super::signals;
-use super::stats_timer::StatsTimer;
+use super::stats_timer::{StatsTimer, off_the_clock};
 use super::writer::{HeaderSettings, Outlet, Writer, stream_header};
 use crate::push::{self, Connection, Error, Probe};
 
@@ -370,12 +370,8 @@ impl WmsPushSink {
 
     fn begin_timer(&self) {
         let interval = self.settings().stats_interval;
-        let element = self.obj().downgrade();
-        self.check_timer(self.stats_timer.begin(interval, move || {
-            if let Some(element) = element.upgrade() {
-                element.imp().post_stats();
-            }
-        }));
+        let post = off_the_clock(&*self.obj(), |element| element.imp().post_stats());
+        self.check_timer(self.stats_timer.begin(interval, post));
     }
 
     fn check_timer(&self, started: Result<(), gst::ClockError>) {

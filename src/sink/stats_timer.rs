@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use gst::prelude::*;
@@ -69,6 +70,30 @@ impl StatsTimer {
 
     fn lock(&self) -> MutexGuard<'_, Timer> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Makes a function that runs `task` on another thread, as long as the element exists: a handler that blocks must not hold
+/// up the thread of the system clock, which belongs to all. While `task` runs, calls do nothing.
+pub(super) fn off_the_clock<E: IsA<gst::Element> + Send + Sync>(
+    element: &E,
+    task: impl Fn(&E) + Send + Sync + 'static,
+) -> impl Fn() + Send + Sync + 'static {
+    let element = element.downgrade();
+    let task = Arc::new(task);
+    let busy = Arc::new(AtomicBool::new(false));
+    move || {
+        let Some(element) = element.upgrade() else {
+            return;
+        };
+        if busy.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        let (task, busy) = (task.clone(), busy.clone());
+        element.call_async(move |element| {
+            task(element);
+            busy.store(false, Ordering::Release);
+        });
     }
 }
 

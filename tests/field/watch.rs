@@ -2,10 +2,15 @@
 
 //! WARNINGs about a stream that goes wrong while the push does not, and about what goes on beside it.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc;
 use std::time::{Duration, Instant};
+
+use gst::prelude::*;
 
 use crate::LONG;
 use crate::asf::Stream;
+use crate::connection::Connection;
 use crate::push::{Kind, Pace, Push, Report};
 use crate::receiver::Receiver;
 
@@ -76,4 +81,53 @@ fn data_that_waits_for_a_connection_is_behind_without_a_warning() {
     let late = push.count(|kind| warning(kind, "falling-behind").is_some());
     assert_eq!(late, 0, "{}", push.story());
     assert_eq!(push.stats().large("behind"), 0);
+}
+
+/// C5: the thread of the system clock belongs to all elements.
+#[test]
+fn a_handler_of_stats_that_blocks_stops_no_other_stats() {
+    let receiver = Receiver::new(Connection::serve);
+    let sink = || {
+        let stream = Stream::of(3000);
+        let push = Push::new(&stream, &receiver.location(), "stats-interval=20");
+        let (posted, posts) = mpsc::channel();
+        (push, posted, posts)
+    };
+    let is_stats = |message: &gst::Message| {
+        let structure = message.structure();
+        structure.is_some_and(|structure| structure.name() == "wmspushsink-stats")
+    };
+    let (blocking, entered, is_entered) = sink();
+    let (release, released) = mpsc::channel::<()>();
+    let released = std::sync::Mutex::new(released);
+    let first = AtomicBool::new(true);
+    blocking
+        .pipeline
+        .bus()
+        .unwrap()
+        .set_sync_handler(move |_, message| {
+            if is_stats(message) && first.swap(false, Ordering::SeqCst) {
+                entered.send(()).unwrap();
+                let _ = released.lock().unwrap().recv_timeout(LONG);
+            }
+            gst::BusSyncReply::Drop
+        });
+    let (steady, posted, posts) = sink();
+    steady
+        .pipeline
+        .bus()
+        .unwrap()
+        .set_sync_handler(move |_, message| {
+            if is_stats(message) {
+                let _ = posted.send(());
+            }
+            gst::BusSyncReply::Drop
+        });
+    blocking.play();
+    is_entered.recv_timeout(LONG).unwrap();
+    steady.play();
+    for _ in 0..10 {
+        assert_eq!(posts.recv_timeout(LONG / 3), Ok(()));
+    }
+    release.send(()).unwrap();
 }
