@@ -14,6 +14,7 @@ use super::allocation;
 use super::bindings::without_buffer_times;
 use super::bus::{self, Origin};
 use super::callback::{Callback, ProbeCallback};
+use super::input_watch::{InputWatch, SILENCE, is_playing};
 use super::location::{Location, SettingsError};
 use super::log::{self, CAT};
 use super::properties;
@@ -32,6 +33,7 @@ pub struct WmsPushSink {
     /// Held while a connection is begun.
     connecting: Mutex<()>,
     stats_timer: StatsTimer,
+    input_watch: InputWatch,
 }
 
 /// The current push of an element, or the last one.
@@ -200,6 +202,7 @@ impl BaseSinkImpl for WmsPushSink {
             // asfmux sends them before STREAM_START, with which a pad forgets them.
             gst::EventView::Tag(tag) => self.writer.push_tags(tag.tag()),
             gst::EventView::Eos(_) => {
+                self.input_watch.note_end();
                 if let Err(error) = self.end() {
                     gst::debug!(CAT, imp = self, "EOS ends with {error:?}");
                     return false;
@@ -237,6 +240,7 @@ impl BaseSinkImpl for WmsPushSink {
 
     fn render(&self, buffer: &gst::Buffer) -> Result<gst::FlowSuccess, gst::FlowError> {
         let connection = self.connection().ok_or(gst::FlowError::Flushing)?;
+        let _stay = self.input_watch.enter();
         self.with_outlet(&connection, |outlet| self.writer.write(outlet, buffer))
     }
 }
@@ -351,7 +355,7 @@ impl WmsPushSink {
             bus::post_progress(origin, gst::ProgressType::Error, "Cannot connect");
             gst::StateChangeError
         })?;
-        self.begin_timer();
+        self.begin_timers();
         Ok(())
     }
 
@@ -368,10 +372,35 @@ impl WmsPushSink {
         gst::StateChangeError
     }
 
-    fn begin_timer(&self) {
+    fn begin_timers(&self) {
         let interval = self.settings().stats_interval;
-        let post = off_the_clock(&*self.obj(), |element| element.imp().post_stats());
+        let element = self.obj();
+        let post = off_the_clock(&*element, |element| element.imp().post_stats());
         self.check_timer(self.stats_timer.begin(interval, post));
+        let report = off_the_clock(&*element, |element| element.imp().report_no_input());
+        let watched = element.downgrade();
+        let playing = move || {
+            let element = watched.upgrade();
+            element.is_some_and(|element| is_playing(element.upcast_ref()))
+        };
+        if let Err(error) = self.input_watch.begin(playing, report) {
+            gst::warning!(CAT, imp = self, "Upstream is not watched: {error}");
+        }
+    }
+
+    /// Upstream has delivered nothing for a while.
+    fn report_no_input(&self) {
+        let state = self.push().session_state();
+        let takes_input = !matches!(
+            state,
+            SessionState::Disconnected
+                | SessionState::Ending
+                | SessionState::Ended
+                | SessionState::Failed
+        );
+        if takes_input && self.writer.is_upstream_live(self.obj().upcast_ref()) {
+            self.with_origin(|origin| bus::post_no_input(origin, state, SILENCE));
+        }
     }
 
     fn check_timer(&self, started: Result<(), gst::ClockError>) {
@@ -386,6 +415,7 @@ impl WmsPushSink {
             connection.disconnect();
         }
         self.stats_timer.end();
+        self.input_watch.end();
         self.writer.reset();
     }
 

@@ -47,6 +47,7 @@ mod callback;
 mod clock_wait;
 mod extra_headers;
 mod imp;
+mod input_watch;
 mod location;
 mod log;
 mod mapped;

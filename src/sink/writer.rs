@@ -259,11 +259,17 @@ impl Writer {
         Ok(())
     }
 
+    /// Returns whether upstream is live, from what is known, or by asking it.
+    pub(super) fn is_upstream_live(&self, sink: &gst_base::BaseSink) -> bool {
+        let known = self.stream().live;
+        known.unwrap_or_else(|| is_live(sink))
+    }
+
     /// Returns whether upstream is live. Asks once a segment, and after [`reconfigure`](Self::reconfigure).
     fn is_live(&self, outlet: &Outlet<'_>) -> bool {
         let known = self.stream().live;
         known.unwrap_or_else(|| {
-            let live = outlet.upstream_is_live();
+            let live = is_live(outlet.sink);
             outlet.connection.set_live(live);
             self.stream().live = Some(live);
             live
@@ -350,15 +356,6 @@ impl Outlet<'_> {
         tags
     }
 
-    fn upstream_is_live(&self) -> bool {
-        let mut latency = gst::query::Latency::new();
-        let pad = self.sink.static_pad("sink");
-        let answered = pad.is_some_and(|pad| pad.peer_query(&mut latency));
-        let live = answered && latency.result().0;
-        gst::debug!(CAT, obj = self.sink, "Upstream is live: {live}");
-        live
-    }
-
     fn report_skipped(&self, skipped: Skipped) {
         if skipped.reason.is_loss() {
             (self.warn)(&format!("Input is not sent: {skipped}."));
@@ -366,6 +363,16 @@ impl Outlet<'_> {
             gst::debug!(CAT, obj = self.sink, "Input is not sent: {skipped}");
         }
     }
+}
+
+/// Asks upstream whether it is live.
+fn is_live(sink: &gst_base::BaseSink) -> bool {
+    let mut latency = gst::query::Latency::new();
+    let pad = sink.static_pad("sink");
+    let answered = pad.is_some_and(|pad| pad.peer_query(&mut latency));
+    let live = answered && latency.result().0;
+    gst::debug!(CAT, obj = sink, "Upstream is live: {live}");
+    live
 }
 
 fn report_joined(sink: &gst_base::BaseSink, dropped: u64) {

@@ -11,7 +11,7 @@ use gst::prelude::*;
 use crate::LONG;
 use crate::asf::Stream;
 use crate::connection::Connection;
-use crate::push::{Kind, Pace, Push, Report};
+use crate::push::{Kind, Pace, Push, Report, feed};
 use crate::receiver::Receiver;
 
 /// A receiver that reads nothing behind the PushStart.
@@ -81,6 +81,60 @@ fn data_that_waits_for_a_connection_is_behind_without_a_warning() {
     let late = push.count(|kind| warning(kind, "falling-behind").is_some());
     assert_eq!(late, 0, "{}", push.story());
     assert_eq!(push.stats().large("behind"), 0);
+}
+
+/// Pushes this many packets into the source called `source`, and no EOS.
+fn feed_some(push: &Push, packets: u32) {
+    let source = push.pipeline.by_name("source").unwrap();
+    for chunk in Stream::of(packets).chunks() {
+        assert!(feed(&source, &gst::Buffer::from_mut_slice(chunk)));
+    }
+}
+
+/// D10
+#[test]
+fn a_live_source_that_falls_silent_is_reported() {
+    let receiver = Receiver::new(Connection::serve);
+    let source = |properties: &str| {
+        Push::launch(&format!(
+            "appsrc name=source format=time {properties} ! wmspushsink name=sink location={}",
+            receiver.location()
+        ))
+    };
+    let live = "is-live=true";
+    let (mut silent, mut mute) = (source(live), source(live));
+    let mut others = [
+        ("not live", source("is-live=false")),
+        ("paused", source(live)),
+        ("ended", source(live)),
+    ];
+    for push in [&silent, &mute, &others[0].1, &others[2].1] {
+        push.play();
+    }
+    others[1].1.pipeline.set_state(gst::State::Paused).unwrap();
+    for push in [&silent, &others[0].1, &others[1].1, &others[2].1] {
+        feed_some(push, 20);
+    }
+    let source = others[2].1.pipeline.by_name("source").unwrap();
+    let _ = source.emit_by_name::<gst::FlowReturn>("end-of-stream", &[]);
+    let begun = Instant::now();
+    for push in [&mut silent, &mut mute] {
+        let (report, at) = wait_for_warning(push, "no-input");
+        let took = at.saturating_duration_since(begun);
+        assert!(took < Duration::from_secs(8), "{took:?}");
+        assert_eq!(report.code, "RESOURCE/Read");
+        assert!(report.field("hint").contains("asfmux"));
+    }
+    assert!(begun.elapsed() > Duration::from_secs(4));
+    // Their five seconds are over, too.
+    for (name, push) in &mut others {
+        push.take_for(Duration::from_secs(1));
+        let reports = push.count(|kind| warning(kind, "no-input").is_some());
+        assert_eq!(reports, 0, "{name}{}", push.story());
+    }
+    silent.take_for(Duration::from_millis(1));
+    let reports = silent.count(|kind| warning(kind, "no-input").is_some());
+    assert_eq!(reports, 1, "once a silence");
 }
 
 /// C5: the thread of the system clock belongs to all elements.

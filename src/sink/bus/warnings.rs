@@ -30,3 +30,19 @@ pub(in crate::sink) fn post_falling_behind(
     let error = glib::Error::new(gst::ResourceError::Write, &text);
     post_warning(origin, error, hint, &report, Phase::Push);
 }
+
+/// WARNING for a live upstream that has delivered nothing for `seconds`.
+pub(in crate::sink) fn post_no_input(origin: Origin<'_>, state: SessionState, seconds: u32) {
+    let hint = "Check that each source still runs, and that the muxer gets data on each of its pads: asfmux sends nothing \
+                while it waits for one of them.";
+    let report = Report {
+        state,
+        previous_state: state,
+        reason: "no-input",
+        hint,
+        ..Report::default()
+    };
+    let text = format!("Upstream has delivered nothing for {seconds} s.");
+    let error = glib::Error::new(gst::ResourceError::Read, &text);
+    post_warning(origin, error, hint, &report, Phase::Push);
+}
