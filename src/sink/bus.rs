@@ -14,7 +14,7 @@ use super::{SessionState, WmsPushSink};
 use crate::push::{self, Failure, Phase, Probe, Status, WmtStatus};
 use crate::wmhttp::{self, HResult};
 
-pub(super) use warnings::{post_falling_behind, post_no_input};
+pub(super) use warnings::{InputFault, post_falling_behind, post_input_fault, post_no_input};
 
 /// The origin of messages: an element, and the location that it pushes to.
 #[derive(Clone, Copy)]

@@ -490,9 +490,9 @@ impl WmsPushSink {
             sink: self.obj().upcast_ref(),
             connection,
             header,
-            warn: &|text| {
+            warn: &|fault| {
                 self.with_origin(|origin| {
-                    bus::post_input_warning(origin, self.push().session_state(), text);
+                    bus::post_input_fault(origin, self.push().session_state(), fault);
                 });
             },
         })

@@ -50,6 +50,7 @@ mod imp;
 mod input_watch;
 mod location;
 mod log;
+mod malformed;
 mod mapped;
 mod pacing;
 mod properties;

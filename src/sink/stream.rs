@@ -2,11 +2,17 @@
 
 //! The stream from upstream, as plain state: bytes become headers and data units, one step after the other.
 
+use std::time::Instant;
+
 use bytes::Bytes;
 
 use super::bitrates::TaggedBitrates;
+use super::malformed::{Malformed, MalformedPackets};
 use super::pacing::Pacer;
-use crate::asf::{self, DataPacket, FileHeader, Item, KeyFrameGate, Reader, Skipped};
+use crate::asf::{
+    self, AbsurdTimes, DataPacket, Defect, FileHeader, Item, KeyFrameGate, Reader, Skipped,
+    TimeWatch,
+};
 
 /// The longest wait for a key frame, in milliseconds of Send Time: well over the 8 to 10 s between two key frames of
 /// common encoders. Without a bound, a stream that never marks one would never begin.
@@ -31,6 +37,10 @@ pub(super) struct Stream {
     position: u64,
     /// Bit rates in tag lists since the last header.
     tags: TaggedBitrates,
+    times: TimeWatch,
+    malformed: MalformedPackets,
+    /// [`Step::Exceeded`] has been a step of this header.
+    exceeded: bool,
     /// A header that was a step and has not been [written](Self::header_written).
     unwritten: Option<FileHeader>,
 }
@@ -40,12 +50,19 @@ pub(super) struct Stream {
 pub(super) enum Step {
     /// `OnHeader`, until [`Stream::header_written`] is called.
     Header(FileHeader),
-    /// `OnDataUnit`. `dropped` data packets were dropped directly in front of it.
-    DataUnit { packet: DataPacket, dropped: u64 },
+    /// `OnDataUnit`. `dropped` data packets were dropped directly in front of it; no player can follow its times if they are
+    /// `absurd`, which is found once an entry.
+    DataUnit {
+        packet: DataPacket,
+        dropped: u64,
+        absurd: Option<AbsurdTimes>,
+    },
     /// A data packet in front of the first key frame was dropped.
     Dropped,
     /// Input that is not for sending.
     Skipped(Skipped),
+    /// More data packets have come than this number, which the header announces. Once a header.
+    Exceeded(u64),
 }
 
 impl Stream {
@@ -73,6 +90,7 @@ impl Stream {
     pub(super) fn restart(&mut self) {
         self.reader.restart();
         self.pacer.restart();
+        self.times.flush();
         self.live = None;
         self.position = 0;
     }
@@ -116,11 +134,28 @@ impl Stream {
         if let Some(header) = &self.unwritten {
             return Ok(Some(Step::Header(header.clone())));
         }
-        Ok(self.reader.next_item()?.map(|item| match item {
-            Item::Header(header) => self.begin(header),
-            Item::DataUnit(packet) => self.admit(packet),
-            Item::Skipped(skipped) => Step::Skipped(skipped),
-        }))
+        Ok(match self.reader.next_item()? {
+            Some(Item::Header(header)) => Some(self.begin(header)),
+            Some(Item::DataUnit(packet)) => Some(self.admit(packet)),
+            Some(Item::Skipped(skipped)) => Some(Step::Skipped(skipped)),
+            None => self.exceeded(),
+        })
+    }
+
+    fn exceeded(&mut self) -> Option<Step> {
+        let count = self.reader.exceeded_count().filter(|_| !self.exceeded)?;
+        self.exceeded = true;
+        Some(Step::Exceeded(count))
+    }
+
+    /// Counts a data packet that no receiver can read. Returns what to report of it and those before.
+    pub(super) fn count_malformed(&mut self, defect: Defect) -> Option<Malformed> {
+        self.malformed.count(defect, Instant::now())
+    }
+
+    /// Returns what to report at the end of the data packets that no receiver can read.
+    pub(super) fn finish_malformed(&mut self) -> Option<Malformed> {
+        self.malformed.finish(Instant::now())
     }
 
     /// The input has ended. Returns what it left over, if anything; further calls, if there is more of it.
@@ -146,6 +181,8 @@ impl Stream {
         self.gate = KeyFrameGate::of(&header).with_longest_wait(LONGEST_WAIT);
         self.gate.close();
         self.dropped = 0;
+        self.exceeded = false;
+        self.times.new_entry();
         self.pacer.restart();
         self.unwritten = Some(header.clone());
         Step::Header(header)
@@ -157,8 +194,11 @@ impl Stream {
             self.dropped += 1;
             return Step::Dropped;
         }
-        let dropped = std::mem::take(&mut self.dropped);
-        Step::DataUnit { packet, dropped }
+        Step::DataUnit {
+            dropped: std::mem::take(&mut self.dropped),
+            absurd: self.times.observe(&packet),
+            packet,
+        }
     }
 }
 
@@ -188,6 +228,7 @@ mod tests {
                 Step::DataUnit { dropped, .. } => format!("data unit after {dropped}"),
                 Step::Dropped => "dropped".to_owned(),
                 Step::Skipped(skipped) => format!("{} bytes skipped", skipped.bytes),
+                Step::Exceeded(count) => format!("more than {count}"),
             });
             stream.header_written();
         }

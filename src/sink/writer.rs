@@ -10,8 +10,10 @@ use gst::prelude::*;
 use gst_base::prelude::*;
 
 use super::bitrates::TaggedBitrates;
+use super::bus::InputFault;
 use super::clock_wait::{ClockWait, Woken};
 use super::log::CAT;
+use super::malformed::Malformed;
 use super::mapped::Intake;
 use super::pacing::Now;
 use super::stream::{Step, Stream};
@@ -44,7 +46,7 @@ pub(super) struct Outlet<'a> {
     pub(super) connection: &'a Connection,
     pub(super) header: HeaderSettings,
     /// Posts a WARNING about the input.
-    pub(super) warn: &'a dyn Fn(&str),
+    pub(super) warn: &'a dyn Fn(&InputFault),
 }
 
 /// The properties that a header depends on.
@@ -93,6 +95,8 @@ impl Writer {
             return Ok(());
         }
         self.finish_reading(outlet)?;
+        let report = self.stream().finish_malformed();
+        outlet.report_malformed(report);
         outlet.uninterrupted(|| connection.on_end_writing(timeout))
     }
 
@@ -163,12 +167,20 @@ impl Writer {
                     outlet.deliver(batch)?;
                     self.write_header(outlet, &header)?;
                 }
-                Ok(Some(Step::DataUnit { packet, dropped })) => {
+                Ok(Some(Step::DataUnit {
+                    packet,
+                    dropped,
+                    absurd,
+                })) => {
                     report_joined(outlet.sink, dropped);
+                    if let Some(times) = absurd {
+                        (outlet.warn)(&InputFault::AbsurdTimes(times));
+                    }
                     self.write_data_unit(outlet, batch, packet)?;
                 }
                 Ok(Some(Step::Dropped)) => outlet.connection.skip_data_unit(),
                 Ok(Some(Step::Skipped(skipped))) => outlet.report_skipped(skipped),
+                Ok(Some(Step::Exceeded(count))) => report_exceeded(outlet.sink, count),
                 Ok(None) => return outlet.deliver(batch),
                 // The application has ended the push: data from upstream is discarded.
                 Err(_) if outlet.connection.has_ended() => return Ok(()),
@@ -193,10 +205,10 @@ impl Writer {
         let shed = outlet.uninterrupted(|| connection.on_header(sent))?;
         self.stream().header_written();
         for object in shed {
-            (outlet.warn)(&format!(
+            (outlet.warn)(&InputFault::LeftOut(format!(
                 "The ASF file header is too large: its {} of {} bytes is left out.",
                 object.name, object.bytes
-            ));
+            )));
         }
         Ok(())
     }
@@ -216,11 +228,13 @@ impl Writer {
             packet.send_time()
         );
         if let Some(defect) = packet.defect() {
-            gst::warning!(
+            gst::debug!(
                 CAT,
                 obj = sink,
-                "A damaged data packet goes out whole: {defect}"
+                "A malformed data packet goes out whole: {defect}"
             );
+            let report = self.stream().count_malformed(*defect);
+            outlet.report_malformed(report);
         }
         let live = self.is_live(outlet);
         let paced = outlet.connection.is_real_time() && !live && sink.is_sync();
@@ -358,9 +372,17 @@ impl Outlet<'_> {
 
     fn report_skipped(&self, skipped: Skipped) {
         if skipped.reason.is_loss() {
-            (self.warn)(&format!("Input is not sent: {skipped}."));
+            (self.warn)(&InputFault::LeftOut(format!(
+                "Input is not sent: {skipped}."
+            )));
         } else {
             gst::debug!(CAT, obj = self.sink, "Input is not sent: {skipped}");
+        }
+    }
+
+    fn report_malformed(&self, report: Option<Malformed>) {
+        if let Some(malformed) = report {
+            (self.warn)(&InputFault::Malformed(malformed));
         }
     }
 }
@@ -373,6 +395,15 @@ fn is_live(sink: &gst_base::BaseSink) -> bool {
     let live = answered && latency.result().0;
     gst::debug!(CAT, obj = sink, "Upstream is live: {live}");
     live
+}
+
+/// Nothing is lost: the packets are sent like the others.
+fn report_exceeded(sink: &gst_base::BaseSink, count: u64) {
+    gst::info!(
+        CAT,
+        obj = sink,
+        "More data packets have come than the {count} that the header announces"
+    );
 }
 
 fn report_joined(sink: &gst_base::BaseSink, dropped: u64) {

@@ -24,4 +24,5 @@ mod states;
 mod statistics;
 mod streams;
 mod timing;
+mod warnings;
 mod wire;
