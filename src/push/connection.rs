@@ -17,8 +17,8 @@ use super::notifier::Notifier;
 use super::queue::Content;
 use super::shared::Shared;
 use super::{
-    Error, Failure, Phase, SessionState, Settings, Stats, StatusCallback, WriteError, WriterSink,
-    runtime,
+    Error, Failure, Phase, Probe, SessionState, Settings, Stats, StatusCallback, WriteError,
+    WriterSink, runtime,
 };
 use crate::asf::{DataPacket, FileHeader, MAX_HEADER_IN_C, MAX_HEADER_IN_H, ShedObject};
 use crate::wmhttp::HResult;
@@ -171,17 +171,25 @@ impl Connection {
         self.shared.lifecycle.session_state()
     }
 
-    /// Whether the server has let the push in, which has not ended and is not lost.
-    pub fn is_open(&self) -> bool {
-        matches!(
-            self.state(),
-            SessionState::Connected | SessionState::Streaming | SessionState::Ending
-        )
-    }
-
     /// What has been sent and what waits.
     pub fn stats(&self) -> Stats {
         self.shared.stats()
+    }
+
+    /// What this connection knows of its server, while it stands or is made again after a loss; `None` otherwise.
+    pub fn known_server(&self) -> Option<KnownServer> {
+        let stats = self.shared.stats();
+        let lost = match stats.state {
+            SessionState::Connected | SessionState::Streaming | SessionState::Ending => None,
+            SessionState::Reconnecting if self.shared.lifecycle.was_opened() => {
+                stats.last_loss.clone()
+            }
+            _ => return None,
+        };
+        Some(KnownServer {
+            server: Probe::of(&stats),
+            lost,
+        })
     }
 
     /// `OnDataUnit` of many at once: one lock, and one wake-up.
@@ -200,6 +208,15 @@ impl Connection {
         let mut batch = VecDeque::from([content]);
         self.shared.push(&mut batch, self.stall_timeout)
     }
+}
+
+/// The server that a connection leads to.
+#[derive(Clone, Debug)]
+pub struct KnownServer {
+    /// What it said when it let the push in.
+    pub server: Probe,
+    /// Why the connection was lost, while it does not stand again.
+    pub lost: Option<Arc<Failure>>,
 }
 
 /// ASF data packets, in their order, for [`Connection::on_data_units`]. Emptied, it keeps its memory.

@@ -47,7 +47,7 @@ mod status;
 mod tls;
 mod writer_sink;
 
-pub use connection::{Connection, DataUnits};
+pub use connection::{Connection, DataUnits, KnownServer};
 pub use error::{Error, Failure};
 pub use probe::{Probe, probe};
 pub use settings::{Leaky, Limits, NO_LIMIT, ProxySource, Settings};

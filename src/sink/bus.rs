@@ -404,6 +404,22 @@ pub(super) fn probe(origin: Origin<'_>, outcome: Result<Probe, Failure>) -> gst:
     .build()
 }
 
+/// What the action `probe` returns for a server that the element's own connection knows. `lost` is why that connection is
+/// being made again.
+pub(super) fn probe_known(
+    origin: Origin<'_>,
+    server: &Probe,
+    lost: Option<&Failure>,
+) -> gst::Structure {
+    let report = lost.map_or_else(Report::default, |failure| {
+        Report::default().with_failure(failure)
+    });
+    let text = lost.map_or_else(String::new, |failure| words(origin, failure).0);
+    probe_structure(origin, server, &report, &text)
+        .field("phase", lost.map_or("", |failure| failure.phase.name()))
+        .build()
+}
+
 /// What the action `probe` returns for settings that cannot be used.
 pub(super) fn probe_settings_error(origin: Origin<'_>, error: &SettingsError) -> gst::Structure {
     let report = Report::of_settings(error);

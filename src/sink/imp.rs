@@ -13,16 +13,17 @@ use super::SessionState;
 use super::allocation;
 use super::bindings::without_buffer_times;
 use super::bus::{self, Origin};
-use super::callback::{Callback, ProbeCallback};
+use super::callback::Callback;
 use super::input_watch::{InputWatch, SILENCE, is_playing};
 use super::location::{Location, SettingsError};
 use super::log::{self, CAT};
+use super::probing;
 use super::properties;
 use super::settings::Settings;
 use super::signals;
 use super::stats_timer::{StatsTimer, off_the_clock};
 use super::writer::{HeaderSettings, Outlet, Writer, stream_header};
-use crate::push::{self, Connection, Error, Probe};
+use crate::push::{self, Connection, Error};
 
 /// The GObject shell of `wmspushsink`: a writer of ASF in front of a [`Connection`].
 #[derive(Default)]
@@ -439,19 +440,15 @@ impl WmsPushSink {
             element: &element,
             location: &location,
         };
-        // Some receivers end the push when another PushSetup comes.
-        if let Some(connection) = self.connection().filter(|connection| connection.is_open()) {
-            return bus::probe(origin, Ok(Probe::of(&connection.stats())));
-        }
-        let settings = match self.connection_settings() {
-            Ok(settings) => settings,
-            Err(error) => return bus::probe_settings_error(origin, &error),
+        // `location` may have been set since the push has begun.
+        let running = match self.push() {
+            Push::Begun {
+                connection,
+                location: running,
+            } if *running == *location => Some(connection),
+            _ => None,
         };
-        let callback = ProbeCallback(element.downgrade());
-        let dispatch = log::dispatch(&element);
-        let outcome =
-            tracing::dispatcher::with_default(&dispatch, || push::probe(settings, callback));
-        bus::probe(origin, outcome)
+        probing::probe(origin, running.as_deref(), || self.connection_settings())
     }
 
     /// Lets the streaming thread return from whatever it waits for.

@@ -53,6 +53,7 @@ mod log;
 mod malformed;
 mod mapped;
 mod pacing;
+mod probing;
 mod properties;
 mod settings;
 mod signals;

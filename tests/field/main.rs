@@ -9,6 +9,7 @@ mod connection;
 mod ends;
 mod line;
 mod losses;
+mod probe;
 mod process;
 mod push;
 mod random;
