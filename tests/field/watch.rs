@@ -2,7 +2,7 @@
 
 //! WARNINGs about a stream that goes wrong while the push does not, and about what goes on beside it.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
@@ -135,6 +135,50 @@ fn a_live_source_that_falls_silent_is_reported() {
     silent.take_for(Duration::from_millis(1));
     let reports = silent.count(|kind| warning(kind, "no-input").is_some());
     assert_eq!(reports, 1, "once a silence");
+}
+
+/// B14: with the defaults.
+#[test]
+fn by_default_a_dead_server_stops_no_other_branch() {
+    let dead = stalled();
+    let healthy = Receiver::new(Connection::serve);
+    let push = Push::launch(&format!(
+        "appsrc name=source format=time is-live=true max-bytes=0 ! tee name=t \
+         t. ! queue ! wmspushsink name=sink location={} \
+         t. ! queue ! wmspushsink name=dead location={} \
+         t. ! queue ! fakesink name=file sync=false",
+        healthy.location(),
+        dead.location(),
+    ));
+    let buffers = AtomicUsize::new(0);
+    let (done, is_done) = mpsc::channel();
+    // 60 MB: the dead branch is full after 8 MiB.
+    let stream = Stream {
+        packet_size: 60_000,
+        interval: Duration::from_millis(3),
+        ..Stream::of(1000)
+    };
+    let packets = stream.packets as usize;
+    let pad = push.pipeline.by_name("file").unwrap();
+    let pad = pad.static_pad("sink").unwrap();
+    pad.add_probe(gst::PadProbeType::BUFFER, move |_, _| {
+        if buffers.fetch_add(1, Ordering::Relaxed) + 1 == packets {
+            let _ = done.send(());
+        }
+        gst::PadProbeReturn::Ok
+    });
+    let push = push.feeding(&stream, Pace::Live);
+    push.play();
+    assert_eq!(is_done.recv_timeout(LONG / 3), Ok(()), "the file");
+    healthy.wait_for_packets(1 + packets);
+    assert!(healthy.missing(&stream).is_empty());
+    let dead = push.pipeline.by_name("dead").unwrap();
+    let stats = dead.property::<gst::Structure>("stats");
+    assert!(stats.get::<u64>("packets-dropped").unwrap() > 0, "{stats}");
+    assert!(
+        stats.get::<u32>("queued-bytes").unwrap() <= 8 << 20,
+        "{stats}"
+    );
 }
 
 /// C5: the thread of the system clock belongs to all elements.
