@@ -96,8 +96,8 @@ impl<C: Connector> Driver<C> {
         }
         self.shared.lifecycle.notifier().spawn();
         sleep(delay).await;
-        // Servers close idle sessions: the connection waits for data.
-        if !self.replay.waits() {
+        // Servers close idle sessions: a connection that is made again waits for data. The first one does not.
+        if !self.replay.waits() && self.shared.lifecycle.was_opened() {
             let begun = Instant::now();
             self.shared.queue.filled(0).await;
             self.policy.idled(begun.elapsed());
