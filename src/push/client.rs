@@ -31,6 +31,17 @@ pub(super) struct Client<C: Connector> {
     idle: Option<C::Link>,
     /// Where the last connection led.
     route: Option<Route>,
+    /// Where the last request went.
+    destination: Option<Destination>,
+}
+
+/// The way of a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Destination {
+    /// The server.
+    pub(super) server: url::Origin,
+    /// The proxy in front of it.
+    pub(super) proxy: Option<url::Origin>,
 }
 
 /// Where a connection leads.
@@ -50,6 +61,7 @@ impl<C: Connector> Client<C> {
             exchange: None,
             idle: None,
             route: None,
+            destination: None,
         }
     }
 
@@ -61,6 +73,11 @@ impl<C: Connector> Client<C> {
     /// The request under way.
     pub(super) fn exchange_mut(&mut self) -> Option<&mut Exchange<C::Link>> {
         self.exchange.as_mut()
+    }
+
+    /// Where the last request went, or was to go; `None` before the first one.
+    pub(super) fn destination(&self) -> Option<&Destination> {
+        self.destination.as_ref()
     }
 
     /// Returns whether the next request can go over the connection of the last.
@@ -90,6 +107,10 @@ impl<C: Connector> Client<C> {
         let idle = self.idle.take().filter(|_| !request.fresh);
         let idle = idle.and_then(|mut link| link.is_idle().then_some(link));
         let peer = request.proxy.as_ref().unwrap_or(&request.url);
+        self.destination = Some(Destination {
+            server: request.url.origin(),
+            proxy: request.proxy.as_ref().map(Url::origin),
+        });
         let secured = is_secured(request).then(|| request.url.origin());
         let last = self.route.replace(Route {
             peer: peer.origin(),

@@ -48,7 +48,7 @@ mod tls;
 mod writer_sink;
 
 pub use connection::{Connection, DataUnits, KnownServer};
-pub use error::{Error, Failure};
+pub use error::{Circumstances, Error, Failure, Peer, Proxy, TlsError};
 pub use probe::{Probe, probe};
 pub use settings::{Leaky, Limits, NO_LIMIT, ProxySource, Settings};
 pub use stats::Stats;

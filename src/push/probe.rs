@@ -14,7 +14,7 @@ use super::driver;
 use super::notifier::Notifier;
 use super::shared::Shared;
 use super::stats::Counters;
-use super::{Error, Failure, Phase, Settings, Stats, StatusCallback, runtime};
+use super::{Circumstances, Error, Failure, Phase, Settings, Stats, StatusCallback, runtime};
 use crate::wmhttp::SetupBody;
 
 /// What a server says to a PushSetup.
@@ -58,6 +58,7 @@ pub fn probe(mut settings: Settings, callback: impl StatusCallback) -> Result<Pr
     let notifier = Notifier::new(callback, None);
     let shared = Arc::new(Shared::new(settings.limits, counters, notifier));
     let (sender_of_resolved, resolved) = mpsc::unbounded_channel();
+    let circumstances = Box::new(Circumstances::of(&settings));
     let connector = TcpConnector::new(&settings, sender_of_resolved);
     let (sender, receiver) = sync_channel(1);
     let probing = driver::probe(settings, shared.clone(), connector, resolved);
@@ -70,7 +71,11 @@ pub fn probe(mut settings: Settings, callback: impl StatusCallback) -> Result<Pr
         Ok(outcome) => outcome,
         Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {
             task.abort();
-            Err(Failure::new(Phase::Setup, Error::ResponseTimeout(timeout)))
+            Err(Failure {
+                phase: Phase::Setup,
+                error: Error::ResponseTimeout(timeout),
+                circumstances,
+            })
         }
     }
 }

@@ -254,6 +254,11 @@ impl Reconnect {
         }
     }
 
+    /// Returns whether the server has accepted a push in this run.
+    pub(super) fn has_accepted(&self) -> bool {
+        self.history == History::Accepted
+    }
+
     /// The server has not refused the PushStart.
     pub(super) fn end_probation(&mut self) {
         self.connection.probation = Probation::Over;
@@ -351,7 +356,6 @@ impl Reconnect {
             | Error::ResponseTimeout(_)
             | Error::Unresolvable(_)
             | Error::Tls(_)
-            | Error::NotTls
             | Error::LateChallenge
             | Error::NoResources(_) => Loss::Connection,
             // Some receivers look at no push-id, and would take data for a stream whose header they have not received.

@@ -3,20 +3,20 @@
 //! Trust in servers: rustls with ring, and the system's trust store.
 
 use std::fmt;
-use std::io;
+use std::io::{self, ErrorKind};
 use std::net::IpAddr;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
-use rustls::ClientConfig;
 use rustls::client::Resumption;
 use rustls::client::danger::ServerCertVerifier;
 use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::{CertificateDer, InvalidDnsNameError, ServerName};
+use rustls::{AlertDescription, CertificateError, ClientConfig, InvalidMessage};
 use url::{Host, Url};
 
 use super::line::{Line, TlsLine};
-use super::{Error, blocking};
+use super::{Error, TlsError, blocking};
 use verifier::{AnchorVerifier, NoVerification};
 
 mod anchors;
@@ -73,13 +73,13 @@ impl Trust {
     /// [`Error::Tls`]
     pub(super) async fn secure(&self, line: Line, server: &Url) -> Result<Line, Error> {
         let Line::Plain(line) = line else {
-            return Err(tls_error("TLS within TLS"));
+            return Err(other("TLS within TLS"));
         };
         let config = match CONFIGS.known(self) {
             Some(config) => config,
             None => self.clone().load().await?,
         };
-        let name = server_name(server).map_err(tls_error)?;
+        let name = server_name(server).map_err(other)?;
         let line = TlsLine::connect(config, name, line).await;
         let line = line.map_err(|error| handshake_error(&error))?;
         Ok(Line::Tls(Box::new(line)))
@@ -90,7 +90,7 @@ impl Trust {
         let task = blocking::run(move || self.client_config());
         let task = task.map_err(|error| Error::NoResources(error.to_string()))?;
         let config = task.await;
-        config.unwrap_or_else(|| Err(tls_error("the system's trust store cannot be read")))
+        config.unwrap_or_else(|| Err(no_anchors("the thread that reads them has ended early")))
     }
 
     fn make_config(&self) -> Result<ClientConfig, Error> {
@@ -98,7 +98,7 @@ impl Trust {
         let verifier = self.verifier(provider.clone())?;
         let builder = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
-            .map_err(tls_error)?
+            .map_err(other)?
             .dangerous()
             .with_custom_certificate_verifier(verifier);
         let mut config = builder.with_no_client_auth();
@@ -114,7 +114,7 @@ impl Trust {
             return Ok(Arc::new(NoVerification(provider)));
         }
         let verifier = AnchorVerifier::new(self.anchors.clone(), provider);
-        Ok(Arc::new(verifier.map_err(tls_error)?))
+        Ok(Arc::new(verifier.map_err(no_anchors)?))
     }
 }
 
@@ -187,11 +187,77 @@ fn handshake_error(error: &io::Error) -> Error {
     let failure = error
         .get_ref()
         .and_then(|error| error.downcast_ref::<rustls::Error>());
-    match failure {
-        Some(rustls::Error::InvalidMessage(_)) => Error::NotTls,
-        Some(failure) => tls_error(failure),
-        None => tls_error(error),
+    Error::Tls(match (failure, error.kind()) {
+        (Some(failure), _) => tls_error(failure),
+        (
+            None,
+            ErrorKind::UnexpectedEof
+            | ErrorKind::ConnectionReset
+            | ErrorKind::ConnectionAborted
+            | ErrorKind::BrokenPipe,
+        ) => TlsError::Closed,
+        (None, _) => TlsError::Other(error.to_string()),
+    })
+}
+
+fn tls_error(error: &rustls::Error) -> TlsError {
+    use AlertDescription as Alert;
+    use rustls::Error as Failed;
+    match error {
+        // The bytes of the peer are no records.
+        Failed::InvalidMessage(
+            InvalidMessage::InvalidContentType
+            | InvalidMessage::MessageTooLarge
+            | InvalidMessage::UnknownProtocolVersion,
+        ) => TlsError::NotTls,
+        Failed::InvalidCertificate(error) => certificate_error(error),
+        Failed::AlertReceived(
+            Alert::ProtocolVersion | Alert::HandshakeFailure | Alert::InsufficientSecurity,
+        )
+        | Failed::PeerIncompatible(_) => TlsError::NothingInCommon(error.to_string()),
+        Failed::AlertReceived(Alert::CertificateRequired) => TlsError::ClientCertificate,
+        Failed::AlertReceived(Alert::UnrecognisedName) => TlsError::UnknownName,
+        _ => TlsError::Other(error.to_string()),
     }
+}
+
+fn certificate_error(error: &CertificateError) -> TlsError {
+    match error {
+        CertificateError::UnknownIssuer => TlsError::UnknownIssuer,
+        CertificateError::NotValidForNameContext { presented, .. } => TlsError::WrongName(
+            presented
+                .iter()
+                .map(|name| bare_name(name).to_owned())
+                .collect(),
+        ),
+        CertificateError::NotValidForName => TlsError::WrongName(Vec::new()),
+        CertificateError::Expired | CertificateError::ExpiredContext { .. } => TlsError::Expired,
+        CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
+            TlsError::NotYetValid
+        }
+        error => TlsError::BadCertificate(bare_reason(&error.to_string()).to_owned()),
+    }
+}
+
+/// The reason in `Other(OtherError(CaUsedAsEndEntity))`, as rustls writes those that it has no sentence for.
+fn bare_reason(error: &str) -> &str {
+    let reason = error.split(" {").next().unwrap_or(error);
+    match reason.contains(' ') {
+        true => error,
+        false => reason
+            .rsplit('(')
+            .next()
+            .unwrap_or(reason)
+            .trim_end_matches(')'),
+    }
+}
+
+/// The name in `DnsName("media")` and `IpAddress(192.0.2.1)`, as rustls presents names.
+fn bare_name(presented: &str) -> &str {
+    let name = presented
+        .split_once('(')
+        .map_or(presented, |(_, name)| name);
+    name.trim_end_matches(')').trim_matches('"')
 }
 
 /// Returns the name that the certificate has to have.
@@ -204,6 +270,10 @@ fn server_name(url: &Url) -> Result<ServerName<'static>, InvalidDnsNameError> {
     }
 }
 
-fn tls_error(error: impl fmt::Display) -> Error {
-    Error::Tls(error.to_string())
+fn no_anchors(error: impl fmt::Display) -> Error {
+    Error::Tls(TlsError::NoAnchors(error.to_string()))
+}
+
+fn other(error: impl fmt::Display) -> Error {
+    Error::Tls(TlsError::Other(error.to_string()))
 }

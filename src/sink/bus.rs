@@ -4,6 +4,7 @@
 
 mod warnings;
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use gst::prelude::*;
@@ -46,7 +47,7 @@ pub(super) struct Report<'a> {
     pub(super) hresult: Option<HResult>,
     pub(super) reason: &'a str,
     pub(super) http_status: Option<(u16, &'a str)>,
-    pub(super) hint: &'a str,
+    pub(super) hint: Cow<'a, str>,
     pub(super) attempt: u32,
     /// Milliseconds.
     pub(super) retry_in: u32,
@@ -79,7 +80,7 @@ impl<'a> Report<'a> {
             http_status: failure
                 .http_status()
                 .map(|(status, reason)| (status.as_u16(), reason)),
-            hint: failure.hint(),
+            hint: failure.hint().into(),
             ..self
         }
     }
@@ -90,7 +91,7 @@ impl<'a> Report<'a> {
             status: Some(WmtStatus::Error),
             hresult: Some(error.hresult()),
             reason: "settings",
-            hint: error.hint(),
+            hint: error.hint().into(),
             ..Self::default()
         }
     }
@@ -112,7 +113,7 @@ impl<'a> Report<'a> {
             .field("retry-in", self.retry_in)
             .field("http-status-code", u32::from(http_status))
             .field("http-reason", http_reason)
-            .field("hint", self.hint)
+            .field("hint", self.hint.as_ref())
             .field("resumed", self.resumed)
             .field("packets-dropped", self.packets_dropped)
             .field(
@@ -186,16 +187,7 @@ pub(super) fn post_no_resources(origin: Origin<'_>, error: &std::io::Error) {
 pub(super) fn post_status_warning(origin: Origin<'_>, status: &Status, failure: &Failure) {
     let (mut text, debug) = words(origin, failure);
     if status.status == WmtStatus::ReconnectStart {
-        let location = origin.location;
-        let wait = status.retry_in.as_secs_f64();
-        let attempt = status.attempt;
-        let lost = match status.previous_state {
-            push::SessionState::Connecting => "Cannot connect to",
-            _ => "Lost the connection to",
-        };
-        text = format!(
-            "{lost} {location}: {failure}. Reconnecting in {wait:.1} s (attempt {attempt})."
-        );
+        text = reconnecting(origin.location, status, failure);
     }
     let error = gerror(failure, status.status, &text);
     post_warning(
@@ -207,20 +199,45 @@ pub(super) fn post_status_warning(origin: Origin<'_>, status: &Status, failure: 
     );
 }
 
-/// WARNING for data packets that were dropped, so many in all.
+fn reconnecting(location: &str, status: &Status, failure: &Failure) -> String {
+    let attempt = status.attempt;
+    let wait = match status.retry_in {
+        Duration::ZERO => "now".to_owned(),
+        wait => format!("in {:.1} s", wait.as_secs_f64()),
+    };
+    match status.previous_state {
+        push::SessionState::Connecting => format!(
+            "Cannot connect to {location}: {failure}. Trying again {wait} (attempt {attempt})."
+        ),
+        _ => format!(
+            "Lost the connection to {location}: {failure}. Reconnecting {wait} (attempt {attempt})."
+        ),
+    }
+}
+
+/// WARNING for data packets that were dropped, `total` of them until now.
 pub(super) fn post_dropped(origin: Origin<'_>, state: SessionState, total: u64) {
+    const HINT: &str = "The network or the server takes less than the bit rate of the stream, or was away: lower the \
+         bit rate, or raise max-size-bytes and max-size-time.";
     let report = Report {
         state,
         previous_state: state,
         reason: "packets-dropped",
         packets_dropped: total,
         hresult: Some(HResult::NS_E_NET_WRITE),
-        hint: "The network or the server takes less than the stream's bit rate, or was away.",
+        hint: HINT.into(),
         ..Report::default()
     };
-    let text = format!("Data packets are dropped: {total} so far.");
+    let packets = match total {
+        1 => "1 data packet".to_owned(),
+        total => format!("{total} data packets"),
+    };
+    let text = format!(
+        "Dropped {packets} of the push to {} so far.",
+        origin.location
+    );
     let error = glib::Error::new(gst::ResourceError::Write, &text);
-    post_warning(origin, error, "", &report, Phase::Push);
+    post_warning(origin, error, HINT, &report, Phase::Push);
 }
 
 /// The statistics, as a message of their own.
@@ -231,15 +248,17 @@ pub(super) fn post_stats(origin: Origin<'_>, structure: gst::Structure) {
 
 /// WARNING for input that was left out.
 pub(super) fn post_input_warning(origin: Origin<'_>, state: SessionState, text: &str) {
+    const HINT: &str = "Check the element in front of wmspushsink, and its source. Large tags make a large header.";
     let report = Report {
         state,
         previous_state: state,
         reason: "input",
         hresult: Some(HResult::NS_E_INVALID_DATA),
+        hint: HINT.into(),
         ..Report::default()
     };
     let error = glib::Error::new(gst::StreamError::Format, text);
-    post_warning(origin, error, "", &report, Phase::Push);
+    post_warning(origin, error, HINT, &report, Phase::Push);
 }
 
 /// ERROR for settings that cannot be used.
@@ -278,18 +297,12 @@ fn post_warning(
     );
 }
 
-/// What the user reads, and what stands behind it.
+/// The text and the debug string of a message.
 fn words(origin: Origin<'_>, failure: &Failure) -> (String, String) {
-    let location = origin.location;
-    let text = match failure.phase {
-        Phase::Start | Phase::Push | Phase::End => {
-            format!("The push to {location} has failed: {failure}.")
-        }
-        _ => format!("Cannot push to {location}: {failure}."),
-    };
+    let text = failure.sentence(origin.location);
     let (phase, hresult, hint) = (failure.phase.name(), failure.hresult(), failure.hint());
     let debug = format!("{hint} (phase {phase}, {hresult}: {})", hresult.meaning());
-    (text, debug.trim_start().to_owned())
+    (text, debug)
 }
 
 /// The error domain and code of a failure, as it is told with `status`.
@@ -449,7 +462,7 @@ fn probe_structure(
         .field("reason", report.reason)
         .field("http-status-code", u32::from(http_status))
         .field("http-reason", http_reason)
-        .field("hint", report.hint)
+        .field("hint", report.hint.as_ref())
 }
 
 fn nanoseconds(duration: Duration) -> u64 {

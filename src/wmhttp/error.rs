@@ -82,19 +82,21 @@ impl fmt::Display for Error {
             Self::Denied { role, denied, .. } => {
                 write!(f, "{} denies access: {denied}", name(*role))
             }
-            Self::InvalidRedirect => f.write_str("the server redirects to nowhere"),
+            Self::InvalidRedirect => f.write_str("the server redirects without a usable Location"),
             Self::InsecureRedirect => {
                 f.write_str("the server redirects from https to http, which is not encrypted")
             }
-            Self::TooManyHops => f.write_str("the server redirects again and again"),
+            Self::TooManyHops => f.write_str("the server redirects more than five times"),
             Self::IncompatibleServer { server } if server.is_empty() => {
-                f.write_str("the server does not say that it is a Windows Media server")
+                f.write_str("the response has no Server field of a Windows Media server")
             }
             Self::IncompatibleServer { server } => {
-                write!(f, "the server is {server:?}, no Windows Media server")
+                write!(f, "the server is {server:?}, not a Windows Media server")
             }
-            Self::NotAnEncoder => f.write_str("the server takes the client for a player"),
-            Self::EndedEarly => f.write_str("the server ended the stream before the client did"),
+            Self::NotAnEncoder => f.write_str("the server responded as it does to a player"),
+            Self::EndedEarly => {
+                f.write_str("the server answered with success before the end of the stream")
+            }
             Self::Forgotten => f.write_str("the server does not know the session any more"),
             Self::Framing(what) => write!(f, "not a packet: {what}"),
             Self::UnexpectedPacket(what) => write!(f, "unexpected packet: {what}"),

@@ -61,7 +61,7 @@ fn assert_fails(location: &str, properties: &str, error: &str) -> gst::Structure
 }
 
 #[test]
-fn nobody_listens() {
+fn the_port_is_closed() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let location = format!("http://{}/live", listener.local_addr().unwrap());
     drop(listener);
@@ -70,6 +70,20 @@ fn nobody_listens() {
         "",
         "ERROR RESOURCE/OpenWrite connect connection-refused NS_E_PUSH_CANNOTCONNECT",
     );
+}
+
+/// gst-launch-1.0 plays only after PROGRESS has ended: a paused push has no data to wait for.
+#[test]
+fn a_paused_push_fails_without_a_server() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let location = format!("http://{}/live", listener.local_addr().unwrap());
+    drop(listener);
+    let properties = "retry-first-connect=true reconnect-timeout=600";
+    let pipeline = Pipeline::file(AUDIO, &location, properties);
+    let _ = pipeline.pipeline.set_state(gst::State::Paused);
+    let messages = pipeline.messages_until("ERROR");
+    let error = "ERROR RESOURCE/OpenWrite connect connection-refused NS_E_PUSH_CANNOTCONNECT";
+    assert_eq!(messages.last().unwrap(), error);
 }
 
 #[test]
@@ -94,7 +108,7 @@ fn the_server_never_answers() {
 
 /// A full backlog swallows connection attempts, as a firewall does.
 #[test]
-fn connecting_leads_nowhere() {
+fn the_connection_is_never_accepted() {
     let socket = socket_with_full_backlog();
     let location = format!("http://{}/live", socket.address);
     let begun = Instant::now();

@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: MPL-2.0
 
+use std::io::{Read, Write};
+use std::net::TcpListener;
+
 use gst::prelude::*;
 
-use crate::rig::{Pipeline, Point};
+use crate::rig::{LONG, Pipeline, Point, text};
 
 const AUDIO: &str = "audio_ffmpeg_p3200.asf";
 
@@ -142,4 +145,140 @@ fn session_state_notifies() {
     let is_late = |(&seen, told)| place(seen) >= place(told);
     assert!(seen.iter().zip(order).all(is_late), "{seen:?}");
     assert_eq!(seen.last(), Some(&Ended));
+}
+
+/// What the user reads when a push fails: the text, and the hint.
+fn said(location: &str, properties: &str) -> [String; 2] {
+    let pipeline = Pipeline::file(AUDIO, location, properties);
+    pipeline.play();
+    let bus = pipeline.pipeline.bus().unwrap();
+    let long = gst::ClockTime::try_from(LONG).unwrap();
+    let message = bus.timed_pop_filtered(long, &[gst::MessageType::Error]);
+    let message = message.expect("an ERROR");
+    let gst::MessageView::Error(error) = message.view() else {
+        unreachable!()
+    };
+    let hint = text(error.details().unwrap(), "hint").to_owned();
+    let debug = error.debug().unwrap().to_string();
+    assert!(debug.contains(&hint), "{debug}");
+    let text = error.error().to_string();
+    for secret in ["wonderland", "builder"] {
+        assert!(
+            !format!("{text} {debug}").contains(secret),
+            "{text} {debug}"
+        );
+    }
+    [text, hint]
+}
+
+/// The host and port of a server that answers each connection with `response`.
+fn answering(response: &'static str) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let mut request = [0; 4096];
+            if stream.read(&mut request).is_ok() {
+                let _ = stream.write_all(response.as_bytes());
+            }
+        }
+    });
+    address.to_string()
+}
+
+/// A host and port at which connections are refused.
+fn refusing() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.local_addr().unwrap().to_string()
+}
+
+/// A9
+#[test]
+fn an_error_names_the_host_and_the_next_step() {
+    let peer = refusing();
+    let [text, hint] = said(&format!("http://{peer}/live"), "");
+    let expected = format!("Cannot push to http://{peer}/live: {peer} refused the connection.");
+    assert_eq!(text, expected);
+    assert!(hint.starts_with("Check the port"), "{hint}");
+    assert!(hint.contains("retry-first-connect=true"), "{hint}");
+}
+
+/// D3
+#[test]
+fn an_error_names_the_proxy_that_failed() {
+    let proxy = refusing();
+    let [text, hint] = said(
+        "http://media.invalid/live",
+        &format!("proxy=http://{proxy}"),
+    );
+    let expected = format!(
+        "Cannot push to http://media.invalid/live: the proxy {proxy} (property proxy) refused the connection."
+    );
+    assert_eq!(text, expected);
+    assert!(hint.contains("the property proxy"), "{hint}");
+    assert!(!hint.contains("Windows Media Services"), "{hint}");
+}
+
+/// D4
+#[test]
+#[cfg(feature = "tls")]
+fn https_at_a_plain_port_says_so() {
+    let peer = answering("HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n");
+    let [text, hint] = said(&format!("https://{peer}/live"), "");
+    let expected = format!("Cannot push to https://{peer}/live: {peer} does not speak TLS.");
+    assert_eq!(text, expected);
+    assert!(hint.contains("http://"), "{hint}");
+    assert!(!hint.contains("ssl-ca-file"), "{hint}");
+}
+
+/// D5
+#[test]
+fn iis_at_the_port_is_named() {
+    let peer = answering(
+        "HTTP/1.1 404 Not Found\r\nServer: Microsoft-IIS/6.0\r\nContent-Length: 0\r\n\r\n",
+    );
+    let [text, hint] = said(&format!("http://{peer}/live"), "");
+    let expected = format!("{peer} (Microsoft-IIS/6.0) answered 404 Not Found.");
+    assert!(text.ends_with(&expected), "{text}");
+    assert!(
+        hint.starts_with("Microsoft-IIS/6.0 answers on port "),
+        "{hint}"
+    );
+    assert!(hint.contains("often 8080"), "{hint}");
+}
+
+/// D7
+#[test]
+fn a_setup_body_that_is_refused_is_named() {
+    let peer = answering("HTTP/1.1 422 Unprocessable Entity\r\nContent-Length: 0\r\n\r\n");
+    let location = format!("http://{peer}/live");
+    let [_, hint] = said(&location, "auto-destroy=true");
+    assert!(hint.contains("auto-destroy"), "{hint}");
+    let [_, hint] = said(&location, "");
+    assert!(!hint.contains("auto-destroy"), "{hint}");
+}
+
+#[test]
+fn refused_credentials_name_the_peer_that_refuses_them() {
+    const CHALLENGE: &str = "Digest realm=\"x\", nonce=\"y\"\r\nContent-Length: 0\r\n\r\n";
+    let server = answering(Box::leak(
+        format!("HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: {CHALLENGE}").into_boxed_str(),
+    ));
+    let location = format!("http://{server}/live");
+    let [text, hint] = said(&location, "user-id=alice user-pw=wonderland");
+    assert!(text.ends_with("refused the user and password."), "{text}");
+    assert!(hint.contains(r"user-id='DOMAIN\\user'"), "{hint}");
+    let [_, hint] = said(&location, r"user-id='DOM\\alice' user-pw=wonderland");
+    assert!(
+        hint.contains("user-pw") && !hint.contains("gst-launch"),
+        "{hint}"
+    );
+    let proxy = answering(Box::leak(
+        format!("HTTP/1.1 407 And you?\r\nProxy-Authenticate: {CHALLENGE}").into_boxed_str(),
+    ));
+    let properties = format!("proxy=http://{proxy} proxy-id=bob proxy-pw=builder");
+    let [text, hint] = said("http://media.invalid/live", &properties);
+    assert!(text.contains(&format!("the proxy {proxy}")), "{text}");
+    assert_eq!(hint, "Check proxy-id and proxy-pw.");
 }

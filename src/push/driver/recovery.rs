@@ -10,7 +10,7 @@ use crate::push::client::Connector;
 use crate::push::entropy::SystemEntropy;
 use crate::push::exchange::Exchange;
 use crate::push::reconnect::{Attempt, Kind, is_end};
-use crate::push::{Error, Failure, Phase, ProxySource};
+use crate::push::{Circumstances, Error, Failure, Phase};
 use crate::wmhttp::{self, Entropy};
 
 /// How a push goes on after an error.
@@ -57,7 +57,8 @@ impl<C: Connector> Driver<C> {
         let verdict = self
             .policy
             .lost(&failure.error, Instant::now(), random_byte());
-        failure.repeated = verdict.repeated;
+        failure.circumstances.accepted = self.policy.has_accepted();
+        failure.circumstances.repeated = verdict.repeated;
         self.leave_connection();
         let reclaimed = self.replay.lose_connection(verdict.refused);
         self.shared.queue.reclaim(reclaimed);
@@ -95,8 +96,8 @@ impl<C: Connector> Driver<C> {
         }
         self.shared.lifecycle.notifier().spawn();
         sleep(delay).await;
-        // Servers close idle sessions: the connection waits for data.
-        if !self.replay.waits() {
+        // Servers close idle sessions: a connection that is made again waits for data. The first one does not.
+        if !self.replay.waits() && self.shared.lifecycle.was_opened() {
             let begun = Instant::now();
             self.shared.queue.filled(0).await;
             self.policy.idled(begun.elapsed());
@@ -188,11 +189,11 @@ impl<C: Connector> Driver<C> {
         self.shared.lifecycle.recovered(attempt, resumed);
     }
 
-    /// The error in the phase that it belongs to: where there is a proxy, it is the proxy that is connected to.
+    /// The error in the phase that it belongs to. While a connection is being made, that is the proxy's if there is one.
     pub(super) fn failure(&self, error: Error) -> Failure {
         let proxied = self.settings.session.access.proxy.is_some();
         let phase = match (&error, self.phase) {
-            (Error::Tls(_) | Error::NotTls, _) => Phase::Tls,
+            (Error::Tls(_), _) => Phase::Tls,
             (
                 Error::Protocol(
                     wmhttp::Error::Refused {
@@ -207,21 +208,22 @@ impl<C: Connector> Driver<C> {
             (_, Phase::Resolve | Phase::Connect) if proxied => Phase::Proxy,
             (_, phase) => phase,
         };
-        let failure = Failure::new(phase, error);
-        match phase {
-            Phase::Proxy => failure.with_proxy(self.named_proxy()),
-            _ => failure,
-        }
+        self.failure_in(phase, error)
     }
 
-    /// The proxy of the session, and the setting that names it.
-    fn named_proxy(&self) -> Option<String> {
-        let proxy = self.settings.session.access.proxy.as_ref()?;
-        let proxy = proxy.origin().ascii_serialization();
-        Some(match self.settings.proxy_source {
-            Some(ProxySource::Environment(variable)) => format!("{proxy} from {variable}"),
-            Some(ProxySource::Property) | None => proxy,
-        })
+    /// The error in `phase`, with its circumstances.
+    pub(super) fn failure_in(&self, phase: Phase, error: Error) -> Failure {
+        let mut circumstances = Circumstances::of(&self.settings);
+        if let Some(way) = self.client.destination() {
+            circumstances.lead_to(&self.settings, &way.server, way.proxy.as_ref());
+        }
+        circumstances.accepted = self.policy.has_accepted();
+        circumstances.attempts = self.shared.lifecycle.retry().attempt;
+        Failure {
+            phase,
+            error,
+            circumstances: Box::new(circumstances),
+        }
     }
 }
 

@@ -12,10 +12,14 @@ use tokio::time::{Instant, interval};
 use super::testing::{Fate, Memory, Server};
 use super::{Parked, drive};
 use crate::asf::{DataPacket, Guid, testing};
+use crate::auth::Credentials;
 use crate::push::notifier::Notifier;
 use crate::push::queue::Content;
 use crate::push::shared::Shared;
-use crate::push::{Leaky, Limits, Phase, SessionState, Settings, Status, StatusCallback, Trust};
+use crate::push::{
+    Circumstances, Leaky, Limits, Peer, Phase, Proxy, ProxySource, SessionState, Settings, Status,
+    StatusCallback, Trust,
+};
 use crate::wmhttp::{AccessConfig, HResult, SessionConfig, SetupBody};
 
 const MONTH: Duration = Duration::from_secs(30 * 24 * 3600);
@@ -229,6 +233,31 @@ async fn data_that_waits_for_another_connection_is_not_reported() {
 #[tokio::test(start_paused = true)]
 async fn data_without_a_time_of_its_own_is_never_late() {
     assert_eq!(push_in_real_time(Fate::Silence, false).await, []);
+}
+
+/// What the texts of a failure are made from has neither a password nor a user in it.
+#[test]
+fn the_circumstances_of_a_failure_have_no_credentials() {
+    let mut settings = settings();
+    let access = &mut settings.session.access;
+    access.credentials = Some(Credentials::new("alice", "wonderland"));
+    access.proxy = Some("http://proxy:3128/".parse().unwrap());
+    access.proxy_credentials = Some(Credentials::new("bob", "builder"));
+    settings.proxy_source = Some(ProxySource::Property);
+    let peer = |host: &str, port| Peer {
+        host: host.to_owned(),
+        port,
+    };
+    let expected = Circumstances {
+        server: Some(peer("media", 8080)),
+        proxy: Some(Proxy {
+            peer: peer("proxy", 3128),
+            source: Some(ProxySource::Property),
+        }),
+        plain_user: true,
+        ..Circumstances::default()
+    };
+    assert_eq!(Circumstances::of(&settings), expected);
 }
 
 /// The end goes once more where a server may not have read it, and not for ever.

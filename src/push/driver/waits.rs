@@ -99,7 +99,7 @@ impl<C: Connector> Driver<C> {
     /// Why a wait is over without a result.
     pub(super) fn expired(&self) -> Error {
         if self.is_delivering() {
-            return Error::Stalled(self.settings.stall_timeout);
+            return Error::Stalled(self.policy.stall_limit(self.settings.stall_timeout));
         }
         let overdue = self.response_due.is_some_and(|due| due <= Instant::now());
         if let Some(loss) = self.shared.lifecycle.retry().last_loss.filter(|_| !overdue) {
@@ -145,13 +145,16 @@ impl<C: Connector> Driver<C> {
         let lifecycle = &self.shared.lifecycle;
         let last_loss = lifecycle.retry().last_loss;
         if let Some(failure) = last_loss.filter(|_| lifecycle.is_reconnecting()) {
-            return Outcome::Failed(Failure::clone(&failure));
+            let mut failure = Failure::clone(&failure);
+            failure.circumstances.attempts = lifecycle.retry().attempt;
+            failure.circumstances.drained_for = Some(timeout);
+            return Outcome::Failed(failure);
         }
         let error = Error::DrainTimeout(timeout);
         if !lifecycle.was_opened() {
-            return Outcome::Failed(Failure::new(Phase::Setup, error));
+            return Outcome::Failed(self.failure_in(Phase::Setup, error));
         }
-        let failure = Failure::new(Phase::End, error);
+        let failure = self.failure_in(Phase::End, error);
         if self.session.counters().push_starts == 0 {
             Outcome::Failed(failure)
         } else {

@@ -7,8 +7,8 @@ use std::path::Path;
 
 use url::Url;
 
-use super::Error;
 use super::line::Line;
+use super::{Error, TlsError};
 
 /// No trust: nothing is encrypted.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -36,6 +36,6 @@ impl Trust {
     ///
     /// [`Error::Tls`], always.
     pub(super) async fn secure(&self, _: Line, _: &Url) -> Result<Line, Error> {
-        Err(Error::Tls("this plugin was built without TLS".to_owned()))
+        Err(Error::Tls(TlsError::NotBuilt))
     }
 }

@@ -115,6 +115,74 @@ fn an_anchor_counts_while_it_is_valid() {
     assert!(late.contains("expired"), "{late}");
 }
 
+/// The error of a handshake with a server that sends these bytes.
+fn answered(bytes: &[u8]) -> TlsError {
+    let name = ServerName::try_from("media.example").unwrap();
+    let config = Trust::default().client_config().unwrap();
+    let mut client = ClientConnection::new(config, name).unwrap();
+    client.read_tls(&mut &*bytes).unwrap();
+    tls_error(&client.process_new_packets().unwrap_err())
+}
+
+/// D4
+#[test]
+fn plain_servers_and_old_tls_versions_are_distinguished() {
+    for plain in [
+        "HTTP/1.1 400 Bad Request\r\n",
+        "220 mail ready\r\n",
+        "SSH-2.0-x\r\n",
+    ] {
+        assert_eq!(answered(plain.as_bytes()), TlsError::NotTls, "{plain}");
+    }
+    // RFC 5246 section 7.2: fatal alerts protocol_version and handshake_failure.
+    for description in [70, 40] {
+        let answer = answered(&[21, 3, 1, 0, 2, 2, description]);
+        assert!(matches!(answer, TlsError::NothingInCommon(_)), "{answer:?}");
+    }
+    // A ServerHello of TLS 1.0.
+    let mut hello = vec![22, 3, 1, 0, 42, 2, 0, 0, 38, 3, 1];
+    hello.extend([7; 32]);
+    hello.extend([0, 0, 0x2F, 0]);
+    let answer = answered(&hello);
+    assert!(matches!(answer, TlsError::NothingInCommon(_)), "{answer:?}");
+    assert_eq!(answered(&[21, 3, 3, 0, 2, 2, 112]), TlsError::UnknownName);
+    assert_eq!(
+        answered(&[21, 3, 3, 0, 2, 2, 116]),
+        TlsError::ClientCertificate
+    );
+}
+
+#[test]
+fn a_certificate_is_refused_for_a_reason() {
+    // A subject that no authority of this computer has.
+    const SUBJECT: [&str; 2] = ["-subj", "/CN=a studio of a test"];
+    let made = self_signed(&[ALTERNATIVE, NO_AUTHORITY, SUBJECT].concat());
+    let reason = |trust: &Trust, name| tls_error(&connect(trust, name, &made).unwrap_err());
+    assert_eq!(
+        reason(&trusting(&[]), "media.example"),
+        TlsError::UnknownIssuer
+    );
+    let names = ["media.example", "127.0.0.1"].map(str::to_owned);
+    assert_eq!(
+        reason(&trusting(&[&made]), "localhost"),
+        TlsError::WrongName(names.into())
+    );
+    // What `openssl req -x509` makes is an authority.
+    let authority = self_signed(&[ALTERNATIVE, SUBJECT].concat());
+    let refused = connect(&trusting(&[]), "media.example", &authority).unwrap_err();
+    assert_eq!(
+        tls_error(&refused),
+        TlsError::BadCertificate("CaUsedAsEndEntity".to_owned())
+    );
+}
+
+#[test]
+fn a_connection_that_ends_in_the_handshake_is_closed() {
+    for kind in [ErrorKind::UnexpectedEof, ErrorKind::ConnectionReset] {
+        assert_eq!(handshake_error(&kind.into()), Error::Tls(TlsError::Closed));
+    }
+}
+
 #[test]
 fn any_certificate_will_do_without_verification() {
     let (made, other) = (self_signed(&[]), self_signed(&[]));

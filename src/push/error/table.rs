@@ -1,0 +1,384 @@
+// SPDX-License-Identifier: MPL-2.0
+
+//! The table of failures: the reason, the text and the hints of each.
+//!
+//! Texts and hints are templates. [`words`](super::words) has what may stand in braces in them.
+
+use When::{
+    Accepted, BasicOffered, DuringSetup, Encrypted, OtherServer, PlainUser, Proxied, Relayed,
+    Repeated, SetupBody, WebServer,
+};
+
+/// A failure as the application reads of it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Row {
+    /// The word for programs. Once shipped it never changes.
+    pub(super) reason: &'static str,
+    /// A clause.
+    pub(super) text: &'static str,
+    /// Sentences, each for its circumstances. The first whose conditions all hold is the hint; the last has none.
+    pub(super) hints: &'static [(&'static [When], &'static str)],
+    /// The section of `docs/troubleshooting.md` with more about it; empty: there is none.
+    #[cfg_attr(not(test), allow(dead_code, reason = "for the documentation"))]
+    pub(super) see: &'static str,
+}
+
+/// A condition of a hint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum When {
+    /// PushSetup has not succeeded on this connection.
+    DuringSetup,
+    /// A push was accepted before in this run.
+    Accepted,
+    /// The server has ended each connection after it had received data.
+    Repeated,
+    /// There is a proxy in front of the server.
+    Proxied,
+    /// A proxy passes the requests on, so that a response may be its own.
+    Relayed,
+    /// The location is an `https` URL.
+    Encrypted,
+    /// PushSetup has a body.
+    SetupBody,
+    /// The response has the Server field of a web server.
+    WebServer,
+    /// The response has the Server field of something that is not a Windows Media server.
+    OtherServer,
+    /// The user has neither a domain nor a realm.
+    PlainUser,
+    /// Basic is offered over a connection that is not encrypted.
+    BasicOffered,
+}
+
+macro_rules! symptoms {
+    ($($name:ident($reason:literal, $see:literal, $text:expr) {
+        $([$($when:ident),*] => $hint:expr,)+
+    })+) => {
+        /// A kind of failure.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub(super) enum Symptom {
+            $($name,)+
+        }
+
+        impl Symptom {
+            #[cfg(test)]
+            pub(super) const ALL: &[Self] = &[$(Self::$name),+];
+
+            pub(super) fn row(self) -> Row {
+                match self {
+                    $(Self::$name => Row {
+                        reason: $reason,
+                        text: $text,
+                        hints: &[$((&[$($when),*], $hint)),+],
+                        see: $see,
+                    },)+
+                }
+            }
+        }
+    };
+}
+
+const ANSWERED: &str = "{answerer} answered {status}";
+
+const GONE: &str = "The server accepted this push before: it was stopped or is restarting. reconnect-timeout sets \
+     for how long the element tries to reconnect.";
+
+const DOWN: &str = "The server accepted this push before: {host}, or the network in between, is down. \
+     reconnect-timeout sets for how long the element tries to reconnect.";
+
+const LISTENS_ELSEWHERE: &str = "{software} answers on {port}. {control-protocol}";
+
+const NO_BODY: &str = "The server may not understand the body of PushSetup, which is sent for template-url and \
+     auto-destroy only: unset both.";
+
+const NO_HEADER: &str = "The server may refuse the ASF file header, or a new entry of the playlist: leave live-header \
+     at true, and start one push for each file.";
+
+const SERVER_LOG: &str = "See the log of the server.";
+
+symptoms! {
+    Unresolvable("unresolvable", "", "the name {host} cannot be resolved: {detail}") {
+        [] => "Check the host name in location, and the name service of this computer: nslookup {host}.",
+    }
+    ProxyUnresolvable("unresolvable", "proxies", "the name of {proxy} cannot be resolved: {detail}") {
+        [] => "Check the host name in {proxy-source}. {proxy-setting}",
+    }
+    ConnectionRefused("connection-refused", "which-port", "{server} refused the connection") {
+        [Accepted] => GONE,
+        [] => "Check the port, and that the server is running. Windows Media Services listens only when its HTTP \
+            Server Control Protocol plug-in is enabled, often on port {usual-port}. {resting}",
+    }
+    ProxyConnectionRefused("connection-refused", "proxies", "{proxy} refused the connection") {
+        [] => "Start the proxy, or check its address in {proxy-source}. {proxy-setting}",
+    }
+    Unreachable("unreachable", "", "{server} cannot be reached: {detail}") {
+        [Accepted] => DOWN,
+        [] => "Check the network of this computer, the address of {host}, and the firewalls in between.",
+    }
+    ProxyUnreachable("unreachable", "proxies", "{proxy} cannot be reached: {detail}") {
+        [] => "Check the network of this computer, and the address in {proxy-source}. {proxy-setting}",
+    }
+    ResolveTimeout("connect-timeout", "", "resolving the name {host} took longer than {time} (timeout)") {
+        [] => "Check the name service of this computer: nslookup {host}.",
+    }
+    ConnectTimeout("connect-timeout", "", "connecting to {server} took longer than {time} (timeout)") {
+        [Accepted] => DOWN,
+        [Encrypted] => "A firewall may be dropping the connection: allow TCP to {port} on {host}, and check the \
+            address. If {host} does not speak TLS on that port, write http:// in location.",
+        [] => "A firewall may be dropping the connection: allow TCP to {port} on {host}, and check the address. If \
+            only a proxy gets through, set proxy.",
+    }
+    ProxyConnectTimeout("connect-timeout", "proxies", "connecting to {proxy} took longer than {time} (timeout)") {
+        [] => "A firewall may be dropping the connection: allow TCP to {proxy-port} on {proxy-host}. {proxy-setting}",
+    }
+    NotTls("tls", "tls", "{server} does not speak TLS") {
+        [] => "Write http:// in location, or the port on which the server speaks TLS.",
+    }
+    TlsClosed("tls", "tls", "{server} closed the connection during the TLS handshake") {
+        [] => "The server may not speak TLS on {port}: write http:// in location. Or it speaks versions before TLS \
+            1.2 only: put stunnel or a reverse proxy in front of it.",
+    }
+    NoCommonTls("tls", "tls", "{server} speaks no common version of TLS: {detail}") {
+        [] => "The element speaks TLS 1.2 and 1.3. Servers of the age of Windows Media Services speak older versions: \
+            put stunnel or a reverse proxy in front of the server.",
+    }
+    UnknownIssuer("tls", "tls", "no trusted authority has signed the certificate of {server}") {
+        [] => "Set ssl-ca-file to a PEM file with the certificate of the authority, or with the server's own.",
+    }
+    WrongName("tls", "tls", "the certificate of {server} is not valid for {host}, but for {names}") {
+        [] => "Write a name that is in the certificate as the host in location.",
+    }
+    Expired("tls", "tls", "the certificate of {server} has expired") {
+        [] => "Renew the certificate on the server, or set the clock of this computer.",
+    }
+    NotYetValid("tls", "tls", "the certificate of {server} is not valid yet") {
+        [] => "Set the clock of this computer, or that of the computer that made the certificate.",
+    }
+    BadCertificate("tls", "tls", "the certificate of {server} cannot be accepted: {detail}") {
+        [] => "If the certificate is self-signed, set ssl-ca-file to a PEM file with it. Otherwise replace it on the \
+            server.",
+    }
+    ClientCertificate("tls", "tls", "{server} demands a client certificate") {
+        [] => "The element has none: let the server, or the reverse proxy in front of it, accept connections without.",
+    }
+    UnknownName("tls", "tls", "{server} does not serve the name {host}") {
+        [] => "Write the name under which the server is configured as the host in location.",
+    }
+    NoAnchors("tls", "tls", "the trusted certificates of this computer cannot be read: {detail}") {
+        [] => "Install the package ca-certificates, as Debian calls it, or set ssl-ca-file.",
+    }
+    NoTls("tls", "tls", "this build of the plugin has no TLS") {
+        [] => "Write http:// in location, or build the plugin with the feature tls.",
+    }
+    OtherTls("tls", "tls", "the TLS handshake with {server} failed: {detail}") {
+        [] => "Check that the server speaks TLS 1.2 or 1.3 on {port}. Otherwise put stunnel or a reverse proxy in \
+            front of it.",
+    }
+    ResponseTimeout("response-timeout", "which-port", "{answerer} did not respond within {time}") {
+        [DuringSetup, Relayed] => "The proxy may be slow, or wait for the whole request: raise timeout. \
+            {proxy-setting}",
+        [DuringSetup] => "Another service may listen on {port}: check the port. If the server is slow, raise timeout.",
+        [] => SERVER_LOG,
+    }
+    BadResponse("bad-response", "which-port", "{answerer} did not respond with HTTP: {detail}") {
+        [Encrypted] => "Another service listens on {port}: check the port.",
+        [] => "Another service listens on {port}: check the port. If the server speaks TLS there, write https:// in \
+            location.",
+    }
+    WrongCredentials("denied", "authentication", "{server} refused the user and password") {
+        [PlainUser] => "Check user-id and user-pw. A domain user is DOMAIN\\user. gst-launch-1.0 takes single \
+            backslashes away: write user-id='DOMAIN\\\\user' in quotes, or DOMAIN\\\\\\\\user without.",
+        [] => "Check user-id and user-pw, and that the account may push.",
+    }
+    NoCredentials("denied", "authentication", "{server} demands a user and a password") {
+        [] => "Set user-id and user-pw.",
+    }
+    NoUsableScheme("denied", "authentication", "{server} offers no authentication scheme that the settings allow: {offered}") {
+        [BasicOffered] => "Set allow-cleartext-auth=true to send the password over a connection that is not \
+            encrypted, or use https.",
+        [] => "Allow one of the offered schemes with auth-methods.",
+    }
+    NoSchemeOffered("denied", "authentication", "{server} demands authentication and offers no scheme") {
+        [] => "Enable an authentication plug-in on the server: WMS Negotiate Authentication or WMS Digest \
+            Authentication.",
+    }
+    ProxyWrongCredentials("denied", "proxies", "{proxy} refused the user and password") {
+        [] => "Check proxy-id and proxy-pw.",
+    }
+    ProxyNoCredentials("denied", "proxies", "{proxy} demands a user and a password") {
+        [] => "Set proxy-id and proxy-pw.",
+    }
+    ProxyNoUsableScheme("denied", "proxies", "{proxy} offers no authentication scheme that the settings allow: {offered}") {
+        [BasicOffered] => "Set allow-cleartext-auth=true to send the password of the proxy over a connection that is \
+            not encrypted.",
+        [] => "Allow one of the offered schemes with auth-methods.",
+    }
+    ProxyNoSchemeOffered("denied", "proxies", "{proxy} demands authentication and offers no scheme") {
+        [] => "Enable an authentication scheme in the proxy, or let it pass pushes without one.",
+    }
+    UnknownProxy("refused", "proxies", "a proxy in front of {server} answered {status}") {
+        [] => "Set proxy to the address of that proxy, and proxy-id and proxy-pw.",
+    }
+    ProxyGateway("refused", "proxies", "{proxy} answered {status} to CONNECT {server}") {
+        [] => "The proxy cannot reach the server: check host and port in location.",
+    }
+    ProxyRefuses("refused", "proxies", "{proxy} answered {status} to CONNECT {server}") {
+        [] => "Allow CONNECT to {port} in the configuration of the proxy, such as SSL_ports of Squid. {proxy-setting}",
+    }
+    InvalidRedirect("redirection", "which-port", "{answerer} redirects without a usable Location") {
+        [] => "Check the port and the path in location: a web server may answer there.",
+    }
+    InsecureRedirect("redirection", "", "{answerer} redirects from https to http, which is not encrypted") {
+        [] => "If the push may go unencrypted, set location to the http URL to which the server redirects.",
+    }
+    TooManyHops("redirection", "", "{answerer} redirects more than five times") {
+        [] => "Set location to the URL at which the redirections are meant to end.",
+    }
+    IncompatibleServer("incompatible-server", "which-port", "{server} is not a Windows Media server: its Server field says {software}") {
+        [] => LISTENS_ELSEWHERE,
+    }
+    NamelessServer("incompatible-server", "which-port", "{server} is not a Windows Media server: its response has no Server field") {
+        [Relayed] => "Another server answers on {port}: check the port. A proxy may have removed the field.",
+        [] => "Another server answers on {port}. {control-protocol}",
+    }
+    NotAnEncoder("not-an-encoder", "", "{server} responded as it does to a player") {
+        [Relayed] => "Leave user-agent unset. The proxy may have changed it. {proxy-setting}",
+        [] => "Leave user-agent unset. A proxy on the way may have changed it.",
+    }
+    EndedByServer("ended-by-server", "a-second-encoder", "{server} ended the stream: it answered with success before the end") {
+        [] => "The publishing point was stopped, or another encoder has taken it over: see the log of the server.",
+    }
+    ProtocolViolation("ended-by-server", "", "{server} does not follow the protocol: {detail}") {
+        [] => SERVER_LOG,
+    }
+    Forgotten("session-forgotten", "pauses", "{server} does not know the session any more") {
+        [] => "The server was restarted, or it got no data for too long. The element begins a new session within \
+            reconnect-timeout.",
+    }
+    LateChallenge("late-challenge", "", "{server} demanded authentication in the middle of the stream") {
+        [] => "The element reconnects within reconnect-timeout. If that repeats, see the log of the server.",
+    }
+    Closed("connection-closed", "a-second-encoder", "{peer} closed the connection") {
+        [Repeated] => EACH_TIME,
+        [DuringSetup, Accepted] => GONE,
+        [DuringSetup, SetupBody] => NO_BODY,
+        [DuringSetup, Proxied] => "Check the log of the proxy, and host and port in location. {proxy-setting}",
+        [DuringSetup] => CLOSED_AT_ONCE,
+        [] => TAKEN_OVER,
+    }
+    Reset("connection-reset", "a-second-encoder", "{peer} reset the connection") {
+        [Repeated] => EACH_TIME,
+        [DuringSetup, Accepted] => GONE,
+        [DuringSetup, SetupBody] => NO_BODY,
+        [DuringSetup, Proxied] => "Check the log of the proxy, and host and port in location. {proxy-setting}",
+        [DuringSetup] => CLOSED_AT_ONCE,
+        [] => TAKEN_OVER,
+    }
+    Broken("connection-lost", "", "the connection to {peer} broke: {detail}") {
+        [Accepted] => DOWN,
+        [] => "Check the network between this computer and {host}.",
+    }
+    Stalled("stalled", "", "{peer} took no data for {time}") {
+        [] => "The network or the server takes less than the bit rate of the stream, or is down: lower the bit rate, \
+            or raise stall-timeout.",
+    }
+    DrainTimeout("drain-timeout", "", "{peer} did not take the end of the stream within {time} (eos-timeout)") {
+        [DuringSetup] => "The server has not accepted the push yet: raise eos-timeout, or see the log of the server.",
+        [] => "The network or the server takes less than the bit rate of the stream: lower the bit rate, or raise \
+            eos-timeout.",
+    }
+    NoResources("no-resources", "", "this computer has no resources left: {detail}") {
+        [] => "Close other programs, or raise their limits: ulimit -n, ulimit -u.",
+    }
+    NotAsf("not-asf", "", "{detail}") {
+        [] => "{input-hint}",
+    }
+    MalformedAsf("malformed-asf", "", "{detail}") {
+        [] => "{input-hint}",
+    }
+    Status3xx("refused", "", ANSWERED) {
+        [] => "Set location to the URL to which the server redirects.",
+    }
+    Status400("refused", "other-receivers", ANSWERED) {
+        [DuringSetup, WebServer] => LISTENS_ELSEWHERE,
+        [DuringSetup, SetupBody] => NO_BODY,
+        [DuringSetup, Relayed] => "The proxy may have changed the request. {proxy-setting}",
+        [DuringSetup] => "Another server may answer on {port}: check the port. Without extra-headers the server may \
+            accept the request.",
+        [] => NO_HEADER,
+    }
+    Status403("refused", "permission-to-write-and-create", ANSWERED) {
+        [Accepted] => "The server accepted this push before: it may be at its limit, or have another encoder.",
+        [Relayed] => "The proxy or the server refuses: check the rules of the proxy, and the account's permission to \
+            write and to create on the server.",
+        [] => "Give the account the permissions Write and Create (WMS Publishing Points ACL Authorization). The \
+            server may also be at its limit, or accept pushes from certain addresses only.",
+    }
+    Status404("refused", "a-push-publishing-point", ANSWERED) {
+        [WebServer] => LISTENS_ELSEWHERE,
+        [Accepted] => "The publishing point accepted this push before: it was removed, or the server has not noticed \
+            yet that the last connection is lost.",
+        [OtherServer] => "Check the port: {software} may be no Windows Media server. Otherwise check the path in \
+            location, and create the publishing point there.",
+        [] => "Check the path in location. Create the publishing point with the source push:*, or give the account \
+            the permission Create; template-url names a point to copy.",
+    }
+    Status405("refused", "which-port", ANSWERED) {
+        [WebServer] => LISTENS_ELSEWHERE,
+        [Relayed] => "The server on {port}, or the proxy, does not accept a push. {control-protocol}",
+        [] => "The server on {port} does not accept a push. {control-protocol}",
+    }
+    Status407("refused", "proxies", ANSWERED) {
+        [] => "The server behaves like a proxy inside of the tunnel: see its log.",
+    }
+    Status408("refused", "pauses", ANSWERED) {
+        [] => "The server got no data for too long: check that upstream delivers without long pauses.",
+    }
+    Status409("refused", "a-second-encoder", ANSWERED) {
+        [Accepted] => "The publishing point has another encoder, or the server has not noticed yet that the last \
+            connection is lost.",
+        [] => "The publishing point has another encoder: stop that, or push to another point. {resting}",
+    }
+    Status410("refused", "a-push-publishing-point", ANSWERED) {
+        [] => "The publishing point was removed, as auto-destroy=true does at the end of a push: create it again.",
+    }
+    Status413("refused", "proxies", ANSWERED) {
+        [] => "A web server or a proxy limits the size of requests: remove that limit for this path, such as \
+            client_max_body_size 0 in nginx.",
+    }
+    Status422("refused", "other-receivers", ANSWERED) {
+        [DuringSetup, SetupBody] => NO_BODY,
+        [DuringSetup] => "The server does not accept the request: check the path in location.",
+        [] => NO_HEADER,
+    }
+    Status429("refused", "", ANSWERED) {
+        [] => "The server is at its limit: end other pushes, or wait.",
+    }
+    Status4xx("refused", "", ANSWERED) {
+        [] => SERVER_LOG,
+    }
+    Status500("refused", "", ANSWERED) {
+        [] => "See the event log of the server.",
+    }
+    Status502("refused", "proxies", ANSWERED) {
+        [Relayed] => "The proxy cannot reach the server: check host and port in location.",
+        [] => "A gateway on {port} cannot reach the server behind it: check that the server is running.",
+    }
+    Status503("refused", "a-second-encoder", ANSWERED) {
+        [WebServer, Relayed] => "The proxy cannot reach the server: check host and port in location.",
+        [Accepted] => "The server accepted this push before: it is restarting, or at its limit.",
+        [DuringSetup] => "The server is at its limit, or the publishing point is stopped. {resting}",
+        [] => "The server is at its limit, or the publishing point is stopped.",
+    }
+    Status505("refused", "which-port", ANSWERED) {
+        [] => "The server speaks another version of HTTP: check the port.",
+    }
+}
+
+const EACH_TIME: &str = "The server ends each connection after it has received data. It may refuse the ASF file \
+     header, or the packet size: PeerCast accepts no packet over 8192 bytes (packet-size of asfmux).";
+
+const CLOSED_AT_ONCE: &str = "Another service may listen on {port}: check the port. {resting}";
+
+const TAKEN_OVER: &str =
+    "See the log of the server. Another encoder may have taken the publishing point over.";

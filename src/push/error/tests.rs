@@ -1,0 +1,230 @@
+// SPDX-License-Identifier: MPL-2.0
+
+//! The whole table: each kind of failure in each phase and in all circumstances.
+
+use super::table::{Symptom, When};
+use super::*;
+use crate::auth::Role;
+use crate::push::ProxySource;
+use samples::{all_failures, circumstances, denied, examples, refused};
+
+mod documentation;
+mod samples;
+
+const LOCATION: &str = "http://media/live";
+
+/// `cargo test --lib push::error -- --nocapture` prints the table.
+#[test]
+fn each_text_is_a_sentence_and_each_hint_as_well() {
+    for failure in all_failures() {
+        let (text, hint) = (failure.sentence(LOCATION), failure.hint());
+        for sentence in [&text, &hint] {
+            assert_is_prose(sentence);
+        }
+        assert_is_about_the_peer(&failure, &text, &hint);
+        assert!(text.contains(LOCATION), "{text}");
+        assert!(hint.chars().count() <= 320, "{hint}");
+    }
+    for failure in examples().values() {
+        let (reason, phase) = (failure.reason(), failure.phase.name());
+        println!("{reason} ({phase}): {failure}\n    {}", failure.hint());
+    }
+}
+
+fn assert_is_prose(text: &str) {
+    // A pipeline to be completed ends with an ellipsis.
+    assert!(text.ends_with(['.', '…']), "{text:?}");
+    assert!(
+        text.starts_with(|first: char| first.is_uppercase() || first == 'n' || first == 's'),
+        "{text:?}"
+    );
+    for wrong in ["..", "  ", " .", ": .", " ,", "{", "}", "()", "\n"] {
+        assert!(!text.contains(wrong), "{wrong:?} in {text:?}");
+    }
+    let words: Vec<_> = text
+        .split(|other: char| !other.is_alphanumeric())
+        .map(str::to_lowercase)
+        .collect();
+    for wrong in ["nobody", "somebody", "whoever", "anybody", "gets told"] {
+        assert!(
+            !words.iter().any(|word| word == wrong),
+            "{wrong} in {text:?}"
+        );
+    }
+}
+
+#[test]
+fn each_hint_of_the_table_has_a_failure() {
+    let examples = examples();
+    for symptom in Symptom::ALL {
+        let hints = symptom.row().hints;
+        for (place, hint) in hints.iter().enumerate() {
+            let found = examples.contains_key(&(*symptom as usize, place));
+            assert!(found, "{symptom:?}: {hint:?}");
+        }
+        let (last, _) = hints.last().unwrap();
+        assert!(
+            last.is_empty(),
+            "{symptom:?} has no hint for the other cases"
+        );
+    }
+}
+
+/// A hint names properties of the element, and of others only these.
+#[test]
+fn each_setting_in_a_hint_exists() {
+    const OTHERS: [&str; 6] = [
+        "ca-certificates",
+        "gst-launch-1.0",
+        "packet-size",
+        "plug-in",
+        "self-signed",
+        "single-segment",
+    ];
+    gst::init().unwrap();
+    let sink = glib::Object::new::<crate::WmsPushSink>();
+    for failure in examples().values() {
+        let hint = failure.hint();
+        let words = hint.split(|other: char| !other.is_alphanumeric() && !"-.".contains(other));
+        for word in words.map(|word| word.trim_matches('.')) {
+            let is_name = word.contains('-') && word.chars().all(|one| !one.is_uppercase());
+            if is_name && !word.starts_with('-') && !OTHERS.contains(&word) {
+                assert!(
+                    glib::prelude::ObjectExt::has_property(&sink, word),
+                    "{word}: {hint}"
+                );
+            }
+        }
+    }
+}
+
+/// A proxy is told apart from the server.
+fn assert_is_about_the_peer(failure: &Failure, text: &str, hint: &str) {
+    let is_proxys = matches!(
+        &failure.error,
+        Error::Protocol(wmhttp::Error::Denied {
+            role: Role::Proxy,
+            ..
+        })
+    );
+    let is_unknown_proxys = text.contains("a proxy in front of");
+    assert!(!is_proxys || !hint.contains("user-"), "{hint}");
+    assert!(
+        is_proxys || is_unknown_proxys || !hint.contains("proxy-"),
+        "{text}: {hint}"
+    );
+    let tells = text.contains("the proxy") || hint.contains("he proxy");
+    assert!(
+        !tells || failure.circumstances.proxy.is_some(),
+        "{text}: {hint}"
+    );
+    let is_tls = failure.reason() == "tls";
+    assert!(is_tls || !hint.contains("ssl-ca-file"), "{text}: {hint}");
+}
+
+/// D3
+#[test]
+fn a_proxy_is_named_with_the_setting_that_it_comes_from() {
+    let error = Error::CannotConnect {
+        kind: io::ErrorKind::ConnectionRefused,
+        message: "Connection refused (os error 111)".to_owned(),
+    };
+    let say = |source| {
+        let mut failure = Failure::new(Phase::Proxy, error.clone());
+        *failure.circumstances = circumstances();
+        failure.circumstances.proxy = Some(Proxy {
+            peer: samples::peer("proxy", 3128),
+            source,
+        });
+        failure.sentence(LOCATION) + " " + &failure.hint()
+    };
+    assert_eq!(
+        say(Some(ProxySource::Environment("http_proxy"))),
+        "Cannot push to http://media/live: the proxy proxy:3128 (from http_proxy) refused the connection. Start the \
+         proxy, or check its address in http_proxy. To push without it, unset http_proxy, or add media to no_proxy."
+    );
+    assert_eq!(
+        say(Some(ProxySource::Property)),
+        "Cannot push to http://media/live: the proxy proxy:3128 (property proxy) refused the connection. Start \
+         the proxy, or check its address in the property proxy. To push without it, set proxy to an empty string."
+    );
+    assert!(say(None).contains("(named by the server)"));
+}
+
+/// D5
+#[test]
+fn iis_is_named_with_the_port_of_the_control_protocol() {
+    let hint = |status, server| {
+        let mut failure = Failure::new(Phase::Setup, refused(status, server));
+        *failure.circumstances = circumstances();
+        failure.hint()
+    };
+    for status in [404, 405, 411, 501] {
+        let iis = hint(status, "Microsoft-IIS/6.0");
+        assert!(
+            iis.starts_with("Microsoft-IIS/6.0 answers on port 80."),
+            "{iis}"
+        );
+        assert!(iis.contains("another port, often 8080"), "{iis}");
+    }
+    assert!(hint(405, "").starts_with("The server on port 80 does not accept a push."));
+    assert!(hint(404, "Cougar/9.6").contains("Create the publishing point"));
+    assert!(hint(404, "Twisted/22.4").starts_with("Check the port: Twisted/22.4"));
+}
+
+/// A9
+#[test]
+fn a_receiver_that_rests_is_named_once() {
+    let mut failure = Failure::new(Phase::Setup, refused(503, ""));
+    assert!(
+        failure
+            .hint()
+            .ends_with("next: set retry-first-connect=true.")
+    );
+    failure.circumstances.retries_first = true;
+    assert!(failure.hint().ends_with("before it accepts the next."));
+}
+
+#[test]
+fn a_plain_user_hears_of_backslashes() {
+    let wrong = denied(Role::Server, crate::auth::Denied::WrongCredentials);
+    let mut failure = Failure::new(Phase::Authenticate, wrong);
+    assert!(!failure.hint().contains("gst-launch"));
+    failure.circumstances.plain_user = true;
+    let hint = failure.hint();
+    assert!(hint.contains(r"user-id='DOMAIN\\user'"), "{hint}");
+    assert!(hint.contains(r"DOMAIN\\\\user"), "{hint}");
+}
+
+#[test]
+fn an_end_while_offline_says_both() {
+    let mut failure = Failure::new(Phase::Connect, Error::Closed);
+    *failure.circumstances = circumstances();
+    failure.circumstances.accepted = true;
+    failure.circumstances.attempts = 3;
+    assert_eq!(
+        failure.sentence(LOCATION),
+        "The push to http://media/live failed after 3 attempts to reconnect: media:80 closed the connection."
+    );
+    failure.circumstances.drained_for = Some(Duration::from_millis(1500));
+    assert_eq!(
+        failure.sentence(LOCATION),
+        "The push to http://media/live ended incomplete after 3 attempts to reconnect: media:80 closed the \
+         connection, and nothing else was sent within 1500 ms (eos-timeout)."
+    );
+}
+
+#[test]
+fn what_a_peer_says_is_one_short_line() {
+    let mut reason = "Not\r\n here ".to_owned();
+    reason += &"x".repeat(1000);
+    let error = Error::Protocol(wmhttp::Error::Refused {
+        role: Role::Server,
+        status: StatusCode::NOT_FOUND,
+        reason,
+        server: "y".repeat(1000),
+        retry_after: None,
+    });
+    let text = error.to_string();
+    assert!(text.chars().count() < 250 && !text.contains('\n'), "{text}");
+}

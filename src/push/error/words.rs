@@ -1,0 +1,261 @@
+// SPDX-License-Identifier: MPL-2.0
+
+//! Texts and hints out of the templates of the table.
+
+use std::time::Duration;
+
+use super::circumstances::Peer;
+use super::table::{Row, Symptom};
+use super::{Error, Failure};
+use crate::auth::Denied;
+use crate::push::{Phase, ProxySource};
+use crate::wmhttp;
+
+/// Most characters of a text of the server's in a sentence.
+const LONGEST_QUOTE: usize = 80;
+
+/// The hint for receivers that take no push for some seconds after one.
+const RESTING: &str =
+    "A receiver that has just ended another push may need some seconds before it accepts the next";
+
+/// The hint for input that only a muxer can correct.
+const WANTED_INPUT: &str =
+    "Push what asfmux or avmux_asf makes, or a file in Advanced Systems Format.";
+
+impl Failure {
+    pub(super) fn row(&self) -> Row {
+        Symptom::of(self.phase, &self.error).row()
+    }
+
+    /// What happened, as a clause without a full stop.
+    pub(super) fn clause(&self) -> String {
+        fill(self.row().text, self)
+    }
+
+    /// The next step of the user, in sentences.
+    pub fn hint(&self) -> String {
+        let hints = self.row().hints.iter();
+        let mut fitting = hints.filter(|(when, _)| when.iter().all(|when| when.holds(self)));
+        let hint = fitting.next().map_or("", |(_, hint)| hint);
+        fill(hint, self)
+    }
+
+    /// What happened to the push to `location`, as a sentence.
+    pub fn sentence(&self, location: &str) -> String {
+        let clause = self.clause();
+        let circumstances = &self.circumstances;
+        let attempts = match circumstances.attempts {
+            0 => String::new(),
+            1 => " after 1 attempt to reconnect".to_owned(),
+            attempts => format!(" after {attempts} attempts to reconnect"),
+        };
+        if let Some(timeout) = circumstances.drained_for {
+            let timeout = time(timeout);
+            return format!(
+                "The push to {location} ended incomplete{attempts}: {clause}, and nothing else was sent within \
+                 {timeout} (eos-timeout)."
+            );
+        }
+        let streamed = matches!(self.phase, Phase::Start | Phase::Push | Phase::End);
+        match self.error {
+            Error::DrainTimeout(_) if streamed => {
+                format!("The push to {location} ended incomplete: {clause}.")
+            }
+            _ if streamed || circumstances.accepted => {
+                format!("The push to {location} failed{attempts}: {clause}.")
+            }
+            _ => format!("Cannot push to {location}{attempts}: {clause}."),
+        }
+    }
+}
+
+/// Returns `template` with the facts of `failure` in the place of the names in braces.
+fn fill(template: &str, failure: &Failure) -> String {
+    let mut text = String::new();
+    let mut rest = template;
+    while let Some((before, behind)) = rest.split_once('{') {
+        let (name, after) = behind.split_once('}').unwrap_or((behind, ""));
+        text += before;
+        text += &value(name, failure);
+        rest = after;
+    }
+    text + rest
+}
+
+/// Returns the fact that `name` stands for.
+fn value(name: &str, failure: &Failure) -> String {
+    let circumstances = &failure.circumstances;
+    let server = circumstances.server.as_ref();
+    match name {
+        "server" => server.map_or("the server".into(), Peer::to_string),
+        "host" => host(server),
+        "port" => port(server),
+        "usual-port" => usual_port(server).to_owned(),
+        "control-protocol" => format!(
+            "The control protocol of Windows Media Services listens on another port, often {}: set that in location.",
+            usual_port(server)
+        ),
+        "answerer" => answerer(failure),
+        "peer" if circumstances.proxy.is_some() => {
+            format!("{} or {}", value("server", failure), this_proxy(failure))
+        }
+        "peer" => value("server", failure),
+        "software" => quoted(failure.error.software()),
+        "status" => status(&failure.error),
+        "time" => failure.error.limit().map_or_else(String::new, time),
+        "detail" => detail(&failure.error),
+        "offered" => offered(&failure.error),
+        "names" => names(&failure.error),
+        "input-hint" => input_hint(&failure.error).to_owned(),
+        "resting" if circumstances.retries_first => format!("{RESTING}."),
+        "resting" => format!("{RESTING}: set retry-first-connect=true."),
+        name => proxy_value(name, failure),
+    }
+}
+
+/// The same for the facts about a proxy.
+fn proxy_value(name: &str, failure: &Failure) -> String {
+    let proxy = failure.circumstances.proxy.as_ref();
+    let peer = proxy.map(|proxy| &proxy.peer);
+    let source = proxy.and_then(|proxy| proxy.source);
+    match (name, source) {
+        ("proxy", _) => this_proxy(failure),
+        ("proxy-host", _) => host(peer),
+        ("proxy-port", _) => port(peer),
+        ("proxy-source", Some(ProxySource::Property)) => "the property proxy".to_owned(),
+        ("proxy-source", Some(ProxySource::Environment(name))) => name.to_owned(),
+        ("proxy-source", None) => "the redirection of the server".to_owned(),
+        ("proxy-setting", Some(ProxySource::Property)) => {
+            "To push without it, set proxy to an empty string.".to_owned()
+        }
+        ("proxy-setting", Some(ProxySource::Environment(name))) => {
+            let host = host(failure.circumstances.server.as_ref());
+            format!("To push without it, unset {name}, or add {host} to no_proxy.")
+        }
+        ("proxy-setting", None) => "The server has named this proxy in a redirection.".to_owned(),
+        _ => String::new(),
+    }
+}
+
+fn host(peer: Option<&Peer>) -> String {
+    peer.map_or("the server".into(), |peer| peer.host.clone())
+}
+
+fn port(peer: Option<&Peer>) -> String {
+    peer.map_or("that port".into(), |peer| format!("port {}", peer.port))
+}
+
+/// The port on which Windows Media Services most often listen beside a server on the port of `peer`.
+fn usual_port(peer: Option<&Peer>) -> &'static str {
+    match peer {
+        Some(Peer { port: 8080, .. }) => "80",
+        _ => "8080",
+    }
+}
+
+fn this_proxy(failure: &Failure) -> String {
+    let proxy = failure.circumstances.proxy.as_ref();
+    proxy.map_or("the proxy".into(), |proxy| format!("the proxy {proxy}"))
+}
+
+/// The sender of a response.
+fn answerer(failure: &Failure) -> String {
+    let mut answerer = value("server", failure);
+    if failure.circumstances.is_relayed() {
+        answerer += " or ";
+        answerer += &this_proxy(failure);
+    }
+    match failure.error.software() {
+        "" => answerer,
+        software => format!("{answerer} ({})", quoted(software)),
+    }
+}
+
+fn status(error: &Error) -> String {
+    match error.http_status() {
+        Some((status, "")) => status.as_u16().to_string(),
+        Some((status, reason)) => format!("{} {}", status.as_u16(), quoted(reason)),
+        None => String::new(),
+    }
+}
+
+fn offered(error: &Error) -> String {
+    match error {
+        Error::Protocol(wmhttp::Error::Denied {
+            denied: Denied::NoUsableScheme { offered },
+            ..
+        }) => quoted(&offered.join(", ")),
+        _ => String::new(),
+    }
+}
+
+/// The names in a certificate, as `DnsName("media")` among others.
+fn names(error: &Error) -> String {
+    let Error::Tls(super::TlsError::WrongName(names)) = error else {
+        return String::new();
+    };
+    if names.is_empty() {
+        return "no name at all".to_owned();
+    }
+    quoted(&names.join(", "))
+}
+
+fn detail(error: &Error) -> String {
+    match error {
+        Error::Unresolvable(detail)
+        | Error::CannotConnect {
+            message: detail, ..
+        }
+        | Error::Broken {
+            message: detail, ..
+        }
+        | Error::BadResponse(detail)
+        | Error::NoResources(detail) => system_words(detail),
+        Error::Tls(error) => system_words(error.detail()),
+        Error::Protocol(error) => error.to_string(),
+        Error::Input(error) => error.to_string(),
+        _ => String::new(),
+    }
+}
+
+fn input_hint(error: &Error) -> &'static str {
+    match error {
+        Error::Input(error) if !error.hint().is_empty() => error.hint(),
+        _ => WANTED_INPUT,
+    }
+}
+
+/// A message of the system as a part of a sentence: `Connection refused (os error 111)` without the number and the capital.
+fn system_words(message: &str) -> String {
+    let message = message.split(" (os error").next().unwrap_or_default();
+    let message = message.trim_end_matches(['.', ' ']);
+    let word = message.split(' ').next().unwrap_or_default();
+    let capitals = word.chars().filter(|one| one.is_uppercase()).count();
+    match message.chars().next() {
+        Some(first) if first.is_uppercase() && capitals == 1 => first
+            .to_lowercase()
+            .chain(message.chars().skip(1))
+            .collect(),
+        _ => message.to_owned(),
+    }
+}
+
+/// A text of the peer's in one line, cut after [`LONGEST_QUOTE`] characters, and without the full stop at its end.
+fn quoted(text: &str) -> String {
+    let clean = |other: char| if other.is_control() { ' ' } else { other };
+    let text = text.trim().trim_end_matches('.');
+    let mut characters = text.chars().map(clean);
+    let mut quote: String = characters.by_ref().take(LONGEST_QUOTE).collect();
+    if characters.next().is_some() {
+        quote.push('…');
+    }
+    quote
+}
+
+/// A duration in seconds if it is a whole number of them, or in milliseconds.
+fn time(duration: Duration) -> String {
+    match duration.as_millis() {
+        milliseconds if milliseconds % 1000 == 0 => format!("{} s", duration.as_secs()),
+        milliseconds => format!("{milliseconds} ms"),
+    }
+}
