@@ -335,12 +335,23 @@ impl Reader {
         Ok(Step::Go)
     }
 
+    #[inline]
     fn yield_packet(&mut self, packet: DataPacket) -> Step {
         if let Expect::Packets { left, remainder } = self.expect {
             self.expect = Expect::after_packets(left.saturating_sub(1), remainder);
         }
+        let Some(send_time) = packet.send_time() else {
+            return self.yield_unreadable(packet);
+        };
+        self.start_entry(Some(send_time));
+        Step::Packet(packet)
+    }
+
+    /// A packet that is opaque or damaged, or several in its place.
+    #[cold]
+    fn yield_unreadable(&mut self, packet: DataPacket) -> Step {
         let Some(parts) = packet.split() else {
-            self.start_entry(packet.send_time());
+            self.start_entry(None);
             return Step::Packet(packet);
         };
         self.start_entry(parts.first().and_then(DataPacket::send_time));

@@ -17,16 +17,10 @@ const PAYLOAD_LENGTH_WORD: u8 = 0x80;
 impl DataPacket {
     /// The payloads of a packet with more than 63 of them in as many packets as it takes, each of this packet's size and
     /// with its times; `None` for any other packet.
-    #[inline]
     pub fn split(&self) -> Option<Vec<DataPacket>> {
-        match self.defect() {
-            Some(Defect::TooManyPayloads { .. }) => self.split_payloads(),
-            _ => None,
-        }
-    }
-
-    #[cold]
-    fn split_payloads(&self) -> Option<Vec<DataPacket>> {
+        let Some(Defect::TooManyPayloads { .. }) = self.defect() else {
+            return None;
+        };
         let packet = self.as_bytes();
         let (layout, area) = Layout::read(packet, length_types(packet)?).ok()?;
         let places = uncounted(&area)?;
@@ -44,6 +38,7 @@ impl DataPacket {
 }
 
 /// The defect of a packet whose number of payloads has run over, if that is what is wrong with it.
+#[cold]
 pub(super) fn overflow(area: &Area<'_>) -> Option<Defect> {
     let count = uncounted(area)?.len();
     Some(Defect::TooManyPayloads { count })
