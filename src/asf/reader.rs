@@ -255,22 +255,7 @@ impl Reader {
                     self.repeated = true;
                 }
             }
-            Input::Restart | Input::Rewind(0) => {
-                self.drop_tail();
-                if self
-                    .pending
-                    .as_ref()
-                    .is_some_and(|pending| !pending.from_caps)
-                {
-                    self.drop_pending();
-                }
-                self.expect = if self.active().is_some() {
-                    Expect::PacketsOrObjects
-                } else {
-                    Expect::Start
-                };
-                self.framing = Framing::Unknown;
-            }
+            Input::Restart | Input::Rewind(0) => self.start_over(),
             Input::Rewind(_) => {
                 self.drop_tail();
                 self.state = State::Discard {
@@ -279,6 +264,21 @@ impl Reader {
                 };
             }
         }
+    }
+
+    /// What comes starts something, and a header from caps is still its header.
+    fn start_over(&mut self) {
+        self.drop_tail();
+        let pending = self.pending.as_ref();
+        if pending.is_some_and(|pending| !pending.from_caps) {
+            self.drop_pending();
+        }
+        self.expect = if self.active().is_some() {
+            Expect::PacketsOrObjects
+        } else {
+            Expect::Start
+        };
+        self.framing = Framing::Unknown;
     }
 
     fn step(&mut self) -> Result<Step, Error> {
@@ -312,20 +312,7 @@ impl Reader {
                 self.state = State::Boundary;
                 return self.take_chunk(chunk, bytes);
             }
-            State::Skip { reason, seen, left } => {
-                let skipped = self.queue.skip(*left);
-                *seen = seen.saturating_add(skipped);
-                *left = left.saturating_sub(skipped);
-                if *left > 0 {
-                    return Ok(Step::NeedMore);
-                }
-                let skipped = Skipped {
-                    bytes: *seen,
-                    reason: *reason,
-                };
-                self.output.push_back(Item::Skipped(skipped));
-                self.state = State::Boundary;
-            }
+            State::Skip { .. } => return Ok(self.step_skip()),
             State::Discard { seen, .. } => {
                 *seen = seen.saturating_add(self.queue.clear());
                 return Ok(Step::NeedMore);
@@ -333,6 +320,26 @@ impl Reader {
             State::Failed(error) => return Err(error.clone()),
         }
         Ok(Step::Go)
+    }
+
+    /// Counts down what is skipped.
+    fn step_skip(&mut self) -> Step {
+        let State::Skip { reason, seen, left } = &mut self.state else {
+            return Step::Go;
+        };
+        let skipped = self.queue.skip(*left);
+        *seen = seen.saturating_add(skipped);
+        *left = left.saturating_sub(skipped);
+        if *left > 0 {
+            return Step::NeedMore;
+        }
+        let skipped = Skipped {
+            bytes: *seen,
+            reason: *reason,
+        };
+        self.output.push_back(Item::Skipped(skipped));
+        self.state = State::Boundary;
+        Step::Go
     }
 
     #[inline]
