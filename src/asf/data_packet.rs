@@ -196,6 +196,7 @@ pub(super) fn may_start_with(head: &[u8]) -> bool {
 
 impl Layout {
     /// Reads the payload parsing information at `length_types`, and what it leaves for payloads to be in.
+    #[inline]
     pub(super) fn read(
         packet: &[u8],
         length_types: u8,

@@ -107,7 +107,7 @@ impl LengthType {
     }
 }
 
-/// Whether `value` can be written into `width` bytes.
+/// Returns whether `value` can be written into `width` bytes.
 pub(super) fn fits(value: usize, width: u8) -> bool {
     let bytes = (value as u64).to_le_bytes();
     bytes.iter().skip(width.into()).all(|&byte| byte == 0)

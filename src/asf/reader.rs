@@ -255,22 +255,7 @@ impl Reader {
                     self.repeated = true;
                 }
             }
-            Input::Restart | Input::Rewind(0) => {
-                self.drop_tail();
-                if self
-                    .pending
-                    .as_ref()
-                    .is_some_and(|pending| !pending.from_caps)
-                {
-                    self.drop_pending();
-                }
-                self.expect = if self.active().is_some() {
-                    Expect::PacketsOrObjects
-                } else {
-                    Expect::Start
-                };
-                self.framing = Framing::Unknown;
-            }
+            Input::Restart | Input::Rewind(0) => self.start_over(),
             Input::Rewind(_) => {
                 self.drop_tail();
                 self.state = State::Discard {
@@ -279,6 +264,21 @@ impl Reader {
                 };
             }
         }
+    }
+
+    /// What comes starts something, and a header from caps is still its header.
+    fn start_over(&mut self) {
+        self.drop_tail();
+        let pending = self.pending.as_ref();
+        if pending.is_some_and(|pending| !pending.from_caps) {
+            self.drop_pending();
+        }
+        self.expect = if self.active().is_some() {
+            Expect::PacketsOrObjects
+        } else {
+            Expect::Start
+        };
+        self.framing = Framing::Unknown;
     }
 
     fn step(&mut self) -> Result<Step, Error> {
@@ -312,20 +312,7 @@ impl Reader {
                 self.state = State::Boundary;
                 return self.take_chunk(chunk, bytes);
             }
-            State::Skip { reason, seen, left } => {
-                let skipped = self.queue.skip(*left);
-                *seen = seen.saturating_add(skipped);
-                *left = left.saturating_sub(skipped);
-                if *left > 0 {
-                    return Ok(Step::NeedMore);
-                }
-                let skipped = Skipped {
-                    bytes: *seen,
-                    reason: *reason,
-                };
-                self.output.push_back(Item::Skipped(skipped));
-                self.state = State::Boundary;
-            }
+            State::Skip { .. } => return Ok(self.step_skip()),
             State::Discard { seen, .. } => {
                 *seen = seen.saturating_add(self.queue.clear());
                 return Ok(Step::NeedMore);
@@ -335,12 +322,43 @@ impl Reader {
         Ok(Step::Go)
     }
 
+    /// Counts down what is skipped.
+    fn step_skip(&mut self) -> Step {
+        let State::Skip { reason, seen, left } = &mut self.state else {
+            return Step::Go;
+        };
+        let skipped = self.queue.skip(*left);
+        *seen = seen.saturating_add(skipped);
+        *left = left.saturating_sub(skipped);
+        if *left > 0 {
+            return Step::NeedMore;
+        }
+        let skipped = Skipped {
+            bytes: *seen,
+            reason: *reason,
+        };
+        self.output.push_back(Item::Skipped(skipped));
+        self.state = State::Boundary;
+        Step::Go
+    }
+
+    #[inline]
     fn yield_packet(&mut self, packet: DataPacket) -> Step {
         if let Expect::Packets { left, remainder } = self.expect {
             self.expect = Expect::after_packets(left.saturating_sub(1), remainder);
         }
+        let Some(send_time) = packet.send_time() else {
+            return self.yield_unreadable(packet);
+        };
+        self.start_entry(Some(send_time));
+        Step::Packet(packet)
+    }
+
+    /// A packet that is opaque or damaged, or several in its place.
+    #[cold]
+    fn yield_unreadable(&mut self, packet: DataPacket) -> Step {
         let Some(parts) = packet.split() else {
-            self.start_entry(packet.send_time());
+            self.start_entry(None);
             return Step::Packet(packet);
         };
         self.start_entry(parts.first().and_then(DataPacket::send_time));

@@ -60,14 +60,14 @@ impl DataPacket {
     /// Where in the packet each payload is.
     pub(super) fn places(&self) -> Option<Vec<Place>> {
         let layout = self.layout()?;
-        let (_, area) = Layout::read(self.as_bytes(), layout.length_types).ok()?;
+        let area = layout.area(self.as_bytes())?;
         payload::places(area, layout.multiple)
     }
 
     /// The packet with the payloads in these places: those of one with several.
     fn rebuilt(&self, layout: &Layout, kept: &[Range<usize>]) -> Option<Bytes> {
         let bytes = self.as_bytes();
-        let (_, area) = Layout::read(bytes, layout.length_types).ok()?;
+        let area = layout.area(bytes)?;
         let count_at = area.end.checked_sub(area.bytes.len())?;
         let flags = bytes.get(count_at)? & 0xc0;
         let mut out = bytes.get(..count_at)?.to_vec();

@@ -38,6 +38,7 @@ impl DataPacket {
 }
 
 /// The defect of a packet whose number of payloads has run over, if that is what is wrong with it.
+#[cold]
 pub(super) fn overflow(area: &Area<'_>) -> Option<Defect> {
     let count = uncounted(area)?.len();
     Some(Defect::TooManyPayloads { count })

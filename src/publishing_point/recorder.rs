@@ -2,11 +2,12 @@
 
 //! Pushes as `.asf` files.
 //!
-//! Files are written where the packets arrive, without another thread: writes go through a buffer into the page cache,
-//! and a publishing point of this size has a thread of its own anyway.
+//! Files are written where the packets arrive, without another thread and without a buffer in between: a packet is in the
+//! page cache as soon as it has come. The header is that of a live stream until the push ends, so that the file opens
+//! even if the server was killed. Only a crash of the whole machine takes the last seconds with it.
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, BufWriter, ErrorKind, Seek, SeekFrom, Write};
+use std::io::{self, ErrorKind, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
@@ -19,16 +20,16 @@ const MAX_NAME: usize = 100;
 /// Highest number that is tried for a file name.
 const MAX_NUMBER: u32 = 100_000;
 
-/// Bytes that are written at a time.
-const BUFFER: usize = 64 * 1024;
-
 /// A file that grows with the packets of one playlist entry.
 pub(super) struct Recorder {
-    file: BufWriter<File>,
+    file: File,
     path: PathBuf,
+    /// As the push has it.
     header: FileHeader,
-    /// Bytes of the header in the file.
-    header_size: usize,
+    /// As the file has it while packets come: broadcast, without numbers.
+    live_header: FileHeader,
+    /// The file has the header of a finished file.
+    finished: bool,
     packets: u64,
     first_send_time: Option<u32>,
     last_send_time: u32,
@@ -44,15 +45,15 @@ impl Recorder {
     /// When `header` is no ASF file header, or the file cannot be written.
     pub(super) fn create(directory: &Path, point: &str, header: Bytes) -> io::Result<Self> {
         let header = FileHeader::parse(header).map_err(invalid)?;
-        let empty = header.for_recording(0, 0);
-        let (file, path) = new_file(directory, &file_name(point))?;
-        let mut file = BufWriter::with_capacity(BUFFER, file);
-        file.write_all(empty.as_bytes())?;
+        let live_header = without_numbers(&header);
+        let (mut file, path) = new_file(directory, &file_name(point))?;
+        file.write_all(live_header.as_bytes())?;
         Ok(Self {
             file,
             path,
-            header_size: empty.as_bytes().len(),
             header,
+            live_header,
+            finished: false,
             packets: 0,
             first_send_time: None,
             last_send_time: 0,
@@ -65,18 +66,20 @@ impl Recorder {
         self.header.as_bytes() == header
     }
 
-    /// Adds a packet, with zeros where its padding was.
+    /// Adds a packet, filled up to its size in a file.
     pub(super) fn write(&mut self, packet: &Bytes) -> io::Result<()> {
-        let Some(missing) = self.header.packet_size().checked_sub(packet.len()) else {
+        let size = self.header.packet_size();
+        if packet.len() > size {
             return Err(invalid("a data packet larger than the header says"));
-        };
-        self.file.write_all(packet)?;
-        io::copy(
-            &mut io::Read::take(io::repeat(0), missing as u64),
-            &mut self.file,
-        )?;
+        }
+        if self.finished {
+            self.write_header(&self.live_header.clone())?;
+            self.finished = false;
+        }
+        let packet = DataPacket::parse(packet.clone());
+        self.file.write_all(&packet.filled_to(size))?;
         self.packets += 1;
-        if let Some(send_time) = DataPacket::parse(packet.clone()).send_time() {
+        if let Some(send_time) = packet.send_time() {
             if self.first_send_time.is_some() {
                 let step = send_time.saturating_sub(self.last_send_time);
                 self.longest_step = self.longest_step.max(step);
@@ -92,14 +95,20 @@ impl Recorder {
         let first = self.first_send_time.unwrap_or_default();
         let duration =
             u64::from(self.last_send_time.saturating_sub(first)) + u64::from(self.longest_step);
-        let header = self.header.for_recording(self.packets, duration);
-        if header.as_bytes().len() != self.header_size {
+        let header = self.live_header.for_recording(self.packets, duration);
+        self.write_header(&header)?;
+        self.finished = true;
+        Ok(())
+    }
+
+    /// Replaces the header by one of the same size.
+    fn write_header(&mut self, header: &FileHeader) -> io::Result<()> {
+        if header.as_bytes().len() != self.live_header.as_bytes().len() {
             return Err(invalid("the finished header has another size"));
         }
         self.file.seek(SeekFrom::Start(0))?;
         self.file.write_all(header.as_bytes())?;
-        self.file.seek(SeekFrom::End(0))?;
-        self.file.flush()
+        self.file.seek(SeekFrom::End(0)).map(drop)
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -109,6 +118,13 @@ impl Recorder {
     pub(super) fn packets(&self) -> u64 {
         self.packets
     }
+}
+
+/// The header of a live stream, without a signature, which would not outlive the end.
+fn without_numbers(header: &FileHeader) -> FileHeader {
+    // One of these changes, which takes the signature with it.
+    let changed = header.for_recording(1, 0).for_recording(0, 0);
+    changed.to_live()
 }
 
 fn invalid(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> io::Error {
@@ -156,6 +172,22 @@ fn file_name(point: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::asf::Guid;
+
+    /// A header that stays as it is keeps its signature, which a finished file cannot have.
+    #[test]
+    fn the_header_has_the_same_size_from_beginning_to_end() {
+        use crate::asf::testing::{header, object};
+        let signature = object(Guid::DIGITAL_SIGNATURE, &[7; 20]);
+        let plain = header(100, 50, &[]);
+        let signed = header(100, 50, &[signature]);
+        let kept = without_numbers(&plain);
+        assert_eq!(without_numbers(&signed), kept);
+        assert_eq!(kept, plain.to_live());
+        let finished = kept.for_recording(7, 3000);
+        assert_eq!(finished.as_bytes().len(), kept.as_bytes().len());
+        assert_eq!(finished.to_live(), kept);
+    }
 
     /// A path never leaves the directory.
     #[test]

@@ -8,7 +8,8 @@ use proptest::sample::Index;
 
 use crate::packets::Says;
 use crate::properties::header::file_header;
-use crate::properties::packet::{keeps_its_payloads, payloads, uncounted_payloads, width};
+use crate::properties::packet::{keeps_its_payloads, uncounted_payloads};
+use crate::properties::payloads::{payloads, width};
 use crate::properties::reader::{Step, is_the_same_in_any_split};
 
 /// A packet with too many payloads; the number of its payloads has run over into the flags

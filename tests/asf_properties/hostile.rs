@@ -6,7 +6,8 @@ use proptest::prelude::*;
 use proptest::sample::Index;
 
 use crate::properties::header::{file_header, holds_for};
-use crate::properties::packet::{keeps_its_payloads, payloads};
+use crate::properties::packet::keeps_its_payloads;
+use crate::properties::payloads::payloads;
 use crate::splits::chunk;
 
 /// File headers of fixtures

@@ -4,7 +4,8 @@ use gstwmspush::asf::DataPacket;
 use proptest::prelude::*;
 
 use crate::packets::{Says, Shape};
-use crate::properties::packet::{keeps_its_payloads, width};
+use crate::properties::packet::keeps_its_payloads;
+use crate::properties::payloads::width;
 
 /// Takes the padding out of a packet, and lets both kinds of receivers put it back.
 ///

@@ -2,7 +2,7 @@
 
 //! Data packets made by rules of their own.
 
-use crate::properties::packet::width;
+use crate::properties::payloads::width;
 
 /// How a packet is laid out. Types are 0, 1, 2, 3 for 0, 1, 2, 4 bytes.
 #[derive(Debug, Clone)]

@@ -4,4 +4,5 @@
 
 pub mod header;
 pub mod packet;
+pub mod payloads;
 pub mod reader;

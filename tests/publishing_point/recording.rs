@@ -2,14 +2,21 @@
 
 //! What is pushed comes out as files that play.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use bytes::Bytes;
+use gst::prelude::*;
 use gstwmspush::asf::{DataPacket, FileHeader, Item, Reader};
 use gstwmspush::publishing_point::{Closer, Event, Running};
 
 use super::client::{Client, ENDLESS, data_packets, end, event, packet, serve, stream_change};
 use super::closed_by;
+use payloads::payloads;
+
+#[path = "../properties/payloads.rs"]
+mod payloads;
 
 /// An empty directory of the test's own, gone after it.
 struct Directory(PathBuf);
@@ -93,13 +100,107 @@ fn recorded(point: &Running) -> (PathBuf, u64) {
     }
 }
 
+/// Streams, of which the last one has packets that the reader has split
+const FIXTURES: [&str; 4] = [
+    "audio_ffmpeg_p3200.asf",
+    "av_asfmux_p1500_streamable.asf",
+    "av_index_ffmpeg_p3200.asf",
+    "audio_64_payloads_asfmux_p20000.asf",
+];
+
+/// Media objects in these packets, of each stream in the order of their numbers
+fn objects(packets: &[DataPacket]) -> Vec<usize> {
+    let mut objects = BTreeMap::<_, usize>::new();
+    for packet in packets {
+        for payload in payloads(packet.as_bytes()).unwrap() {
+            let first = usize::from(payload.offset == 0);
+            *objects.entry(payload.stream & 0x7f).or_default() += first;
+        }
+    }
+    objects.into_values().collect()
+}
+
+/// What ffprobe counts of each stream
+fn probed(path: &Path) -> Vec<usize> {
+    let output = Command::new("ffprobe")
+        .args(["-v", "error", "-count_packets", "-of", "csv=p=0"])
+        .args(["-show_entries", "stream=nb_read_packets"])
+        .arg(path)
+        .output()
+        .unwrap();
+    assert_eq!(String::from_utf8(output.stderr).unwrap(), "");
+    let lines = String::from_utf8(output.stdout).unwrap();
+    lines.lines().map(|line| line.parse().unwrap()).collect()
+}
+
+/// Buffers of all streams that come out of asfdemux, behind asfparse
+fn demuxed(path: &Path) -> usize {
+    gst::init().unwrap();
+    let description = format!(
+        "filesrc location={} ! asfparse ! asfdemux name=demux",
+        path.display()
+    );
+    let pipeline = gst::parse::launch(&description).unwrap();
+    let pipeline = pipeline.downcast::<gst::Pipeline>().unwrap();
+    let (sender, buffers) = std::sync::mpsc::channel();
+    let weak = pipeline.downgrade();
+    pipeline
+        .by_name("demux")
+        .unwrap()
+        .connect_pad_added(move |_, pad| {
+            let sink = gst::ElementFactory::make("fakesink").property("async", false);
+            let sink = sink.property("sync", false).build().unwrap();
+            weak.upgrade().unwrap().add(&sink).unwrap();
+            sink.sync_state_with_parent().unwrap();
+            let sender = sender.clone();
+            pad.add_probe(gst::PadProbeType::BUFFER, move |_, _| {
+                let _ = sender.send(());
+                gst::PadProbeReturn::Ok
+            });
+            pad.link(&sink.static_pad("sink").unwrap()).unwrap();
+        });
+    pipeline.set_state(gst::State::Playing).unwrap();
+    let bus = pipeline.bus().unwrap();
+    let wanted = [gst::MessageType::Eos, gst::MessageType::Error];
+    let last = bus.timed_pop_filtered(gst::ClockTime::from_seconds(30), &wanted);
+    pipeline.set_state(gst::State::Null).unwrap();
+    let last = last.map(|last| last.type_());
+    assert_eq!(last, Some(gst::MessageType::Eos), "{}", path.display());
+    buffers.try_iter().count()
+}
+
+#[test]
+fn a_recording_opens_in_other_programs() {
+    for fixture in FIXTURES {
+        let directory = directory("programs");
+        let point = recording(&directory);
+        let (header, packets) = live(fixture);
+        let mut client = streaming(&point, &header);
+        for data in &packets {
+            client.send(packet(b'D', &unpadded(data)));
+        }
+        data_packets(&point, packets.len() as u64);
+        // As a server leaves it that was killed.
+        let killed = directory.join("killed.asf");
+        std::fs::copy(directory.join("live.asf"), &killed).unwrap();
+        client.send(end(0));
+        assert!(client.rest().is_empty());
+        let whole = directory.join("live.asf");
+        assert_eq!(recorded(&point).0, whole);
+        let expected = objects(&packets);
+        for (path, broadcast) in [(killed, true), (whole, false)] {
+            let (header, found) = read(&path);
+            assert_eq!(header.is_broadcast(), broadcast);
+            assert_eq!(found.len(), packets.len(), "{fixture}");
+            assert_eq!(probed(&path), expected, "{fixture}");
+            assert_eq!(demuxed(&path), expected.iter().sum::<usize>(), "{fixture}");
+        }
+    }
+}
+
 #[test]
 fn a_push_becomes_a_file_with_the_same_packets() {
-    for fixture in [
-        "audio_ffmpeg_p3200.asf",
-        "av_asfmux_p1500_streamable.asf",
-        "av_index_ffmpeg_p3200.asf",
-    ] {
+    for fixture in FIXTURES {
         let directory = directory("same_packets");
         let point = recording(&directory);
         let (header, packets) = live(fixture);
@@ -117,7 +218,9 @@ fn a_push_becomes_a_file_with_the_same_packets() {
         assert_eq!(recorded_header.to_live().as_bytes(), &header);
         for (sent, recorded) in packets.iter().zip(&recorded) {
             assert_eq!(recorded.len(), recorded_header.packet_size());
-            assert!(recorded.as_bytes().starts_with(&unpadded(sent)));
+            let [sent_payloads, recorded_payloads] =
+                [sent, recorded].map(|packet| payloads(packet.as_bytes()));
+            assert_eq!(recorded_payloads, sent_payloads);
             assert_eq!(recorded.send_time(), sent.send_time());
         }
         let violation = point.wait_for(
@@ -146,6 +249,8 @@ fn a_file_is_whole_after_a_loss_and_goes_on_after_it() {
     client.send(packet(b'H', &header));
     client.send(packet(b'D', &unpadded(&packets[1])));
     data_packets(&point, 2);
+    let (header_so_far, so_far) = read(directory.join("live.asf"));
+    assert_eq!((header_so_far.is_broadcast(), so_far.len()), (true, 2));
     point.shutdown();
     assert_eq!(client.response().status(), 503);
     let (header, packets) = read(directory.join("live.asf"));

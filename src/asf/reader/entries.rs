@@ -43,16 +43,24 @@ impl Reader {
     }
 
     /// Yields the header in front of a packet of this Send Time, if it is a new one.
+    #[inline]
     pub(super) fn start_entry(&mut self, send_time: Option<u32>) {
-        let restarted = send_time.is_some_and(|time| {
-            std::mem::take(&mut self.repeated) && self.timeline.is_restarted_by(time)
-        });
+        if self.pending.is_some() || self.repeated {
+            self.start_new_entry(send_time);
+        }
+        if let Some(send_time) = send_time {
+            self.timeline.add(send_time);
+        }
+    }
+
+    #[cold]
+    fn start_new_entry(&mut self, send_time: Option<u32>) {
         let next = match self.pending.take() {
             Some(Pending { header, beside, .. }) => {
                 self.beside = beside;
                 Some(header)
             }
-            None => self.current.clone().filter(|_| restarted),
+            None => self.repeated_header(send_time),
         };
         if let Some(header) = next {
             self.repeated = false;
@@ -61,9 +69,15 @@ impl Reader {
             self.current = Some(header.clone());
             self.output.push_back(Item::Header(header));
         }
-        if let Some(send_time) = send_time {
-            self.timeline.add(send_time);
-        }
+    }
+
+    /// The current header, which has come again, if Send Times start again behind it. A packet without a Send Time does
+    /// not tell.
+    fn repeated_header(&mut self, send_time: Option<u32>) -> Option<FileHeader> {
+        let send_time = send_time?;
+        self.repeated = false;
+        let restarted = self.timeline.is_restarted_by(send_time);
+        self.current.clone().filter(|_| restarted)
     }
 
     /// No packet follows the header that waits for one.

@@ -320,7 +320,7 @@ fn a_failed_reader_keeps_its_error_and_no_bytes() {
 }
 
 #[test]
-fn what_is_not_asf_is_told_when_its_format_can_be() {
+fn input_that_is_not_asf_is_named() {
     let page = b"<!DOCTYPE html><title>404</title>";
     let error = Error::NotAsf {
         offset: 0,

@@ -64,7 +64,7 @@ fn an_equal_header_is_a_new_entry_when_times_start_again() {
 }
 
 #[test]
-fn an_equal_header_from_caps_is_a_new_entry_when_times_start_again() {
+fn a_repeated_header_from_caps_is_a_new_entry_too() {
     let mut reader = started(&live());
     push(&mut reader, &[&packet(2)]);
     reader.restart();
