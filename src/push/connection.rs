@@ -20,7 +20,7 @@ use super::{
     Error, Failure, Phase, Probe, SessionState, Settings, Stats, StatusCallback, WriteError,
     WriterSink, runtime,
 };
-use crate::asf::{DataPacket, FileHeader, MAX_HEADER_IN_C, MAX_HEADER_IN_H, ShedObject};
+use crate::asf::{DataPacket, FileHeader, HeaderPacket, ShedObject};
 use crate::wmhttp::HResult;
 
 /// `IWMWriterPushSink`: one push to one publishing point.
@@ -74,6 +74,7 @@ impl Connection {
         let notifier = last.map(|last| last.shared.lifecycle.notifier());
         let notifier = Notifier::new(callback, notifier);
         let last = last.filter(|last| last.was_left());
+        let takes_up = last.is_some();
         let counters = last.map(|last| last.shared.counters.clone());
         let shared = Shared::new(settings.limits, counters.unwrap_or_default(), notifier);
         let shared = Arc::new(shared);
@@ -86,7 +87,8 @@ impl Connection {
             driver: Mutex::new(Some(runtime.spawn(driver.with_current_subscriber()))),
             shared,
             stall_timeout,
-            header_written: AtomicBool::new(false),
+            // A session that is taken up again has its `$H`: what differs from it is a `$C`.
+            header_written: AtomicBool::new(takes_up),
         })
     }
 
@@ -243,13 +245,13 @@ impl DataUnits {
 impl WriterSink for Connection {
     fn on_header(&self, header: &FileHeader) -> Result<Vec<ShedObject>, WriteError> {
         let later = self.header_written.load(Ordering::Relaxed);
-        let limit = if later {
-            MAX_HEADER_IN_C
+        let packet = if later {
+            HeaderPacket::StreamChange
         } else {
-            MAX_HEADER_IN_H
+            HeaderPacket::Header
         };
         let (header, shed) = header
-            .shed_to(limit)
+            .shed_for(packet)
             .map_err(|error| self.fail(Error::Input(error)))?;
         self.write(Content::Header(header))?;
         self.header_written.store(true, Ordering::Relaxed);

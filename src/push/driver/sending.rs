@@ -6,6 +6,7 @@ use bytes::Bytes;
 use tokio::time::Instant;
 
 use super::{BlockingTask, Driver, Entry};
+use crate::asf::FileHeader;
 use crate::push::client::Connector;
 use crate::push::exchange::Exchange;
 use crate::push::queue::Content;
@@ -128,6 +129,7 @@ impl<C: Connector> Driver<C> {
         }
         let streaming = self.session.is_streaming();
         let held = match offered.content.clone() {
+            Content::Header(header) if !offered.again && self.goes_on_behind(&header) => None,
             Content::Header(header) => {
                 held(self.session.start_streaming(header)).map(Content::Header)
             }
@@ -149,6 +151,12 @@ impl<C: Connector> Driver<C> {
             }
         }
         false
+    }
+
+    /// Returns whether `header` is the application's first one, and the one that a session taken up again has already.
+    fn goes_on_behind(&self, header: &FileHeader) -> bool {
+        let first = self.entry.header.is_none();
+        first && self.session.is_streaming() && self.session.is_in_force(header)
     }
 
     /// Drops a data packet in front of the key frame that a new session begins with.

@@ -58,7 +58,7 @@ fn post_stream_warning(
         previous_state: state,
         reason,
         hresult: Some(HResult::NS_E_INVALID_DATA),
-        hint,
+        hint: hint.into(),
         ..Report::default()
     };
     let error = glib::Error::new(gst::StreamError::Format, text);
@@ -77,7 +77,7 @@ pub(in crate::sink) fn post_falling_behind(
         state,
         previous_state: state,
         reason: "falling-behind",
-        hint,
+        hint: hint.into(),
         ..Report::default()
     };
     let (location, seconds) = (origin.location, behind.as_secs_f64());
@@ -96,7 +96,7 @@ pub(in crate::sink) fn post_no_input(origin: Origin<'_>, state: SessionState, se
         state,
         previous_state: state,
         reason: "no-input",
-        hint,
+        hint: hint.into(),
         ..Report::default()
     };
     let text = format!("Upstream has delivered nothing for {seconds} s.");

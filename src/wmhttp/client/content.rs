@@ -13,8 +13,7 @@ impl PushSession {
     /// 3.1.4.2 Request to Start Streaming Content
     ///
     /// Held until the server is configured. Once streaming has started, a header is for
-    /// [`new_header`](Self::new_header), which is where it then goes; unless the session was
-    /// [taken up again](Self::resume) and it is the header in force.
+    /// [`new_header`](Self::new_header), which is where it then goes.
     pub fn start_streaming(&mut self, header: FileHeader) -> Offer<FileHeader> {
         self.largest.include(&header);
         match self.state {
@@ -22,10 +21,6 @@ impl PushSession {
             State::PushSetupComplete => {
                 self.header = Some(header);
                 self.send_first_push_start();
-                Offer::Taken
-            }
-            // A session that was taken up again goes on.
-            State::PushStartInProgress { .. } if self.resumed && self.is_in_force(&header) => {
                 Offer::Taken
             }
             State::PushStartInProgress { .. } => self.new_header(header),
@@ -135,7 +130,8 @@ impl PushSession {
         }
     }
 
-    fn is_in_force(&self, header: &FileHeader) -> bool {
+    /// Returns whether `header` is the last one that the server has got, or gets with the PushStart under way.
+    pub fn is_in_force(&self, header: &FileHeader) -> bool {
         let known = self.header.as_ref();
         known.is_some_and(|known| known.as_bytes() == header.as_bytes())
     }
