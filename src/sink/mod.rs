@@ -24,7 +24,7 @@
  * ]| Pushes a stored file in real time.
  *
  * |[
- * gst-launch-1.0 filesrc location=x.wmv ! wmspushsink location=http://127.0.0.1:8080/new template-url=/live auto-destroy=true user-id='DOMAIN\user' user-pw=secret
+ * gst-launch-1.0 filesrc location=x.wmv ! wmspushsink location=http://127.0.0.1:8080/new template-url=/live auto-destroy=true user-id='DOMAIN\\user' user-pw=secret
  * ]| Logs in, and has the server make the publishing point `/new` with the settings of `/live` for as long as the push
  * lasts.
  *
