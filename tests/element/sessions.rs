@@ -3,7 +3,7 @@
 //! Sessions that were left without an end, and taken up again.
 
 use gst::prelude::*;
-use gstwmspush::publishing_point::{Event, Fault, Push, Refuse, When};
+use gstwmspush::publishing_point::{Event, Fault, MidBody, Push, Refuse, When};
 use gstwmspush::wmhttp::HResult;
 use gstwmspush::wmhttp::server::Received;
 
@@ -103,6 +103,28 @@ fn a_session_that_was_left_for_too_long_is_a_new_one() {
         ]
     );
     assert_whole(&ended(&point, 2)[1]);
+}
+
+/// In a session that was resumed after a loss as well, a file that begins again is another entry.
+#[test]
+fn a_file_that_begins_again_after_a_loss_is_an_entry() {
+    let point = faulty(vec![(
+        When::PushStart(0),
+        Fault::AfterPackets(9, MidBody::Reset),
+    )]);
+    let file = fixture("av_asfmux_p1500_streamable.asf");
+    let pipeline = Pipeline::new(&format!(
+        "concat name=c ! wmspushsink name=sink location={} sync=false filesrc location={file} ! c. \
+         filesrc location={file} ! c.",
+        point.location()
+    ));
+    let messages = pipeline.run();
+    assert_eq!(count(&messages, "ERROR"), 0, "{messages:#?}");
+    assert_eq!(
+        requests(&point),
+        ["setup new", "start known", "start known"]
+    );
+    assert_eq!(letters(&ended(&point, 1)[0]), "HD1CD0");
 }
 
 /// Another file: another header, which is another entry of the same session.
