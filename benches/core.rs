@@ -9,7 +9,7 @@ use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_mai
 use gstwmspush::asf::{DataPacket, Item, Reader};
 use gstwmspush::wmhttp::{PushSession, Response};
 
-#[path = "../tests/pair/messages.rs"]
+#[path = "../proto/tests/pair/messages.rs"]
 #[expect(dead_code, reason = "the tests need more of it")]
 mod messages;
 #[path = "sinks/packets.rs"]

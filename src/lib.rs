@@ -25,18 +25,13 @@
 //! | `IWMCredentialCallback` | [`push::StatusCallback::acquire_credentials`]; the signal `acquire-credentials` |
 //! | `IWMStatusCallback` | [`push::StatusCallback`]; messages on the bus |
 
-pub mod asf;
-pub mod auth;
-#[cfg(feature = "publishing-point")]
-pub mod publishing_point;
 pub mod push;
 mod sink;
-pub mod wmhttp;
-#[cfg(feature = "publishing-point")]
-pub mod wmsp;
 
 pub use plugin::plugin_desc::plugin_register_static;
 pub use sink::{Leaky, SessionState, WmsPushSink};
+#[doc(no_inline)]
+pub use wmspush_proto::{asf, auth, wmhttp};
 
 #[allow(missing_docs, reason = "the macro documents nothing")]
 mod plugin {

@@ -53,7 +53,7 @@ impl StatusCallback for Callback {
 
 fn content() -> (FileHeader, DataPacket) {
     let path = format!(
-        "{}/tests/fixtures/av_asfmux_p1500_streamable.asf",
+        "{}/proto/tests/fixtures/av_asfmux_p1500_streamable.asf",
         env!("CARGO_MANIFEST_DIR")
     );
     let mut reader = Reader::new();

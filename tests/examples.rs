@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MPL-2.0
 
 //! The programs in `examples`, as their users run them.
-#![cfg(all(feature = "publishing-point", unix))]
+#![cfg(unix)]
 
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader};
@@ -12,10 +12,8 @@ use std::sync::{Mutex, OnceLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use gstwmspush::publishing_point::{
-    Closer, Event, Fault, PublishingPoint, Refuse, Running, Settings, When,
-};
 use gstwmspush::wmhttp::HResult;
+use publishing_point::{Closer, Event, Fault, PublishingPoint, Refuse, Running, Settings, When};
 
 /// No program lives longer, whatever else the machine does.
 const LONG: Duration = Duration::from_secs(60);

@@ -6,7 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-mod properties;
+#[path = "../proto/tests/invariants/mod.rs"]
+mod invariants;
 #[path = "../fuzz/src/targets/mod.rs"]
 mod targets;
 

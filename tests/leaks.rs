@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MPL-2.0
 
 //! Nothing is left behind, as GStreamer's leaks tracer sees it, and valgrind.
-#![cfg(all(feature = "publishing-point", unix))]
+#![cfg(unix)]
 
 use std::path::Path;
 use std::process::Command;
 
-use gstwmspush::publishing_point::{Fault, MidBody, PublishingPoint, Running, Settings, When};
+use publishing_point::{Fault, MidBody, PublishingPoint, Running, Settings, When};
 
 const AUDIO_VIDEO: &str = "av_asfmux_p1500_streamable.asf";
 
@@ -73,7 +73,7 @@ fn traced(name: &str, pipeline: &str) -> (Vec<String>, bool) {
 
 fn file(properties: &str) -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("tests/fixtures")
+        .join("proto/tests/fixtures")
         .join(AUDIO_VIDEO);
     let path = path.display();
     format!("filesrc location={path} ! wmspushsink {properties}")

@@ -1,15 +1,14 @@
 // SPDX-License-Identifier: MPL-2.0
 
 //! The pipelines of the README with real encoders and muxers: what a file gets, the server gets.
-#![cfg(feature = "publishing-point")]
 
 use std::path::PathBuf;
 use std::time::Duration;
 
 use gst::prelude::*;
 use gstwmspush::asf::{Item, Reader};
-use gstwmspush::publishing_point::{Event, PublishingPoint, Push, Settings};
 use gstwmspush::wmhttp::HResult;
+use publishing_point::{Event, PublishingPoint, Push, Settings};
 
 const LONG: Duration = Duration::from_secs(60);
 

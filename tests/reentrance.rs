@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
 //! Log functions and bus handlers that call the element, on the thread that logs or posts.
-#![cfg(feature = "publishing-point")]
 
 use std::cell::Cell;
 use std::sync::Arc;
@@ -10,12 +9,12 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use gst::prelude::*;
-use gstwmspush::publishing_point::{PublishingPoint, Settings};
+use publishing_point::{PublishingPoint, Settings};
 
 /// No life of an element takes longer.
 const LONG: Duration = Duration::from_secs(30);
 
-const STREAM: &[u8] = include_bytes!("fixtures/av_asfmux_p1500_streamable.asf");
+const STREAM: &[u8] = include_bytes!("../proto/tests/fixtures/av_asfmux_p1500_streamable.asf");
 const PACKET: usize = 1500;
 
 thread_local! {

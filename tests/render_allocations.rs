@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: MPL-2.0
 
 //! What the streaming thread asks the allocator for, by the buffer, while a stream goes out.
-#![cfg(feature = "publishing-point")]
 
 use std::fs;
 use std::time::Duration;
 
 use allocation_counter::{AllocationInfo, measure};
-use gstwmspush::publishing_point::{PublishingPoint, Push, Running, Settings};
+use publishing_point::{PublishingPoint, Push, Running, Settings};
 
 const PACKET: usize = 1500;
 
@@ -49,7 +48,7 @@ impl Sinks {
             harness.push_event(gst::event::Segment::new(&segment));
             harness
         });
-        let fixtures = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures");
+        let fixtures = concat!(env!("CARGO_MANIFEST_DIR"), "/proto/tests/fixtures");
         Self {
             pads: pads.collect(),
             point,

@@ -3,7 +3,7 @@
 //! File headers and data packets of any size.
 
 /// A stream as asfmux makes it, for its header.
-const MODEL: &[u8] = include_bytes!("../../tests/fixtures/av_asfmux_p1500_streamable.asf");
+const MODEL: &[u8] = include_bytes!("../../proto/tests/fixtures/av_asfmux_p1500_streamable.asf");
 const MODEL_PACKET: usize = 1500;
 
 /// The GUIDs of File Properties Object, Data Object and Padding Object.

@@ -7,8 +7,8 @@ use std::alloc::System;
 
 use cap::Cap;
 
-#[path = "../../tests/properties/mod.rs"]
-mod properties;
+#[path = "../../proto/tests/invariants/mod.rs"]
+mod invariants;
 pub mod targets;
 
 /// More than any input needs. A length that is believed before its bytes have come goes beyond it.

@@ -208,7 +208,7 @@ mod tests {
 
     /// The first key frame is in packet 12, the next in packet 21.
     const AUDIO_VIDEO: &[u8] =
-        include_bytes!("../../tests/fixtures/av_asfmux_p1500_streamable.asf");
+        include_bytes!("../../proto/tests/fixtures/av_asfmux_p1500_streamable.asf");
     const PACKET: usize = 1500;
 
     fn header() -> Bytes {

@@ -9,8 +9,9 @@ use std::time::{Duration, Instant};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use gst::prelude::*;
-use gstwmspush::publishing_point::{Fault, RequestSeen, Settings, When};
+use gstwmspush::auth::Credentials;
 use gstwmspush::wmhttp::HResult;
+use publishing_point::{Fault, RequestSeen, Settings, When};
 
 use crate::rig::{LONG, Pipeline, Point, text};
 use crate::wire::Server;
@@ -409,4 +410,26 @@ fn redirections_in_a_circle_are_an_error() {
     );
     assert_eq!(text(&details, "location"), point.location());
     assert_eq!(point.handle.requests().len(), 6);
+}
+
+/// Accounts of a publishing point: Digest answers both requests.
+#[test]
+fn the_element_comes_in_with_an_account() {
+    let point = Point::with(Settings {
+        accounts: vec![Credentials::new("alice", "s3cret")],
+        ..Settings::default()
+    });
+    let file = crate::rig::fixture(AUDIO_VIDEO);
+    let pipeline = Pipeline::new(&format!(
+        "filesrc location={file} ! wmspushsink name=sink sync=false {ALICE} location={}",
+        point.location()
+    ));
+    assert_eq!(errors(&pipeline.run()), [] as [&str; 0]);
+    assert_eq!(point.ended().data_packets, 27);
+    let fields = authorizations(&point);
+    let digests = fields
+        .iter()
+        .flatten()
+        .filter(|field| field.starts_with("Digest "));
+    assert_eq!(digests.count(), 2);
 }

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use gst::prelude::*;
 use gstwmspush::SessionState;
-use gstwmspush::publishing_point::{Closer, Event, Fault, Settings, When};
 use gstwmspush::wmhttp::HResult;
+use publishing_point::{Closer, Event, Fault, Settings, When};
 
 use crate::rig::{LONG, Pipeline, Point, fixture_bytes};
 

@@ -4,9 +4,9 @@
 
 use gst::prelude::*;
 use gstwmspush::auth::Credentials;
-use gstwmspush::publishing_point::When;
 use gstwmspush::push::WriterSink;
 use gstwmspush::wmhttp::{AccessConfig, SessionConfig};
+use publishing_point::When;
 
 use crate::access::{
     ALICE, AUDIO, AUDIO_VIDEO, BASIC, DIGEST, authorizations, challenge, errors, token, with_faults,

@@ -4,7 +4,7 @@
 
 use std::sync::Mutex;
 
-use gstwmspush::publishing_point::{Push, Settings};
+use publishing_point::{Push, Settings};
 
 use crate::input::expected;
 use crate::rig::{LONG, Pipeline, Point, fixture};

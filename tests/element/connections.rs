@@ -8,7 +8,7 @@ use std::sync::mpsc;
 use std::thread;
 
 use gst::prelude::*;
-use gstwmspush::publishing_point::{Fault, MidBody, Refuse, Settings, When};
+use publishing_point::{Fault, MidBody, Refuse, Settings, When};
 
 use crate::rig::{LONG, Pipeline, Point, fixture_bytes};
 

@@ -6,7 +6,7 @@ use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
 use gst::prelude::*;
-use gstwmspush::publishing_point::{Fault, MidBody, Refuse, Settings, When};
+use publishing_point::{Fault, MidBody, Refuse, Settings, When};
 
 use crate::rig::{Pipeline, Point, socket_with_full_backlog, text};
 

@@ -5,9 +5,9 @@
 use bytes::Bytes;
 use gst::prelude::*;
 use gstwmspush::asf::{Bitrates, DataPacket, FileHeader, Item, Reader};
-use gstwmspush::publishing_point::Push;
 use gstwmspush::wmhttp::HResult;
 use gstwmspush::wmhttp::server::Received;
+use publishing_point::Push;
 
 use crate::rig::{LONG, Pipeline, Point, fixture_bytes, init};
 

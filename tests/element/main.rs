@@ -2,7 +2,6 @@
 
 //! The element against the embedded publishing point and against servers that misbehave: what goes over the wire, what
 //! comes on the bus, and how long it takes.
-#![cfg(feature = "publishing-point")]
 
 mod access;
 mod actions;

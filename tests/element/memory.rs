@@ -5,7 +5,7 @@
 use std::time::Instant;
 
 use gst::prelude::*;
-use gstwmspush::publishing_point::{Fault, MidBody, Settings, When};
+use publishing_point::{Fault, MidBody, Settings, When};
 
 use crate::rig::{LONG, Pipeline, Point, fixture_bytes, init, long_file};
 

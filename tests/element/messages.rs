@@ -92,7 +92,7 @@ fn eos_comes_after_the_last_byte() {
 /// Without a state change a push that was not even tried is not told of.
 #[test]
 fn a_disconnection_cancels_progress() {
-    use gstwmspush::publishing_point::{Fault, Settings, When};
+    use publishing_point::{Fault, Settings, When};
 
     let faults = vec![(When::EveryPushSetup, Fault::Silent)];
     let point = Point::with(Settings {

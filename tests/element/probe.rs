@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use gst::prelude::*;
 use gstwmspush::SessionState;
-use gstwmspush::publishing_point::{Event, Fault, Refuse, Settings, When};
+use publishing_point::{Event, Fault, Refuse, Settings, When};
 
 use crate::rig::{LONG, Pipeline, Point, fixture, init, text};
 

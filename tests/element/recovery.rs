@@ -8,10 +8,8 @@ use std::time::{Duration, Instant};
 
 use gst::prelude::*;
 use gstwmspush::asf::{Item, Reader};
-use gstwmspush::publishing_point::{
-    Event, Fault, MidBody, Push, Refuse, RequestSeen, Settings, When,
-};
 use gstwmspush::wmhttp::server::Timeouts;
+use publishing_point::{Event, Fault, MidBody, Push, Refuse, RequestSeen, Settings, When};
 
 use crate::input::{expected, unpadded};
 use crate::rig::{LONG, Pipeline, Point, fixture, long_file};

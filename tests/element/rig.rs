@@ -7,7 +7,7 @@ use std::sync::Once;
 use std::time::{Duration, Instant};
 
 use gst::prelude::*;
-use gstwmspush::publishing_point::{Handle, PublishingPoint, Push, Running, Settings};
+use publishing_point::{Handle, PublishingPoint, Push, Running, Settings};
 
 /// Nothing takes longer, whatever else the machine does.
 pub const LONG: Duration = Duration::from_secs(30);
@@ -21,7 +21,7 @@ pub fn init() {
 }
 
 pub fn fixture(name: &str) -> String {
-    format!("{}/tests/fixtures/{name}", env!("CARGO_MANIFEST_DIR"))
+    format!("{}/proto/tests/fixtures/{name}", env!("CARGO_MANIFEST_DIR"))
 }
 
 pub fn fixture_bytes(name: &str) -> Vec<u8> {

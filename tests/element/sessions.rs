@@ -3,9 +3,9 @@
 //! Sessions that were left without an end, and taken up again.
 
 use gst::prelude::*;
-use gstwmspush::publishing_point::{Event, Fault, MidBody, Push, Refuse, When};
 use gstwmspush::wmhttp::HResult;
 use gstwmspush::wmhttp::server::Received;
+use publishing_point::{Event, Fault, MidBody, Push, Refuse, When};
 
 use crate::recovery::{assert_whole, count, ended, faulty, push, requests};
 use crate::rig::{LONG, Pipeline, Point, fixture};

@@ -6,8 +6,8 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use gst::prelude::*;
 use gstwmspush::asf::FileHeader;
-use gstwmspush::publishing_point::When;
 use gstwmspush::wmhttp::server::Received;
+use publishing_point::When;
 
 use crate::access::{AUDIO, BASIC, authorizations, challenge, with_faults};
 use crate::rig::{Pipeline, Point};

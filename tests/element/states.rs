@@ -3,8 +3,8 @@
 use std::time::{Duration, Instant};
 
 use gst::prelude::*;
-use gstwmspush::publishing_point::{Closer, Event, Fault, MidBody, Settings, When};
 use gstwmspush::wmhttp::server::Received;
+use publishing_point::{Closer, Event, Fault, MidBody, Settings, When};
 
 use crate::rig::{LONG, Pipeline, Point, fixture, long_file, socket_with_full_backlog};
 
@@ -234,7 +234,7 @@ fn an_element_can_be_used_again() {
         pushes.len() == 3
             && pushes
                 .iter()
-                .all(|push: &&gstwmspush::publishing_point::Push| push.over)
+                .all(|push: &&publishing_point::Push| push.over)
     };
     let pushes = point
         .handle

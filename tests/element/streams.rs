@@ -9,9 +9,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use gst::prelude::*;
 use gstwmspush::asf::{DataPacket, FileHeader, KeyFrames};
-use gstwmspush::publishing_point::{Event, Push};
 use gstwmspush::wmhttp::HResult;
 use gstwmspush::wmhttp::server::Received;
+use publishing_point::{Event, Push};
 
 use crate::input::{Harness, expected, unpadded};
 use crate::rig::{LONG, Pipeline, Point, fixture, fixture_bytes};

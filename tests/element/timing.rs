@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use gst::prelude::*;
 use gstwmspush::asf::{DataPacket, Item, Reader};
-use gstwmspush::publishing_point::{Event, Fault, MidBody, Settings, When};
+use publishing_point::{Event, Fault, MidBody, Settings, When};
 
 use crate::rig::{LONG, Pipeline, Point, fixture, fixture_bytes, init, long_file};
 

@@ -8,12 +8,12 @@ use std::time::{Duration, Instant};
 
 use gst::prelude::*;
 use gstwmspush::asf::{Item, Reader};
-use gstwmspush::publishing_point::{Fault, Settings, When};
 use gstwmspush::push::{
     self, Connection, Leaky, Limits, Phase, Status, StatusCallback, WriterSink,
 };
 use gstwmspush::wmhttp::server::Received;
 use gstwmspush::wmhttp::{SessionConfig, SetupBody};
+use publishing_point::{Fault, Settings, When};
 
 use crate::rig::{LONG, Pipeline, Point, fixture, fixture_bytes};
 

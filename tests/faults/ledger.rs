@@ -6,8 +6,8 @@ use std::collections::HashMap;
 
 use bytes::Bytes;
 use gstwmspush::asf::{Item, Reader};
-use gstwmspush::publishing_point::Push;
 use gstwmspush::wmhttp::server::Received;
+use publishing_point::Push;
 
 use crate::rig::fixture_bytes;
 

@@ -3,7 +3,6 @@
 //! Every fault in every phase: what the element makes of it, how long it takes, and that it tells no secret.
 //!
 //! `cargo xtask faults` prints the table.
-#![cfg(feature = "publishing-point")]
 
 mod ledger;
 #[path = "../element/rig.rs"]

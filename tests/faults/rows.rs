@@ -4,8 +4,8 @@
 
 use std::time::Duration;
 
-use gstwmspush::publishing_point::{Fault, Head, MidBody, Refuse, When};
 use http::header::SET_COOKIE;
+use publishing_point::{Fault, Head, MidBody, Refuse, When};
 
 use crate::scene::{Manner, Scene};
 

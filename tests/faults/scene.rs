@@ -6,7 +6,7 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::mpsc::{Receiver, channel};
 
-use gstwmspush::publishing_point::{Event, Fault, Settings, When};
+use publishing_point::{Event, Fault, Settings, When};
 
 use crate::rig::{FullBacklog, LONG, Point, socket_with_full_backlog};
 

@@ -5,7 +5,8 @@
 use std::time::Duration;
 
 /// A stream with one video stream, for its header.
-const FIXTURE: &[u8] = include_bytes!("../fixtures/video_asfmux_p3200_streamable.asf");
+const FIXTURE: &[u8] =
+    include_bytes!("../../proto/tests/fixtures/video_asfmux_p3200_streamable.asf");
 
 /// ASF 3.2 File Properties Object: its GUID, and the offsets of the two packet sizes in it.
 const FILE_PROPERTIES: [u8; 16] = [

@@ -8,11 +8,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use gstwmspush::asf::{DataPacket, FileHeader, Item, Reader};
-use gstwmspush::publishing_point::{PublishingPoint, Settings as PointSettings};
 use gstwmspush::push::{
     Connection, Leaky, Limits, Phase, Settings, Status, StatusCallback, Trust, WriterSink,
 };
 use gstwmspush::wmhttp::{AccessConfig, SessionConfig, SetupBody, UNKNOWN_CONTENT_LENGTH};
+use publishing_point::{PublishingPoint, Settings as PointSettings};
 
 use crate::process::Process;
 use crate::{AUDIO_VIDEO, LONG, alone, fixture};
@@ -114,7 +114,7 @@ fn bodies_of_the_default_size_follow_one_another() {
         (stats.packets_dropped, drops.load(Ordering::Relaxed)),
         (0, 0)
     );
-    let over = |pushes: &[&gstwmspush::publishing_point::Push]| pushes[0].over;
+    let over = |pushes: &[&publishing_point::Push]| pushes[0].over;
     let push = point.wait_for_pushes(over, LONG).unwrap().remove(0);
     assert_eq!((push.push_starts, push.data_packets), (3, packets));
     assert!(stats.bytes_sent > u64::from(u32::MAX), "more than 32 bits");

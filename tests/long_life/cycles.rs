@@ -9,8 +9,8 @@ use std::sync::mpsc;
 use std::thread;
 
 use gst::prelude::*;
-use gstwmspush::publishing_point::{Event, PublishingPoint, Push, Running, Settings};
 use gstwmspush::wmhttp::server::{SessionKey, Timeouts};
+use publishing_point::{Event, PublishingPoint, Push, Running, Settings};
 
 use crate::process::Process;
 use crate::{AUDIO_VIDEO, LONG, alone, fixture};

@@ -4,7 +4,7 @@
 //!
 //! Memory, threads and descriptors are those of the whole process. So this is a test binary of its own, and its tests
 //! run one after the other.
-#![cfg(all(feature = "publishing-point", target_os = "linux"))]
+#![cfg(target_os = "linux")]
 
 mod bodies;
 mod cycles;
@@ -28,5 +28,5 @@ fn alone() -> MutexGuard<'static, ()> {
 }
 
 fn fixture(name: &str) -> String {
-    format!("{}/tests/fixtures/{name}", env!("CARGO_MANIFEST_DIR"))
+    format!("{}/proto/tests/fixtures/{name}", env!("CARGO_MANIFEST_DIR"))
 }

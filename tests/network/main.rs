@@ -3,7 +3,7 @@
 //! What only a network can do to a connection: addresses that lead nowhere, and a plug that is pulled.
 //!
 //! Each test runs in a network of its own, which `unshare` makes, and in which it may do what it likes.
-#![cfg(all(feature = "publishing-point", target_os = "linux"))]
+#![cfg(target_os = "linux")]
 
 #[path = "../element/rig.rs"]
 #[allow(dead_code, reason = "not every test program needs all of it")]
@@ -15,9 +15,9 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use gst::prelude::*;
-use gstwmspush::publishing_point::{Event, Push, Settings};
 use gstwmspush::wmhttp::HResult;
 use gstwmspush::wmhttp::server::Timeouts;
+use publishing_point::{Event, Push, Settings};
 use socket2::{Domain, Socket, Type};
 use url::Url;
 

@@ -6,7 +6,7 @@ use std::thread;
 use std::time::Duration;
 
 use gst::prelude::*;
-use gstwmspush::publishing_point::Push;
+use publishing_point::Push;
 
 use crate::apache::{Apache, LIFETIME};
 use crate::lighttpd::Lighttpd;

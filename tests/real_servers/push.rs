@@ -7,8 +7,8 @@ use std::thread;
 use std::time::Duration;
 
 use gst::prelude::*;
-use gstwmspush::publishing_point::{Fault, Push, Settings, When};
 use gstwmspush::wmhttp::HResult;
+use publishing_point::{Fault, Push, Settings, When};
 
 use crate::daemon;
 use crate::rig::{Pipeline, Point, fixture_bytes};

@@ -5,7 +5,7 @@
 use std::thread;
 use std::time::Duration;
 
-use gstwmspush::publishing_point::Push;
+use publishing_point::Push;
 
 use crate::apache::Apache;
 use crate::lighttpd::Lighttpd;

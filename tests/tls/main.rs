@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: MPL-2.0
 
 //! `https` locations, with stunnel in front of the embedded publishing point.
-#![cfg(all(feature = "publishing-point", feature = "tls", unix))]
+#![cfg(all(feature = "tls", unix))]
 
 use std::io::{Read, Write};
 use std::net::TcpListener;
 
 use gst::prelude::*;
-use gstwmspush::publishing_point::{Fault, MidBody, Settings, When};
 use gstwmspush::wmhttp::server::Received;
+use publishing_point::{Fault, MidBody, Settings, When};
 
 #[path = "../element/rig.rs"]
 #[allow(dead_code, reason = "not every test program needs all of it")]

@@ -18,10 +18,10 @@ const TABLES: [&str; 2] = [
 ];
 
 /// Where the decisions are that deviations go back to.
-const DECISIONS: &str = "src/wmhttp/mod.rs";
+const DECISIONS: &str = "proto/src/wmhttp/mod.rs";
 
 /// Where tests are.
-const SOURCES: &[&str] = &["src", "tests"];
+const SOURCES: &[&str] = &["src", "tests", "proto", "publishing-point"];
 
 /// Prints the table and checks it. With `strict`, nothing may be pending.
 pub fn run(strict: bool) -> Result {

@@ -10,8 +10,6 @@ use crate::workspace::Workspace;
 const TABLE: &[&str] = &[
     "test",
     "--quiet",
-    "--features",
-    "publishing-point",
     "--test",
     "faults",
     "--",

@@ -13,14 +13,8 @@ use std::time::{Duration, Instant};
 use crate::run::{self, Process, Result};
 use crate::workspace::Workspace;
 
-/// Builds it. Not with the release profile: its feature must not get into the plugin that users get.
-pub const BUILD: &[&str] = &[
-    "build",
-    "--features",
-    "publishing-point",
-    "--bin",
-    "publishing-point",
-];
+/// Builds it.
+pub const BUILD: &[&str] = &["build", "--package", "publishing-point"];
 
 /// What its first line begins with; the URL follows.
 const LISTENING: &str = "listening on ";

@@ -4,11 +4,11 @@
 
 use arbitrary::{Arbitrary, Unstructured};
 use bytes::Bytes;
-use gstwmspush::asf::{FileHeader, Item};
+use wmspush_proto::asf::{FileHeader, Item};
 
-use super::properties::header;
-use super::properties::packet::keeps_its_payloads;
-use super::properties::reader::{Step, is_the_same_in_any_split};
+use super::invariants::header;
+use super::invariants::packet::keeps_its_payloads;
+use super::invariants::reader::{Step, is_the_same_in_any_split};
 
 /// Most packets of one input that are looked into.
 const MOST_PACKETS: usize = 64;

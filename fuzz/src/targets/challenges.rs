@@ -16,11 +16,11 @@
 
 use std::time::SystemTime;
 
-use gstwmspush::auth::{
-    Authenticator, Authorization, Credentials, Next, Policy, RequestLine, Role, Schemes,
-};
 use http::header::{CONNECTION, HeaderName};
 use http::{HeaderMap, HeaderValue, Method};
+use wmspush_proto::auth::{
+    Authenticator, Authorization, Credentials, Next, Policy, RequestLine, Role, Schemes,
+};
 
 /// Nothing may tell it but the answer to a challenge.
 const PASSWORD: &str = "swordfish";

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! One module for each target. What they hold to is in `tests/properties`.
+//! One module for each target. What they hold to is in `proto/tests/invariants`.
 
-use super::properties;
+use super::invariants;
 
-#[path = "../../../tests/pair/messages.rs"]
+#[path = "../../../proto/tests/pair/messages.rs"]
 mod messages;
 
 pub mod asf_reader;

@@ -6,11 +6,11 @@ use std::collections::VecDeque;
 
 use arbitrary::{Arbitrary, Unstructured};
 use bytes::Bytes;
-use gstwmspush::auth::Credentials;
-use gstwmspush::wmhttp::{
+use http::{HeaderMap, HeaderValue, StatusCode};
+use wmspush_proto::auth::Credentials;
+use wmspush_proto::wmhttp::{
     AccessConfig, Event, HResult, Offer, PushSession, Response, SessionConfig, Transmit,
 };
-use http::{HeaderMap, HeaderValue, StatusCode};
 
 use super::messages::{Fixed, config};
 use content::{Content, Writer};

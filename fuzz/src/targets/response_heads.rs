@@ -4,18 +4,18 @@
 
 use arbitrary::{Arbitrary, Unstructured};
 use bytes::Bytes;
-use gstwmspush::asf::{DataPacket, FileHeader};
-use gstwmspush::auth::{Credentials, Role, Schemes};
-use gstwmspush::wmhttp::{
-    AccessConfig, Body, Event, HResult, Offer, PushSession, Request, Response, SessionConfig,
-    Transmit,
-};
 use http::header::{
     AUTHORIZATION, CONTENT_LENGTH, COOKIE, HeaderName, HeaderValue, PROXY_AUTHORIZATION,
 };
+use wmspush_proto::asf::{DataPacket, FileHeader};
+use wmspush_proto::auth::{Credentials, Role, Schemes};
+use wmspush_proto::wmhttp::{
+    AccessConfig, Body, Event, HResult, Offer, PushSession, Request, Response, SessionConfig,
+    Transmit,
+};
 
+use super::invariants::header::file_header;
 use super::messages::{Fixed, config};
-use super::properties::header::file_header;
 
 /// Nothing may tell it but what goes to the server.
 const PASSWORD: &str = "swordfish";

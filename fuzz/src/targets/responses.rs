@@ -2,7 +2,7 @@
 
 //! The bytes of a connection that are to be a response: first the size of the pieces that they come in, then they.
 
-use gstwmspush::wmhttp::{BadResponse, Response, ResponseReader, Stage};
+use wmspush_proto::wmhttp::{BadResponse, Response, ResponseReader, Stage};
 
 /// What a reader may keep of a body.
 const MOST_BODY: usize = 16 * 1024;

@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use arbitrary::{Arbitrary, Unstructured};
 use bytes::BytesMut;
-use gstwmspush::wmhttp::PushId;
-use gstwmspush::wmhttp::server::{
-    Points, PushRequest, ReceivingSession, Refusal, RequestKind, Sessions, Timeouts, violations,
-};
 use http::header::{HeaderName, HeaderValue};
 use http::{Method, Request, Uri, Version};
+use wmspush_proto::wmhttp::PushId;
+use wmspush_proto::wmhttp::server::{
+    Points, PushRequest, ReceivingSession, Refusal, RequestKind, Sessions, Timeouts, violations,
+};
 
 /// A client's bytes, behind where they are cut.
 #[derive(Arbitrary)]

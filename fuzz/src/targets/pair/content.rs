@@ -2,11 +2,11 @@
 
 //! What a writer has written, what of it the client has, and what the server has.
 
-use gstwmspush::asf::{DataPacket, FileHeader};
-use gstwmspush::wmhttp::HResult;
-use gstwmspush::wmhttp::server::Received;
+use wmspush_proto::asf::{DataPacket, FileHeader};
+use wmspush_proto::wmhttp::HResult;
+use wmspush_proto::wmhttp::server::Received;
 
-use super::super::properties::header::file_header;
+use super::super::invariants::header::file_header;
 
 /// Bytes of each packet.
 const PACKET_SIZE: u8 = 100;

@@ -6,12 +6,12 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use gstwmspush::asf::FileHeader;
-use gstwmspush::wmhttp::server::{
+use wmspush_proto::asf::FileHeader;
+use wmspush_proto::wmhttp::server::{
     Points, PushRequest, Received, ReceivingSession, Reply, RequestKind, SessionKey, Sessions,
     Timeouts, violations,
 };
-use gstwmspush::wmhttp::{Body, PushId, Request, Response};
+use wmspush_proto::wmhttp::{Body, PushId, Request, Response};
 
 use super::super::messages::{head, response};
 use super::challenge;

@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: MPL-2.0
+
+use std::fmt;
+use std::time::Duration;
+
+use http::StatusCode;
+
+use crate::auth::{Denied, Role};
+
+/// What the other side of a push did that ends it, or was refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Error {
+    /// The server, or a proxy, refused the request with an HTTP status.
+    Refused {
+        /// The proxy if it refused CONNECT, or the status is 407. Otherwise the server, as far as the client can know.
+        role: Role,
+        /// The status code.
+        status: StatusCode,
+        /// The reason phrase of the response.
+        reason: String,
+        /// The Server field of the response; empty: there is none.
+        server: String,
+        /// RFC 7231 section 7.1.3 Retry-After, where it is given in seconds.
+        retry_after: Option<Duration>,
+    },
+    /// The server or a proxy wants authentication, and there is no way in.
+    Denied {
+        /// Who denies it.
+        role: Role,
+        /// The status code: 401 or 407.
+        status: StatusCode,
+        /// The reason phrase as the server wrote it.
+        reason: String,
+        /// Why.
+        denied: Denied,
+    },
+    /// A redirection without a usable Location (decision D-13).
+    InvalidRedirect,
+    /// A redirection from `https` to `http`, which would send in the clear what was to be encrypted.
+    InsecureRedirect,
+    /// One redirection after the other (decision D-13).
+    TooManyHops,
+    /// The server answered with success but is no Windows Media server (3.1.5.1).
+    IncompatibleServer {
+        /// Its Server field; empty when there is none.
+        server: String,
+    },
+    /// The server answered PushSetup as it answers a player: it does not take the client for an encoder (note <8>).
+    NotAnEncoder,
+    /// The server answered a PushStart with success although its body was not complete.
+    EndedEarly,
+    /// The server answered a PushStart that goes on with a session by giving out another push-id: it does not know the
+    /// session any more (3.2.6).
+    Forgotten,
+    /// The bytes are no packet of 2.2.3.
+    Framing(&'static str),
+    /// A packet that may not come here (figure 7).
+    UnexpectedPacket(&'static str),
+    /// The body of a PushSetup request does not follow 2.2.2.1.
+    SetupBody(&'static str),
+    /// A push-id that is empty, too long or not visible ASCII.
+    PushId,
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Refused {
+                role,
+                status,
+                reason,
+                ..
+            } => {
+                let status = status.as_u16();
+                write!(f, "{} refused with {status}", name(*role))?;
+                match reason.is_empty() {
+                    true => Ok(()),
+                    false => write!(f, " {reason}"),
+                }
+            }
+            Self::Denied { role, denied, .. } => {
+                write!(f, "{} denies access: {denied}", name(*role))
+            }
+            Self::InvalidRedirect => f.write_str("the server redirects without a usable Location"),
+            Self::InsecureRedirect => {
+                f.write_str("the server redirects from https to http, which is not encrypted")
+            }
+            Self::TooManyHops => f.write_str("the server redirects more than five times"),
+            Self::IncompatibleServer { server } if server.is_empty() => {
+                f.write_str("the response has no Server field of a Windows Media server")
+            }
+            Self::IncompatibleServer { server } => {
+                write!(f, "the server is {server:?}, not a Windows Media server")
+            }
+            Self::NotAnEncoder => f.write_str("the server responded as it does to a player"),
+            Self::EndedEarly => {
+                f.write_str("the server answered with success before the end of the stream")
+            }
+            Self::Forgotten => f.write_str("the server does not know the session any more"),
+            Self::Framing(what) => write!(f, "not a packet: {what}"),
+            Self::UnexpectedPacket(what) => write!(f, "unexpected packet: {what}"),
+            Self::SetupBody(what) => write!(f, "bad PushSetup body: {what}"),
+            Self::PushId => f.write_str("bad push-id"),
+        }
+    }
+}
+
+fn name(role: Role) -> &'static str {
+    match role {
+        Role::Server => "the server",
+        Role::Proxy => "the proxy",
+    }
+}
+
+impl std::error::Error for Error {}

@@ -1,0 +1,366 @@
+// SPDX-License-Identifier: MPL-2.0
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use http::StatusCode;
+
+use super::{Reply, Timeouts, Violation};
+use crate::asf::{DataPacket, FileHeader};
+use crate::wmhttp::packet::{FRAMING_HEADER_SIZE, MAX_PAYLOAD};
+use crate::wmhttp::{
+    Error, HResult, MAX_STREAM_CHANGE_PAYLOAD, Packet, PushId, least_content_length,
+};
+
+/// Most violations that wait to be looked at.
+const MAX_VIOLATIONS: usize = 64;
+
+/// Tells sessions apart without their push-id, which nobody may see.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SessionKey(pub(super) u64);
+
+impl fmt::Display for SessionKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0, f)
+    }
+}
+
+/// When something was last heard of a session that is lent out.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Heard(Arc<AtomicU64>);
+
+impl Heard {
+    fn note(&self, now: Duration) {
+        self.0.store(now.as_millis() as u64, Ordering::Relaxed);
+    }
+
+    pub(super) fn is_stale(&self, now: Duration, after: Duration) -> bool {
+        let last = Duration::from_millis(self.0.load(Ordering::Relaxed));
+        now.saturating_sub(last) >= after
+    }
+}
+
+/// What a packet brought (3.2.5.3 to 3.2.5.7).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Received {
+    /// 3.2.5.3: the ASF file header.
+    Header(Bytes),
+    /// 3.2.5.6: the ASF file header of the next playlist entry.
+    StreamChange(Bytes),
+    /// 3.2.5.4: an ASF data packet, usually without its padding.
+    Data(Bytes),
+    /// 3.2.5.5: the end of a playlist entry (S_FALSE) or of the session (anything else).
+    EndOfStream(HResult),
+    /// 3.2.5.7: so many bytes of filler, to be ignored.
+    Filler(usize),
+}
+
+/// Where in figure 7 a session stands.
+///
+/// ```text
+/// Start --$H--> Entry                      Entry --$D, $F--> Entry
+/// Entry --$E (S_FALSE)--> BetweenEntries   BetweenEntries --$F, $E (S_FALSE)--> BetweenEntries
+/// BetweenEntries --$C--> Entry             Entry, BetweenEntries --any other $E--> Ended
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Order {
+    Start,
+    Entry,
+    BetweenEntries,
+    Ended,
+}
+
+/// A session whose PushStart body is being received, 3.2.5.2 to 3.2.5.7.
+///
+/// [`Sessions::push_start`](super::Sessions::push_start) lends it out, and
+/// [`complete`](super::Sessions::complete), [`lost`](super::Sessions::lost) or [`end`](super::Sessions::end) takes it
+/// back. The next PushStart goes on where the last one stopped.
+pub struct ReceivingSession {
+    pub(super) key: SessionKey,
+    pub(super) push_id: PushId,
+    pub(super) point: String,
+    pub(super) auto_destroy: bool,
+    /// When the Idle-Timeout or, between requests, the Inactivity-Timeout expires (3.2.2).
+    pub(super) deadline: Duration,
+    pub(super) heard: Heard,
+    timeouts: Timeouts,
+    order: Order,
+    /// Whether `$H` may come once more: after a loss the client cannot know that it had arrived.
+    header_may_repeat: bool,
+    content_length: u64,
+    remaining: u64,
+    /// Size of the data packets, by the last file header; 0 when it is not known.
+    packet_size: usize,
+    /// Padding is noted once: it is in every packet or in none.
+    padding_noted: bool,
+    violations: VecDeque<Violation>,
+}
+
+impl ReceivingSession {
+    pub(super) fn new(
+        key: SessionKey,
+        push_id: PushId,
+        point: String,
+        timeouts: Timeouts,
+        now: Duration,
+    ) -> Self {
+        Self {
+            key,
+            push_id,
+            point,
+            auto_destroy: false,
+            deadline: now.saturating_add(timeouts.inactivity),
+            heard: Heard::default(),
+            timeouts,
+            order: Order::Start,
+            header_may_repeat: false,
+            content_length: 0,
+            remaining: 0,
+            packet_size: 0,
+            padding_noted: false,
+            violations: VecDeque::new(),
+        }
+    }
+
+    /// 3.2.5.2: a body begins.
+    pub(super) fn begin(&mut self, content_length: u64, now: Duration) {
+        self.content_length = content_length;
+        self.remaining = content_length;
+        self.restart_idle_timeout(now);
+    }
+
+    /// 3.2.2: by the beginning of a PushStart, and by `$H`, `$D` and `$C`.
+    fn restart_idle_timeout(&mut self, now: Duration) {
+        self.deadline = now.saturating_add(self.timeouts.idle);
+        self.heard.note(now);
+    }
+
+    /// What was sent of an unfinished body may not have arrived.
+    pub(super) fn allow_repeated_header(&mut self) {
+        self.header_may_repeat = true;
+    }
+
+    /// 3.2.5.2.1: the Inactivity-Timeout runs between requests.
+    pub(super) fn wait_for_request(&mut self, now: Duration) {
+        self.deadline = now.saturating_add(self.timeouts.inactivity);
+    }
+
+    /// Takes the next packet off `input`; `None` when more bytes are needed, or none are left in the body.
+    ///
+    /// Bytes behind the body are left alone: they are the next request.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Framing`] and [`Error::UnexpectedPacket`]; the session is of no use any more.
+    pub fn receive(
+        &mut self,
+        input: &mut BytesMut,
+        now: Duration,
+    ) -> Result<Option<Received>, Error> {
+        if self.is_complete() || self.has_ended() {
+            return Ok(None);
+        }
+        self.check_length(input)?;
+        let Some(packet) = Packet::decode(input)? else {
+            return Ok(None);
+        };
+        let first = self.remaining == self.content_length;
+        self.remaining = self.remaining.saturating_sub(packet.size() as u64);
+        self.check_size(&packet)?;
+        self.step(&packet, first)?;
+        self.header_may_repeat = false;
+        self.note_violations(&packet);
+        if !matches!(packet, Packet::Filler(_) | Packet::EndOfStream(_)) {
+            self.restart_idle_timeout(now);
+        }
+        Ok(Some(match packet {
+            Packet::Header(header) => Received::Header(header),
+            Packet::StreamChange(header) => Received::StreamChange(header),
+            Packet::Data(packet) => Received::Data(packet),
+            Packet::EndOfStream(reason) => Received::EndOfStream(reason),
+            Packet::Filler(filler) => Received::Filler(filler.len()),
+        }))
+    }
+
+    /// A packet ends inside the body, and no bytes are left that cannot be one.
+    fn check_length(&self, input: &[u8]) -> Result<(), Error> {
+        if self.remaining < FRAMING_HEADER_SIZE as u64 {
+            return Err(Error::Framing(
+                "too few bytes of the body left for a packet",
+            ));
+        }
+        let size = match input {
+            [_, _, low, high, ..] => {
+                FRAMING_HEADER_SIZE as u64 + u64::from(u16::from_le_bytes([*low, *high]))
+            }
+            _ => return Ok(()),
+        };
+        if size > self.remaining {
+            return Err(Error::Framing("a packet longer than the rest of the body"));
+        }
+        Ok(())
+    }
+
+    /// 2.2.3.2, 2.2.3.5, 2.2.3.6; for `$D` decision D-18.
+    fn check_size(&self, packet: &Packet) -> Result<(), Error> {
+        let fits = match packet {
+            Packet::StreamChange(payload) => payload.len() <= MAX_STREAM_CHANGE_PAYLOAD,
+            Packet::Header(payload) | Packet::Data(payload) | Packet::Filler(payload) => {
+                payload.len() <= MAX_PAYLOAD
+            }
+            Packet::EndOfStream(_) => true,
+        };
+        if fits {
+            Ok(())
+        } else {
+            Err(Error::Framing("a payload larger than 65,531 bytes"))
+        }
+    }
+
+    /// Figure 7 of 4.6.1.
+    fn step(&mut self, packet: &Packet, first: bool) -> Result<(), Error> {
+        self.order = match (self.order, packet) {
+            (Order::Start, Packet::Header(_)) => Order::Entry,
+            (Order::Entry | Order::BetweenEntries, Packet::Header(_))
+                if first && self.header_may_repeat =>
+            {
+                Order::Entry
+            }
+            (Order::Entry, Packet::Data(_)) => Order::Entry,
+            (order @ (Order::Entry | Order::BetweenEntries), Packet::Filler(_)) => order,
+            (Order::Entry | Order::BetweenEntries, Packet::EndOfStream(HResult::S_FALSE)) => {
+                Order::BetweenEntries
+            }
+            (Order::Entry | Order::BetweenEntries, Packet::EndOfStream(_)) => Order::Ended,
+            (Order::BetweenEntries, Packet::StreamChange(_)) => Order::Entry,
+            (Order::Start, _) => return Err(Error::UnexpectedPacket("the first is not $H")),
+            (Order::BetweenEntries, Packet::Data(_)) => {
+                return Err(Error::UnexpectedPacket("$D between two playlist entries"));
+            }
+            (_, Packet::StreamChange(_)) => {
+                return Err(Error::UnexpectedPacket("$C without $E (S_FALSE) before it"));
+            }
+            (_, Packet::Header(_)) => return Err(Error::UnexpectedPacket("$H a second time")),
+            (Order::Ended, _) => {
+                return Err(Error::UnexpectedPacket("a packet after the final $E"));
+            }
+        };
+        Ok(())
+    }
+
+    /// What a packet shows of the client that the rest of the session does not suffer from.
+    fn note_violations(&mut self, packet: &Packet) {
+        match packet {
+            Packet::Header(header) => self.note_header(header, "2.2.3.6"),
+            Packet::StreamChange(header) => self.note_header(header, "2.2.3.2"),
+            Packet::Data(packet) => self.note_data(packet),
+            Packet::Filler(filler) if filler.iter().any(|byte| *byte != 0) => {
+                self.note(Violation::should("2.2.3.5", "$F has bytes other than 0x00"));
+            }
+            Packet::EndOfStream(HResult::S_FALSE) if self.is_complete() => {
+                let text = "$E (S_FALSE) ends a body, which Windows Media Services never answers";
+                self.note(Violation::interoperability("note <14>", text));
+            }
+            Packet::Filler(_) | Packet::EndOfStream(_) => {}
+        }
+    }
+
+    fn note_header(&mut self, header: &Bytes, section: &'static str) {
+        match FileHeader::parse(header.clone()) {
+            Ok(parsed) => {
+                self.packet_size = parsed.packet_size();
+                let least = least_content_length(self.packet_size, header.len());
+                if self.content_length < least {
+                    let text = format!("Content-Length is below {least}");
+                    self.note(Violation::must("3.1.4.2.1", text));
+                }
+            }
+            Err(error) => {
+                self.packet_size = 0;
+                let text = format!("the payload is no ASF file header: {error}");
+                self.note(Violation::must(section, text));
+            }
+        }
+    }
+
+    fn note_data(&mut self, packet: &Bytes) {
+        if self.packet_size != 0 && packet.len() > self.packet_size {
+            let text = "$D is larger than the packets of the ASF file header";
+            self.note(Violation::must("2.2.3.3", text));
+        } else if !self.padding_noted
+            && DataPacket::parse(packet.clone()).without_padding().removed != 0
+        {
+            self.padding_noted = true;
+            self.note(Violation::should("2.2.3.3", "$D still has its padding"));
+        }
+    }
+
+    /// Keeps a violation, unless nobody asks for them.
+    fn note(&mut self, violation: Violation) {
+        if self.violations.len() < MAX_VIOLATIONS {
+            self.violations.push_back(violation);
+        }
+    }
+
+    /// Whether all of the body has come and the response is due.
+    pub fn is_complete(&self) -> bool {
+        self.remaining == 0
+    }
+
+    /// Whether the final `$E` has come: the server may close without a response (3.2.5.5).
+    pub fn has_ended(&self) -> bool {
+        self.order == Order::Ended
+    }
+
+    /// What the client did against the letter of the specification since the last call.
+    pub fn take_violations(&mut self) -> impl Iterator<Item = Violation> + use<> {
+        std::mem::take(&mut self.violations).into_iter()
+    }
+
+    /// When the Idle-Timeout expires.
+    pub fn next_timeout(&self) -> Duration {
+        self.deadline
+    }
+
+    /// 3.2.6.1 Idle-Timeout Timer Expires: the answer, once the time has come.
+    #[must_use]
+    pub fn handle_timeout(&self, now: Duration) -> Option<Reply> {
+        (now >= self.deadline).then(|| self.refuse(StatusCode::REQUEST_TIMEOUT))
+    }
+
+    /// 3.2.4.1 Administrative Disconnect, and the answer to a body that is no sequence of packets: at once, without
+    /// waiting for the rest.
+    pub fn refuse(&self, status: StatusCode) -> Reply {
+        Reply::last(status)
+    }
+
+    /// Which session it is.
+    pub fn key(&self) -> SessionKey {
+        self.key
+    }
+
+    /// The publishing point that receives.
+    pub fn point(&self) -> &str {
+        &self.point
+    }
+
+    /// The response to the session's PushStart, which keeps the session.
+    pub fn success(&self) -> Reply {
+        Reply::success(&self.push_id, self.timeouts.idle)
+    }
+}
+
+impl fmt::Debug for ReceivingSession {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ReceivingSession")
+            .field("key", &self.key)
+            .field("point", &self.point)
+            .field("order", &self.order)
+            .field("remaining", &self.remaining)
+            .finish_non_exhaustive()
+    }
+}

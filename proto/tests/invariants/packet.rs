@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: MPL-2.0
+
+//! What holds for every data packet, and what receivers do to short ones.
+
+use wmspush_proto::asf::{DataPacket, Unpadded};
+
+use super::payloads::{Payload, payload_data, payloads, width};
+
+/// What is sent of any packet is all of it but padding, and receivers find in it what was in the packet.
+///
+/// Returns how many bytes were left out.
+pub fn keeps_its_payloads(bytes: &[u8]) -> usize {
+    let packet = DataPacket::parse(bytes.to_vec().into());
+    let unpadded = packet.without_padding();
+    let sent = sent(&unpadded);
+    assert_eq!(sent.len(), unpadded.len());
+    assert_eq!(sent.len() + unpadded.removed, bytes.len());
+    if packet.defect().is_some() {
+        assert_eq!(packet.send_time(), None);
+    }
+    if let Some(parts) = packet.split() {
+        is_split_without_a_loss(bytes, &parts);
+    }
+    if packet.defect().is_some() || unpadded.head.is_empty() {
+        assert_eq!(sent, bytes);
+        return 0;
+    }
+    let filled = filled(&sent, bytes.len());
+    let again = DataPacket::parse(filled.clone().into());
+    assert_eq!(again.defect(), None);
+    assert_eq!(again.send_time(), packet.send_time());
+    assert_eq!(again.has_key_frame(), packet.has_key_frame());
+    let before = payloads(bytes);
+    assert!(before.is_some(), "{bytes:02x?}");
+    assert_eq!(payloads(&filled), before, "filled up, {bytes:02x?}");
+    let told = filled_and_told(&sent, bytes.len());
+    assert_eq!(payloads(&told), before, "told, {bytes:02x?}");
+    let stored = DataPacket::parse(sent.into()).filled_to(bytes.len());
+    assert_eq!(stored.len(), bytes.len());
+    assert_eq!(payloads(&stored), before, "stored, {bytes:02x?}");
+    assert_eq!(payloads(&packet.filled_to(bytes.len())), before);
+    unpadded.removed
+}
+
+/// The parts of a packet with too many payloads are packets of its size, which have its payloads in their order.
+fn is_split_without_a_loss(bytes: &[u8], parts: &[DataPacket]) {
+    let mut found = Vec::new();
+    for part in parts {
+        assert_eq!((part.len(), part.defect()), (bytes.len(), None));
+        assert_eq!(part.split(), None);
+        found.extend(payloads(part.as_bytes()).unwrap());
+        keeps_its_payloads(part.as_bytes());
+    }
+    assert!(parts.len() > 1 && found.len() > 63);
+    assert_eq!(Some(found), uncounted_payloads(bytes));
+}
+
+/// As [`payloads`], of a packet that has as many as lie in it, each with a Payload Length of two bytes.
+pub fn uncounted_payloads(packet: &[u8]) -> Option<Vec<Payload>> {
+    let (mut at, _, property) = payload_data(packet)?;
+    at.number(1)?;
+    let mut found = Vec::new();
+    while !at.bytes.is_empty() {
+        found.push(at.payload(property, Some(2))?);
+    }
+    Some(found)
+}
+
+/// What comes over the wire.
+fn sent(unpadded: &Unpadded) -> Vec<u8> {
+    [unpadded.head.as_slice(), &unpadded.body].concat()
+}
+
+/// A receiver that fills up with zeros: libmms, FFmpeg, flumotion.
+fn filled(received: &[u8], size: usize) -> Vec<u8> {
+    let mut packet = received.to_vec();
+    packet.resize(size, 0);
+    packet
+}
+
+/// A receiver that also writes what it filled up into the Padding Length: gst rtpasfdepay.
+fn filled_and_told(received: &[u8], size: usize) -> Vec<u8> {
+    let mut packet = filled(received, size);
+    if received.len() == size {
+        return packet;
+    }
+    let types = if packet[0] & 0x80 == 0 {
+        0
+    } else {
+        1 + usize::from(packet[0] & 0x0f)
+    };
+    let flags = packet[types];
+    let at = types + 2 + width(flags >> 5) + width(flags >> 1);
+    let missing = (size - received.len()) as u64;
+    let field = width(flags >> 3);
+    packet[at..at + field].copy_from_slice(&missing.to_le_bytes()[..field]);
+    packet
+}

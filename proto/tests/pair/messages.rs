@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: MPL-2.0
+
+//! What it takes to bring the two halves together: a session's settings, its entropy, and the messages between them.
+
+use std::time::SystemTime;
+
+use bytes::Bytes;
+use wmspush_proto::wmhttp::{AccessConfig, Entropy, Request, Response, SessionConfig, SetupBody};
+
+pub fn config() -> SessionConfig {
+    SessionConfig {
+        url: "http://media:8080/live".parse().unwrap(),
+        setup: SetupBody::default(),
+        user_agent: "WMEncoder/12.0 test/1".to_owned(),
+        extra_headers: http::HeaderMap::new(),
+        content_length: None,
+        remove_padding: true,
+        access: AccessConfig::default(),
+    }
+}
+
+/// Time stands still and nothing is random.
+pub struct Fixed;
+
+impl Entropy for Fixed {
+    fn now(&self) -> SystemTime {
+        SystemTime::UNIX_EPOCH
+    }
+
+    fn random(&mut self, bytes: &mut [u8]) {
+        bytes.fill(7);
+    }
+}
+
+/// What a transport makes of a request.
+pub fn head(request: &Request) -> http::Request<()> {
+    let mut head = http::Request::new(());
+    *head.method_mut() = Request::METHOD;
+    *head.uri_mut() = request.url.path().parse().unwrap();
+    *head.headers_mut() = request.headers.clone();
+    let host = request.url.authority().parse().unwrap();
+    head.headers_mut().insert(http::header::HOST, host);
+    head
+}
+
+pub fn response(response: &http::Response<Bytes>) -> Response {
+    Response {
+        status: response.status(),
+        reason: response
+            .status()
+            .canonical_reason()
+            .unwrap_or_default()
+            .to_owned(),
+        headers: response.headers().clone(),
+        body: response.body().clone(),
+    }
+}

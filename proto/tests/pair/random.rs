@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: MPL-2.0
+
+use bytes::Bytes;
+use proptest::prelude::*;
+use wmspush_proto::asf::{DataPacket, FileHeader};
+use wmspush_proto::wmhttp::SessionConfig;
+
+use super::harness::{Content, Pair, config, fixture};
+
+/// What may come between the first header and the end.
+#[derive(Clone, Debug)]
+enum Step {
+    /// A damaged packet, which goes whole, of any bytes.
+    Data(Vec<u8>),
+    NewHeader,
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let data = prop::collection::vec(any::<u8>(), 1500).prop_map(Step::Data);
+    prop::collection::vec(prop_oneof![12 => data, 1 => Just(Step::NewHeader)], 0..60)
+}
+
+fn header() -> FileHeader {
+    match fixture("av_asfmux_p1500_streamable.asf").swap_remove(0) {
+        Content::Header(header) => header,
+        other => panic!("{other:?}"),
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// 3.1.4.3 to 3.1.4.5: no packet is lost, doubled or reordered, and every body is as long as it said, whatever the
+    /// Content-Length and wherever entries end.
+    /// C-043, C-122, C-142, C-150, C-165, C-189
+    #[test]
+    fn everything_arrives_in_bodies_of_the_announced_length(
+        steps in steps(),
+        content_length in prop_oneof![4000..20_000u64, 60_000..140_000u64],
+        remove_padding: bool,
+    ) {
+        let first = header();
+        let mut content = vec![Content::Header(first.clone())];
+        let mut data = Vec::new();
+        let mut changes = 0;
+        for step in steps {
+            match step {
+                Step::Data(bytes) => {
+                    let packet = DataPacket::parse(Bytes::from(bytes));
+                    let unpadded = packet.without_padding();
+                    data.push(if remove_padding {
+                        Bytes::from([unpadded.head.as_slice(), &unpadded.body].concat())
+                    } else {
+                        packet.as_bytes().clone()
+                    });
+                    content.push(Content::Data(packet));
+                }
+                Step::NewHeader => {
+                    changes += 1;
+                    content.push(Content::Header(first.clone()));
+                }
+            }
+        }
+        let config = SessionConfig { content_length: Some(content_length), remove_padding, ..config() };
+        let pair = Pair::run(config, content);
+        prop_assert_eq!(pair.data(), data);
+        let letters = pair.letters();
+        prop_assert_eq!(letters.matches('H').count(), 1);
+        prop_assert_eq!(letters.matches('C').count(), changes);
+        prop_assert_eq!(letters.matches('1').count(), changes);
+        prop_assert!(letters.ends_with('0'));
+        let (_, filled) = pair.bodies.split_last().unwrap();
+        prop_assert!(filled.iter().all(|(sent, announced)| sent == announced), "{:?}", pair.bodies);
+    }
+}

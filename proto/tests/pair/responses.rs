@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: MPL-2.0
+
+//! What a client makes of answers that are not the expected ones.
+
+use bytes::Bytes;
+use http::header::{HeaderMap, HeaderName};
+use wmspush_proto::auth::Role;
+use wmspush_proto::wmhttp::{Body, Error, Offer, PushSession, Response, Transmit};
+
+use super::harness::{Content, Fixed, config, fixture};
+
+/// `HTTP/1.1 204 No Content` and its fields, as a transcript has them.
+pub fn response(text: &str) -> Response {
+    let mut lines = text.lines();
+    let (status, reason) = lines
+        .next()
+        .unwrap()
+        .strip_prefix("HTTP/1.1 ")
+        .unwrap()
+        .split_once(' ')
+        .unwrap();
+    let headers: HeaderMap = lines
+        .map(|line| line.split_once(": ").unwrap())
+        .map(|(name, value)| (name.parse::<HeaderName>().unwrap(), value.parse().unwrap()))
+        .collect();
+    Response {
+        status: status.parse().unwrap(),
+        reason: reason.to_owned(),
+        headers,
+        body: Bytes::new(),
+    }
+}
+
+pub fn accepted() -> Response {
+    response(
+        "HTTP/1.1 204 No Content\nServer: Cougar/9.5.5732.6324\nSet-Cookie: push-id=4124758405",
+    )
+}
+
+/// A client that has sent PushSetup.
+fn waiting() -> PushSession {
+    let mut client = PushSession::new(config(), Fixed);
+    client.configure_server();
+    assert!(matches!(client.poll_transmit(), Some(Transmit::Request(_))));
+    client
+}
+
+/// A client that has sent PushStart and `$H`.
+fn streaming() -> PushSession {
+    let mut client = waiting();
+    client.handle_response(&accepted()).unwrap();
+    let Some(Content::Header(header)) = fixture("audio_ffmpeg_p3200.asf").into_iter().next() else {
+        panic!("no header");
+    };
+    assert_eq!(client.start_streaming(header), Offer::Taken);
+    while client.poll_transmit().is_some() {}
+    client
+}
+
+/// 2.2.1.3, 2.2.1.6: the client sends back what it was given.
+/// C-011, C-012, C-127, C-214, C-215
+#[test]
+fn the_push_id_and_other_cookies_go_into_push_start() {
+    let mut client = waiting();
+    let answer =
+        "HTTP/1.1 200 OK\nServer: Rex/9.0\nSet-Cookie: push-id=aZ09; path=/\nSet-Cookie: x=1";
+    client.handle_response(&response(answer)).unwrap();
+    let Some(Content::Header(header)) = fixture("audio_ffmpeg_p3200.asf").into_iter().next() else {
+        panic!("no header");
+    };
+    assert_eq!(client.start_streaming(header), Offer::Taken);
+    let Some(Transmit::Request(request)) = client.poll_transmit() else {
+        panic!("no request")
+    };
+    assert_eq!(request.headers["cookie"], "push-id=aZ09; x=1");
+    assert!(matches!(request.body, Body::PushStart { .. }));
+}
+
+/// Receivers without Set-Cookie, Pragma and Cache-Control exist (decision D-5).
+/// C-200
+#[test]
+fn a_server_need_not_assign_a_push_id() {
+    let mut client = waiting();
+    client
+        .handle_response(&response(
+            "HTTP/1.1 204 No Content\nServer: Cougar/9.01.01.3814",
+        ))
+        .unwrap();
+    assert!(client.is_ready());
+}
+
+/// 3.1.5.1: "server-token … does not match"
+/// C-212, C-213
+#[test]
+fn a_foreign_server_is_incompatible() {
+    for (answer, server) in [
+        ("HTTP/1.1 204 No Content\nServer: Apache/2.4", "Apache/2.4"),
+        ("HTTP/1.1 200 OK\nContent-Length: 0", ""),
+    ] {
+        let error = waiting().handle_response(&response(answer)).unwrap_err();
+        assert_eq!(
+            error,
+            Error::IncompatibleServer {
+                server: server.to_owned()
+            }
+        );
+    }
+}
+
+/// Note <8>: Windows Media Services answers players, and whom it takes for one, with an ASX playlist.
+#[test]
+fn a_playlist_means_that_the_client_is_not_recognised() {
+    let mut answer = response("HTTP/1.1 200 OK\nServer: Cougar/9.5");
+    answer.body = Bytes::from_static(b"\r\n<ASX VERSION=\"3.0\">");
+    assert_eq!(waiting().handle_response(&answer), Err(Error::NotAnEncoder));
+}
+
+/// 4.7: any other HTTP error ends the session.
+/// C-132, C-220
+#[test]
+fn a_refusal_ends_the_session_with_its_status_and_reason() {
+    for line in [
+        "403 Forbidden",
+        "404 No such point",
+        "503 Service Unavailable",
+        "100 Continue",
+    ] {
+        let refusal = response(&format!("HTTP/1.1 {line}\nServer: Cougar/9.5"));
+        let expected = Error::Refused {
+            role: Role::Server,
+            status: refusal.status,
+            reason: line[4..].to_owned(),
+            server: "Cougar/9.5".to_owned(),
+            retry_after: None,
+        };
+        for mut client in [waiting(), streaming()] {
+            assert_eq!(
+                client.handle_response(&refusal),
+                Err(expected.clone()),
+                "{line}"
+            );
+            assert!(!client.is_ready() && client.poll_transmit().is_none());
+        }
+    }
+}
+
+/// Decision D-19: the rest of the body has nobody to go to.
+/// C-132
+#[test]
+fn success_before_the_body_is_complete_ends_the_session() {
+    assert_eq!(
+        streaming().handle_response(&accepted()),
+        Err(Error::EndedEarly)
+    );
+}
+
+/// 4.4: after the final $E nothing is expected, and anything is fine.
+#[test]
+fn answers_after_the_end_do_not_matter() {
+    for answer in ["HTTP/1.1 200 OK", "HTTP/1.1 422 Unprocessable"] {
+        let mut client = streaming();
+        assert_eq!(
+            client.end_of_stream(wmspush_proto::wmhttp::HResult::S_OK),
+            Offer::Taken
+        );
+        assert_eq!(client.handle_response(&response(answer)), Ok(()));
+    }
+}
+
+/// 3.1.4.1.1: C-095, C-101: until the response is there, content is held.
+#[test]
+fn nothing_goes_out_before_the_response() {
+    let mut client = waiting();
+    for content in fixture("audio_ffmpeg_p3200.asf").into_iter().take(2) {
+        match content {
+            Content::Header(header) => {
+                assert!(matches!(client.start_streaming(header), Offer::Held(_)))
+            }
+            Content::Data(packet) => assert!(matches!(client.data_unit(packet), Offer::Held(_))),
+            Content::End => {}
+        }
+    }
+    assert!(client.awaits_response() && client.poll_transmit().is_none());
+}

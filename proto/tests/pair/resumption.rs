@@ -1,0 +1,244 @@
+// SPDX-License-Identifier: MPL-2.0
+
+//! 3.2.7.1 TCP Connection Is Disconnected: what the client may do about it.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use wmspush_proto::asf::FileHeader;
+use wmspush_proto::auth::Credentials;
+use wmspush_proto::wmhttp::{
+    AccessConfig, Body, Error, Event, HResult, Offer, PushSession, Request, Response,
+    SessionConfig, Transmit,
+};
+
+use super::harness::{Content, Fixed, config, fixture};
+
+const AUDIO: &str = "audio_ffmpeg_p3200.asf";
+const AUDIO_VIDEO: &str = "av_asfmux_p1500_streamable.asf";
+
+fn response(status: u16, fields: &[(&str, &str)]) -> Response {
+    let field = |&(name, value): &(&str, &str)| {
+        let name: HeaderName = name.parse().unwrap();
+        (name, HeaderValue::from_str(value).unwrap())
+    };
+    let headers: HeaderMap = fields.iter().map(field).collect();
+    Response {
+        status: StatusCode::from_u16(status).unwrap(),
+        reason: String::new(),
+        headers,
+        body: Bytes::new(),
+    }
+}
+
+fn accepted(push_id: &str) -> Response {
+    let cookie = format!("push-id={push_id}");
+    response(
+        204,
+        &[
+            ("server", "Cougar/9.5"),
+            ("set-cookie", &cookie),
+            ("pragma", "no-cache, timeout=20000"),
+        ],
+    )
+}
+
+fn authenticated() -> SessionConfig {
+    let access = AccessConfig {
+        credentials: Some(Credentials::new("alice", "secret")),
+        ..AccessConfig::default()
+    };
+    SessionConfig { access, ..config() }
+}
+
+fn header(name: &str) -> FileHeader {
+    match fixture(name).remove(0) {
+        Content::Header(header) => header,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// All requests that are to be sent, and the body behind the last.
+fn sent(client: &mut PushSession) -> (Vec<Request>, Vec<u8>) {
+    let (mut requests, mut body) = (Vec::new(), Vec::new());
+    while let Some(transmit) = client.poll_transmit() {
+        match transmit {
+            Transmit::Request(request) => requests.push(*request),
+            Transmit::Body(bytes) | Transmit::Close(bytes) => body.extend_from_slice(&bytes),
+            Transmit::Compute(..) => panic!("nothing takes its time here"),
+        }
+    }
+    (requests, body)
+}
+
+fn cookie(request: &Request) -> &str {
+    request.headers["cookie"].to_str().unwrap()
+}
+
+fn push_data(client: &mut PushSession) -> Vec<u8> {
+    let Content::Data(packet) = fixture(AUDIO_VIDEO).remove(1) else {
+        panic!("no data")
+    };
+    assert_eq!(client.data_unit(packet), Offer::Taken);
+    sent(client).1
+}
+
+/// A session that has sent `$H` and a `$D`.
+fn streaming(config: SessionConfig, push_id: &str) -> PushSession {
+    let mut client = PushSession::new(config, Fixed);
+    client.configure_server();
+    sent(&mut client);
+    client.handle_response(&accepted(push_id)).unwrap();
+    assert_eq!(client.start_streaming(header(AUDIO_VIDEO)), Offer::Taken);
+    push_data(&mut client);
+    while client.poll_event().is_some() {}
+    client
+}
+
+/// The push-id stays, `$H` does not come again, and the connection is a new one.
+#[test]
+fn a_resumed_session_goes_on_with_data() {
+    let mut client = streaming(config(), "4711");
+    let before = client.counters().body_bytes;
+    assert!(client.resume(Some(header(AUDIO_VIDEO))));
+    assert!(client.has_resumed());
+    let (requests, body) = sent(&mut client);
+    let [request] = &requests[..] else {
+        panic!("{requests:?}")
+    };
+    assert!(matches!(request.body, Body::PushStart { .. }) && request.fresh);
+    assert_eq!(cookie(request), "push-id=4711");
+    assert_eq!(body, b"");
+    let sent = Event::PushStartSent {
+        begins_at: before,
+        header: None,
+    };
+    assert_eq!(client.poll_event(), Some(sent));
+    assert_eq!(push_data(&mut client)[..2], *b"$D");
+}
+
+/// A file that begins again has the same header, and is the next entry. Whether a header is the one to go on behind, the caller
+/// knows.
+#[test]
+fn any_header_in_a_resumed_session_begins_an_entry() {
+    for next in [AUDIO_VIDEO, AUDIO] {
+        let mut client = streaming(config(), "4711");
+        assert!(client.resume(Some(header(AUDIO_VIDEO))));
+        sent(&mut client);
+        let header = header(next);
+        assert_eq!(client.is_in_force(&header), next == AUDIO_VIDEO);
+        assert_eq!(client.start_streaming(header), Offer::Taken);
+        let body = sent(&mut client).1;
+        assert_eq!(body[..8], *b"$E\x04\0\x01\0\0\0");
+        assert_eq!(body[8..10], *b"$C");
+    }
+}
+
+#[test]
+fn what_has_not_arrived_opens_the_stream_again() {
+    let mut client = streaming(config(), "4711");
+    assert!(client.resume(None));
+    let (requests, _) = sent(&mut client);
+    assert!(matches!(requests[0].body, Body::PushSetup(_)));
+    assert_eq!(cookie(&requests[0]), "push-id=4711");
+    client.handle_response(&accepted("4711")).unwrap();
+    assert_eq!(client.start_streaming(header(AUDIO_VIDEO)), Offer::Taken);
+    assert_eq!(sent(&mut client).1[..2], *b"$H");
+}
+
+/// A server without push-ids cannot know a session again.
+#[test]
+fn without_a_push_id_there_is_nothing_to_resume() {
+    let mut client = streaming(config(), "0");
+    assert!(!client.is_resumable());
+    assert!(!client.resume(Some(header(AUDIO_VIDEO))));
+}
+
+/// 1.7, decision D-17: a connection that has to be authenticated begins with PushSetup.
+#[test]
+fn ntlm_resumes_with_push_setup() {
+    let mut client = PushSession::new(authenticated(), Fixed);
+    client.configure_server();
+    sent(&mut client);
+    let challenge = response(
+        401,
+        &[("www-authenticate", "NTLM"), ("set-cookie", "push-id=4711")],
+    );
+    client.handle_response(&challenge).unwrap();
+    assert!(client.resume(Some(header(AUDIO_VIDEO))));
+    let (requests, _) = sent(&mut client);
+    assert!(matches!(requests[0].body, Body::PushSetup(_)));
+    assert_eq!(cookie(&requests[0]), "push-id=4711");
+}
+
+/// 2.2.1.3.1: the push-id of a new session is 0.
+#[test]
+fn a_restarted_session_begins_anew() {
+    let mut client = streaming(config(), "4711");
+    client.restart(Some(header(AUDIO_VIDEO)));
+    let (requests, _) = sent(&mut client);
+    assert!(matches!(requests[0].body, Body::PushSetup(_)) && requests[0].fresh);
+    assert_eq!(cookie(&requests[0]), "push-id=0");
+    client.handle_response(&accepted("4712")).unwrap();
+    let (requests, body) = sent(&mut client);
+    assert_eq!(cookie(&requests[0]), "push-id=4712");
+    assert_eq!(body[..2], *b"$H");
+    assert!(!client.has_resumed());
+}
+
+/// A server that gives out another push-id than it was shown has another session.
+#[test]
+fn another_push_id_is_another_session() {
+    let mut client = streaming(config(), "4711");
+    assert!(client.resume(None));
+    sent(&mut client);
+    client.handle_response(&accepted("4712")).unwrap();
+    assert!(!client.has_resumed());
+}
+
+/// Flumotion asks whoever it does not know for credentials, and gives out a push-id with the challenge.
+#[test]
+fn a_challenge_with_another_push_id_is_a_forgotten_session() {
+    let mut client = streaming(authenticated(), "4711");
+    assert!(client.resume(Some(header(AUDIO_VIDEO))));
+    sent(&mut client);
+    let digest = r#"Digest realm="r", nonce="n", qop=auth, algorithm=MD5"#;
+    let challenge = |push_id: &str| {
+        let cookie = format!("push-id={push_id}");
+        response(
+            401,
+            &[("www-authenticate", digest), ("set-cookie", &cookie)],
+        )
+    };
+    let forgotten = client.handle_response(&challenge("4712"));
+    assert_eq!(forgotten, Err(Error::Forgotten));
+    assert!(client.poll_transmit().is_none());
+    // The same one is a challenge like any other.
+    let mut client = streaming(authenticated(), "4711");
+    assert!(client.resume(Some(header(AUDIO_VIDEO))));
+    sent(&mut client);
+    assert_eq!(client.handle_response(&challenge("4711")), Ok(()));
+    let (requests, _) = sent(&mut client);
+    assert!(requests[0].headers.contains_key("authorization"));
+}
+
+/// Whatever state the loss is met in.
+#[test]
+fn a_session_that_has_ended_can_be_resumed_for_its_end() {
+    let mut client = streaming(config(), "4711");
+    assert_eq!(client.end_of_stream(HResult::S_OK), Offer::Taken);
+    assert!(client.resume(Some(header(AUDIO_VIDEO))));
+    sent(&mut client);
+    assert_eq!(client.end_of_stream(HResult::S_OK), Offer::Taken);
+    assert_eq!(sent(&mut client).1, b"$E\x04\0\0\0\0\0");
+}
+
+/// 2.2.1.4 Pragma, 3.2.2
+#[test]
+fn the_server_s_patience_is_known() {
+    let client = streaming(config(), "4711");
+    assert_eq!(client.idle_timeout(), Duration::from_secs(20));
+    let client = PushSession::new(config(), Fixed);
+    assert_eq!(client.idle_timeout(), Duration::from_secs(60));
+}

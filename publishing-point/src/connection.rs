@@ -1,0 +1,206 @@
+// SPDX-License-Identifier: MPL-2.0
+
+//! One connection of a client: what goes over it, and how long it lasts.
+
+use std::io;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use bytes::{Bytes, BytesMut};
+use http::header::{CONNECTION, HeaderMap, HeaderValue};
+use http::{Request, StatusCode, Version};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::sync::watch;
+
+use super::shared::Shared;
+use super::{Control, wire};
+use wmspush_proto::wmhttp::server::Reply;
+
+/// How long the head of a request may take, and the body of one that is no PushStart.
+pub(super) const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Largest body of a PushSetup.
+const MAX_SETUP_BODY: u64 = 4096;
+
+/// How long an early response may take to be read before the connection goes.
+const LINGER: Duration = Duration::from_secs(1);
+
+/// What becomes of a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Next {
+    Request,
+    Close,
+}
+
+pub(super) struct Connection {
+    pub(super) stream: TcpStream,
+    pub(super) input: BytesMut,
+    pub(super) shared: Arc<Shared>,
+    pub(super) control: watch::Receiver<Control>,
+}
+
+impl Connection {
+    pub(super) fn new(stream: TcpStream, shared: Arc<Shared>) -> Self {
+        let control = shared.control.subscribe();
+        Self {
+            stream,
+            input: BytesMut::new(),
+            shared,
+            control,
+        }
+    }
+
+    pub(super) async fn run(mut self) {
+        // Responses are small, and waited for.
+        let _ = self.stream.set_nodelay(true);
+        let mut limit = HEAD_TIMEOUT;
+        while let Ok(Next::Request) = self.serve(limit).await {
+            limit = self.shared.settings.timeouts.inactivity;
+        }
+    }
+
+    /// `None` when the client is gone, or takes too long, or the publishing point stops.
+    pub(super) async fn read_head(
+        &mut self,
+        limit: Duration,
+    ) -> io::Result<Option<(Request<()>, Bytes)>> {
+        let mut deadline = self.shared.now().saturating_add(limit);
+        loop {
+            match wire::take_head(&mut self.input) {
+                Ok(Some(head)) => return Ok(Some(head)),
+                Ok(None) => {}
+                Err(wire::BadHead) => {
+                    let status = StatusCode::BAD_REQUEST;
+                    self.shared.refused("", status, "no head of a request");
+                    let reply = Reply::last(status);
+                    self.respond(&Request::new(()), "", reply).await?;
+                    return Ok(None);
+                }
+            }
+            let began = !self.input.is_empty();
+            tokio::select! {
+                read = self.stream.read_buf(&mut self.input) => if read? == 0 {
+                    return Ok(None);
+                },
+                () = self.shared.sleep_until(Some(deadline)) => return Ok(None),
+                _ = self.control.changed() => if self.stopping() {
+                    return Ok(None);
+                },
+            }
+            if !began {
+                deadline = self.shared.now().saturating_add(HEAD_TIMEOUT);
+            }
+        }
+    }
+
+    /// `None` when it is too large, or too slow.
+    pub(super) async fn setup_body(&mut self, length: u64) -> io::Result<Option<Bytes>> {
+        if length > MAX_SETUP_BODY {
+            return Ok(None);
+        }
+        let length = length as usize;
+        let deadline = self.shared.now().saturating_add(HEAD_TIMEOUT);
+        while self.input.len() < length {
+            tokio::select! {
+                read = self.stream.read_buf(&mut self.input) => if read? == 0 {
+                    return Err(io::ErrorKind::UnexpectedEof.into());
+                },
+                () = self.shared.sleep_until(Some(deadline)) => return Ok(None),
+            }
+        }
+        Ok(Some(self.input.split_to(length).freeze()))
+    }
+
+    pub(super) async fn respond(
+        &mut self,
+        request: &Request<()>,
+        reason: &str,
+        mut reply: Reply,
+    ) -> io::Result<Next> {
+        let asked = |option| connection_option(request.headers(), option);
+        let old = request.version() == Version::HTTP_10;
+        let close = reply.close || asked("close") || (old && !asked("keep-alive"));
+        let headers = reply.response.headers_mut();
+        if close {
+            headers.insert(CONNECTION, HeaderValue::from_static("close"));
+        } else if old {
+            headers.insert(CONNECTION, HeaderValue::from_static("keep-alive"));
+        }
+        let bytes = wire::response_bytes(
+            request.version(),
+            reason,
+            &reply.response,
+            SystemTime::now(),
+        );
+        self.stream.write_all(&bytes).await?;
+        if close {
+            self.linger().await;
+            return Ok(Next::Close);
+        }
+        Ok(Next::Request)
+    }
+
+    /// Closes so that the response arrives: closing over unread bytes would reset the connection and take it along.
+    pub(super) async fn linger(&mut self) {
+        let _ = self.stream.shutdown().await;
+        let _ = tokio::time::timeout(LINGER, self.discard(u64::MAX)).await;
+    }
+
+    /// Reads on, and answers nothing, until the client goes or the publishing point stops.
+    pub(super) async fn silence(&mut self) -> io::Result<Next> {
+        self.discard(u64::MAX).await?;
+        Ok(Next::Close)
+    }
+
+    /// Throws so many bytes of the client's away.
+    pub(super) async fn discard(&mut self, mut bytes: u64) -> io::Result<()> {
+        loop {
+            let taken = self
+                .input
+                .len()
+                .min(usize::try_from(bytes).unwrap_or(usize::MAX));
+            drop(self.input.split_to(taken));
+            bytes -= taken as u64;
+            if bytes == 0 {
+                return Ok(());
+            }
+            tokio::select! {
+                read = self.stream.read_buf(&mut self.input) => if read? == 0 {
+                    return Ok(());
+                },
+                _ = self.control.changed() => if self.stopping() {
+                    return Ok(());
+                },
+            }
+        }
+    }
+
+    /// Lets a body go by that is not wanted, where the connection stays: for as long as one may come at all.
+    pub(super) async fn pass(&mut self, next: Next, length: u64) -> io::Result<Next> {
+        if next == Next::Close {
+            return Ok(next);
+        }
+        let limit = self.shared.settings.timeouts.idle;
+        match tokio::time::timeout(limit, self.discard(length)).await {
+            Ok(passed) => passed.map(|()| Next::Request),
+            Err(_) => Ok(Next::Close),
+        }
+    }
+
+    pub(super) async fn stopped(&mut self) {
+        while !self.stopping() && self.control.changed().await.is_ok() {}
+    }
+
+    pub(super) fn stopping(&mut self) -> bool {
+        self.control.borrow_and_update().stopping
+    }
+}
+
+fn connection_option(headers: &HeaderMap, option: &str) -> bool {
+    let values = headers.get_all(CONNECTION).iter();
+    values
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .any(|value| value.trim().eq_ignore_ascii_case(option))
+}

@@ -1,0 +1,229 @@
+// SPDX-License-Identifier: MPL-2.0
+
+//! What goes to one viewer, and at what pace.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::{Buf, Bytes};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+use super::audience::{Leave, Presence};
+use super::connection::Connection;
+use super::handle::lock;
+use super::relay::{Cursor, Entry, Packet, Relay, Step};
+use super::shared::Shared;
+use wmspush_proto::asf::DataPacket;
+use wmspush_proto::wmhttp::HResult;
+use wmspush_proto::wmsp::{Agent, Framer, Selection};
+
+/// The longest that one packet may take to go.
+const STALL: Duration = Duration::from_secs(15);
+
+/// Most bytes that a viewer may say while it watches.
+const MAX_CHATTER: usize = 64 * 1024;
+
+/// In what form the stream goes.
+pub(super) enum Form {
+    /// Packets of MS-WMSP.
+    Framed {
+        agent: Agent,
+        selection: Selection,
+        framer: Framer,
+    },
+    /// An ASF file.
+    File,
+}
+
+impl Form {
+    /// What stands in front of the packets of an entry.
+    pub(super) fn header(&self, entry: &Entry) -> Bytes {
+        let header = entry.header.as_bytes();
+        match self {
+            Self::Framed { agent, .. } if agent.wants_metadata() => {
+                let metadata = Framer::metadata(entry.number);
+                [metadata, Framer::header(header)].concat().into()
+            }
+            Self::Framed { .. } => Framer::header(header),
+            Self::File => header.clone(),
+        }
+    }
+
+    /// A packet: its head, its bytes and its padding. `None` when it has no place in this form.
+    fn packet(&mut self, packet: &Packet, full_size: usize) -> Option<impl Buf + use<>> {
+        let (head, body, padding) = match self {
+            Self::Framed {
+                agent,
+                selection,
+                framer,
+            } => {
+                let body = selected(*selection, &packet.bytes)?;
+                let padding = match agent.wants_padding() {
+                    true => full_size.saturating_sub(body.len()),
+                    false => 0,
+                };
+                let head = framer.data(packet.number, body.len() + padding)?;
+                (Bytes::copy_from_slice(&head), body, padding)
+            }
+            Self::File => {
+                let padding = full_size.saturating_sub(packet.bytes.len());
+                (Bytes::new(), packet.bytes.clone(), padding)
+            }
+        };
+        let padding = ZEROS.get(..padding)?;
+        Some(head.chain(body).chain(padding))
+    }
+
+    /// The beginning of another entry; `None` when there is no way to say so.
+    fn change(&self, entry: &Entry) -> Option<Bytes> {
+        match self {
+            Self::Framed { .. } => Some(
+                [Framer::stream_change(), self.header(entry)]
+                    .concat()
+                    .into(),
+            ),
+            Self::File => None,
+        }
+    }
+
+    fn end(&self, reason: HResult) -> Bytes {
+        match self {
+            Self::Framed { .. } => Framer::end_of_stream(reason),
+            Self::File => Bytes::new(),
+        }
+    }
+}
+
+/// What of a packet a player has selected, if there is any.
+fn selected(selection: Selection, packet: &Bytes) -> Option<Bytes> {
+    if selection.is_all() {
+        return Some(packet.clone());
+    }
+    DataPacket::parse(packet.clone()).with_streams(|stream| selection.has(stream))
+}
+
+/// Padding of the largest packet.
+static ZEROS: [u8; wmspush_proto::asf::MAX_PACKET_SIZE] = [0; wmspush_proto::asf::MAX_PACKET_SIZE];
+
+/// One viewer's way through a stream.
+pub(super) struct Delivery {
+    pub(super) relay: Arc<Relay>,
+    pub(super) cursor: Cursor,
+    pub(super) form: Form,
+    pub(super) full_size: usize,
+}
+
+impl Connection {
+    /// Sends the head of a response and then the stream, until one of the two ends it.
+    pub(super) async fn deliver(
+        &mut self,
+        head: impl Buf,
+        mut delivery: Delivery,
+        mut presence: Presence,
+    ) {
+        let leave = match self.send(&delivery, head).await {
+            Ok(()) => self.stream_on(&mut delivery, presence.id).await,
+            Err(leave) => leave,
+        };
+        presence.ends(leave);
+        if matches!(leave, Leave::End | Leave::Change) {
+            self.linger().await;
+        }
+    }
+
+    /// Sends what is pushed, until there is a reason not to.
+    async fn stream_on(&mut self, delivery: &mut Delivery, viewer: u64) -> Leave {
+        let mut moved = delivery.relay.moved();
+        loop {
+            moved.mark_unchanged();
+            let sent = match delivery.relay.take(&mut delivery.cursor) {
+                Step::Packet(packet) => {
+                    let wire = delivery.form.packet(&packet, delivery.full_size);
+                    self.shared.audience.sent(viewer, wire.is_none());
+                    match wire {
+                        Some(wire) => self.send(delivery, wire).await,
+                        None => Ok(()),
+                    }
+                }
+                Step::Change(entry) => {
+                    delivery.full_size = entry.header.packet_size();
+                    match delivery.form.change(&entry) {
+                        Some(wire) => self.send(delivery, wire).await,
+                        None => return Leave::Change,
+                    }
+                }
+                Step::End(reason) => {
+                    let wire = delivery.form.end(reason);
+                    let sent = self.send(delivery, wire).await;
+                    return sent.err().unwrap_or(Leave::End);
+                }
+                Step::Lost => return Leave::TooSlow,
+                Step::Wait => tokio::select! {
+                    _ = moved.changed() => Ok(()),
+                    gone = self.chatter() => Err(gone),
+                },
+            };
+            if let Err(leave) = sent {
+                return leave;
+            }
+        }
+    }
+
+    /// Sends so much, unless that takes too long.
+    async fn send(&mut self, delivery: &Delivery, mut wire: impl Buf) -> Result<(), Leave> {
+        let mut moved = delivery.relay.moved();
+        let late = tokio::time::sleep(STALL);
+        tokio::pin!(late);
+        while wire.has_remaining() {
+            tokio::select! {
+                written = self.stream.write_buf(&mut wire) => match written {
+                    Ok(1..) => {}
+                    Ok(0) | Err(_) => return Err(Leave::Gone),
+                },
+                _ = moved.changed() => if delivery.relay.has_lost(&delivery.cursor) {
+                    return Err(Leave::TooSlow);
+                },
+                () = &mut late => return Err(Leave::TooSlow),
+                _ = self.control.changed() => if self.stopping() {
+                    return Err(Leave::Server);
+                },
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits for the viewer to hang up, or for the word to stop; what it says meanwhile is not for us.
+    async fn chatter(&mut self) -> Leave {
+        loop {
+            self.input.clear();
+            tokio::select! {
+                read = self.stream.read_buf(&mut self.input) => match read {
+                    Ok(1..) if self.input.len() < MAX_CHATTER => {}
+                    _ => return Leave::Gone,
+                },
+                _ = self.control.changed() => if self.stopping() {
+                    return Leave::Server;
+                },
+            }
+        }
+    }
+}
+
+/// The session of a player, which waits again when this ends.
+pub(super) struct Playing {
+    shared: Arc<Shared>,
+    client_id: u32,
+}
+
+impl Playing {
+    pub(super) fn new(shared: Arc<Shared>, client_id: u32) -> Self {
+        Self { shared, client_id }
+    }
+}
+
+impl Drop for Playing {
+    fn drop(&mut self) {
+        let now = self.shared.now();
+        lock(&self.shared.audience.players).stopped(self.client_id, now);
+    }
+}

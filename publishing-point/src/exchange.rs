@@ -1,0 +1,285 @@
+// SPDX-License-Identifier: MPL-2.0
+
+//! One request and its response.
+
+use std::io;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::EXPECT;
+use http::{Request, StatusCode, Version};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::time::sleep;
+
+use super::connection::{Connection, Next};
+use super::faults::{self, Fault, MidBody};
+use super::handle::lock;
+use super::recorder::Recorder;
+use super::shared::random_push_id;
+use super::{Closer, Event};
+use wmspush_proto::wmhttp::server::{
+    PushRequest, ReceivingSession, Refusal, Reply, RequestKind, violations,
+};
+
+/// Bytes to read at a time.
+const READ: usize = 64 * 1024;
+
+/// How the reception of a body ended.
+enum Outcome {
+    Complete,
+    EndOfStream,
+    Closed(Closer),
+    Refuse(Closer, Reply),
+    Fault(MidBody),
+}
+
+impl Connection {
+    /// One request and its response. `limit` is how long the client may take to begin.
+    pub(super) async fn serve(&mut self, limit: Duration) -> io::Result<Next> {
+        let Some((request, head)) = self.read_head(limit).await? else {
+            return Ok(Next::Close);
+        };
+        self.shared.request_seen(head.clone());
+        if let Some(next) = self.watch(&request).await? {
+            return Ok(next);
+        }
+        let point = request.uri().path().to_owned();
+        self.shared.violations(&point, violations(&request));
+        let parsed = match PushRequest::new(&request) {
+            Ok(parsed) => parsed,
+            Err(refusal) => return self.refuse(&request, &refusal).await,
+        };
+        let faults = lock(&self.shared.script).next(parsed.kind());
+        if let Some((fault, instead)) = faults::instead(&faults, &request) {
+            self.shared.strikes(&point, fault);
+            return self.do_instead(&request, &parsed, instead).await;
+        }
+        if expects_continue(&request) {
+            self.stream
+                .write_all(b"HTTP/1.1 100 Continue\r\n\r\n")
+                .await?;
+        }
+        match parsed.kind() {
+            RequestKind::PushSetup => self.push_setup(&request, &parsed, &head, &faults).await,
+            RequestKind::PushStart => self.push_start(&request, &parsed, &faults).await,
+        }
+    }
+
+    async fn push_setup(
+        &mut self,
+        request: &Request<()>,
+        parsed: &PushRequest,
+        head: &Bytes,
+        faults: &[Fault],
+    ) -> io::Result<Next> {
+        let Some(body) = self.setup_body(parsed.content_length()).await? else {
+            let status = StatusCode::PAYLOAD_TOO_LARGE;
+            let reason = "the body of PushSetup is too large, or does not come";
+            self.shared.refused(parsed.point(), status, reason);
+            let reply = Reply::last(status);
+            return self.respond(request, "", reply).await;
+        };
+        self.shared.body_seen(head, &body);
+        let set_up = lock(&self.shared.sessions).push_setup(
+            parsed,
+            &body,
+            &mut random_push_id,
+            self.shared.now(),
+        );
+        let reply = match set_up {
+            Ok(accepted) => {
+                let (point, user_agent) = (parsed.point(), parsed.user_agent());
+                self.shared.setup_accepted(accepted.key, point, user_agent);
+                let mut reply = accepted.reply;
+                self.spoil(point, faults, &mut reply);
+                reply
+            }
+            Err(refusal) => {
+                self.shared
+                    .refused(parsed.point(), refusal.status(), &refusal);
+                // The body was read: the connection can stay.
+                Reply {
+                    close: matches!(refusal, Refusal::Redirected(_)),
+                    ..refusal.reply(request)
+                }
+            }
+        };
+        self.respond(request, "", reply).await
+    }
+
+    async fn push_start(
+        &mut self,
+        request: &Request<()>,
+        parsed: &PushRequest,
+        faults: &[Fault],
+    ) -> io::Result<Next> {
+        let started = lock(&self.shared.sessions).push_start(parsed, self.shared.now());
+        let mut session = match started {
+            Ok(session) => session,
+            Err(refusal) => {
+                let next = self.refuse(request, &refusal).await?;
+                return self.pass(next, parsed.content_length()).await;
+            }
+        };
+        self.shared.push_started(&session);
+        let mut recorder = self.shared.take_recorder(session.key());
+        let outcome = self
+            .receive(&mut session, &mut recorder, faults::mid_body(faults))
+            .await;
+        self.shared
+            .keep_recorder(session.key(), session.point(), recorder);
+        match outcome {
+            Outcome::Complete => self.complete(request, session, faults).await,
+            Outcome::EndOfStream => {
+                let success = session.success();
+                self.end(session, Closer::EndOfStream);
+                self.after_end(request, faults, success).await
+            }
+            Outcome::Closed(closer) => {
+                self.lose(session, closer);
+                Ok(Next::Close)
+            }
+            Outcome::Refuse(closer, reply) => {
+                self.end(session, closer);
+                self.respond(request, "", reply).await
+            }
+            Outcome::Fault(fault) => {
+                let success = session.success();
+                self.lose(session, Closer::Fault);
+                self.break_off(request, fault, success).await
+            }
+        }
+    }
+
+    /// The packets of one body.
+    async fn receive(
+        &mut self,
+        session: &mut ReceivingSession,
+        recorder: &mut Option<Recorder>,
+        mut fault: Option<(u64, MidBody)>,
+    ) -> Outcome {
+        let mut packets = 0;
+        let mut pause = Duration::ZERO;
+        loop {
+            loop {
+                if let Some((_, fault)) = fault.take_if(|(after, _)| packets >= *after) {
+                    let what = format!("{fault} in the middle");
+                    self.shared.strikes(session.point(), what);
+                    match fault {
+                        MidBody::Slow(slow) => pause = slow,
+                        MidBody::HalfClose => drop(self.stream.shutdown().await),
+                        fault => return Outcome::Fault(fault),
+                    }
+                }
+                match session.receive(&mut self.input, self.shared.now()) {
+                    Ok(Some(received)) => {
+                        packets += 1;
+                        self.shared.received(session, recorder, &received);
+                    }
+                    Ok(None) => break,
+                    Err(error) => return self.bad_packet(session, error),
+                }
+            }
+            if session.has_ended() {
+                return Outcome::EndOfStream;
+            }
+            if session.is_complete() {
+                return Outcome::Complete;
+            }
+            if !pause.is_zero() {
+                sleep(pause).await;
+            }
+            if let Some(outcome) = self.read_body(session).await {
+                return outcome;
+            }
+        }
+    }
+
+    /// Waits for more of the body, for the Idle-Timeout, or for the word to stop.
+    async fn read_body(&mut self, session: &ReceivingSession) -> Option<Outcome> {
+        self.input.reserve(READ);
+        tokio::select! {
+            read = self.stream.read_buf(&mut self.input) => match read {
+                Ok(0) => Some(Outcome::Closed(Closer::Client)),
+                Ok(_) => None,
+                Err(_) => Some(Outcome::Closed(Closer::Reset)),
+            },
+            () = self.shared.sleep_until(Some(session.next_timeout())) => session
+                .handle_timeout(self.shared.now())
+                .map(|reply| Outcome::Refuse(Closer::IdleTimeout, reply)),
+            () = self.shared.displaced(session.key()) => {
+                let reply = session.refuse(StatusCode::CONFLICT);
+                Some(Outcome::Refuse(Closer::Displaced, reply))
+            }
+            _ = self.control.changed() => {
+                let status = self.control.borrow_and_update().status;
+                Some(Outcome::Refuse(Closer::Server, session.refuse(status)))
+            }
+        }
+    }
+
+    fn bad_packet(
+        &self,
+        session: &ReceivingSession,
+        error: wmspush_proto::wmhttp::Error,
+    ) -> Outcome {
+        let status = StatusCode::BAD_REQUEST;
+        self.shared.refused(session.point(), status, error);
+        Outcome::Refuse(Closer::BadPacket, session.refuse(status))
+    }
+
+    /// 3.2.5.2.1 Sending a PushStart Response
+    async fn complete(
+        &mut self,
+        request: &Request<()>,
+        session: ReceivingSession,
+        faults: &[Fault],
+    ) -> io::Result<Next> {
+        let (key, point) = (session.key(), session.point().to_owned());
+        let mut reply = lock(&self.shared.sessions).complete(session, self.shared.now());
+        let complete = Event::BodyComplete {
+            session: key,
+            point,
+        };
+        self.shared.push_stopped(key, complete);
+        self.spoil(request.uri().path(), faults, &mut reply);
+        self.respond(request, "", reply).await
+    }
+
+    /// The session is over, by the client or by the server.
+    fn end(&self, session: ReceivingSession, by: Closer) {
+        let event = closed(&session, by);
+        let key = session.key();
+        let deleted = lock(&self.shared.sessions).end(session);
+        self.shared.push_stopped(key, event);
+        self.shared.deleted(deleted);
+    }
+
+    /// 3.2.7.1: the session stays, and may be resumed.
+    fn lose(&self, session: ReceivingSession, by: Closer) {
+        let event = closed(&session, by);
+        let key = session.key();
+        lock(&self.shared.sessions).lost(session);
+        self.shared.push_stopped(key, event);
+    }
+
+    async fn refuse(&mut self, request: &Request<()>, refusal: &Refusal) -> io::Result<Next> {
+        let point = request.uri().path();
+        self.shared.refused(point, refusal.status(), refusal);
+        self.respond(request, "", refusal.reply(request)).await
+    }
+}
+
+fn closed(session: &ReceivingSession, by: Closer) -> Event {
+    Event::Closed {
+        session: session.key(),
+        point: session.point().to_owned(),
+        by,
+    }
+}
+
+fn expects_continue(request: &Request<()>) -> bool {
+    let expect = request.headers().get(EXPECT);
+    request.version() == Version::HTTP_11
+        && expect.is_some_and(|expect| expect.as_bytes().eq_ignore_ascii_case(b"100-continue"))
+}

@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: MPL-2.0
+
+//! What a scripted fault does to a connection.
+
+use std::io;
+
+use http::{Request, StatusCode};
+use tokio::io::AsyncWriteExt;
+use tokio::time::sleep;
+
+use super::connection::{Connection, Next};
+use super::faults::{self, Fault, Head, Instead, MidBody, Refuse};
+use wmspush_proto::wmhttp::server::{PushRequest, Reply, RequestKind};
+
+/// What is no HTTP.
+const GARBAGE: &[u8] = b"\x16\x03\x01 this is no HTTP\r\n\r\n";
+
+/// The beginning of an answer that goes on for long, or for ever.
+const STATUS_LINE: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nServer: Cougar/9.5\r\n";
+
+impl Connection {
+    /// Answers a request with something else than what it asks for, or not at all.
+    pub(super) async fn do_instead(
+        &mut self,
+        request: &Request<()>,
+        parsed: &PushRequest,
+        instead: Instead,
+    ) -> io::Result<Next> {
+        let (reply, reason) = match instead {
+            Instead::Nothing => return self.silence().await,
+            Instead::Break(fault) => {
+                let success = Reply::last(StatusCode::NO_CONTENT);
+                return self.break_off(request, fault, success).await;
+            }
+            Instead::Reply(reply, reason) => (reply, reason),
+        };
+        let status = reply.response.status();
+        self.shared
+            .refused(parsed.point(), status, "a scripted fault");
+        if parsed.kind() == RequestKind::PushSetup {
+            self.setup_body(parsed.content_length()).await?;
+            return self.respond(request, &reason, reply).await;
+        }
+        // The body of a PushStart comes after the answer, if it still comes.
+        let next = self.respond(request, &reason, reply).await?;
+        if next == Next::Request {
+            self.discard(parsed.content_length()).await?;
+        }
+        Ok(next)
+    }
+
+    /// Makes of a good response what the faults want.
+    pub(super) fn spoil(&self, point: &str, faults: &[Fault], reply: &mut Reply) {
+        for fault in faults::spoil(faults, reply) {
+            self.shared.strikes(point, fault);
+        }
+    }
+
+    /// Ends the connection in one of the ways in which they end. `success` is the answer of a server that is content.
+    pub(super) async fn break_off(
+        &mut self,
+        request: &Request<()>,
+        fault: MidBody,
+        success: Reply,
+    ) -> io::Result<Next> {
+        match fault {
+            MidBody::Respond(refuse) => {
+                let refuse = Refuse {
+                    close: true,
+                    ..refuse
+                };
+                let reply = refuse.reply();
+                self.respond(request, &refuse.reason, reply).await
+            }
+            MidBody::Success => {
+                let reply = Reply {
+                    close: true,
+                    ..success
+                };
+                self.respond(request, "", reply).await
+            }
+            MidBody::Close => {
+                self.linger().await;
+                Ok(Next::Close)
+            }
+            MidBody::Reset => {
+                self.stream.set_zero_linger()?;
+                Ok(Next::Close)
+            }
+            MidBody::Stall => {
+                self.stopped().await;
+                Ok(Next::Close)
+            }
+            MidBody::Garbage => {
+                self.stream.write_all(GARBAGE).await?;
+                self.linger().await;
+                Ok(Next::Close)
+            }
+            MidBody::Answer(head) => self.answer(head).await,
+            // The reception of the body sees to these; without a body they mean nothing.
+            MidBody::Slow(_) | MidBody::HalfClose => self.silence().await,
+        }
+    }
+
+    async fn answer(&mut self, head: Head) -> io::Result<Next> {
+        match head {
+            Head::Trickle(pause) => {
+                for byte in [STATUS_LINE, b"Content-Length: 0\r\n\r\n"].concat() {
+                    self.stream.write_all(&[byte]).await?;
+                    sleep(pause).await;
+                }
+            }
+            Head::Unfinished => {
+                self.stream.write_all(STATUS_LINE).await?;
+                return self.silence().await;
+            }
+            Head::Long(bytes) => {
+                self.stream.write_all(STATUS_LINE).await?;
+                self.stream.write_all(b"X-Long: ").await?;
+                self.stream.write_all(&vec![b'x'; bytes]).await?;
+                self.stream.write_all(b"\r\n\r\n").await?;
+            }
+            // The client's to end.
+            Head::Endless => {
+                self.stream.write_all(STATUS_LINE).await?;
+                loop {
+                    self.stream.write_all(b"X-More: and more\r\n").await?;
+                }
+            }
+        }
+        self.linger().await;
+        Ok(Next::Close)
+    }
+
+    /// 3.2.5.5: nothing more is owed after the final `$E`, unless a fault wants it.
+    pub(super) async fn after_end(
+        &mut self,
+        request: &Request<()>,
+        faults: &[Fault],
+        success: Reply,
+    ) -> io::Result<Next> {
+        let fault = faults::after_end(faults);
+        if let Some(fault) = &fault {
+            self.shared.strikes(request.uri().path(), fault);
+        }
+        match fault {
+            None => Ok(Next::Close),
+            Some(Fault::AfterEnd(Some(refuse))) => {
+                let reply = refuse.reply();
+                self.respond(request, &refuse.reason, reply).await?;
+                self.silence().await
+            }
+            Some(Fault::AtEnd(fault)) => self.break_off(request, fault, success).await,
+            Some(_) => self.silence().await,
+        }
+    }
+}

@@ -1,0 +1,210 @@
+// SPDX-License-Identifier: MPL-2.0
+
+//! Pushes as `.asf` files.
+//!
+//! Files are written where the packets arrive, without another thread and without a buffer in between: a packet is in the
+//! page cache as soon as it has come. The header is that of a live stream until the push ends, so that the file opens
+//! even if the server was killed. Only a crash of the whole machine takes the last seconds with it.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, ErrorKind, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+
+use bytes::Bytes;
+
+use wmspush_proto::asf::{DataPacket, FileHeader};
+
+/// Most characters of a file name, without number and extension.
+const MAX_NAME: usize = 100;
+
+/// Highest number that is tried for a file name.
+const MAX_NUMBER: u32 = 100_000;
+
+/// A file that grows with the packets of one playlist entry.
+pub(super) struct Recorder {
+    file: File,
+    path: PathBuf,
+    /// As the push has it.
+    header: FileHeader,
+    /// As the file has it while packets come: broadcast, without numbers.
+    live_header: FileHeader,
+    /// The file has the header of a finished file.
+    finished: bool,
+    packets: u64,
+    first_send_time: Option<u32>,
+    last_send_time: u32,
+    /// The longest time from one packet to the next, in milliseconds: as long may the last one play.
+    longest_step: u32,
+}
+
+impl Recorder {
+    /// A new file in `directory` for `point`. Files that exist are never touched: a number is added.
+    ///
+    /// # Errors
+    ///
+    /// When `header` is no ASF file header, or the file cannot be written.
+    pub(super) fn create(directory: &Path, point: &str, header: Bytes) -> io::Result<Self> {
+        let header = FileHeader::parse(header).map_err(invalid)?;
+        let live_header = without_numbers(&header);
+        let (mut file, path) = new_file(directory, &file_name(point))?;
+        file.write_all(live_header.as_bytes())?;
+        Ok(Self {
+            file,
+            path,
+            header,
+            live_header,
+            finished: false,
+            packets: 0,
+            first_send_time: None,
+            last_send_time: 0,
+            longest_step: 0,
+        })
+    }
+
+    /// Whether `header` is the one that the file began with: a client that comes back may send it again.
+    pub(super) fn has_header(&self, header: &Bytes) -> bool {
+        self.header.as_bytes() == header
+    }
+
+    /// Adds a packet, filled up to its size in a file.
+    pub(super) fn write(&mut self, packet: &Bytes) -> io::Result<()> {
+        let size = self.header.packet_size();
+        if packet.len() > size {
+            return Err(invalid("a data packet larger than the header says"));
+        }
+        if self.finished {
+            self.write_header(&self.live_header.clone())?;
+            self.finished = false;
+        }
+        let packet = DataPacket::parse(packet.clone());
+        self.file.write_all(&packet.filled_to(size))?;
+        self.packets += 1;
+        if let Some(send_time) = packet.send_time() {
+            if self.first_send_time.is_some() {
+                let step = send_time.saturating_sub(self.last_send_time);
+                self.longest_step = self.longest_step.max(step);
+            }
+            self.first_send_time.get_or_insert(send_time);
+            self.last_send_time = self.last_send_time.max(send_time);
+        }
+        Ok(())
+    }
+
+    /// Makes the file complete as it is now. More packets may follow.
+    pub(super) fn finish(&mut self) -> io::Result<()> {
+        let first = self.first_send_time.unwrap_or_default();
+        let duration =
+            u64::from(self.last_send_time.saturating_sub(first)) + u64::from(self.longest_step);
+        let header = self.live_header.for_recording(self.packets, duration);
+        self.write_header(&header)?;
+        self.finished = true;
+        Ok(())
+    }
+
+    /// Replaces the header by one of the same size.
+    fn write_header(&mut self, header: &FileHeader) -> io::Result<()> {
+        if header.as_bytes().len() != self.live_header.as_bytes().len() {
+            return Err(invalid("the finished header has another size"));
+        }
+        self.file.seek(SeekFrom::Start(0))?;
+        self.file.write_all(header.as_bytes())?;
+        self.file.seek(SeekFrom::End(0)).map(drop)
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub(super) fn packets(&self) -> u64 {
+        self.packets
+    }
+}
+
+/// The header of a live stream, without a signature, which would not outlive the end.
+fn without_numbers(header: &FileHeader) -> FileHeader {
+    // One of these changes, which takes the signature with it.
+    let changed = header.for_recording(1, 0).for_recording(0, 0);
+    changed.to_live()
+}
+
+fn invalid(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> io::Error {
+    io::Error::new(ErrorKind::InvalidData, error)
+}
+
+/// `live.asf`, `live-2.asf`, …: the first that is free.
+fn new_file(directory: &Path, name: &str) -> io::Result<(File, PathBuf)> {
+    for number in 1..=MAX_NUMBER {
+        let path = directory.join(match number {
+            1 => format!("{name}.asf"),
+            _ => format!("{name}-{number}.asf"),
+        });
+        match OpenOptions::new().write(true).create_new(true).open(&path) {
+            Ok(file) => return Ok((file, path)),
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Err(io::Error::new(
+        ErrorKind::AlreadyExists,
+        "all file names are taken",
+    ))
+}
+
+/// What of the path may be in a file name: never a separator, never a leading dot.
+fn file_name(point: &str) -> String {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
+    let kept = point
+        .trim_start_matches('/')
+        .bytes()
+        .map(|byte| if allowed(byte) { char::from(byte) } else { '_' });
+    let name: String = kept
+        .skip_while(|kept| *kept == '.')
+        .take(MAX_NAME)
+        .collect();
+    let name = name.strip_suffix(".asf").unwrap_or(&name);
+    if name.is_empty() {
+        "push".to_owned()
+    } else {
+        name.to_owned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use wmspush_proto::asf::Guid;
+
+    /// A header that stays as it is keeps its signature, which a finished file cannot have.
+    #[test]
+    fn the_header_has_the_same_size_from_beginning_to_end() {
+        use wmspush_proto::asf::testing::{header, object};
+        let signature = object(Guid::DIGITAL_SIGNATURE, &[7; 20]);
+        let plain = header(100, 50, &[]);
+        let signed = header(100, 50, &[signature]);
+        let kept = without_numbers(&plain);
+        assert_eq!(without_numbers(&signed), kept);
+        assert_eq!(kept, plain.to_live());
+        let finished = kept.for_recording(7, 3000);
+        assert_eq!(finished.as_bytes().len(), kept.as_bytes().len());
+        assert_eq!(finished.to_live(), kept);
+    }
+
+    /// A path never leaves the directory.
+    #[test]
+    fn file_names_are_harmless() {
+        for (point, name) in [
+            ("/live", "live"),
+            ("/live.asf", "live"),
+            ("/a/b", "a_b"),
+            ("/../../etc/passwd", "_.._etc_passwd"),
+            ("/.hidden", "hidden"),
+            ("/a%20b;c", "a_20b_c"),
+            ("//", "push"),
+            ("/...", "push"),
+            ("/\u{e4}", "__"),
+        ] {
+            assert_eq!(file_name(point), name, "{point}");
+        }
+        assert_eq!(file_name(&"x".repeat(1000)).len(), MAX_NAME);
+    }
+}

@@ -1,0 +1,337 @@
+// SPDX-License-Identifier: MPL-2.0
+
+//! What the connections of one publishing point have in common.
+
+use std::collections::HashMap;
+use std::sync::{Condvar, Mutex};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use http::StatusCode;
+use tokio::sync::{Notify, watch};
+
+use super::audience::Audience;
+use super::faults::Script;
+use super::handle::{Events, Pushes, RequestSeen, lock};
+use super::recorder::Recorder;
+use super::status::Ledger;
+use super::{Control, Event, Settings};
+use wmspush_proto::wmhttp::server::{
+    Deleted, Received, ReceivingSession, SessionKey, Sessions, Violation,
+};
+use wmspush_proto::wmhttp::{HResult, PushId};
+
+pub(super) struct Shared {
+    /// Where the time of the sessions begins.
+    start: Instant,
+    pub(super) settings: Settings,
+    pub(super) sessions: Mutex<Sessions>,
+    /// A session waits that did not before: its timer is not in anybody's sleep yet.
+    pub(super) sessions_changed: Notify,
+    pub(super) script: Mutex<Script>,
+    pub(super) pushes: Mutex<Pushes>,
+    pub(super) pushes_changed: Condvar,
+    pub(super) requests: Mutex<Vec<RequestSeen>>,
+    pub(super) events: Events,
+    pub(super) control: watch::Sender<Control>,
+    pub(super) audience: Audience,
+    pub(super) ledger: Mutex<Ledger>,
+    /// A session may have taken the place of another one.
+    displacements: watch::Sender<()>,
+    recorders: Mutex<HashMap<SessionKey, Recorder>>,
+}
+
+impl Shared {
+    pub(super) fn new(mut settings: Settings) -> Self {
+        let script = Script::new(std::mem::take(&mut settings.faults));
+        let sessions =
+            Sessions::new(settings.timeouts, settings.points.clone()).with_rules(settings.rules());
+        Self {
+            start: Instant::now(),
+            settings,
+            sessions: Mutex::new(sessions),
+            sessions_changed: Notify::new(),
+            script: Mutex::new(script),
+            pushes: Mutex::default(),
+            pushes_changed: Condvar::new(),
+            requests: Mutex::default(),
+            events: Events::default(),
+            control: watch::Sender::new(Control::default()),
+            audience: Audience::default(),
+            ledger: Mutex::new(Ledger::new()),
+            displacements: watch::Sender::new(()),
+            recorders: Mutex::default(),
+        }
+    }
+
+    /// The time of the sessions.
+    pub(super) fn now(&self) -> Duration {
+        self.start.elapsed()
+    }
+
+    /// Sleeps until a time of the sessions; without one, forever.
+    pub(super) async fn sleep_until(&self, deadline: Option<Duration>) {
+        match deadline.and_then(|deadline| self.start.checked_add(deadline)) {
+            Some(deadline) => tokio::time::sleep_until(deadline.into()).await,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Something happened.
+    pub(super) fn tell(&self, event: Event) {
+        lock(&self.ledger).see(&event);
+        self.events.push(event);
+    }
+
+    pub(super) fn request_seen(&self, head: Bytes) {
+        if self.settings.keep {
+            let body = Bytes::new();
+            lock(&self.requests).push(RequestSeen { head, body });
+        }
+    }
+
+    /// The body of the last request that came with `head`.
+    pub(super) fn body_seen(&self, head: &Bytes, body: &Bytes) {
+        let mut requests = lock(&self.requests);
+        let mut latest_first = requests.iter_mut().rev();
+        if let Some(seen) = latest_first.find(|seen| seen.head == *head) {
+            seen.body = body.clone();
+        }
+    }
+
+    pub(super) fn refused(&self, point: &str, status: StatusCode, reason: impl ToString) {
+        // A challenge or a redirection may have set a session's timer.
+        self.sessions_changed.notify_one();
+        self.tell(Event::Refused {
+            point: point.to_owned(),
+            status: status.as_u16(),
+            reason: reason.to_string(),
+        });
+    }
+
+    /// A scripted fault does what it is there for.
+    pub(super) fn strikes(&self, point: &str, fault: impl ToString) {
+        self.events.push(Event::Fault {
+            point: point.to_owned(),
+            fault: fault.to_string(),
+        });
+    }
+
+    pub(super) fn violations(&self, point: &str, violations: impl IntoIterator<Item = Violation>) {
+        for violation in violations {
+            let point = point.to_owned();
+            self.tell(Event::Violation { point, violation });
+        }
+    }
+
+    pub(super) fn setup_accepted(&self, session: SessionKey, point: &str, user_agent: &str) {
+        let mut pushes = lock(&self.pushes);
+        let push = pushes.entry(session);
+        point.clone_into(&mut push.point);
+        user_agent.clone_into(&mut push.user_agent);
+        drop(pushes);
+        self.pushes_changed.notify_all();
+        self.sessions_changed.notify_one();
+        self.displacements.send_replace(());
+        self.tell(Event::SetupAccepted {
+            session,
+            point: point.to_owned(),
+            user_agent: user_agent.to_owned(),
+        });
+    }
+
+    pub(super) fn push_started(&self, session: &ReceivingSession) {
+        let mut pushes = lock(&self.pushes);
+        let push = pushes.entry(session.key());
+        push.receiving = true;
+        push.push_starts += 1;
+        drop(pushes);
+        self.pushes_changed.notify_all();
+        self.displacements.send_replace(());
+        self.tell(Event::PushStarted {
+            session: session.key(),
+            point: session.point().to_owned(),
+        });
+    }
+
+    /// Counts, records and reports what a packet brought.
+    pub(super) fn received(
+        &self,
+        session: &mut ReceivingSession,
+        recorder: &mut Option<Recorder>,
+        received: &Received,
+    ) {
+        let key = session.key();
+        self.audience.publish(key, session.point(), received);
+        if let Received::Data(packet) = received {
+            lock(&self.ledger).data(key, packet.len(), self.now());
+        }
+        self.record(key, session.point(), recorder, received);
+        lock(&self.pushes)
+            .entry(key)
+            .note(received, self.settings.keep);
+        self.pushes_changed.notify_all();
+        let violations = session.take_violations();
+        self.violations(session.point(), violations);
+        let point = || session.point().to_owned();
+        self.tell(match received {
+            Received::Header(header) | Received::StreamChange(header) => Event::Header {
+                session: key,
+                point: point(),
+                bytes: header.len(),
+            },
+            Received::Data(packet) if self.settings.keep => Event::Data {
+                session: key,
+                point: point(),
+                bytes: packet.len(),
+            },
+            Received::EndOfStream(reason) => Event::EndOfStream {
+                session: key,
+                point: point(),
+                reason: *reason,
+            },
+            Received::Data(_) | Received::Filler(_) => return,
+        });
+    }
+
+    fn record(
+        &self,
+        key: SessionKey,
+        point: &str,
+        recorder: &mut Option<Recorder>,
+        received: &Received,
+    ) {
+        let Some(directory) = &self.settings.record else {
+            return;
+        };
+        let done = match received {
+            Received::Header(header) if recorder.as_ref().is_some_and(|r| r.has_header(header)) => {
+                Ok(())
+            }
+            Received::Header(header) | Received::StreamChange(header) => {
+                self.recorded(key, point, recorder.take());
+                Recorder::create(directory, point, header.clone())
+                    .map(|created| *recorder = Some(created))
+            }
+            Received::Data(packet) => recorder.as_mut().map_or(Ok(()), |r| r.write(packet)),
+            Received::EndOfStream(_) | Received::Filler(_) => Ok(()),
+        };
+        if let Err(error) = done {
+            self.recording_failed(key, point, &error);
+            // What is in the file so far may still be good.
+            if let Some(mut recorder) = recorder.take() {
+                let _ = recorder.finish();
+            }
+        }
+    }
+
+    /// The recorder of a session that goes on.
+    pub(super) fn take_recorder(&self, session: SessionKey) -> Option<Recorder> {
+        lock(&self.recorders).remove(&session)
+    }
+
+    /// The PushStart is over, and the session waits. Its file is complete as it is, in case no other comes.
+    pub(super) fn keep_recorder(&self, session: SessionKey, point: &str, kept: Option<Recorder>) {
+        if let Some(mut recorder) = kept {
+            match recorder.finish() {
+                Ok(()) => drop(lock(&self.recorders).insert(session, recorder)),
+                Err(error) => self.recording_failed(session, point, &error),
+            }
+        }
+    }
+
+    /// A file is finished for good.
+    fn recorded(&self, session: SessionKey, point: &str, recorder: Option<Recorder>) {
+        let Some(mut recorder) = recorder else {
+            return;
+        };
+        match recorder.finish() {
+            Ok(()) => self.tell(Event::Recorded {
+                session,
+                point: point.to_owned(),
+                path: recorder.path().to_owned(),
+                packets: recorder.packets(),
+            }),
+            Err(error) => self.recording_failed(session, point, &error),
+        }
+    }
+
+    fn recording_failed(&self, session: SessionKey, point: &str, error: &std::io::Error) {
+        self.tell(Event::RecordingFailed {
+            session,
+            point: point.to_owned(),
+            error: error.to_string(),
+        });
+    }
+
+    /// Until another session has taken the place of this one.
+    pub(super) async fn displaced(&self, session: SessionKey) {
+        let mut displacements = self.displacements.subscribe();
+        while !lock(&self.sessions).is_displaced(session) {
+            if displacements.changed().await.is_err() {
+                std::future::pending().await
+            }
+        }
+    }
+
+    /// No PushStart is in progress any more.
+    pub(super) fn push_stopped(&self, session: SessionKey, event: Event) {
+        lock(&self.pushes).entry(session).receiving = false;
+        self.pushes_changed.notify_all();
+        self.sessions_changed.notify_one();
+        self.tell(event);
+    }
+
+    /// The session is no more.
+    pub(super) fn deleted(&self, deleted: Deleted) {
+        let Deleted {
+            key,
+            point,
+            point_removed,
+        } = deleted;
+        let recorder = self.take_recorder(key);
+        self.recorded(key, &point, recorder);
+        let mut pushes = lock(&self.pushes);
+        let push = pushes.entry(key);
+        push.over = true;
+        let reason = push.end.unwrap_or(HResult::E_ABORT);
+        let packets = push.data_packets;
+        drop(pushes);
+        self.audience.end(key, &point, reason);
+        self.pushes_changed.notify_all();
+        self.tell(Event::SessionDeleted {
+            session: key,
+            point,
+            packets,
+            point_removed,
+        });
+    }
+
+    /// 3.2.6: sessions that have waited too long.
+    pub(super) fn handle_timeout(&self) {
+        let deleted = lock(&self.sessions).handle_timeout(self.now());
+        for deleted in deleted {
+            self.deleted(deleted);
+        }
+    }
+
+    /// The publishing point stops: files of sessions that wait are finished.
+    pub(super) fn finish_recordings(&self) {
+        let recorders = std::mem::take(&mut *lock(&self.recorders));
+        for (session, recorder) in recorders {
+            let point = lock(&self.pushes).entry(session).point.clone();
+            self.recorded(session, &point, Some(recorder));
+        }
+    }
+}
+
+/// 3.2.3: a random alphanumerical string, of 128 bits.
+pub(super) fn random_push_id() -> PushId {
+    let mut random = [0; 16];
+    if getrandom::fill(&mut random).is_err() {
+        // Never taken for a new session: the caller tries again and then refuses.
+        return PushId::default();
+    }
+    let text = format!("{:032x}", u128::from_le_bytes(random));
+    PushId::new(&text).unwrap_or_default()
+}

@@ -1,0 +1,231 @@
+// SPDX-License-Identifier: MPL-2.0
+
+//! Requests of those who want to see, not to push.
+
+use std::io;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use bytes::Bytes;
+use http::header::{CONNECTION, CONTENT_LENGTH, HeaderValue, USER_AGENT};
+use http::{Method, Request, Response};
+
+use super::audience::Presence;
+use super::connection::{Connection, HEAD_TIMEOUT, Next};
+use super::delivery::{Delivery, Form, Playing};
+use super::handle::lock;
+use super::relay::Relay;
+use super::wire;
+use wmspush_proto::wmhttp::server::{Access, Reply};
+use wmspush_proto::wmsp::{Framer, Opened, PlayerKind, PlayerRequest, Refusal, reply};
+
+/// Largest body of a player's request: what it logs, mostly.
+const MAX_BODY: u64 = 64 * 1024;
+
+/// Where the status is; a publishing point of that name can be pushed to, and watched by MS-WMSP alone.
+const STATUS: &str = "/status";
+
+/// Most of what a player calls itself that is kept.
+const MAX_USER_AGENT: usize = 200;
+
+impl Connection {
+    /// Serves a request of a player; `None` for anything else.
+    pub(super) async fn watch(&mut self, request: &Request<()>) -> io::Result<Option<Next>> {
+        let next = match PlayerRequest::new(request) {
+            Some(Ok(player)) => self.player(request, &player).await?,
+            Some(Err(refusal)) => self.turn_away(request, refusal).await?,
+            None => match *request.method() {
+                Method::GET if request.uri().path() == STATUS => self.status(request).await?,
+                Method::GET => self.file(request).await?,
+                Method::POST => return Ok(None),
+                _ => {
+                    let status = http::StatusCode::METHOD_NOT_ALLOWED;
+                    let point = request.uri().path();
+                    self.shared
+                        .refused(point, status, "the method is not known");
+                    self.reply_last(request, reply::method_not_allowed())
+                        .await?
+                }
+            },
+        };
+        Ok(Some(next))
+    }
+
+    /// 3.2.5.1 of MS-WMSP, and what follows it.
+    async fn player(&mut self, request: &Request<()>, player: &PlayerRequest) -> io::Result<Next> {
+        let now = self.shared.now();
+        let session =
+            lock(&self.shared.audience.players).receive(player, &mut random_client_id, now);
+        let session = match session {
+            Ok(session) => session,
+            Err(refusal) => return self.turn_away(request, refusal).await,
+        };
+        match (player.kind, session) {
+            (PlayerKind::Play, Some(session)) => self.play(request, player, session).await,
+            (PlayerKind::Describe, Some(session)) => self.describe(request, player, &session).await,
+            (_, session) => {
+                if !self.skip_body(request).await? {
+                    return Ok(Next::Close);
+                }
+                let done = Reply {
+                    response: reply::done(session.as_ref()),
+                    close: false,
+                };
+                self.respond(request, "", done).await
+            }
+        }
+    }
+
+    /// 3.2.5.4 Receiving a Describe Request
+    async fn describe(
+        &mut self,
+        request: &Request<()>,
+        player: &PlayerRequest,
+        session: &Opened,
+    ) -> io::Result<Next> {
+        let Some(relay) = self.shared.audience.relay(request.uri().path()) else {
+            return self.turn_away(request, Refusal::NothingThere).await;
+        };
+        let entry = relay.entry();
+        let body = framed(player).header(&entry);
+        let described = Reply {
+            response: reply::description(session, entry.number, body),
+            close: false,
+        };
+        self.respond(request, "", described).await
+    }
+
+    /// 3.2.5.6 Receiving a Play Request
+    async fn play(
+        &mut self,
+        request: &Request<()>,
+        player: &PlayerRequest,
+        session: Opened,
+    ) -> io::Result<Next> {
+        let playing = Playing::new(self.shared.clone(), session.client_id);
+        let Some(relay) = self.shared.audience.relay(request.uri().path()) else {
+            return self.turn_away(request, Refusal::NothingThere).await;
+        };
+        let head = reply::playing(&session, relay.entry().number);
+        let next = self.show(request, relay, framed(player), head).await;
+        drop(playing);
+        next
+    }
+
+    /// How everything fares.
+    async fn status(&mut self, request: &Request<()>) -> io::Result<Next> {
+        let now = self.shared.now();
+        let authorised = lock(&self.shared.sessions).authorise(&Access::of(request), now);
+        if let Err(refusal) = authorised {
+            self.shared.refused(STATUS, refusal.status(), &refusal);
+            return self.respond(request, "", refusal.reply(request)).await;
+        }
+        let address = self.stream.local_addr()?;
+        let json = self.shared.status().to_json(address);
+        let response = reply::document("application/json", json);
+        let reply = Reply {
+            response,
+            close: false,
+        };
+        self.respond(request, "", reply).await
+    }
+
+    /// The stream as a file, for whoever does not know MS-WMSP.
+    async fn file(&mut self, request: &Request<()>) -> io::Result<Next> {
+        let Some(relay) = self.shared.audience.relay(request.uri().path()) else {
+            return self.turn_away(request, Refusal::NothingThere).await;
+        };
+        self.show(request, relay, Form::File, reply::file()).await
+    }
+
+    /// Everything from the head of the response to the end of the stream.
+    async fn show(
+        &mut self,
+        request: &Request<()>,
+        relay: Arc<Relay>,
+        form: Form,
+        mut head: Response<Bytes>,
+    ) -> io::Result<Next> {
+        let framed = matches!(form, Form::Framed { .. });
+        let presence = Presence::new(
+            &self.shared,
+            request.uri().path(),
+            &user_agent(request),
+            framed,
+        );
+        let Some(presence) = presence else {
+            return self.turn_away(request, Refusal::TooMany).await;
+        };
+        let (cursor, entry) = relay.join();
+        *head.body_mut() = form.header(&entry);
+        let close = HeaderValue::from_static("close");
+        head.headers_mut().insert(CONNECTION, close);
+        let bytes = wire::response_bytes(request.version(), "", &head, SystemTime::now());
+        let full_size = entry.header.packet_size();
+        let delivery = Delivery {
+            relay,
+            cursor,
+            form,
+            full_size,
+        };
+        self.deliver(bytes, delivery, presence).await;
+        Ok(Next::Close)
+    }
+
+    async fn turn_away(&mut self, request: &Request<()>, refusal: Refusal) -> io::Result<Next> {
+        let point = request.uri().path();
+        self.shared.refused(point, refusal.status(), refusal);
+        self.reply_last(request, reply::refused(refusal)).await
+    }
+
+    async fn reply_last(
+        &mut self,
+        request: &Request<()>,
+        response: Response<Bytes>,
+    ) -> io::Result<Next> {
+        let reply = Reply {
+            response,
+            close: true,
+        };
+        self.respond(request, "", reply).await
+    }
+
+    /// Whether the body has gone by.
+    async fn skip_body(&mut self, request: &Request<()>) -> io::Result<bool> {
+        let length = match request.headers().get(CONTENT_LENGTH) {
+            None => Some(0),
+            Some(length) => length.to_str().ok().and_then(|length| length.parse().ok()),
+        };
+        match length {
+            Some(length @ ..=MAX_BODY) => {
+                let skipped = tokio::time::timeout(HEAD_TIMEOUT, self.discard(length)).await;
+                skipped.map_or(Ok(false), |skipped| skipped.map(|()| true))
+            }
+            _ => Ok(false),
+        }
+    }
+}
+
+fn framed(player: &PlayerRequest) -> Form {
+    Form::Framed {
+        agent: player.agent,
+        selection: player.selection,
+        framer: Framer::new(),
+    }
+}
+
+fn user_agent(request: &Request<()>) -> String {
+    let value = request.headers().get(USER_AGENT);
+    let value = value.and_then(|value| value.to_str().ok());
+    let value = value.unwrap_or("a player without a name");
+    value.chars().take(MAX_USER_AGENT).collect()
+}
+
+/// 3.2.3 of MS-WMSP: a random number; 0 is none, and is not taken.
+fn random_client_id() -> u32 {
+    let mut random = [0; 4];
+    match getrandom::fill(&mut random) {
+        Ok(()) => u32::from_le_bytes(random),
+        Err(_) => 0,
+    }
+}

@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: MPL-2.0
+
+//! HTTP/1.x messages to and from bytes.
+
+use std::time::SystemTime;
+
+use bytes::{BufMut, Bytes, BytesMut};
+use http::header::{CONTENT_LENGTH, HeaderName, HeaderValue};
+use http::{Method, Request, Response, Uri, Version};
+
+use super::date::http_date;
+use wmspush_proto::wmhttp::title_case;
+
+/// Largest head of a request.
+pub(super) const MAX_HEAD: usize = 16 * 1024;
+
+/// Most header fields of a request.
+const MAX_HEADERS: usize = 64;
+
+/// The bytes are no request head, or one that is too large.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct BadHead;
+
+/// Takes a request head off `input`, with its bytes as they came; `None` when it is not complete.
+pub(super) fn take_head(input: &mut BytesMut) -> Result<Option<(Request<()>, Bytes)>, BadHead> {
+    let mut headers = [httparse::EMPTY_HEADER; MAX_HEADERS];
+    let mut parsed = httparse::Request::new(&mut headers);
+    match parsed.parse(input) {
+        Ok(httparse::Status::Complete(size)) if size <= MAX_HEAD => {
+            let request = request(&parsed).ok_or(BadHead)?;
+            Ok(Some((request, input.split_to(size).freeze())))
+        }
+        Ok(httparse::Status::Partial) if input.len() < MAX_HEAD => Ok(None),
+        Ok(_) | Err(_) => Err(BadHead),
+    }
+}
+
+fn request(parsed: &httparse::Request<'_, '_>) -> Option<Request<()>> {
+    let mut request = Request::new(());
+    *request.method_mut() = Method::from_bytes(parsed.method?.as_bytes()).ok()?;
+    *request.uri_mut() = Uri::try_from(parsed.path?).ok()?;
+    *request.version_mut() = match parsed.version? {
+        0 => Version::HTTP_10,
+        _ => Version::HTTP_11,
+    };
+    for header in parsed.headers.iter() {
+        let name = HeaderName::from_bytes(header.name.as_bytes()).ok()?;
+        let value = HeaderValue::from_bytes(header.value).ok()?;
+        request.headers_mut().append(name, value);
+    }
+    Some(request)
+}
+
+/// The response as it goes on the wire; Date follows Content-Length, as in example 4.8, or comes last.
+pub(super) fn response_bytes(
+    version: Version,
+    reason: &str,
+    response: &Response<Bytes>,
+    time: SystemTime,
+) -> BytesMut {
+    let status = response.status();
+    let reason = match reason {
+        "" => status.canonical_reason().unwrap_or("Unknown"),
+        given => given,
+    };
+    let mut out = BytesMut::with_capacity(512);
+    let date = format!("Date: {}\r\n", http_date(time));
+    let line = format!("{version:?} {} {reason}\r\n", status.as_u16());
+    out.put_slice(line.as_bytes());
+    for (name, value) in response.headers() {
+        out.put_slice(title_case(name).as_bytes());
+        out.put_slice(b": ");
+        out.put_slice(value.as_bytes());
+        out.put_slice(b"\r\n");
+        if name == CONTENT_LENGTH {
+            out.put_slice(date.as_bytes());
+        }
+    }
+    if !response.headers().contains_key(CONTENT_LENGTH) {
+        out.put_slice(date.as_bytes());
+    }
+    out.put_slice(b"\r\n");
+    out.put_slice(response.body());
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_head_comes_off_with_what_follows_left_alone() {
+        let wire = "POST /live HTTP/1.1\r\nHost: a\r\ncontent-length: 3\r\n\r\n$H\x01";
+        let mut input = BytesMut::from(wire);
+        let (request, head) = take_head(&mut input).unwrap().unwrap();
+        assert_eq!(request.uri(), "/live");
+        assert_eq!(request.headers()["content-length"], "3");
+        assert_eq!(head.len(), wire.len() - 3);
+        assert_eq!(input, "$H\x01");
+    }
+
+    #[test]
+    fn a_head_is_complete_at_its_empty_line_only() {
+        let wire = b"POST / HTTP/1.0\r\nHost: a\r\n\r\n";
+        for end in 0..wire.len() {
+            assert_eq!(
+                take_head(&mut BytesMut::from(&wire[..end])).map(|head| head.is_some()),
+                Ok(false),
+                "{end}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_head_without_an_end_is_refused() {
+        let mut wire = b"POST / HTTP/1.1\r\nA: ".to_vec();
+        wire.resize(MAX_HEAD, b'a');
+        assert_eq!(
+            take_head(&mut BytesMut::from(&wire[..])).unwrap_err(),
+            BadHead
+        );
+        let many = format!("POST / HTTP/1.1\r\n{}\r\n", "A: b\r\n".repeat(65));
+        assert!(take_head(&mut BytesMut::from(many.as_str())).is_err());
+        assert!(take_head(&mut BytesMut::from("\x16\x03\x01\0\r\n\r\n")).is_err());
+    }
+
+    #[test]
+    fn the_empty_name_of_an_old_encoder_is_a_path() {
+        let mut input = BytesMut::from("POST // HTTP/1.1\r\nHost: a\r\n\r\n");
+        let (request, _) = take_head(&mut input).unwrap().unwrap();
+        assert_eq!(request.uri().path(), "//");
+    }
+
+    #[test]
+    fn header_names_are_written_as_old_encoders_expect_them() {
+        let mut response = Response::new(Bytes::from_static(b"body"));
+        let headers = response.headers_mut();
+        headers.insert("www-authenticate", HeaderValue::from_static("Digest"));
+        headers.insert("content-length", HeaderValue::from_static("4"));
+        headers.insert("set-cookie", HeaderValue::from_static("push-id=1"));
+        let wire = response_bytes(Version::HTTP_10, "Fine", &response, SystemTime::UNIX_EPOCH);
+        assert_eq!(
+            wire,
+            "HTTP/1.0 200 Fine\r\n\
+             WWW-Authenticate: Digest\r\n\
+             Content-Length: 4\r\n\
+             Date: Thu, 01 Jan 1970 00:00:00 GMT\r\n\
+             Set-Cookie: push-id=1\r\n\r\nbody"
+        );
+    }
+}

@@ -1,0 +1,325 @@
+// SPDX-License-Identifier: MPL-2.0
+
+//! What is pushed comes out as files that play.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use bytes::Bytes;
+use gst::prelude::*;
+use publishing_point::{Closer, Event, Running};
+use wmspush_proto::asf::{DataPacket, FileHeader, Item, Reader};
+
+use super::client::{Client, ENDLESS, data_packets, end, event, packet, serve, stream_change};
+use super::closed_by;
+use payloads::payloads;
+
+#[path = "../../../proto/tests/invariants/payloads.rs"]
+mod payloads;
+
+/// An empty directory of the test's own, gone after it.
+struct Directory(PathBuf);
+
+impl std::ops::Deref for Directory {
+    type Target = Path;
+
+    fn deref(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for Directory {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+fn directory(test: &str) -> Directory {
+    let name = format!("recording_{test}_{}", std::process::id());
+    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    std::fs::create_dir_all(&path).unwrap();
+    Directory(path)
+}
+
+fn recording(directory: &Path) -> Running {
+    serve(|settings| settings.record = Some(directory.to_owned()))
+}
+
+fn read(path: impl AsRef<Path>) -> (FileHeader, Vec<DataPacket>) {
+    let mut reader = Reader::new();
+    reader.push(std::fs::read(path).unwrap().into());
+    let Some(Item::Header(header)) = reader.next_item().unwrap() else {
+        panic!("no header");
+    };
+    let mut packets = Vec::new();
+    while let Some(item) = reader.next_item().unwrap() {
+        match item {
+            Item::DataUnit(packet) => packets.push(packet),
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!(reader.finish(), Ok(None));
+    (header, packets)
+}
+
+/// The header of a live stream and its packets, with indexes left out.
+fn live(fixture: &str) -> (Bytes, Vec<DataPacket>) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../proto/tests/fixtures");
+    let mut reader = Reader::new();
+    reader.push(std::fs::read(path.join(fixture)).unwrap().into());
+    let (mut header, mut packets) = (None, Vec::new());
+    while let Some(item) = reader.next_item().unwrap() {
+        match item {
+            Item::Header(found) => header = Some(found.to_live().as_bytes().clone()),
+            Item::DataUnit(packet) => packets.push(packet),
+            Item::Skipped(_) => {}
+        }
+    }
+    (header.unwrap(), packets)
+}
+
+fn unpadded(packet: &DataPacket) -> Vec<u8> {
+    let unpadded = packet.without_padding();
+    [unpadded.head.as_slice(), &unpadded.body].concat()
+}
+
+/// PushSetup, PushStart and `$H`.
+fn streaming(point: &Running, header: &[u8]) -> Client {
+    let mut client = Client::connect(point);
+    client.setup("/live");
+    client.start("/live", ENDLESS);
+    client.send(packet(b'H', header));
+    client
+}
+
+fn recorded(point: &Running) -> (PathBuf, u64) {
+    match event(point, |event| matches!(event, Event::Recorded { .. })) {
+        Event::Recorded { path, packets, .. } => (path, packets),
+        other => panic!("{other}"),
+    }
+}
+
+/// Streams, of which the last one has packets that the reader has split
+const FIXTURES: [&str; 4] = [
+    "audio_ffmpeg_p3200.asf",
+    "av_asfmux_p1500_streamable.asf",
+    "av_index_ffmpeg_p3200.asf",
+    "audio_64_payloads_asfmux_p20000.asf",
+];
+
+/// Media objects in these packets, of each stream in the order of their numbers
+fn objects(packets: &[DataPacket]) -> Vec<usize> {
+    let mut objects = BTreeMap::<_, usize>::new();
+    for packet in packets {
+        for payload in payloads(packet.as_bytes()).unwrap() {
+            let first = usize::from(payload.offset == 0);
+            *objects.entry(payload.stream & 0x7f).or_default() += first;
+        }
+    }
+    objects.into_values().collect()
+}
+
+/// What ffprobe counts of each stream
+fn probed(path: &Path) -> Vec<usize> {
+    let output = Command::new("ffprobe")
+        .args(["-v", "error", "-count_packets", "-of", "csv=p=0"])
+        .args(["-show_entries", "stream=nb_read_packets"])
+        .arg(path)
+        .output()
+        .unwrap();
+    assert_eq!(String::from_utf8(output.stderr).unwrap(), "");
+    let lines = String::from_utf8(output.stdout).unwrap();
+    lines.lines().map(|line| line.parse().unwrap()).collect()
+}
+
+/// Buffers of all streams that come out of asfdemux, behind asfparse
+fn demuxed(path: &Path) -> usize {
+    gst::init().unwrap();
+    let description = format!(
+        "filesrc location={} ! asfparse ! asfdemux name=demux",
+        path.display()
+    );
+    let pipeline = gst::parse::launch(&description).unwrap();
+    let pipeline = pipeline.downcast::<gst::Pipeline>().unwrap();
+    let (sender, buffers) = std::sync::mpsc::channel();
+    let weak = pipeline.downgrade();
+    pipeline
+        .by_name("demux")
+        .unwrap()
+        .connect_pad_added(move |_, pad| {
+            let sink = gst::ElementFactory::make("fakesink").property("async", false);
+            let sink = sink.property("sync", false).build().unwrap();
+            weak.upgrade().unwrap().add(&sink).unwrap();
+            sink.sync_state_with_parent().unwrap();
+            let sender = sender.clone();
+            pad.add_probe(gst::PadProbeType::BUFFER, move |_, _| {
+                let _ = sender.send(());
+                gst::PadProbeReturn::Ok
+            });
+            pad.link(&sink.static_pad("sink").unwrap()).unwrap();
+        });
+    pipeline.set_state(gst::State::Playing).unwrap();
+    let bus = pipeline.bus().unwrap();
+    let wanted = [gst::MessageType::Eos, gst::MessageType::Error];
+    let last = bus.timed_pop_filtered(gst::ClockTime::from_seconds(30), &wanted);
+    pipeline.set_state(gst::State::Null).unwrap();
+    let last = last.map(|last| last.type_());
+    assert_eq!(last, Some(gst::MessageType::Eos), "{}", path.display());
+    buffers.try_iter().count()
+}
+
+#[test]
+fn a_recording_opens_in_other_programs() {
+    for fixture in FIXTURES {
+        let directory = directory("programs");
+        let point = recording(&directory);
+        let (header, packets) = live(fixture);
+        let mut client = streaming(&point, &header);
+        for data in &packets {
+            client.send(packet(b'D', &unpadded(data)));
+        }
+        data_packets(&point, packets.len() as u64);
+        // As a server leaves it that was killed.
+        let killed = directory.join("killed.asf");
+        std::fs::copy(directory.join("live.asf"), &killed).unwrap();
+        client.send(end(0));
+        assert!(client.rest().is_empty());
+        let whole = directory.join("live.asf");
+        assert_eq!(recorded(&point).0, whole);
+        let expected = objects(&packets);
+        for (path, broadcast) in [(killed, true), (whole, false)] {
+            let (header, found) = read(&path);
+            assert_eq!(header.is_broadcast(), broadcast);
+            assert_eq!(found.len(), packets.len(), "{fixture}");
+            assert_eq!(probed(&path), expected, "{fixture}");
+            assert_eq!(demuxed(&path), expected.iter().sum::<usize>(), "{fixture}");
+        }
+    }
+}
+
+#[test]
+fn a_push_becomes_a_file_with_the_same_packets() {
+    for fixture in FIXTURES {
+        let directory = directory("same_packets");
+        let point = recording(&directory);
+        let (header, packets) = live(fixture);
+        let mut client = streaming(&point, &header);
+        for data in &packets {
+            client.send(packet(b'D', &unpadded(data)));
+        }
+        client.send(end(0));
+        assert!(client.rest().is_empty());
+        let count = packets.len() as u64;
+        assert_eq!(recorded(&point), (directory.join("live.asf"), count));
+        let (recorded_header, recorded) = read(directory.join("live.asf"));
+        assert_eq!(recorded_header.data_packets(), Some(count));
+        assert!(!recorded_header.is_broadcast());
+        assert_eq!(recorded_header.to_live().as_bytes(), &header);
+        for (sent, recorded) in packets.iter().zip(&recorded) {
+            assert_eq!(recorded.len(), recorded_header.packet_size());
+            let [sent_payloads, recorded_payloads] =
+                [sent, recorded].map(|packet| payloads(packet.as_bytes()));
+            assert_eq!(recorded_payloads, sent_payloads);
+            assert_eq!(recorded.send_time(), sent.send_time());
+        }
+        let violation = point.wait_for(
+            |event| matches!(event, Event::Violation { .. }),
+            std::time::Duration::ZERO,
+        );
+        assert_eq!(violation, None, "{fixture}");
+    }
+}
+
+/// 3.2.7.1
+#[test]
+fn a_file_is_whole_after_a_loss_and_goes_on_after_it() {
+    let directory = directory("loss");
+    let point = recording(&directory);
+    let (header, packets) = live("audio_ffmpeg_p3200.asf");
+    let mut client = streaming(&point, &header);
+    client.send(packet(b'D', &unpadded(&packets[0])));
+    data_packets(&point, 1);
+    let push_id = client.push_id();
+    drop(client);
+    event(&point, closed_by(Closer::Client));
+    assert_eq!(read(directory.join("live.asf")).1.len(), 1);
+    let mut client = Client::resume(&point, &push_id);
+    client.start("/live", ENDLESS);
+    client.send(packet(b'H', &header));
+    client.send(packet(b'D', &unpadded(&packets[1])));
+    data_packets(&point, 2);
+    let (header_so_far, so_far) = read(directory.join("live.asf"));
+    assert_eq!((header_so_far.is_broadcast(), so_far.len()), (true, 2));
+    point.shutdown();
+    assert_eq!(client.response().status(), 503);
+    let (header, packets) = read(directory.join("live.asf"));
+    assert_eq!((header.data_packets(), packets.len()), (Some(2), 2));
+    assert!(!directory.join("live-2.asf").exists());
+}
+
+#[test]
+fn a_lost_push_is_finished_at_shutdown() {
+    let directory = directory("shutdown");
+    let point = recording(&directory);
+    let handle = (*point).clone();
+    let (header, packets) = live("audio_ffmpeg_p3200.asf");
+    let mut client = streaming(&point, &header);
+    client.send(packet(b'D', &unpadded(&packets[0])));
+    data_packets(&point, 1);
+    drop(client);
+    event(&point, closed_by(Closer::Client));
+    point.shutdown();
+    let recorded = |event: &Event| matches!(event, Event::Recorded { packets: 1, .. });
+    event(&handle, recorded);
+}
+
+/// 3.2.5.6
+#[test]
+fn every_playlist_entry_has_a_file_of_its_own() {
+    let directory = directory("playlist");
+    let point = recording(&directory);
+    let (first, first_packets) = live("audio_ffmpeg_p3200.asf");
+    let (second, second_packets) = live("av_asfmux_p1500_streamable.asf");
+    let mut client = streaming(&point, &first);
+    client.send(packet(b'D', &unpadded(&first_packets[0])));
+    client.send([end(1), stream_change(&second)].concat());
+    client.send(packet(b'D', &unpadded(&second_packets[0])));
+    client.send([packet(b'D', &unpadded(&second_packets[1])), end(0)].concat());
+    assert!(client.rest().is_empty());
+    assert_eq!(recorded(&point), (directory.join("live.asf"), 1));
+    assert_eq!(recorded(&point), (directory.join("live-2.asf"), 2));
+    assert_eq!(read(directory.join("live-2.asf")).0.packet_size(), 1500);
+}
+
+#[test]
+fn files_of_earlier_runs_are_left_alone() {
+    let directory = directory("earlier");
+    std::fs::write(directory.join("live.asf"), "earlier").unwrap();
+    let point = recording(&directory);
+    let (header, _) = live("audio_ffmpeg_p3200.asf");
+    let mut client = streaming(&point, &header);
+    client.send(end(0));
+    assert_eq!(recorded(&point), (directory.join("live-2.asf"), 0));
+    assert_eq!(
+        std::fs::read(directory.join("live.asf")).unwrap(),
+        b"earlier"
+    );
+}
+
+#[test]
+fn a_push_goes_on_when_it_cannot_be_recorded() {
+    let missing = directory("missing");
+    let point = recording(&missing);
+    std::fs::remove_dir(&*missing).unwrap();
+    let (header, packets) = live("audio_ffmpeg_p3200.asf");
+    for header in [&header[..], b"no header"] {
+        let mut client = streaming(&point, header);
+        client.send(packet(b'D', &unpadded(&packets[0])));
+        client.send(end(0));
+        assert!(client.rest().is_empty());
+        let failed = |event: &Event| matches!(event, Event::RecordingFailed { .. });
+        event(&point, failed);
+    }
+    assert!(point.pushes().iter().all(|push| push.data_packets == 1));
+}
