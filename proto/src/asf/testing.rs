@@ -1,6 +1,14 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! Headers for the unit tests.
+//! Headers for the unit tests, and for those of the crates above.
+
+#![allow(
+    clippy::arithmetic_side_effects,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    reason = "tests make these bytes"
+)]
 
 use bytes::Bytes;
 
