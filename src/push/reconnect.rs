@@ -315,9 +315,16 @@ impl Reconnect {
         }
     }
 
-    /// A connection was lost, or could not be made. `random` spreads the attempts of encoders that have lost the same
+    /// A connection was lost, or could not be made. With a `young_header` the server may not have read the header in force,
+    /// and gets it in a new session. `random` spreads the attempts of encoders that have lost the same
     /// server.
-    pub(super) fn lost(&mut self, error: &Error, now: Instant, random: u8) -> Verdict {
+    pub(super) fn lost(
+        &mut self,
+        error: &Error,
+        young_header: bool,
+        now: Instant,
+        random: u8,
+    ) -> Verdict {
         let resumed = self.connection.may_be_forgotten();
         let loss = self.classify(error, resumed);
         if loss == Loss::Connection && self.connection.delivered.is_some() {
@@ -330,7 +337,7 @@ impl Reconnect {
         }
         let refused = (loss == Loss::Session && stood) || self.is_early(error, now);
         let kind = match (loss, self.resumption, self.policy.resume) {
-            (Loss::Connection, Resumption::Untried, true) => Kind::Resumed,
+            (Loss::Connection, Resumption::Untried, true) if !young_header => Kind::Resumed,
             _ => Kind::New,
         };
         let attempt = match loss {

@@ -13,8 +13,8 @@ use super::queue::{Content, packet_cost};
 use crate::asf::{DataPacket, FileHeader, KeyFrames};
 use crate::wmhttp::HResult;
 
-/// How long a server may take to demand authentication for a PushStart, or to refuse it, and how much of the stream is
-/// kept for that.
+/// How long a server may take to demand authentication for a PushStart, or to refuse it, or to read a `$C`, and how much
+/// of the stream is kept for that.
 const REFUSABLE_TIME: Duration = Duration::from_secs(5);
 const REFUSABLE_BYTES: usize = 4 * 1024 * 1024;
 
@@ -38,8 +38,13 @@ pub(super) struct ReplayBuffer {
     /// What is to be sent again.
     again: VecDeque<Content>,
     freed: Freed,
-    /// When the current PushStart was sent, for as long as it may be refused.
+    /// When the current PushStart, or a `$C` in it, was sent, for as long as it may be refused.
     refusable: Option<Instant>,
+    /// Everything since the PushStart is there.
+    whole: bool,
+    /// When the last `$C` of the current PushStart was acknowledged.
+    changed: Option<Instant>,
+    last_acknowledgement: Instant,
     refusable_bytes: usize,
     /// Where the current body begins.
     begins_at: u64,
@@ -131,6 +136,9 @@ impl ReplayBuffer {
             again: VecDeque::new(),
             freed: Freed::default(),
             refusable: None,
+            whole: false,
+            changed: None,
+            last_acknowledgement: Instant::now(),
             refusable_bytes: REFUSABLE_BYTES.min(part),
             begins_at: 0,
             bytes: 0,
@@ -146,7 +154,8 @@ impl ReplayBuffer {
         self.forget_acknowledged();
         self.begins_at = begins_at;
         self.before = self.peer.clone();
-        self.refusable = Some(Instant::now());
+        (self.refusable, self.whole) = (Some(Instant::now()), true);
+        self.changed = None;
         if let Some((header, ends_at)) = header {
             let piece = Piece::Opening(Box::new(header));
             self.sent.push_back(Sent { piece, ends_at });
@@ -156,14 +165,33 @@ impl ReplayBuffer {
     /// Keeps content that was sent, and that ends at `ends_at`.
     pub(super) fn keep(&mut self, content: Content, ends_at: u64) {
         let piece = Piece::of(content);
+        if matches!(piece, Piece::Header(_)) {
+            self.keep_from_here();
+        }
         self.bytes += piece.bytes();
         self.sent.push_back(Sent { piece, ends_at });
         if let Some(since) = self.refusable
             && (self.bytes > self.refusable_bytes || since.elapsed() > REFUSABLE_TIME)
         {
-            self.refusable = None;
+            (self.refusable, self.whole) = (None, false);
             self.forget_acknowledged();
         }
+    }
+
+    /// Keeps what is behind a `$C`, as behind a PushStart: a server that ends the connection soon may not have read it.
+    fn keep_from_here(&mut self) {
+        if self.refusable.is_none() {
+            self.before = self.peer.clone();
+        }
+        self.refusable = Some(Instant::now());
+    }
+
+    /// Returns whether the server may not have read the last `$C`, although its system has acknowledged it: data behind it
+    /// was not acknowledged for long enough.
+    pub(super) fn has_young_header(&self) -> bool {
+        let age = |since: Instant| self.last_acknowledgement.saturating_duration_since(since);
+        self.changed
+            .is_some_and(|since| age(since) <= REFUSABLE_TIME)
     }
 
     /// The peer has acknowledged `body_bytes` of the current body.
@@ -173,6 +201,9 @@ impl ReplayBuffer {
         let more = under_way
             .take_while(|sent| sent.ends_at <= position)
             .count();
+        if more > 0 {
+            self.last_acknowledgement = Instant::now();
+        }
         self.mark_acknowledged(self.acknowledged + more);
         if self.refusable.is_none() {
             self.forget_acknowledged();
@@ -214,25 +245,36 @@ impl ReplayBuffer {
     ///
     /// [`Error::LateChallenge`], when that is not there any more.
     pub(super) fn repeat(&mut self) -> Result<usize, Error> {
-        if self.refusable.is_none() {
+        if !self.whole {
             return Err(Error::LateChallenge);
         }
         self.peer = self.before.clone();
         Ok(self.take_back(|sent| !sent.piece.opens()))
     }
 
-    /// The connection is lost. What the peer has not acknowledged is to be sent again; if the server has `refused` the
-    /// current PushStart, all of it, as far as it is still there. Returns what the acknowledged part of that costs.
+    /// The connection is lost. What the peer has not acknowledged is to be sent again; a young header and what is behind it,
+    /// too; if the server has `refused` the current PushStart, all of it, as far as it is still there. Returns what the acknowledged part of that costs.
     pub(super) fn lose_connection(&mut self, refused: bool) -> usize {
         // After that time it was taken, whether or not anything was sent since then.
         let young = |since: Instant| since.elapsed() <= REFUSABLE_TIME;
         if refused && self.refusable.is_some_and(young) {
             self.peer = self.before.clone();
+        } else if self.has_young_header() {
+            self.forget_entries_before();
         } else {
             self.forget_acknowledged();
         }
-        self.refusable = None;
+        (self.refusable, self.changed) = (None, None);
         self.take_back(|_| true)
+    }
+
+    /// Keeps the last header that was acknowledged, and what is behind it, if that is still there.
+    fn forget_entries_before(&mut self) {
+        let is_header = |sent: &Sent| matches!(sent.piece, Piece::Header(_));
+        let header = self.sent.range(..self.acknowledged).rposition(is_header);
+        let kept = self.acknowledged - header.unwrap_or(self.acknowledged);
+        self.forget(self.acknowledged - kept);
+        self.acknowledged = kept;
     }
 
     /// Puts what was sent in front of what is to be sent again anyway.
@@ -322,6 +364,9 @@ impl ReplayBuffer {
     /// The first `count` of what was sent are acknowledged.
     fn mark_acknowledged(&mut self, count: usize) {
         for sent in self.sent.range(self.acknowledged..count) {
+            if matches!(sent.piece, Piece::Header(_)) {
+                self.changed = Some(self.last_acknowledgement);
+            }
             match &sent.piece {
                 Piece::Opening(header) | Piece::Header(header) => {
                     self.peer = Peer {
@@ -340,7 +385,13 @@ impl ReplayBuffer {
     }
 
     fn forget_acknowledged(&mut self) {
-        for sent in self.sent.drain(..self.acknowledged) {
+        self.forget(self.acknowledged);
+        self.acknowledged = 0;
+    }
+
+    /// Forgets the first `count` of what was sent.
+    fn forget(&mut self, count: usize) {
+        for sent in self.sent.drain(..count) {
             self.bytes -= sent.piece.bytes();
             if self.freed.gives_back
                 && let Piece::DataUnit(bytes) = sent.piece
@@ -348,7 +399,6 @@ impl ReplayBuffer {
                 self.freed.buffers.push(bytes);
             }
         }
-        self.acknowledged = 0;
         self.bytes_at_last = self.bytes_at_last.min(self.bytes);
         // The first seconds are kept whole, and later much less.
         if self.sent.capacity() / ROOMY > self.sent.len().max(FEW) {
@@ -432,6 +482,41 @@ mod tests {
         replay.acknowledge(310);
         replay.lose_connection(true);
         assert_eq!(again(&mut replay).first().map(String::as_str), Some("4"));
+    }
+
+    /// A server that ends the connection soon after a `$C` may not have read it.
+    #[test]
+    fn what_is_behind_a_young_header_goes_again() {
+        for (acknowledged, young) in [(310, false), (320, true), (420, true)] {
+            let mut replay = sent();
+            replay.keep(Content::Header(testing::header(100, 50, &[])), 320);
+            replay.keep(data(4), 420);
+            replay.acknowledge(acknowledged);
+            assert_eq!(replay.has_young_header(), young, "{acknowledged}");
+            replay.lose_connection(false);
+            assert_eq!(again(&mut replay), ["H", "4"]);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_header_is_young_until_data_behind_it_is_acknowledged_for_long() {
+        let mut replay = sent();
+        replay.acknowledge(310);
+        for number in 4..=20 {
+            tokio::time::advance(Duration::from_secs(1)).await;
+            replay.keep(data(number), 10 + 100 * u64::from(number));
+        }
+        assert!(replay.repeat().is_err());
+        replay.keep(Content::Header(testing::header(100, 50, &[])), 2020);
+        replay.keep(data(21), 2120);
+        replay.acknowledge(2120);
+        // A late challenge finds no more of the body than that.
+        assert!(replay.has_young_header() && replay.repeat().is_err());
+        tokio::time::advance(Duration::from_secs(60)).await;
+        assert!(replay.has_young_header(), "nothing was acknowledged since");
+        replay.keep(data(22), 2220);
+        replay.acknowledge(2220);
+        assert!(!replay.has_young_header());
     }
 
     /// 3.2.5.2.1: the response to a body says that all of it has arrived.

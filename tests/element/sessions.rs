@@ -114,7 +114,7 @@ fn a_file_that_begins_again_after_a_loss_is_an_entry() {
     )]);
     let file = fixture("av_asfmux_p1500_streamable.asf");
     let pipeline = Pipeline::new(&format!(
-        "concat name=c ! wmspushsink name=sink location={} sync=false filesrc location={file} ! c. \
+        "concat name=c ! wmspushsink name=sink location={} filesrc location={file} ! c. \
          filesrc location={file} ! c.",
         point.location()
     ));
@@ -125,6 +125,29 @@ fn a_file_that_begins_again_after_a_loss_is_an_entry() {
         ["setup new", "start known", "start known"]
     );
     assert_eq!(letters(&ended(&point, 1)[0]), "HD1CD0");
+}
+
+/// A server that closes soon after a `$C` may not have read it: what is behind goes on in a new session, with its header.
+#[test]
+fn an_entry_that_may_not_have_arrived_begins_again() {
+    for what in [MidBody::Close, MidBody::Reset] {
+        let point = faulty(vec![(When::PushStart(0), Fault::AfterPackets(29, what))]);
+        let file = fixture("av_asfmux_p1500_streamable.asf");
+        let pipeline = Pipeline::new(&format!(
+            "concat name=c ! wmspushsink name=sink location={} filesrc location={file} ! c. filesrc location={file} ! c.",
+            point.location()
+        ));
+        let messages = pipeline.run();
+        assert_eq!(count(&messages, "ERROR"), 0, "{messages:#?}");
+        let pushes = ended(&point, 2);
+        assert_eq!(
+            letters(&pushes[1]),
+            "HD0",
+            "{messages:#?} {}",
+            letters(&pushes[0])
+        );
+        assert_eq!(pushes[1].data_packets, 27);
+    }
 }
 
 /// Another file: another header, which is another entry of the same session.

@@ -54,9 +54,12 @@ impl<C: Connector> Driver<C> {
     pub(super) async fn recover(&mut self, error: Error) -> Result<Recovered, Failure> {
         self.take_acknowledgements();
         let mut failure = self.failure(error);
-        let verdict = self
-            .policy
-            .lost(&failure.error, Instant::now(), random_byte());
+        let verdict = self.policy.lost(
+            &failure.error,
+            self.replay.has_young_header(),
+            Instant::now(),
+            random_byte(),
+        );
         failure.circumstances.accepted = self.policy.has_accepted();
         failure.circumstances.repeated = verdict.repeated;
         self.leave_connection();

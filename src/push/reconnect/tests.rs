@@ -40,7 +40,7 @@ impl Run {
 
     /// A connection is lost; the next one is being made after the wait.
     fn lose(&mut self, error: &Error) -> Verdict {
-        let verdict = self.policy.lost(error, self.now, 0);
+        let verdict = self.policy.lost(error, false, self.now, 0);
         if let Some(attempt) = verdict.attempt {
             self.now += attempt.delay;
             self.policy.connecting(attempt.kind);
@@ -265,4 +265,13 @@ fn a_stall_is_shorter_while_a_loss_is_open() {
     assert_eq!(run.policy.stall_limit(minute), OVERTIME);
     run.stream(10_000);
     assert_eq!(run.policy.stall_limit(minute), minute);
+}
+
+/// A server that may not have read the header in force gets it again, and everything behind it.
+#[test]
+fn a_young_header_is_followed_by_a_new_session() {
+    let mut run = Run::new(POLICY);
+    run.stream(20_000);
+    let verdict = run.policy.lost(&Error::Reset, true, run.now, 0);
+    assert_eq!(verdict.attempt.unwrap().kind, Kind::New);
 }

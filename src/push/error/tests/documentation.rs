@@ -182,12 +182,12 @@ fn again(error: &Error) -> &'static str {
         proxied: false,
     };
     let now = Instant::now();
-    let first = Reconnect::new(policy).lost(error, now, 0);
+    let first = Reconnect::new(policy).lost(error, false, now, 0);
     let mut accepted = Reconnect::new(policy);
     accepted.configured();
     accepted.started(now);
     accepted.acknowledged(now + Duration::from_secs(1));
-    let later = accepted.lost(error, now + Duration::from_secs(1), 0);
+    let later = accepted.lost(error, false, now + Duration::from_secs(1), 0);
     match (first.attempt.is_some(), later.attempt.is_some()) {
         (_, false) => "no",
         (true, true) => "yes",
