@@ -313,14 +313,19 @@ impl WmsPushSink {
         settings.connection()
     }
 
-    /// `Connect`: begins it, and waits for nothing.
+    /// `Connect`, with a new stream.
     fn connect(&self) -> Result<(), gst::StateChangeError> {
+        self.writer.reset();
+        self.open()
+    }
+
+    /// Begins a push, and waits for nothing.
+    fn open(&self) -> Result<(), gst::StateChangeError> {
         let location = self.shown_location();
         let settings = match self.connection_settings() {
             Ok(settings) => settings,
             Err(error) => return Err(self.refuse(&location, &error)),
         };
-        self.writer.reset();
         let element = self.obj();
         let origin = Origin {
             element: &element,
@@ -459,11 +464,19 @@ impl WmsPushSink {
         }
     }
 
-    /// Discards what was delivered before a flush and is not sent.
+    /// Discards what was delivered before a flush and is not sent. What comes behind a flush after EOS is another push.
     fn flush(&self) {
         self.writer.flush(self.obj().upcast_ref());
-        if let Some(connection) = self.connection() {
-            connection.flush();
+        let Some(connection) = self.connection() else {
+            return;
+        };
+        connection.flush();
+        let failed = connection.state() == push::SessionState::Failed;
+        if !failed && self.writer.begin_session() {
+            connection.disconnect();
+            if self.open().is_err() {
+                gst::debug!(CAT, imp = self, "There is no push behind the flush");
+            }
         }
     }
 

@@ -43,6 +43,16 @@ pub(super) struct Stream {
     exceeded: bool,
     /// A header that was a step and has not been [written](Self::header_written).
     unwritten: Option<FileHeader>,
+    /// The header of the current entry.
+    header: Option<FileHeader>,
+    /// The header that another session gets in front of the next data unit, unless the stream itself has one there.
+    repeated: Option<FileHeader>,
+    /// The data unit behind a header that was repeated.
+    held: Option<DataPacket>,
+    /// The current header was repeated: its data begins in the middle of the entry.
+    rejoined: bool,
+    /// Upstream has ended the stream, and with it the push.
+    pub(super) ended: bool,
 }
 
 /// The next thing that the owner of a stream does with it.
@@ -98,11 +108,11 @@ impl Stream {
     /// Discards what was delivered and is not a step yet, and starts over. Returns how many data packets it discards.
     pub(super) fn flush(&mut self) -> u64 {
         self.restart();
-        let mut discarded = 0;
+        let mut discarded = u64::from(self.held.take().is_some());
         while let Ok(Some(item)) = self.reader.next_item() {
             match item {
                 // The reader tells it once, and it is the header of what follows.
-                Item::Header(header) => drop(self.begin(header)),
+                Item::Header(header) => drop(self.begin_entry(header)),
                 Item::DataUnit(_) => discarded += 1,
                 Item::Skipped(_) => {}
             }
@@ -112,10 +122,20 @@ impl Stream {
         discarded
     }
 
-    /// Goes on at byte `start`. Returns the byte reached before, if `start` is in front of it: in the middle of a stream,
+    /// Another session begins, with what upstream delivers from now on.
+    pub(super) fn begin_session(&mut self) {
+        self.ended = false;
+        self.repeated = self.header.clone();
+    }
+
+    /// Goes on at byte `start`: behind a start or a flush, in the middle of a file. Returns the byte reached before, if `start` is in front of it: in the middle of a stream,
     /// bytes go back where a muxer rewrites its file.
     pub(super) fn go_back(&mut self, start: u64) -> Option<u64> {
         let from = self.position;
+        if from == 0 && start > 0 {
+            self.reader.join(start);
+            self.position = start;
+        }
         if start >= from {
             return None;
         }
@@ -134,9 +154,12 @@ impl Stream {
         if let Some(header) = &self.unwritten {
             return Ok(Some(Step::Header(header.clone())));
         }
+        if let Some(packet) = self.held.take() {
+            return Ok(Some(self.admit(packet)));
+        }
         Ok(match self.reader.next_item()? {
-            Some(Item::Header(header)) => Some(self.begin(header)),
-            Some(Item::DataUnit(packet)) => Some(self.admit(packet)),
+            Some(Item::Header(header)) => Some(self.begin_entry(header)),
+            Some(Item::DataUnit(packet)) => Some(self.data_unit(packet)),
             Some(Item::Skipped(skipped)) => Some(Step::Skipped(skipped)),
             None => self.exceeded(),
         })
@@ -177,6 +200,22 @@ impl Stream {
         std::mem::take(&mut self.tags)
     }
 
+    /// The stream has a header of its own.
+    fn begin_entry(&mut self, header: FileHeader) -> Step {
+        self.repeated = None;
+        self.rejoined = false;
+        self.begin(header)
+    }
+
+    fn data_unit(&mut self, packet: DataPacket) -> Step {
+        let Some(header) = self.repeated.take() else {
+            return self.admit(packet);
+        };
+        self.held = Some(packet);
+        self.rejoined = true;
+        self.begin(header)
+    }
+
     fn begin(&mut self, header: FileHeader) -> Step {
         self.gate = KeyFrameGate::of(&header).with_longest_wait(LONGEST_WAIT);
         self.gate.close();
@@ -184,13 +223,15 @@ impl Stream {
         self.exceeded = false;
         self.times.new_entry();
         self.pacer.restart();
+        self.header = Some(header.clone());
         self.unwritten = Some(header.clone());
         Step::Header(header)
     }
 
     fn admit(&mut self, packet: DataPacket) -> Step {
         // Behind a header in the stream itself every packet counts.
-        if self.reader.is_joined() && !self.gate.admit(&packet) {
+        let joined = self.rejoined || self.reader.is_joined();
+        if joined && !self.gate.admit(&packet) {
             self.dropped += 1;
             return Step::Dropped;
         }

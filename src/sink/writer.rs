@@ -95,6 +95,7 @@ impl Writer {
             return Ok(());
         }
         self.finish_reading(outlet)?;
+        self.stream().ended = true;
         let report = self.stream().finish_malformed();
         outlet.report_malformed(report);
         outlet.uninterrupted(|| connection.on_end_writing(timeout))
@@ -123,6 +124,16 @@ impl Writer {
     pub(super) fn flush(&self, sink: &gst_base::BaseSink) {
         let discarded = self.stream().flush();
         gst::debug!(CAT, obj = sink, "{discarded} data packets are flushed");
+    }
+
+    /// Begins another session, if upstream has ended the last one. Returns whether it has.
+    pub(super) fn begin_session(&self) -> bool {
+        let mut stream = self.stream();
+        let ended = stream.ended;
+        if ended {
+            stream.begin_session();
+        }
+        ended
     }
 
     /// Asks upstream anew whether it is live, with the next data, because its latency has changed.

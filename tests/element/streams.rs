@@ -14,6 +14,7 @@ use gstwmspush::wmhttp::server::Received;
 use publishing_point::{Event, Push};
 
 use crate::input::{Harness, expected, unpadded};
+use crate::recovery::ended;
 use crate::rig::{LONG, Pipeline, Point, fixture, fixture_bytes};
 
 const AUDIO_VIDEO: &str = "av_asfmux_p1500_streamable.asf";
@@ -207,6 +208,36 @@ fn a_flushing_seek_to_the_start_begins_another_entry() {
     assert_eq!(received[..again], all[..again]);
     assert_eq!(received[again..again + 2], entry);
     assert_eq!(received[again + 2..], all[1..]);
+}
+
+/// An application that loops by seeking at EOS: each round is a push of its own, and whole, also from the middle of the file.
+#[test]
+fn a_flushing_seek_at_eos_begins_another_push() {
+    let name = "audio_ffmpeg_p3200.asf";
+    let all = expected(name);
+    let size = fixture_bytes(name).len() as u64;
+    for properties in ["", "sync=false"] {
+        let point = Point::new();
+        let pipeline = Pipeline::file(name, &point.location(), properties);
+        pipeline.play();
+        // The second time from the middle of the file.
+        for (round, start) in [(1, 0), (2, size - 2 * 3200)] {
+            let messages = pipeline.messages_until("EOS");
+            assert!(!messages.iter().any(|line| line.starts_with("ERROR")));
+            assert!(ended(&point, round)[round - 1].received == all);
+            let start = gst::format::Bytes::from_u64(start);
+            let flush = gst::SeekFlags::FLUSH;
+            pipeline.pipeline.seek_simple(flush, start).unwrap();
+        }
+        pipeline.messages_until("EOS");
+        let received = ended(&point, 3).remove(2).received;
+        assert_eq!(received[0], all[0], "the header");
+        assert_eq!(
+            received[1..],
+            all[all.len() - 3..],
+            "two packets and the end"
+        );
+    }
 }
 
 /// The header of the other input comes in caps, without a buffer of its own and without a new stream.

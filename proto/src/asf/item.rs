@@ -33,12 +33,14 @@ pub enum SkipReason {
     PartialPacket,
     /// A data packet of more bytes than its header allows; only in the chunks of a pulled stream
     OverlongPacket,
+    /// The end of a data packet, where the input goes on in its middle: behind a seek
+    Unaligned,
     /// A later ASF file header that the input broke off
     PartialHeader,
     /// An object that stands beside Header Object and Data Object, such as an index; or a Data Object without a header
     TopLevelObject(Guid),
-    /// Something behind the Data Object that is no ASF object. All input up to the next start is left out with it:
-    /// the bytes are those that told so
+    /// Something behind the Data Object that is no ASF object. All input up to the next start or file header is left
+    /// out: first the bytes that told so, and the rest when that comes
     TrailingData,
     /// A header that no packet followed, or parts of one, written again when the numbers in it were known
     RewrittenHeader,
@@ -55,7 +57,7 @@ impl SkipReason {
             | SkipReason::PartialHeader
             | SkipReason::TrailingData => true,
             SkipReason::TopLevelObject(guid) => *guid == Guid::DATA,
-            SkipReason::RewrittenHeader | SkipReason::Chunk(_) => false,
+            SkipReason::Unaligned | SkipReason::RewrittenHeader | SkipReason::Chunk(_) => false,
         }
     }
 }
@@ -70,6 +72,7 @@ impl fmt::Display for SkipReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             SkipReason::PartialPacket => f.write_str("part of a data packet"),
+            SkipReason::Unaligned => f.write_str("the end of a data packet, behind a seek"),
             SkipReason::OverlongPacket => {
                 f.write_str("a data packet that is larger than the header says")
             }

@@ -16,6 +16,7 @@ use timeline::Timeline;
 
 mod boundary;
 mod chunks;
+mod cut;
 mod entries;
 mod expect;
 mod timeline;
@@ -73,6 +74,7 @@ enum Input {
     StreamHeader(FileHeader),
     Restart,
     Rewind(u64),
+    Join(u64),
 }
 
 /// What the next bytes belong to
@@ -95,7 +97,7 @@ enum State {
         seen: u64,
         left: u64,
     },
-    /// Nothing, until the next start
+    /// Nothing, until the next start or file header. `seen` bytes of it are not reported yet.
     Discard { seen: u64, reason: SkipReason },
     /// An error was found
     Failed(Error),
@@ -153,6 +155,12 @@ impl Reader {
     /// which is too late: all input is dropped until the next start.
     pub fn rewind(&mut self, to: u64) {
         self.input.push_back(Input::Rewind(to));
+    }
+
+    /// Behind a [restart](Reader::restart), the stream goes on at byte `at` of a file with the last header: what is left of a
+    /// packet there is left out.
+    pub fn join(&mut self, at: u64) {
+        self.input.push_back(Input::Join(at));
     }
 
     /// The next item; `None` when it takes more bytes.
@@ -256,6 +264,7 @@ impl Reader {
                 }
             }
             Input::Restart | Input::Rewind(0) => self.start_over(),
+            Input::Join(at) => self.align(at),
             Input::Rewind(_) => {
                 self.drop_tail();
                 self.state = State::Discard {
@@ -263,6 +272,28 @@ impl Reader {
                     reason: SkipReason::RewrittenHeader,
                 };
             }
+        }
+    }
+
+    /// Leaves out what is left of a packet, or of the header, at byte `at` of a file.
+    fn align(&mut self, at: u64) {
+        let Some(header) = self.active() else {
+            return;
+        };
+        let (data, packet) = (header.as_bytes().len() as u64, header.packet_size() as u64);
+        let left = match at.checked_sub(data) {
+            Some(behind) => behind
+                .next_multiple_of(packet.max(1))
+                .saturating_sub(behind),
+            None => data.saturating_sub(at),
+        };
+        if left > 0 {
+            let reason = SkipReason::Unaligned;
+            self.state = State::Skip {
+                reason,
+                seen: 0,
+                left,
+            };
         }
     }
 
@@ -288,6 +319,9 @@ impl Reader {
                 let Some(bytes) = self.queue.take(*size) else {
                     return Ok(Step::NeedMore);
                 };
+                if self.is_cut(&bytes, SkipReason::PartialHeader) {
+                    return Ok(Step::Go);
+                }
                 self.state = State::Boundary;
                 self.adopt(FileHeader::parse(bytes)?, false);
             }
@@ -295,6 +329,9 @@ impl Reader {
                 let Some(bytes) = self.queue.take(*size) else {
                     return Ok(Step::NeedMore);
                 };
+                if self.is_cut(&bytes, SkipReason::PartialPacket) {
+                    return Ok(Step::Go);
+                }
                 self.state = State::Boundary;
                 return Ok(self.yield_packet(DataPacket::parse(bytes)));
             }
@@ -313,33 +350,10 @@ impl Reader {
                 return self.take_chunk(chunk, bytes);
             }
             State::Skip { .. } => return Ok(self.step_skip()),
-            State::Discard { seen, .. } => {
-                *seen = seen.saturating_add(self.queue.clear());
-                return Ok(Step::NeedMore);
-            }
+            State::Discard { .. } => return Ok(self.step_discard()),
             State::Failed(error) => return Err(error.clone()),
         }
         Ok(Step::Go)
-    }
-
-    /// Counts down what is skipped.
-    fn step_skip(&mut self) -> Step {
-        let State::Skip { reason, seen, left } = &mut self.state else {
-            return Step::Go;
-        };
-        let skipped = self.queue.skip(*left);
-        *seen = seen.saturating_add(skipped);
-        *left = left.saturating_sub(skipped);
-        if *left > 0 {
-            return Step::NeedMore;
-        }
-        let skipped = Skipped {
-            bytes: *seen,
-            reason: *reason,
-        };
-        self.output.push_back(Item::Skipped(skipped));
-        self.state = State::Boundary;
-        Step::Go
     }
 
     #[inline]
@@ -383,11 +397,6 @@ impl Reader {
             State::Packet(_) => (rest, SkipReason::PartialPacket),
             State::Chunk(chunk) => (rest, chunk.partial()),
             State::Skip { reason, seen, .. } => (seen.saturating_add(rest), reason),
-            // Reported when it was found
-            State::Discard {
-                reason: SkipReason::TrailingData,
-                ..
-            } => return,
             State::Discard { reason, seen } => (seen.saturating_add(rest), reason),
             State::Failed(error) => {
                 self.state = State::Failed(error);

@@ -136,6 +136,6 @@ impl Reader {
             bytes: seen,
             reason,
         }));
-        State::Discard { seen, reason }
+        State::Discard { seen: 0, reason }
     }
 }
