@@ -230,6 +230,11 @@ impl Reconnect {
         self.connection.goes_on_since = goes_on.then_some(now);
     }
 
+    /// When the first PushStart of this connection was sent.
+    pub(super) fn streams_since(&self) -> Option<Instant> {
+        self.connection.started
+    }
+
     /// A PushStart is sent over a connection that stands.
     pub(super) fn started(&mut self, now: Instant) {
         let connection = &mut self.connection;

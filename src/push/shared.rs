@@ -85,7 +85,7 @@ impl Shared {
 
     /// Discards what was not sent.
     pub(super) fn flush(&self) {
-        self.counters.skipped(self.queue.flush());
+        self.queue.flush();
     }
 
     /// Announces the end of the stream: what waits has to be sent within `timeout`. FALSE if the push is over.

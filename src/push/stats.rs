@@ -76,6 +76,8 @@ struct Inner {
     lost: u64,
     /// Dropped or lost packets that no report has told of.
     untold: bool,
+    /// A report has told of dropped packets.
+    told: bool,
     /// Bytes of the bodies before the current one.
     before: Delivered,
     current: Delivered,
@@ -147,12 +149,12 @@ impl Counters {
         self.lock().dropped += packets;
     }
 
-    /// Counts what is left at the end of a push. A report tells of it only if it is `told`.
+    /// Counts what is left at the end of a push. A report tells of it if it is to be `told`, or if one has told of less.
     pub(super) fn settle(&self, dropped: u64, lost: u64, told: bool) {
         let mut inner = self.lock();
         inner.dropped += dropped;
         inner.lost += lost;
-        inner.untold |= told && dropped + lost > 0;
+        inner.untold |= (told || inner.told) && dropped + lost > 0;
     }
 
     /// Packets that the peer never gets.
@@ -172,6 +174,7 @@ impl Counters {
     pub(super) fn take_untold_drops(&self) -> Option<u64> {
         let mut inner = self.lock();
         let untold = std::mem::take(&mut inner.untold);
+        inner.told |= untold;
         untold.then_some(inner.dropped + inner.lost)
     }
 

@@ -104,15 +104,19 @@ impl Input {
     }
 }
 
-/// Returns whether an element is in PLAYING, or waits for data on its way there: then only its pipeline knows the way.
+/// Returns whether an element is in PLAYING or on its way there. While it waits for data, only its pipeline knows the way:
+/// a live pipeline that is paused leaves its sinks on the way from PLAYING to PAUSED.
 pub(super) fn is_playing(element: &gst::Element) -> bool {
     let prerolls = element.pending_state() != gst::State::VoidPending;
     let mut whole = element.clone();
     while prerolls && let Some(parent) = whole.parent().and_downcast() {
         whole = parent;
     }
-    let states = [whole.current_state(), whole.pending_state()];
-    element.current_state() == gst::State::Playing || states.contains(&gst::State::Playing)
+    let target = match whole.pending_state() {
+        gst::State::VoidPending => whole.current_state(),
+        pending => pending,
+    };
+    target == gst::State::Playing
 }
 
 impl Drop for Stay<'_> {

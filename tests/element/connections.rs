@@ -197,7 +197,8 @@ fn a_server_may_leave_out_what_is_not_needed() {
             faults: vec![(When::Always, fault.clone())],
             ..Settings::default()
         });
-        let messages = Pipeline::file(AUDIO, &point.location(), "").run();
+        // In real time, so that a refusal of the PushStart would have come before the end.
+        let messages = Pipeline::file(AUDIO, &point.location(), "sync=true").run();
         assert!(
             !messages.iter().any(|line| line.starts_with("ERROR")),
             "{fault:?}: {messages:#?}"
@@ -213,6 +214,10 @@ fn a_refusal_that_crosses_the_end_is_an_error() {
         (
             Fault::Refuse(Refuse::new(404)),
             "ERROR RESOURCE/NotFound end refused NS_E_INVALID_PUSH_PUBLISHING_POINT",
+        ),
+        (
+            Fault::Refuse(Refuse::new(422)),
+            "ERROR RESOURCE/Write end refused NS_E_REFUSED_BY_SERVER",
         ),
         // Only a proxy makes it of a server that closes.
         (

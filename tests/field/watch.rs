@@ -107,14 +107,22 @@ fn a_live_source_that_falls_silent_is_reported() {
         ("not live", source("is-live=false")),
         ("paused", source(live)),
         ("ended", source(live)),
+        ("paused while it played", source(live)),
     ];
-    for push in [&silent, &mute, &others[0].1, &others[2].1] {
+    for push in [&silent, &mute, &others[0].1, &others[2].1, &others[3].1] {
         push.play();
     }
     others[1].1.pipeline.set_state(gst::State::Paused).unwrap();
-    for push in [&silent, &others[0].1, &others[1].1, &others[2].1] {
+    for push in [
+        &silent,
+        &others[0].1,
+        &others[1].1,
+        &others[2].1,
+        &others[3].1,
+    ] {
         feed_some(push, 20);
     }
+    others[3].1.pipeline.set_state(gst::State::Paused).unwrap();
     let source = others[2].1.pipeline.by_name("source").unwrap();
     let _ = source.emit_by_name::<gst::FlowReturn>("end-of-stream", &[]);
     let begun = Instant::now();

@@ -11,7 +11,7 @@ use super::payload;
 ///
 /// Times are absurd when they jump by more than an hour from one packet or payload to the next. Streams of one file
 /// follow each other in it, so that streams whose times are that far apart are found as well. 49 days after the start,
-/// where times begin at 0 again, is no jump.
+/// where times begin at 0 again, is no jump. An entry that begins within an hour of 1000 hours has libav's shift.
 ///
 /// Send Times are compared from packet to packet. Payloads are looked into once for each second of Send Time, because
 /// that takes a quarter of the time that it takes to read a packet.
@@ -29,6 +29,11 @@ pub struct TimeWatch {
 /// Times that [`TimeWatch`] has found to be absurd
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AbsurdTimes {
+    /// The entry begins where libav's video encoders do: at 1000 hours.
+    Beginning {
+        /// The first Send Time, in milliseconds
+        at: u32,
+    },
     /// The Send Time jumps from one packet to the next.
     SendTime {
         /// That of the packet before, in milliseconds
@@ -89,6 +94,7 @@ impl TimeWatch {
         let to = packet.send_time()?;
         let found = match self.send_time.replace(to) {
             Some(from) if distance(from, to) > LONGEST => Some(AbsurdTimes::SendTime { from, to }),
+            None if is_shifted(to) => Some(AbsurdTimes::Beginning { at: to }),
             _ if self.is_recent(to) => None,
             _ => self.look_into(packet, to),
         };
@@ -117,6 +123,11 @@ impl TimeWatch {
     }
 }
 
+/// Returns whether a time is 1000 hours, give or take an hour.
+fn is_shifted(time: u32) -> bool {
+    distance(LIBAV_SHIFT, time) <= LONGEST
+}
+
 /// The way from one time to another, forth or back, in milliseconds
 fn distance(from: u32, to: u32) -> u32 {
     to.wrapping_sub(from).cast_signed().unsigned_abs()
@@ -126,10 +137,11 @@ impl AbsurdTimes {
     /// Returns whether the times are as far apart as libav's video encoders shift theirs.
     pub fn is_libav_shift(&self) -> bool {
         let (from, to) = match *self {
+            AbsurdTimes::Beginning { at } => (0, at),
             AbsurdTimes::SendTime { from, to } => (from, to),
             AbsurdTimes::PresentationTime { from, to } => (from.time, to.time),
         };
-        let is_shift = |from, to| distance(LIBAV_SHIFT.wrapping_add(from), to) <= LONGEST;
+        let is_shift = |from: u32, to: u32| is_shifted(to.wrapping_sub(from));
         is_shift(from, to) || is_shift(to, from)
     }
 }
@@ -137,6 +149,7 @@ impl AbsurdTimes {
 impl fmt::Display for AbsurdTimes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self {
+            AbsurdTimes::Beginning { at } => write!(f, "send time begins at {}", Clock(at))?,
             AbsurdTimes::SendTime { from, to } => {
                 write!(f, "send time jumps from {} to {}", Clock(from), Clock(to))?;
             }
@@ -214,8 +227,6 @@ mod tests {
             ][..],
             &[(9000, &[(1, 9000)]), (0, &[(2, 3_609_000)])],
             &[(u32::MAX, &[(1, u32::MAX - 5)]), (9, &[(1, 5)])],
-            // asfmux behind a libav encoder, without audio: only Send Times are shifted, all of them.
-            &[(3_600_000_000, &[(1, 5000)]), (3_600_000_040, &[(1, 5040)])],
         ] {
             assert_eq!(observed(packets), Vec::<String>::new(), "{packets:?}");
         }
@@ -241,6 +252,18 @@ mod tests {
             observed(&packets),
             ["presentation time of stream 1 jumps from 0:00:08 to 1154:01:49"]
         );
+    }
+
+    /// asfmux behind a libav encoder, without audio: only Send Times are shifted, all of them.
+    #[test]
+    fn an_entry_that_begins_with_the_shift_is_reported() {
+        let packets = [
+            (3_600_000_000, &[(1, 5000)][..]),
+            (3_600_000_040, &[(1, 5040)]),
+        ];
+        assert_eq!(observed(&packets), ["send time begins at 1000:00:00"]);
+        let packets = [(7_200_000, &[(1, 5000)][..]), (3_600_000, &[(1, 5040)])];
+        assert_eq!(observed(&packets), [] as [&str; 0]);
     }
 
     #[test]

@@ -43,28 +43,36 @@ impl<C: Connector> Driver<C> {
             return Ok(true);
         };
         if let Some(response) = farewell(exchange).await? {
-            return self.handle_crossing(&response, true);
+            // What a server has not read resets the connection behind its response.
+            let read = settle(exchange).await.is_ok();
+            return self.handle_crossing(&response, read);
         }
         self.take_acknowledgements();
         self.client.close();
         Ok(true)
     }
 
-    /// A response that has crossed the end of the stream; `ended` if everything was handed to the kernel before.
+    /// A response that has crossed the end of the stream; `ended` if the server has read everything, as far as can be known.
     fn handle_crossing(&mut self, response: &Response, ended: bool) -> Result<bool, Error> {
         match response.status {
             StatusCode::UNAUTHORIZED | StatusCode::PROXY_AUTHENTICATION_REQUIRED => {
                 self.handle_response(response)?;
                 Ok(false)
             }
-            // Some receivers answer the end itself, and one of them with 422.
-            StatusCode::UNPROCESSABLE_ENTITY if ended => Ok(true),
+            // Some receivers answer the end itself, and one of them with 422. What comes sooner is the PushStart's.
+            StatusCode::UNPROCESSABLE_ENTITY if ended && self.has_streamed() => Ok(true),
             // Where a server just closes, which it may, its proxy makes 502 of that.
             StatusCode::BAD_GATEWAY if ended && self.session.is_using_proxy() => Ok(true),
             status if status.is_success() && ended => Ok(true),
             status if status.is_success() => Err(wmhttp::Error::EndedEarly.into()),
             _ => Err(response.refusal().into()),
         }
+    }
+
+    /// Returns whether the connection has streamed for long enough that a refusal of its PushStart would have come.
+    fn has_streamed(&self) -> bool {
+        let since = self.policy.streams_since();
+        since.is_some_and(|since| since.elapsed() >= FAREWELL)
     }
 }
 
