@@ -14,7 +14,7 @@ use tokio::time::{Sleep, sleep};
 
 use super::Error;
 use super::line::Link;
-use crate::wmhttp::{BadResponse, Body, Request, Response, ResponseReader, Stage};
+use crate::wmhttp::{BadResponse, Body, Request, Response, ResponseReader, Secrets, Stage};
 
 /// Most pieces of one `writev`: 64 packets with their framing headers.
 const MAX_PIECES: usize = 128;
@@ -42,6 +42,8 @@ pub(super) struct Exchange<L> {
     /// The position on the line at which the body begins.
     body_begins_at: u64,
     reader: ResponseReader,
+    /// What the response is not to show.
+    secrets: Secrets,
     /// Ends the wait for the body of the response.
     body_due: Option<Pin<Box<Sleep>>>,
     reusable: bool,
@@ -109,6 +111,7 @@ impl<L: Link> Exchange<L> {
             head_len,
             body_begins_at: 0,
             reader,
+            secrets: request.secrets.clone(),
             body_due: None,
             reusable: false,
             through_tunnel: false,
@@ -309,7 +312,7 @@ impl<L: Link> Exchange<L> {
     fn finish(&mut self) -> Option<Response> {
         let (response, reusable) = std::mem::take(&mut self.reader).finish()?;
         self.reusable = reusable && self.is_complete();
-        Some(response)
+        Some(response.redacted(&self.secrets))
     }
 
     /// The response that was received before the connection broke with `error`, if there is one.

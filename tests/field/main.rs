@@ -15,6 +15,7 @@ mod push;
 mod random;
 mod receiver;
 mod refusals;
+mod secrets;
 mod stream;
 mod tls;
 mod watch;

@@ -149,6 +149,11 @@ impl Authenticator {
         }
     }
 
+    /// The credentials in use.
+    pub fn credentials(&self) -> Option<&Credentials> {
+        self.credentials.as_ref()
+    }
+
     /// The credentials that are known beforehand.
     pub fn set_credentials(&mut self, credentials: Option<Credentials>) {
         if self.credentials != credentials {

@@ -76,7 +76,7 @@ impl Credentials {
         }
     }
 
-    pub(super) fn password(&self) -> &Password {
+    pub(crate) fn password(&self) -> &Password {
         &self.password
     }
 }

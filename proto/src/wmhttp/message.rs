@@ -13,10 +13,10 @@ use url::{Position, Url};
 
 use crate::auth::{Role, Schemes, accept_header};
 
-use super::Error;
 use super::header::{
     Cookies, PUSH_SETUP, PUSH_START, X_ACCEPT_AUTHENTICATION, retry_after, title_case,
 };
+use super::{Error, Secrets};
 
 /// A request: a POST of 2.2.2, or CONNECT.
 #[derive(Debug)]
@@ -33,6 +33,8 @@ pub struct Request {
     pub headers: HeaderMap,
     /// The kind of the request, and its body.
     pub body: Body,
+    /// What its response is [not to show](Response::redacted).
+    pub secrets: Secrets,
 }
 
 /// The kind of a [`Request`], and its body.
@@ -101,6 +103,7 @@ impl Request {
             fresh: false,
             headers,
             body,
+            secrets: Secrets::default(),
         }
     }
 

@@ -48,6 +48,7 @@ mod hresult;
 mod message;
 mod packet;
 mod response;
+mod secrets;
 pub mod server;
 mod setup;
 
@@ -65,4 +66,5 @@ pub use hresult::HResult;
 pub use message::{Body, Request, Response};
 pub use packet::{MAX_PAYLOAD, MAX_STREAM_CHANGE_PAYLOAD, Packet, PacketId};
 pub use response::{BadResponse, ResponseReader, Stage};
+pub use secrets::Secrets;
 pub use setup::SetupBody;

@@ -166,6 +166,7 @@ fn push_start(content_length: u64) -> Request {
         fresh: false,
         headers: http::HeaderMap::new(),
         body: Body::PushStart { content_length },
+        secrets: Secrets::default(),
     }
 }
 

@@ -9,6 +9,27 @@ use crate::auth::digest::Digest;
 use crate::auth::method::Method;
 use crate::auth::{CredentialRequest, Denied, Next, Scheme, basic};
 
+/// IANA HTTP Authentication Schemes, and those of Windows.
+const REGISTERED: [&str; 14] = [
+    "Basic",
+    "Bearer",
+    "Concealed",
+    "Digest",
+    "DPoP",
+    "GNAP",
+    "HOBA",
+    "Kerberos",
+    "Mutual",
+    "Negotiate",
+    "NTLM",
+    "OAuth",
+    "SCRAM-SHA-256",
+    "Passport1.4",
+];
+
+/// In place of the name of any other scheme.
+const UNKNOWN_SCHEME: &str = "an unknown scheme";
+
 impl Authenticator {
     /// Replaces the challenges of each scheme in `fresh`, except those that continue a handshake.
     pub(super) fn take_offers(&mut self, fresh: &[Challenge]) {
@@ -119,12 +140,17 @@ impl Authenticator {
         }
     }
 
-    /// The schemes on offer as the peer wrote them, each once.
+    /// The schemes on offer as the peer wrote them, each once. Of a scheme that is not registered the name is not shown: it
+    /// may be anything, a password too.
     fn names_on_offer(&self) -> Vec<String> {
         let mut names: Vec<String> = Vec::new();
         for Challenge { name, .. } in &self.offered {
+            let known = REGISTERED
+                .iter()
+                .any(|known| known.eq_ignore_ascii_case(name));
+            let name = if known { name } else { UNKNOWN_SCHEME };
             if !names.iter().any(|known| known.eq_ignore_ascii_case(name)) {
-                names.push(name.clone());
+                names.push(name.to_owned());
             }
         }
         names

@@ -131,6 +131,16 @@ impl Access {
         }
     }
 
+    /// All credentials that this side has.
+    pub(super) fn credentials(&self) -> impl Iterator<Item = &Credentials> {
+        let config = &self.config;
+        let settings = [&config.credentials, &config.proxy_credentials];
+        let parties = [Some(&self.server), self.way.proxy()];
+        let settings = settings.into_iter().flatten();
+        let in_use = parties.into_iter().flatten();
+        settings.chain(in_use.filter_map(|party| party.authenticator.credentials()))
+    }
+
     pub(super) fn uses_proxy(&self) -> bool {
         self.way.proxy().is_some()
     }

@@ -9,6 +9,7 @@ use http::header::CONNECTION;
 use super::access::Authorized;
 use super::{Event, Last, PushSession, Queued, Start, State, Then, Transmit};
 use crate::asf::FileHeader;
+use crate::wmhttp::Secrets;
 use crate::wmhttp::budget::{LengthRemaining, UNKNOWN_CONTENT_LENGTH, least_content_length};
 use crate::wmhttp::message::{Body, Request};
 use crate::wmhttp::packet::PacketId;
@@ -90,6 +91,7 @@ impl PushSession {
                         .insert(CONNECTION, HeaderValue::from_static("Keep-Alive"));
                 }
                 request.headers.extend(fields);
+                request.secrets = Secrets::new(&request.headers, self.access.credentials());
                 if self.access.is_at_home() {
                     request.headers.extend(self.config.extra_headers.clone());
                 }
