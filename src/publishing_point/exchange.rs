@@ -11,6 +11,7 @@ use http::{Request, StatusCode, Version};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::sleep;
 
+use super::admission::Use;
 use super::connection::{Connection, Next};
 use super::faults::{self, Fault, MidBody};
 use super::handle::lock;
@@ -20,6 +21,9 @@ use super::{Closer, Event};
 use crate::wmhttp::server::{
     PushRequest, ReceivingSession, Refusal, Reply, RequestKind, violations,
 };
+
+/// Longest path of a request: names of points are kept and shown.
+const MAX_PATH: usize = 1024;
 
 /// Bytes to read at a time.
 const READ: usize = 64 * 1024;
@@ -39,6 +43,15 @@ impl Connection {
         let Some((request, head)) = self.read_head(limit).await? else {
             return Ok(Next::Close);
         };
+        if !self.ticket.change(Use::Idle) {
+            return Ok(Next::Close);
+        }
+        if request.uri().path().len() > MAX_PATH {
+            let status = StatusCode::URI_TOO_LONG;
+            return self
+                .refuse_with(&request, status, "the path is too long")
+                .await;
+        }
         self.shared.request_seen(head.clone());
         if let Some(next) = self.watch(&request).await? {
             return Ok(next);
@@ -72,12 +85,15 @@ impl Connection {
         head: &Bytes,
         faults: &[Fault],
     ) -> io::Result<Next> {
+        if !self.setups.take(self.shared.now()) {
+            let status = StatusCode::TOO_MANY_REQUESTS;
+            let reason = "too many PushSetups without a PushStart on one connection";
+            return self.refuse_with(request, status, reason).await;
+        }
         let Some(body) = self.setup_body(parsed.content_length()).await? else {
             let status = StatusCode::PAYLOAD_TOO_LARGE;
             let reason = "the body of PushSetup is too large, or does not come";
-            self.shared.refused(parsed.point(), status, reason);
-            let reply = Reply::last(status);
-            return self.respond(request, "", reply).await;
+            return self.refuse_with(request, status, reason).await;
         };
         self.shared.body_seen(head, &body);
         let set_up = lock(&self.shared.sessions).push_setup(
@@ -90,6 +106,10 @@ impl Connection {
             Ok(accepted) => {
                 let (point, user_agent) = (parsed.point(), parsed.user_agent());
                 self.shared.setup_accepted(accepted.key, point, user_agent);
+                self.shared.shed_sessions(accepted.key, self.ticket.peer);
+                if !self.ticket.change(Use::Setup) {
+                    return Ok(Next::Close);
+                }
                 let mut reply = accepted.reply;
                 self.spoil(point, faults, &mut reply);
                 reply
@@ -113,14 +133,19 @@ impl Connection {
         parsed: &PushRequest,
         faults: &[Fault],
     ) -> io::Result<Next> {
+        if !self.ticket.change(Use::Push) {
+            return Ok(Next::Close);
+        }
         let started = lock(&self.shared.sessions).push_start(parsed, self.shared.now());
         let mut session = match started {
             Ok(session) => session,
             Err(refusal) => {
+                self.ticket.change(Use::Idle);
                 let next = self.refuse(request, &refusal).await?;
                 return self.pass(next, parsed.content_length()).await;
             }
         };
+        self.setups.reset();
         self.shared.push_started(&session);
         let mut recorder = self.shared.take_recorder(session.key());
         let outcome = self
@@ -257,6 +282,17 @@ impl Connection {
         let key = session.key();
         lock(&self.shared.sessions).lost(session);
         self.shared.push_stopped(key, event);
+    }
+
+    /// Refuses a request whose body was not read.
+    async fn refuse_with(
+        &mut self,
+        request: &Request<()>,
+        status: StatusCode,
+        reason: &str,
+    ) -> io::Result<Next> {
+        self.shared.refused(request.uri().path(), status, reason);
+        self.respond(request, "", Reply::last(status)).await
     }
 
     async fn refuse(&mut self, request: &Request<()>, refusal: &Refusal) -> io::Result<Next> {

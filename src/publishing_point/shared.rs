@@ -3,6 +3,7 @@
 //! What the connections of one publishing point have in common.
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::sync::{Condvar, Mutex};
 use std::time::{Duration, Instant};
 
@@ -10,14 +11,18 @@ use bytes::Bytes;
 use http::StatusCode;
 use tokio::sync::{Notify, watch};
 
+use super::admission::{Admission, Limits};
 use super::audience::Audience;
 use super::faults::Script;
 use super::handle::{Events, Pushes, RequestSeen, lock};
+use super::ledger::Ledger;
 use super::recorder::Recorder;
-use super::status::Ledger;
 use super::{Control, Event, Settings};
 use crate::wmhttp::server::{Deleted, Received, ReceivingSession, SessionKey, Sessions, Violation};
 use crate::wmhttp::{HResult, PushId};
+
+/// Most sessions of one peer that wait for a PushStart.
+const MAX_WAITING_OF_PEER: usize = 128;
 
 pub(super) struct Shared {
     /// Where the time of the sessions begins.
@@ -33,6 +38,9 @@ pub(super) struct Shared {
     pub(super) events: Events,
     pub(super) control: watch::Sender<Control>,
     pub(super) audience: Audience,
+    pub(super) admission: Admission,
+    /// The peers of the sessions.
+    peers: Mutex<HashMap<SessionKey, IpAddr>>,
     pub(super) ledger: Mutex<Ledger>,
     /// A session may have taken the place of another one.
     displacements: watch::Sender<()>,
@@ -44,6 +52,10 @@ impl Shared {
         let script = Script::new(std::mem::take(&mut settings.faults));
         let sessions =
             Sessions::new(settings.timeouts, settings.points.clone()).with_rules(settings.rules());
+        let admission = Admission::new(Limits {
+            connections: settings.max_connections,
+            per_peer: settings.max_per_peer,
+        });
         Self {
             start: Instant::now(),
             settings,
@@ -56,6 +68,8 @@ impl Shared {
             events: Events::default(),
             control: watch::Sender::new(Control::default()),
             audience: Audience::default(),
+            admission,
+            peers: Mutex::default(),
             ledger: Mutex::new(Ledger::new()),
             displacements: watch::Sender::new(()),
             recorders: Mutex::default(),
@@ -109,7 +123,7 @@ impl Shared {
 
     /// A scripted fault does what it is there for.
     pub(super) fn strikes(&self, point: &str, fault: impl ToString) {
-        self.events.push(Event::Fault {
+        self.tell(Event::Fault {
             point: point.to_owned(),
             fault: fault.to_string(),
         });
@@ -119,6 +133,29 @@ impl Shared {
         for violation in violations {
             let point = point.to_owned();
             self.tell(Event::Violation { point, violation });
+        }
+    }
+
+    pub(super) fn connections(&self) -> usize {
+        self.admission.count()
+    }
+
+    /// Deletes the oldest waiting sessions where there are too many: of the peer, or in all.
+    pub(super) fn shed_sessions(&self, new: SessionKey, peer: IpAddr) {
+        let mut peers = lock(&self.peers);
+        peers.insert(new, peer);
+        let of_peer = |key| key != new && peers.get(&key) == Some(&peer);
+        let mut sessions = lock(&self.sessions);
+        let mut deleted = Vec::new();
+        if sessions.count_waiting(of_peer) >= MAX_WAITING_OF_PEER {
+            deleted.extend(sessions.shed_waiting(of_peer));
+        }
+        if sessions.is_full() {
+            deleted.extend(sessions.shed_waiting(|key| key != new));
+        }
+        drop((sessions, peers));
+        for deleted in deleted {
+            self.deleted(deleted);
         }
     }
 
@@ -162,7 +199,7 @@ impl Shared {
         let key = session.key();
         self.audience.publish(key, session.point(), received);
         if let Received::Data(packet) = received {
-            lock(&self.ledger).data(key, packet.len(), self.now());
+            lock(&self.ledger).data(key, session.point(), packet.len(), self.now());
         }
         self.record(key, session.point(), recorder, received);
         lock(&self.pushes)
@@ -287,6 +324,7 @@ impl Shared {
             point,
             point_removed,
         } = deleted;
+        lock(&self.peers).remove(&key);
         let recorder = self.take_recorder(key);
         self.recorded(key, &point, recorder);
         let mut pushes = lock(&self.pushes);

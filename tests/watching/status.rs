@@ -61,13 +61,48 @@ fn the_status_tells_who_pushes_who_watches_and_what_went_wrong() {
     assert_eq!(over["errors"].as_array().unwrap().len(), 1);
 }
 
+/// An error is not the last one any more once its cause is gone.
+#[test]
+fn a_success_clears_the_last_error() {
+    let point = serve(|_| {});
+    let missing = Viewer::ask(&point, "GET /live HTTP/1.1\nHost: a");
+    assert_eq!(missing.status(), 404);
+    let stream = Stream::of(AUDIO_VIDEO);
+    let mut pusher = Pusher::start(&point, "/live", &stream.header);
+    pusher.send(&stream.unpadded()[..1]);
+    let healthy = status(&point);
+    assert_eq!(healthy["points"][0]["last_error"], Value::Null);
+    assert_eq!(healthy["errors"].as_array().unwrap().len(), 1);
+    assert_eq!(Client::connect(&point).setup("/live").status(), 409);
+    event(&point, |event| {
+        matches!(event, Event::Refused { status: 409, .. })
+    });
+    assert!(status(&point)["points"][0]["last_error"].is_object());
+    let _viewer = Viewer::play(&point, "/live", OLD);
+    joined(&point);
+    assert_eq!(status(&point)["points"][0]["last_error"], Value::Null);
+}
+
+#[test]
+fn errors_that_repeat_are_counted() {
+    let point = serve(|_| {});
+    for _ in 0..60 {
+        let missing = Viewer::ask(&point, "GET /live HTTP/1.1\nHost: a");
+        assert_eq!(missing.status(), 404);
+    }
+    let status = status(&point);
+    assert_eq!(status["errors"].as_array().unwrap().len(), 1);
+    assert_eq!(status["errors"][0]["times"], 60);
+    assert_eq!(status["events"][0]["times"], 60);
+}
+
 #[test]
 fn errors_are_remembered_up_to_a_number() {
     let point = serve(|_| {});
     for number in 0..100 {
         let mut client = Client::connect(&point);
         client.setup(&format!("/{number}"));
-        client.start("/elsewhere", 10);
+        client.start(&format!("/elsewhere{number}"), 10);
         assert_eq!(client.response().status(), 404);
     }
     let status = status(&point);

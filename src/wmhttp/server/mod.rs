@@ -272,11 +272,17 @@ impl Sessions {
         self.slots.len() >= Self::MAX
     }
 
-    /// Deletes the oldest of the sessions in `among` that have not had a PushStart yet, to make room for another one.
-    pub fn shed_unstarted(&mut self, among: impl Fn(SessionKey) -> bool) -> Option<Deleted> {
-        let unstarted = self.waiting().filter(|session| !session.has_started());
-        let oldest = unstarted.filter(|session| among(session.key));
-        let push_id = oldest.min_by_key(|session| session.key)?.push_id.clone();
+    /// The number of sessions in `among` that wait for a PushStart.
+    pub fn count_waiting(&self, among: impl Fn(SessionKey) -> bool) -> usize {
+        self.waiting().filter(|session| among(session.key)).count()
+    }
+
+    /// Deletes the oldest of the sessions in `among` that wait, to make room for another one. Sessions that have not had
+    /// a PushStart yet go before those that may be resumed.
+    pub fn shed_waiting(&mut self, among: impl Fn(SessionKey) -> bool) -> Option<Deleted> {
+        let among = self.waiting().filter(|session| among(session.key));
+        let first = among.min_by_key(|session| (session.has_started(), session.key))?;
+        let push_id = first.push_id.clone();
         match self.slots.remove(&push_id)? {
             Slot::Waiting(session) => Some(self.delete(&session)),
             Slot::Receiving { .. } => None,

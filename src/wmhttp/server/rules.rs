@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn the_oldest_session_without_a_push_start_makes_room() {
+    fn the_oldest_session_without_a_push_start_makes_room_first() {
         let mut sessions = Sessions::new(Timeouts::default(), Points::Any);
         let mut ids = (0..).map(|number| PushId::new(&format!("id{number}")).unwrap());
         let setup = PushRequest::new(&request(PUSH_SETUP, "0", 0)).unwrap();
@@ -149,10 +149,15 @@ mod tests {
         let start = PushRequest::new(&request(PUSH_START, "id0", 100)).unwrap();
         let started = sessions.push_start(&start, SECOND).unwrap();
         sessions.lost(started);
-        let shed = sessions.shed_unstarted(|_| true).map(|deleted| deleted.key);
-        assert_eq!(shed, Some(keys[1]));
-        assert!(!sessions.is_full());
-        let shed = sessions.shed_unstarted(|key| key == keys[0]);
-        assert_eq!(shed, None, "a push that may be resumed stays");
+        let mut shed = || sessions.shed_waiting(|_| true).map(|deleted| deleted.key);
+        for key in &keys[1..] {
+            assert_eq!(shed(), Some(*key));
+        }
+        assert_eq!(
+            shed(),
+            Some(keys[0]),
+            "a push that may be resumed goes last"
+        );
+        assert_eq!(shed(), None);
     }
 }
