@@ -5,6 +5,10 @@
 #![cfg(feature = "publishing-point")]
 
 #[cfg(target_os = "linux")]
+mod browser;
+#[cfg(target_os = "linux")]
+mod page;
+#[cfg(target_os = "linux")]
 mod players;
 mod protocol;
 mod relaying;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! `GET /status`.
+//! `GET /status`, `GET /metrics` and the head of `GET /`.
 
 use gstwmspush::publishing_point::{Event, Handle};
 use serde_json::Value;
@@ -121,4 +121,92 @@ fn a_name_is_no_json() {
     client.send(packet(b'H', b"header"));
     event(&point, |event| matches!(event, Event::Header { .. }));
     assert_eq!(status(&point)["points"][0]["point"], "/a\"},{\"b");
+}
+
+/// A scrape, line by line, without the comments.
+fn metrics(point: &Handle) -> Vec<String> {
+    let mut viewer = Viewer::ask(point, "GET /metrics HTTP/1.1\nHost: a");
+    assert_eq!(viewer.status(), 200);
+    let expected = ["text/plain; version=0.0.4; charset=utf-8"];
+    assert_eq!(viewer.fields("Content-Type"), expected);
+    let text = String::from_utf8(viewer.body()).unwrap();
+    let lines = text.lines().filter(|line| !line.starts_with('#'));
+    lines.map(str::to_owned).collect()
+}
+
+#[test]
+fn metrics_have_the_counters_of_each_point() {
+    let point = serve(|_| {});
+    let stream = Stream::of(AUDIO_VIDEO);
+    let unpadded = stream.unpadded();
+    for _ in 0..2 {
+        let mut pusher = Pusher::start(&point, "/a\"b", &stream.header);
+        pusher.send(&unpadded[..5]);
+        pusher.end();
+    }
+    let mut pusher = Pusher::start(&point, "/live", &stream.header);
+    pusher.send(&unpadded);
+    let _viewer = Viewer::play(&point, "/live", OLD);
+    joined(&point);
+    let shown = metrics(&point);
+    let bytes: usize = unpadded.iter().map(|packet| packet.len()).sum();
+    for expected in [
+        format!(
+            "publishing_point_received_packets_total{{point=\"/live\"}} {}",
+            unpadded.len()
+        ),
+        format!("publishing_point_received_bytes_total{{point=\"/live\"}} {bytes}"),
+        "publishing_point_receiving{point=\"/live\"} 1".to_owned(),
+        "publishing_point_viewers{point=\"/live\"} 1".to_owned(),
+        // Over both sessions, of which none is left.
+        "publishing_point_received_packets_total{point=\"/a\\\"b\"} 10".to_owned(),
+        "publishing_point_receiving{point=\"/a\\\"b\"} 0".to_owned(),
+        "publishing_point_sessions 1".to_owned(),
+        "publishing_point_connections 3".to_owned(),
+        "publishing_point_refused_requests_total 0".to_owned(),
+    ] {
+        assert!(shown.contains(&expected), "{expected}\n{shown:#?}");
+    }
+}
+
+/// The page asks for the samples that it does not have yet.
+#[test]
+fn the_history_is_asked_for_by_its_samples() {
+    let point = serve(|_| {});
+    let stream = Stream::of(AUDIO_VIDEO);
+    let mut pusher = Pusher::start(&point, "/live", &stream.header);
+    pusher.send(&stream.unpadded());
+    let mut viewer = Viewer::ask(&point, "GET /status?samples=0 HTTP/1.1\nHost: a");
+    let status: Value = serde_json::from_slice(&viewer.body()).unwrap();
+    assert_eq!(status["sample_seconds"], 5);
+    let history = &status["history"]["/live"];
+    let count = history["bitrates"].as_array().unwrap().len();
+    assert_eq!(history["packets"].as_array().unwrap().len(), count);
+    let from = history["from"].as_u64().unwrap();
+    assert_eq!(Some(from + count as u64), status["sample"].as_u64());
+}
+
+#[test]
+fn the_page_forbids_everything_that_is_not_its_own() {
+    let point = serve(|_| {});
+    let mut viewer = Viewer::ask(&point, "GET / HTTP/1.1\nHost: a");
+    assert_eq!(viewer.status(), 200);
+    assert_eq!(viewer.fields("Content-Type"), ["text/html; charset=utf-8"]);
+    assert_eq!(viewer.fields("X-Content-Type-Options"), ["nosniff"]);
+    let policy = viewer.fields("Content-Security-Policy")[0].to_owned();
+    assert!(
+        policy.starts_with("default-src 'none'; script-src 'nonce-"),
+        "{policy}"
+    );
+    assert!(
+        !policy.contains("unsafe") && !policy.contains('*'),
+        "{policy}"
+    );
+    let page = String::from_utf8(viewer.body()).unwrap();
+    // The name of a namespace, and no address.
+    let page = page.replace("http://www.w3.org/2000/svg", "");
+    for elsewhere in ["http:", "https:", "src=", "@import", "url("] {
+        assert!(!page.contains(elsewhere), "{elsewhere}");
+    }
+    assert!(status(&point)["errors"].as_array().unwrap().is_empty());
 }

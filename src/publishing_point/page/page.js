@@ -96,16 +96,21 @@ function plot(card) {
   const rate = shape("rate");
   const packets = shape("packets");
   svg.append(rate, packets);
+  const axis = element("div", "legend");
+  axis.append(element("span", "", "10 min ago"), element("span", "", "now"));
   const legend = element("div", "legend");
   const ofRate = element("span", "of-rate");
   const ofPackets = element("span", "of-packets");
-  legend.append(element("span", "", "10 min ago"), ofRate, ofPackets, element("span", "", "now"));
-  card.append(svg, legend);
-  return { svg, rate, packets, ofRate, ofPackets };
+  legend.append(ofRate, ofPackets);
+  const root = element("div");
+  root.append(svg, axis, legend);
+  card.append(root);
+  return { root, svg, rate, packets, ofRate, ofPackets };
 }
 
 function makeCard(point) {
   const root = element("article", "card");
+  root.dataset.point = point;
   const head = element("div", "head");
   const state = element("span", "state");
   head.append(element("h2", "", point), state);
@@ -113,7 +118,7 @@ function makeCard(point) {
   const error = element("p", "error");
   const figures = element("dl");
   root.append(head, source, error, figures);
-  const card = { root, state, source, error };
+  const card = { root, state, source, error, figures };
   card.bitrate = figure(figures, "Bit rate");
   card.packets = figure(figures, "Packets");
   card.viewers = figure(figures, "Viewers");
@@ -136,7 +141,9 @@ function points(values, peak, seconds, current) {
 }
 
 function updatePlot(shown, point, status) {
-  const history = histories.get(point) || { from: 0, bitrates: [], packets: [] };
+  const history = histories.get(point);
+  shown.root.hidden = !history;
+  if (!history) return;
   const numbered = (values) => values.map((value, index) => [history.from + index, value]);
   const line = (values, peak) => points(numbered(values), peak, status.sample_seconds, status.sample);
   const peaks = [Math.max(0, ...history.bitrates), Math.max(0, ...history.packets)];
@@ -175,6 +182,7 @@ function updateCard(card, point, sessions, status) {
   const error = session && session.last_error;
   card.error.hidden = !error;
   setText(card.error, error ? "Last error, " + duration(error.time) + " ago: " + error.error : "");
+  card.figures.hidden = !session;
   setText(card.bitrate, bits(session ? session.bitrate : 0));
   setText(card.packets, (session ? session.packets : 0).toLocaleString("en"));
   const viewers = sessions.flatMap((session) => session.viewers);
