@@ -57,6 +57,7 @@ mod recorder;
 mod relay;
 mod shared;
 mod status;
+mod syncer;
 mod viewing;
 mod wire;
 

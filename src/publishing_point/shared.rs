@@ -17,6 +17,7 @@ use super::faults::Script;
 use super::handle::{Events, Pushes, RequestSeen, lock};
 use super::ledger::Ledger;
 use super::recorder::Recorder;
+use super::syncer::Syncer;
 use super::{Control, Event, Settings};
 use crate::wmhttp::server::{Deleted, Received, ReceivingSession, SessionKey, Sessions, Violation};
 use crate::wmhttp::{HResult, PushId};
@@ -45,6 +46,7 @@ pub(super) struct Shared {
     /// A session may have taken the place of another one.
     displacements: watch::Sender<()>,
     recorders: Mutex<HashMap<SessionKey, Recorder>>,
+    syncer: Syncer,
 }
 
 impl Shared {
@@ -52,6 +54,10 @@ impl Shared {
         let script = Script::new(std::mem::take(&mut settings.faults));
         let sessions =
             Sessions::new(settings.timeouts, settings.points.clone()).with_rules(settings.rules());
+        let syncer = match settings.record {
+            Some(_) => Syncer::start(),
+            None => Syncer::default(),
+        };
         let admission = Admission::new(Limits {
             connections: settings.max_connections,
             per_peer: settings.max_per_peer,
@@ -73,6 +79,7 @@ impl Shared {
             ledger: Mutex::new(Ledger::new()),
             displacements: watch::Sender::new(()),
             recorders: Mutex::default(),
+            syncer,
         }
     }
 
@@ -245,7 +252,7 @@ impl Shared {
             }
             Received::Header(header) | Received::StreamChange(header) => {
                 self.recorded(key, point, recorder.take());
-                Recorder::create(directory, point, header.clone())
+                Recorder::create(directory, point, header.clone(), &self.syncer)
                     .map(|created| *recorder = Some(created))
             }
             Received::Data(packet) => recorder.as_mut().map_or(Ok(()), |r| r.write(packet)),

@@ -6,6 +6,7 @@
 mod client;
 mod faults;
 mod independent;
+mod killed;
 mod limits;
 mod program;
 mod recording;

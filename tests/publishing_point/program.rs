@@ -18,15 +18,21 @@ fn text(bytes: &[u8]) -> &str {
     std::str::from_utf8(bytes).unwrap()
 }
 
-struct Program {
-    child: Child,
+pub struct Program {
+    pub child: Child,
     lines: BufReader<ChildStdout>,
 }
 
 impl Program {
     fn start() -> (Self, String) {
+        Self::with(&[])
+    }
+
+    /// With these arguments on a free port, and its URL.
+    pub fn with(arguments: &[&str]) -> (Self, String) {
         let mut child = Command::new(PROGRAM)
             .args(["--listen", "127.0.0.1:0"])
+            .args(arguments)
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
