@@ -4,6 +4,7 @@
 #![cfg(feature = "publishing-point")]
 
 mod client;
+mod crowd;
 mod faults;
 mod independent;
 mod killed;

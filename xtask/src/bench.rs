@@ -10,6 +10,9 @@ use crate::workspace::Workspace;
 /// What Criterion measures, as a part of its own.
 const CORE: &str = "core";
 
+/// The publishing point under load. By its name only, since it takes both processors for a minute.
+const LOAD: &str = "load";
+
 /// What `benches/sinks` measures, in its order.
 const SINKS: [&str; 7] = [
     "quick",
@@ -23,7 +26,7 @@ const SINKS: [&str; 7] = [
 
 /// Whether there is a part of this name.
 pub fn is_part(name: &str) -> bool {
-    name == CORE || SINKS.contains(&name)
+    name == CORE || name == LOAD || SINKS.contains(&name)
 }
 
 /// Runs the parts that are named, or all of them.
@@ -34,18 +37,33 @@ pub fn run(parts: &[String]) -> Result {
     let sinks = parts
         .iter()
         .map(String::as_str)
-        .filter(|part| *part != CORE);
+        .filter(|part| *part != CORE && *part != LOAD);
     let sinks: Vec<&str> = sinks.collect();
+    let named = |name| parts.iter().any(|part| part == name);
     if parts.is_empty() || !sinks.is_empty() {
         bench(
             &workspace,
             &[&["bench", "--bench", "sinks", "--"], &sinks[..]].concat(),
         )?;
     }
-    if parts.is_empty() || sinks.len() < parts.len() {
+    if parts.is_empty() || named(CORE) {
         bench(&workspace, &["bench", "--bench", CORE])?;
     }
+    if named(LOAD) {
+        load(&workspace)?;
+    }
     Ok(())
+}
+
+/// In a target directory of its own: the feature must not get into the plugin that users get.
+fn load(workspace: &Workspace) -> Result {
+    let directory = workspace.target.join(LOAD);
+    let mut command = workspace.cargo(&["bench", "--features", "publishing-point"]);
+    command
+        .args(["--bench", LOAD, "--target-dir"])
+        .arg(directory);
+    println!("==> {}", run::shown(&command));
+    run::through(&mut command)
 }
 
 /// Runs cargo, with a registry of its own for GStreamer.
