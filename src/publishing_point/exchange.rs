@@ -96,35 +96,40 @@ impl Connection {
             return self.refuse_with(request, status, reason).await;
         };
         self.shared.body_seen(head, &body);
-        let set_up = lock(&self.shared.sessions).push_setup(
-            parsed,
-            &body,
-            &mut random_push_id,
-            self.shared.now(),
-        );
-        let reply = match set_up {
-            Ok(accepted) => {
-                let (point, user_agent) = (parsed.point(), parsed.user_agent());
-                self.shared.setup_accepted(accepted.key, point, user_agent);
-                self.shared.shed_sessions(accepted.key, self.ticket.peer);
-                if !self.ticket.change(Use::Setup) {
-                    return Ok(Next::Close);
-                }
-                let mut reply = accepted.reply;
-                self.spoil(point, faults, &mut reply);
-                reply
-            }
-            Err(refusal) => {
-                self.shared
-                    .refused(parsed.point(), refusal.status(), &refusal);
-                // The body was read: the connection can stay.
-                Reply {
-                    close: matches!(refusal, Refusal::Redirected(_)),
-                    ..refusal.reply(request)
-                }
-            }
+        let Some(reply) = self.set_up(request, parsed, &body, faults) else {
+            return Ok(Next::Close);
         };
         self.respond(request, "", reply).await
+    }
+
+    /// The reply to a PushSetup; `None` when the connection has given way to another one.
+    fn set_up(
+        &mut self,
+        request: &Request<()>,
+        parsed: &PushRequest,
+        body: &[u8],
+        faults: &[Fault],
+    ) -> Option<Reply> {
+        let (point, now) = (parsed.point(), self.shared.now());
+        let set_up = lock(&self.shared.sessions).push_setup(parsed, body, &mut random_push_id, now);
+        match set_up {
+            Ok(accepted) => {
+                let user_agent = parsed.user_agent();
+                self.shared.setup_accepted(accepted.key, point, user_agent);
+                self.shared.shed_sessions(accepted.key, self.ticket.peer);
+                let mut reply = accepted.reply;
+                self.spoil(point, faults, &mut reply);
+                self.ticket.change(Use::Setup).then_some(reply)
+            }
+            Err(refusal) => {
+                self.shared.refused(point, refusal.status(), &refusal);
+                // The body was read: the connection can stay.
+                Some(Reply {
+                    close: matches!(refusal, Refusal::Redirected(_)),
+                    ..refusal.reply(request)
+                })
+            }
+        }
     }
 
     async fn push_start(
@@ -139,11 +144,7 @@ impl Connection {
         let started = lock(&self.shared.sessions).push_start(parsed, self.shared.now());
         let mut session = match started {
             Ok(session) => session,
-            Err(refusal) => {
-                self.ticket.change(Use::Idle);
-                let next = self.refuse(request, &refusal).await?;
-                return self.pass(next, parsed.content_length()).await;
-            }
+            Err(refusal) => return self.refuse_start(request, parsed, &refusal).await,
         };
         self.setups.reset();
         self.shared.push_started(&session);
@@ -153,6 +154,17 @@ impl Connection {
             .await;
         self.shared
             .keep_recorder(session.key(), session.point(), recorder);
+        self.conclude(request, session, faults, outcome).await
+    }
+
+    /// What follows the reception of a body.
+    async fn conclude(
+        &mut self,
+        request: &Request<()>,
+        session: ReceivingSession,
+        faults: &[Fault],
+        outcome: Outcome,
+    ) -> io::Result<Next> {
         match outcome {
             Outcome::Complete => self.complete(request, session, faults).await,
             Outcome::EndOfStream => {
@@ -174,6 +186,18 @@ impl Connection {
                 self.break_off(request, fault, success).await
             }
         }
+    }
+
+    /// A PushStart that is refused: its body goes by where the connection stays.
+    async fn refuse_start(
+        &mut self,
+        request: &Request<()>,
+        parsed: &PushRequest,
+        refusal: &Refusal,
+    ) -> io::Result<Next> {
+        self.ticket.change(Use::Idle);
+        let next = self.refuse(request, refusal).await?;
+        self.pass(next, parsed.content_length()).await
     }
 
     /// The packets of one body.

@@ -99,6 +99,34 @@ fn it_tells_where_it_listens_and_what_comes_and_ends_well() {
     }
 }
 
+#[cfg(unix)]
+#[test]
+fn aborted_pushes_do_not_fill_the_log() {
+    let (mut program, url) = Program::start();
+    let address = url.strip_prefix("http://").unwrap().trim_end_matches('/');
+    for _ in 0..60 {
+        let mut client = loop {
+            let mut client = Client::to(address.parse().unwrap(), "0");
+            // The last push may not be over yet.
+            if client.setup("/live").status() == 204 {
+                break client;
+            }
+        };
+        client.start("/live", 1000);
+        client.send(packet(b'H', b"header"));
+    }
+    program.signal("TERM");
+    let mut rest = String::new();
+    program.lines.read_to_string(&mut rest).unwrap();
+    let lines: Vec<_> = rest
+        .lines()
+        .filter(|line| !line.contains("kbit/s"))
+        .collect();
+    assert!(lines.len() < 20, "{rest}");
+    assert!(rest.contains("streaming (and "), "{rest}");
+    assert!(program.child.wait().unwrap().success());
+}
+
 /// One line for the point, that is painted over and over.
 #[cfg(target_os = "linux")]
 #[test]

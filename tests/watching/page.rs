@@ -3,8 +3,9 @@
 //! `GET /` in a browser.
 
 use std::collections::BTreeSet;
+use std::net::SocketAddr;
 
-use gstwmspush::publishing_point::Settings;
+use gstwmspush::publishing_point::{Event, Handle, Settings};
 use gstwmspush::wmhttp::server::Points;
 
 use crate::browser::Browser;
@@ -17,6 +18,22 @@ const HOSTILE: &str = "<script>window.hacked = 1</script><img src=x onerror='win
 fn listed(settings: &mut Settings, point: &str) {
     let points = ["/live".to_owned(), "/other".to_owned(), point.to_owned()];
     settings.points = Points::Listed(BTreeSet::from(points));
+}
+
+/// The addresses to watch, and lines to copy.
+fn assert_text(browser: &mut Browser, address: SocketAddr) {
+    let text = browser.evaluate("document.body.innerText");
+    let text = text.as_str().unwrap();
+    for expected in [
+        format!("mmsh://{address}/live"),
+        format!("http://{address}/live"),
+        format!("ffplay mmsh://{address}/live"),
+        format!("vlc mmsh://{address}/live"),
+        "WMEncoder/12.0 GStreamer/1.22, since ".to_owned(),
+        "streaming".to_owned(),
+    ] {
+        assert!(text.contains(&expected), "{expected}\n{text}");
+    }
 }
 
 #[test]
@@ -40,19 +57,7 @@ fn the_page_shows_a_push_as_it_goes_on() {
     browser.wait_for(
         "document.querySelectorAll('.packets')[0].getAttribute('points').split(' ').length > 2",
     );
-    let text = browser.evaluate("document.body.innerText");
-    let text = text.as_str().unwrap();
-    let address = point.local_addr();
-    for expected in [
-        format!("mmsh://{address}/live"),
-        format!("http://{address}/live"),
-        format!("ffplay mmsh://{address}/live"),
-        format!("vlc mmsh://{address}/live"),
-        "WMEncoder/12.0 GStreamer/1.22, since ".to_owned(),
-        "streaming".to_owned(),
-    ] {
-        assert!(text.contains(&expected), "{expected}\n{text}");
-    }
+    assert_text(&mut browser, point.local_addr());
     let links = browser.evaluate("[...document.links].map((link) => link.pathname).join()");
     assert_eq!(links, "/status,/metrics");
     pusher.end();
@@ -70,14 +75,11 @@ fn the_page_shows_a_push_as_it_goes_on() {
     browser.wait_for("document.getElementById('summary').textContent.includes('No answer')");
 }
 
-/// Names come from the network. They are shown, and never run.
-#[test]
-fn hostile_names_are_text_on_the_page() {
-    let point = serve(|settings| listed(settings, &format!("/{HOSTILE}")));
-    let encoder = format!("WMEncoder/12.0 {HOSTILE}");
-    let mut client = Client::connect(&point);
+/// A push of one packet by an encoder with this User-Agent, and its push-id.
+fn push_as(point: &Handle, encoder: &str) -> (Client, String) {
+    let mut client = Client::connect(point);
     let of = |kind: &str, id: &str, length| {
-        request("/live", kind, id, length).replace("WMEncoder/12.0 GStreamer/1.22", &encoder)
+        request("/live", kind, id, length).replace("WMEncoder/12.0 GStreamer/1.22", encoder)
     };
     client.send(of("pushsetup", "0", 0));
     let response = client.response();
@@ -87,7 +89,16 @@ fn hostile_names_are_text_on_the_page() {
     let stream = Stream::of(AUDIO_VIDEO);
     client.send(packet(b'H', stream.header.as_bytes()));
     client.send(packet(b'D', &stream.unpadded()[0]));
-    data_packets(&point, 1);
+    data_packets(point, 1);
+    (client, push_id)
+}
+
+/// Names come from the network. They are shown, and never run.
+#[test]
+fn hostile_names_are_text_on_the_page() {
+    let point = serve(|settings| listed(settings, &format!("/{HOSTILE}")));
+    let encoder = format!("WMEncoder/12.0 {HOSTILE}");
+    let (_client, push_id) = push_as(&point, &encoder);
     let _viewer = Viewer::ask(
         &point,
         &format!("GET /live HTTP/1.1\nHost: a\nUser-Agent: {HOSTILE}"),
@@ -142,30 +153,32 @@ fn the_page_fits_desktops_and_phones_in_light_and_dark() {
     });
     pusher.send(&stream.unpadded());
     assert_eq!(Client::connect(&point).setup("/live").status(), 409);
-    event(&point, |event| {
-        matches!(event, gstwmspush::publishing_point::Event::Refused { .. })
-    });
+    event(&point, |event| matches!(event, Event::Refused { .. }));
     let mut browser = Browser::start("sizes");
-    let mut backgrounds = BTreeSet::new();
-    for (width, dark) in [
+    let screens = [
         (1100, false),
         (1100, true),
         (390, false),
         (390, true),
         (320, false),
-    ] {
-        browser.screen(width, dark);
-        browser.open(&point.url(""));
-        browser.wait_for("document.querySelector('.rate')?.getAttribute('points')");
-        browser.evaluate(
-            "document.querySelectorAll('details').forEach((all) => { all.open = true; })",
-        );
-        let wide = browser.evaluate("document.documentElement.scrollWidth - innerWidth");
-        assert_eq!(wide, 0, "{width}");
-        let background = browser.evaluate("getComputedStyle(document.body).backgroundColor");
-        backgrounds.insert(background.to_string());
-        let colours = if dark { "dark" } else { "light" };
-        browser.screenshot(&format!("page-{width}-{colours}.png"));
-    }
+    ];
+    let backgrounds: BTreeSet<_> = screens
+        .into_iter()
+        .map(|(width, dark)| look(&mut browser, &point.url(""), width, dark))
+        .collect();
     assert_eq!(backgrounds.len(), 2);
+}
+
+/// Takes a picture of the page on such a screen. Returns its background.
+fn look(browser: &mut Browser, url: &str, width: u32, dark: bool) -> String {
+    browser.screen(width, dark);
+    browser.open(url);
+    browser.wait_for("document.querySelector('.rate')?.getAttribute('points')");
+    browser.evaluate("document.querySelectorAll('details').forEach((all) => { all.open = true; })");
+    let wide = browser.evaluate("document.documentElement.scrollWidth - innerWidth");
+    assert_eq!(wide, 0, "{width}");
+    let colours = if dark { "dark" } else { "light" };
+    browser.screenshot(&format!("page-{width}-{colours}.png"));
+    let background = browser.evaluate("getComputedStyle(document.body).backgroundColor");
+    background.to_string()
 }

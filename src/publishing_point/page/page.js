@@ -153,7 +153,8 @@ function updatePlot(shown, point, status) {
     rate.push(rate[rate.length - 1].split(",")[0] + "," + PLOT.height);
   }
   shown.rate.setAttribute("points", rate.join(" "));
-  shown.packets.setAttribute("points", line(history.packets, peaks[1]).join(" "));
+  // At half the height: at a steady packet size the two lines would be one.
+  shown.packets.setAttribute("points", line(history.packets, 2 * peaks[1]).join(" "));
   setText(shown.ofRate, "bit rate, at most " + bits(peaks[0]));
   const perSecond = (peaks[1] / status.sample_seconds).toFixed(1);
   setText(shown.ofPackets, "packets, at most " + perSecond + " a second");
@@ -187,7 +188,7 @@ function updateCard(card, point, sessions, status) {
   setText(card.packets, (session ? session.packets : 0).toLocaleString("en"));
   const viewers = sessions.flatMap((session) => session.viewers);
   const total = sessions.reduce((sum, session) => sum + session.viewer_count, 0);
-  setText(card.viewers, String(total));
+  setText(card.viewers, total.toLocaleString("en"));
   setText(card.viewerTitle, count(total, "viewer"));
   card.details.hidden = total === 0;
   updateViewers(card, viewers, total);
@@ -249,7 +250,7 @@ function sessionsByPoint(status) {
   }
   const rank = ([, list]) => list.length === 0 ? 2 : mainSession(list).state === "receiving" ? 0 : 1;
   return [...sessions].sort((one, other) =>
-    rank(one) - rank(other) || (one[0] < other[0] ? -1 : 1));
+    rank(one) - rank(other) || one[0].localeCompare(other[0], "en", { numeric: true }));
 }
 
 function updatePoints(status) {
