@@ -22,8 +22,8 @@ use super::{Control, Event, Settings};
 use crate::wmhttp::server::{Deleted, Received, ReceivingSession, SessionKey, Sessions, Violation};
 use crate::wmhttp::{HResult, PushId};
 
-/// Most sessions of one peer that wait for a PushStart.
-const MAX_WAITING_OF_PEER: usize = 128;
+/// Most sessions of one peer that wait for a PushStart: a gateway may start hundreds of pushes at once.
+const MAX_WAITING_OF_PEER: usize = Sessions::MAX / 2;
 
 pub(super) struct Shared {
     /// Where the time of the sessions begins.

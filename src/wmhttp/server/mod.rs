@@ -25,6 +25,8 @@
 //! | 3.2.2 | The least Idle-Timeout of ten seconds is not enforced: tests want shorter ones. |
 //! | 3.2.5.1 | User-Agent has to begin with `WMEncoder/`. Whoever has another one gets 200 and a playlist, as note <8> says. |
 //! | 3.2.5.1 | A publishing point has one source: while it receives, PushSetup and PushStart of other sessions get 409; but from one that has been silent for [`Rules::stale`], another source takes it over. |
+//! | 3.2.5.1 | AutoDestroy removes a publishing point that a client has created, and never a configured one. |
+//! | 3.2.5.1 | A table that is full can shed its waiting sessions: [`Sessions::shed_waiting`]. |
 //! | 3.2.5.1 | Accounts are asked for by Digest and Basic. NTLM is bound to connections, which nobody here knows. |
 //! | 3.2.5.2 | A challenge to PushStart leaves the connection open: its body goes by unread. |
 //! | 3.2.5.2 | An unknown push-id gets 400, and never a new session as in note <13>. |
