@@ -32,7 +32,7 @@ pub struct Crowd {
     sent: usize,
 }
 
-/// What one viewer got.
+/// The packets of one viewer.
 pub struct Viewed {
     pub packets: u64,
     in_order: bool,

@@ -8,7 +8,7 @@
 //! | module | what it has |
 //! |---|---|
 //! | `clients` | the pushes and the viewers |
-//! | `server` | the program, and what it takes |
+//! | `server` | the program, its memory and its CPU time |
 
 mod clients;
 #[path = "../sinks/packets.rs"]

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! The publishing point as a process, and what it takes.
+//! The publishing point as a process, with its memory and CPU time.
 
 use std::fs;
 use std::io::{self, BufRead, BufReader, Read, Write};
@@ -18,7 +18,7 @@ pub struct Server {
     pub address: SocketAddr,
 }
 
-/// What can be read of it while it runs.
+/// The id of the process, for /proc.
 #[derive(Clone, Copy)]
 pub struct Process(u32);
 

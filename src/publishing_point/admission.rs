@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! Which connections may stay: limits in all and per peer, with a reserve for pushes.
+//! The admission of connections: limits in all and per peer, with a reserve for pushes.
 //!
-//! When a limit is reached, a new connection takes the place of one that does nothing: of one without a request first,
-//! then of one between two requests, then of one with a PushSetup and no PushStart. Viewers and pushes are never
-//! disconnected for a new connection. Viewers can take all but an eighth of the connections, so that the rest is left to
-//! pushes.
+//! At a limit, a new connection takes the place of an idle one: of one without a request first, then of one between two
+//! requests, then of one with a PushSetup and no PushStart. Viewers and pushes are never disconnected for a new connection.
+//! Viewers can take all but an eighth of the connections. The rest is reserved for pushes.
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::{IpAddr, Ipv6Addr};
@@ -23,7 +22,7 @@ const SETUPS: u32 = 16;
 /// The time after which another PushSetup is allowed.
 const SETUP_INTERVAL: Duration = Duration::from_secs(5);
 
-/// What a connection is used for, those first that give way first.
+/// The use of a connection, in the order in which connections give way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Use {
     /// No request has come.
@@ -248,7 +247,7 @@ impl Drop for Ticket {
     }
 }
 
-/// How many PushSetups a connection may still send.
+/// The rate of PushSetups on one connection.
 #[derive(Debug)]
 pub(super) struct SetupRate {
     left: u32,
@@ -299,7 +298,7 @@ mod tests {
     }
 
     #[test]
-    fn who_does_nothing_gives_way_in_order_and_pushes_never() {
+    fn idle_connections_give_way_in_order_and_pushes_never() {
         let admission = admission(4, 4);
         let [push, setup, idle, new] = [1, 2, 3, 4].map(|n| admission.admit(peer(n)).unwrap());
         assert!(admission.change(push, Use::Push));

@@ -120,7 +120,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nothing_of_the_page_ends_its_elements_or_is_replaced_in_it() {
+    fn style_and_script_do_not_end_their_elements() {
         for text in [STYLE, SCRIPT] {
             assert!(!text.contains("</") && !text.contains("{nonce}"));
         }

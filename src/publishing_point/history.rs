@@ -10,7 +10,7 @@ pub(super) const SAMPLE_SECONDS: u64 = 5;
 /// Samples in ten minutes.
 const SAMPLES: u64 = 600 / SAMPLE_SECONDS;
 
-/// What came in the seconds of one sample.
+/// The bytes and packets of one sample.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Sample {
     pub(super) bytes: u64,

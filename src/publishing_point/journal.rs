@@ -22,7 +22,7 @@ pub struct Notice {
     pub times: u64,
 }
 
-/// What kind of notice an entry has, for the success that resolves it.
+/// The kind of a notice. A success resolves notices by their kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     /// No error.
@@ -36,6 +36,8 @@ pub(super) enum Kind {
 #[derive(Debug)]
 struct Entry {
     notice: Notice,
+    /// The text without decimal digits: repeats differ in numbers at most.
+    words: String,
     kind: Kind,
     /// A success has followed.
     resolved: bool,
@@ -60,9 +62,9 @@ impl Journal {
     /// Adds a notice, or counts it with an earlier one that differs in numbers at most.
     pub(super) fn note(&mut self, kind: Kind, point: &str, text: &str, time: SystemTime) {
         let (point, text) = (shortened(point), shortened(text));
-        let same = self.entries.iter().rposition(|entry| {
-            entry.notice.point == point && differs_in_numbers(&entry.notice.text, &text)
-        });
+        let words = without_digits(&text);
+        let is_same = |entry: &Entry| entry.words == words && entry.notice.point == point;
+        let same = self.entries.iter().rposition(is_same);
         let earlier = same.and_then(|place| self.entries.remove(place));
         let times = earlier.map_or(0, |entry| entry.notice.times) + 1;
         if self.entries.len() >= self.max {
@@ -75,6 +77,7 @@ impl Journal {
                 text,
                 times,
             },
+            words,
             kind,
             resolved: false,
         });
@@ -109,10 +112,8 @@ fn shortened(text: &str) -> String {
     text.chars().take(MAX_TEXT).collect()
 }
 
-/// Returns whether two texts are the same but for decimal digits.
-fn differs_in_numbers(one: &str, other: &str) -> bool {
-    let words = |text: &str| -> String { text.chars().filter(|c| !c.is_ascii_digit()).collect() };
-    one == other || words(one) == words(other)
+fn without_digits(text: &str) -> String {
+    text.chars().filter(|c| !c.is_ascii_digit()).collect()
 }
 
 #[cfg(test)]
@@ -154,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn a_success_resolves_what_it_has_to_do_with() {
+    fn a_success_resolves_the_errors_of_its_point() {
         let mut journal = Journal::new(10);
         journal.note(Kind::Failure, "/live", "cannot record", NOW);
         journal.note(Kind::Refusal, "/live", "refused", NOW);

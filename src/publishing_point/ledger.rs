@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! What is remembered of pushes for the status, beside their counters.
+//! The memory of the status: events, errors, and the history of each publishing point.
 
 use std::collections::{BTreeMap, HashMap};
 use std::time::{Duration, SystemTime};

@@ -204,7 +204,7 @@ impl Ring {
         }
     }
 
-    /// Drops what a viewer that joins now does not get.
+    /// Drops the items that a viewer that joins now does not get.
     fn drop_to_start(&mut self) {
         while self.start.is_some_and(|start| self.first < start)
             && let Some(oldest) = self.items.pop_front()

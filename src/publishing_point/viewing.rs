@@ -116,7 +116,7 @@ impl Connection {
     /// The stream as a file, for whoever does not know MS-WMSP.
     async fn file(&mut self, request: &Request<()>) -> io::Result<Next> {
         let Some(relay) = self.shared.audience.relay(request.uri().path()) else {
-            return self.turn_away(request, Refusal::NothingThere).await;
+            return self.not_there(request).await;
         };
         self.show(request, relay, Form::File, reply::file()).await
     }
@@ -157,6 +157,18 @@ impl Connection {
         };
         self.deliver(bytes, delivery, presence).await;
         Ok(Next::Close)
+    }
+
+    /// 404 with a text: browsers show nothing by themselves.
+    async fn not_there(&mut self, request: &Request<()>) -> io::Result<Next> {
+        const TEXT: &[u8] =
+            b"No encoder pushes to this publishing point at present. See / for those that do.\n";
+        let refusal = Refusal::NothingThere;
+        let point = request.uri().path();
+        self.shared.refused(point, refusal.status(), refusal);
+        let mut response = reply::document("text/plain; charset=utf-8", TEXT.into());
+        *response.status_mut() = refusal.status();
+        self.reply_last(request, response).await
     }
 
     async fn turn_away(&mut self, request: &Request<()>, refusal: Refusal) -> io::Result<Next> {

@@ -22,7 +22,7 @@ fn await_packets(address: SocketAddr, count: usize) {
     }
 }
 
-/// What ffmpeg has to say when it decodes everything.
+/// The errors of ffmpeg, which decodes everything.
 fn decoded(path: &Path) -> String {
     let output = Command::new("ffmpeg")
         .args(["-v", "error", "-i"])

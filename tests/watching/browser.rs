@@ -137,7 +137,7 @@ impl Browser {
         ))
     }
 
-    /// The screen: its width, and whether the user wants dark colours.
+    /// Sets the width of the screen, and the preference for dark colours.
     pub fn screen(&mut self, width: u32, dark: bool) {
         let phone = width < 600;
         let height = if phone { 844 } else { 900 };
@@ -161,7 +161,7 @@ impl Browser {
         std::fs::write(path, engine.decode(encoded).unwrap()).unwrap();
     }
 
-    /// What the browser had to complain about: exceptions, and what the policy of the page forbade.
+    /// Exceptions of scripts, and violations of the content security policy.
     pub fn complaints(&self) -> Vec<&Value> {
         let events = self.events.iter();
         events

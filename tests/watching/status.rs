@@ -65,8 +65,9 @@ fn the_status_tells_who_pushes_who_watches_and_what_went_wrong() {
 #[test]
 fn a_success_clears_the_last_error() {
     let point = serve(|_| {});
-    let missing = Viewer::ask(&point, "GET /live HTTP/1.1\nHost: a");
+    let mut missing = Viewer::ask(&point, "GET /live HTTP/1.1\nHost: a");
     assert_eq!(missing.status(), 404);
+    assert!(missing.body().starts_with(b"No encoder pushes"));
     let stream = Stream::of(AUDIO_VIDEO);
     let mut pusher = Pusher::start(&point, "/live", &stream.header);
     pusher.send(&stream.unpadded()[..1]);

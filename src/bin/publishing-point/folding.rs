@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_left_is_told_at_the_end() {
+    fn the_last_repeats_are_shown_at_the_end() {
         let mut folding = Folding::default();
         let now = Instant::now();
         folding.event(&refused("busy"), now);
