@@ -184,6 +184,9 @@ impl Browser {
 
 impl Drop for Browser {
     fn drop(&mut self) {
+        // Its other processes hold the pipe and write the profile: they end with it when it is asked to.
+        let _ = write!(self.requests, "{{\"id\":0,\"method\":\"Browser.close\"}}\0");
+        while self.messages.recv_timeout(PATIENCE).is_ok() {}
         let _ = self.child.kill();
         let _ = self.child.wait();
         let _ = std::fs::remove_dir_all(&self.profile);
