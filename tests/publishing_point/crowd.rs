@@ -15,7 +15,6 @@ const CROWD: u64 = 10_000;
 const OTHERS: u64 = 1000;
 
 /// As many connections as there are to be, or as many as the system lets a process have.
-#[cfg(unix)]
 fn size_of_crowd() -> u64 {
     use rustix::process::{Resource, getrlimit, setrlimit};
     let mut limit = getrlimit(Resource::Nofile);
@@ -55,7 +54,6 @@ fn status(address: SocketAddr) -> serde_json::Value {
 }
 
 /// Every other connection watches and does not read, the rest do not even ask.
-#[cfg(unix)]
 #[test]
 fn ten_thousand_idle_viewers_do_not_end_a_push() {
     let limits = [
@@ -94,7 +92,6 @@ fn ten_thousand_idle_viewers_do_not_end_a_push() {
 }
 
 /// With the limits that there are by default, from one address.
-#[cfg(unix)]
 #[test]
 fn a_crowd_beyond_the_limits_does_not_end_a_push() {
     let (_program, url) = Program::with(&[]);

@@ -46,7 +46,7 @@ fn a_peer_has_a_limit_of_its_own() {
 
 #[test]
 fn a_head_that_does_not_end_is_not_waited_for() {
-    let point = serve(|settings| settings.head_timeout = Duration::from_millis(50));
+    let point = serve(|settings| settings.head_timeout = Duration::from_millis(500));
     let mut silent = Client::connect(&point);
     let mut slow = Client::connect(&point);
     slow.send("POST /live HTTP/1.1\r\n");

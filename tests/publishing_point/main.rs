@@ -4,6 +4,7 @@
 #![cfg(feature = "publishing-point")]
 
 mod client;
+#[cfg(unix)]
 mod crowd;
 mod faults;
 mod independent;
