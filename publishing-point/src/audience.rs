@@ -22,6 +22,8 @@ pub struct Viewer {
     pub id: u64,
     /// The publishing point.
     pub point: String,
+    /// The session that it watches.
+    pub session: SessionKey,
     /// What the player calls itself.
     pub user_agent: String,
     /// Whether it speaks MS-WMSP; otherwise it gets an ASF file without an end.
@@ -142,6 +144,7 @@ impl Presence {
     pub(super) fn new(
         shared: &Arc<Shared>,
         point: &str,
+        session: SessionKey,
         user_agent: &str,
         framed: bool,
     ) -> Option<Self> {
@@ -154,6 +157,7 @@ impl Presence {
         let viewer = Viewer {
             id,
             point: point.to_owned(),
+            session,
             user_agent: user_agent.to_owned(),
             framed,
             since: SystemTime::now(),

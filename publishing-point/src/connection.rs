@@ -13,12 +13,13 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 
+use super::admission::{SetupRate, Ticket};
 use super::shared::Shared;
 use super::{Control, wire};
 use wmspush_proto::wmhttp::server::Reply;
 
-/// How long the head of a request may take, and the body of one that is no PushStart.
-pub(super) const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+/// The time in which the peer has to take a response.
+const RESPONSE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Largest body of a PushSetup.
 const MAX_SETUP_BODY: u64 = 4096;
@@ -38,23 +39,27 @@ pub(super) struct Connection {
     pub(super) input: BytesMut,
     pub(super) shared: Arc<Shared>,
     pub(super) control: watch::Receiver<Control>,
+    pub(super) ticket: Ticket,
+    pub(super) setups: SetupRate,
 }
 
 impl Connection {
-    pub(super) fn new(stream: TcpStream, shared: Arc<Shared>) -> Self {
+    pub(super) fn new(stream: TcpStream, shared: Arc<Shared>, ticket: Ticket) -> Self {
         let control = shared.control.subscribe();
         Self {
             stream,
             input: BytesMut::new(),
             shared,
             control,
+            ticket,
+            setups: SetupRate::new(),
         }
     }
 
     pub(super) async fn run(mut self) {
         // Responses are small, and waited for.
         let _ = self.stream.set_nodelay(true);
-        let mut limit = HEAD_TIMEOUT;
+        let mut limit = self.shared.settings.head_timeout;
         while let Ok(Next::Request) = self.serve(limit).await {
             limit = self.shared.settings.timeouts.inactivity;
         }
@@ -65,6 +70,7 @@ impl Connection {
         &mut self,
         limit: Duration,
     ) -> io::Result<Option<(Request<()>, Bytes)>> {
+        let head_timeout = self.shared.settings.head_timeout;
         let mut deadline = self.shared.now().saturating_add(limit);
         loop {
             match wire::take_head(&mut self.input) {
@@ -89,7 +95,7 @@ impl Connection {
                 },
             }
             if !began {
-                deadline = self.shared.now().saturating_add(HEAD_TIMEOUT);
+                deadline = self.shared.now().saturating_add(head_timeout);
             }
         }
     }
@@ -100,7 +106,8 @@ impl Connection {
             return Ok(None);
         }
         let length = length as usize;
-        let deadline = self.shared.now().saturating_add(HEAD_TIMEOUT);
+        let timeout = self.shared.settings.head_timeout;
+        let deadline = self.shared.now().saturating_add(timeout);
         while self.input.len() < length {
             tokio::select! {
                 read = self.stream.read_buf(&mut self.input) => if read? == 0 {
@@ -133,7 +140,8 @@ impl Connection {
             &reply.response,
             SystemTime::now(),
         );
-        self.stream.write_all(&bytes).await?;
+        let written = self.stream.write_all(&bytes);
+        tokio::time::timeout(RESPONSE_TIMEOUT, written).await??;
         if close {
             self.linger().await;
             return Ok(Next::Close);

@@ -212,6 +212,13 @@ impl Event {
     }
 }
 
+impl Event {
+    /// The description without the publishing point and the session.
+    pub fn text(&self) -> impl fmt::Display + '_ {
+        Text(self)
+    }
+}
+
 /// One readable line.
 impl fmt::Display for Event {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -220,19 +227,30 @@ impl fmt::Display for Event {
             None if self.point().is_empty() => f.write_str("a stranger: ")?,
             None => write!(f, "{}: ", self.point())?,
         }
-        match self {
-            Self::SetupAccepted { user_agent, .. } => write!(f, "setup accepted from {user_agent}"),
-            Self::Refused { status, reason, .. } => write!(f, "refused with {status}: {reason}"),
-            Self::PushStarted { .. } => f.write_str("streaming"),
-            Self::Header { bytes, .. } => write!(f, "ASF file header of {bytes} bytes"),
-            Self::Data { bytes, .. } => write!(f, "data packet of {bytes} bytes"),
-            Self::EndOfStream { reason, .. } if *reason == HResult::S_FALSE => {
+        Text(self).fmt(f)
+    }
+}
+
+/// An event without its publishing point and its session.
+struct Text<'a>(&'a Event);
+
+impl fmt::Display for Text<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Event::SetupAccepted { user_agent, .. } => {
+                write!(f, "setup accepted from {user_agent}")
+            }
+            Event::Refused { status, reason, .. } => write!(f, "refused with {status}: {reason}"),
+            Event::PushStarted { .. } => f.write_str("streaming"),
+            Event::Header { bytes, .. } => write!(f, "ASF file header of {bytes} bytes"),
+            Event::Data { bytes, .. } => write!(f, "data packet of {bytes} bytes"),
+            Event::EndOfStream { reason, .. } if *reason == HResult::S_FALSE => {
                 f.write_str("end of a playlist entry")
             }
-            Self::EndOfStream { reason, .. } => write!(f, "end of stream, {reason}"),
-            Self::BodyComplete { .. } => f.write_str("body complete, answered"),
-            Self::Closed { by, .. } => write!(f, "closed: {by}"),
-            Self::SessionDeleted {
+            Event::EndOfStream { reason, .. } => write!(f, "end of stream, {reason}"),
+            Event::BodyComplete { .. } => f.write_str("body complete, answered"),
+            Event::Closed { by, .. } => write!(f, "closed: {by}"),
+            Event::SessionDeleted {
                 packets,
                 point_removed,
                 ..
@@ -244,21 +262,21 @@ impl fmt::Display for Event {
                 };
                 write!(f, "session over after {packets} packets{removed}")
             }
-            Self::Fault { fault, .. } => write!(f, "a scripted fault: {fault}"),
-            Self::Violation { violation, .. } => write!(f, "violation of {violation}"),
-            Self::Recorded { path, packets, .. } => {
+            Event::Fault { fault, .. } => write!(f, "a scripted fault: {fault}"),
+            Event::Violation { violation, .. } => write!(f, "violation of {violation}"),
+            Event::Recorded { path, packets, .. } => {
                 write!(f, "recorded {packets} packets to {}", path.display())
             }
-            Self::ViewerJoined {
+            Event::ViewerJoined {
                 viewer, user_agent, ..
             } => write!(f, "viewer {viewer} has come: {user_agent}"),
-            Self::ViewerLeft {
+            Event::ViewerLeft {
                 viewer,
                 packets,
                 why,
                 ..
             } => write!(f, "viewer {viewer} has gone after {packets} packets: {why}"),
-            Self::RecordingFailed { error, .. } => write!(f, "cannot record: {error}"),
+            Event::RecordingFailed { error, .. } => write!(f, "cannot record: {error}"),
         }
     }
 }

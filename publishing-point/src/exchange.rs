@@ -11,6 +11,7 @@ use http::{Request, StatusCode, Version};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::sleep;
 
+use super::admission::Use;
 use super::connection::{Connection, Next};
 use super::faults::{self, Fault, MidBody};
 use super::handle::lock;
@@ -20,6 +21,9 @@ use super::{Closer, Event};
 use wmspush_proto::wmhttp::server::{
     PushRequest, ReceivingSession, Refusal, Reply, RequestKind, violations,
 };
+
+/// Longest path of a request: names of points are kept and shown.
+const MAX_PATH: usize = 1024;
 
 /// Bytes to read at a time.
 const READ: usize = 64 * 1024;
@@ -39,6 +43,15 @@ impl Connection {
         let Some((request, head)) = self.read_head(limit).await? else {
             return Ok(Next::Close);
         };
+        if !self.ticket.change(Use::Idle) {
+            return Ok(Next::Close);
+        }
+        if request.uri().path().len() > MAX_PATH {
+            let status = StatusCode::URI_TOO_LONG;
+            return self
+                .refuse_with(&request, status, "the path is too long")
+                .await;
+        }
         self.shared.request_seen(head.clone());
         if let Some(next) = self.watch(&request).await? {
             return Ok(next);
@@ -72,39 +85,51 @@ impl Connection {
         head: &Bytes,
         faults: &[Fault],
     ) -> io::Result<Next> {
+        if !self.setups.take(self.shared.now()) {
+            let status = StatusCode::TOO_MANY_REQUESTS;
+            let reason = "too many PushSetups without a PushStart on one connection";
+            return self.refuse_with(request, status, reason).await;
+        }
         let Some(body) = self.setup_body(parsed.content_length()).await? else {
             let status = StatusCode::PAYLOAD_TOO_LARGE;
             let reason = "the body of PushSetup is too large, or does not come";
-            self.shared.refused(parsed.point(), status, reason);
-            let reply = Reply::last(status);
-            return self.respond(request, "", reply).await;
+            return self.refuse_with(request, status, reason).await;
         };
         self.shared.body_seen(head, &body);
-        let set_up = lock(&self.shared.sessions).push_setup(
-            parsed,
-            &body,
-            &mut random_push_id,
-            self.shared.now(),
-        );
-        let reply = match set_up {
-            Ok(accepted) => {
-                let (point, user_agent) = (parsed.point(), parsed.user_agent());
-                self.shared.setup_accepted(accepted.key, point, user_agent);
-                let mut reply = accepted.reply;
-                self.spoil(point, faults, &mut reply);
-                reply
-            }
-            Err(refusal) => {
-                self.shared
-                    .refused(parsed.point(), refusal.status(), &refusal);
-                // The body was read: the connection can stay.
-                Reply {
-                    close: matches!(refusal, Refusal::Redirected(_)),
-                    ..refusal.reply(request)
-                }
-            }
+        let Some(reply) = self.set_up(request, parsed, &body, faults) else {
+            return Ok(Next::Close);
         };
         self.respond(request, "", reply).await
+    }
+
+    /// The reply to a PushSetup; `None` when the connection has given way to another one.
+    fn set_up(
+        &mut self,
+        request: &Request<()>,
+        parsed: &PushRequest,
+        body: &[u8],
+        faults: &[Fault],
+    ) -> Option<Reply> {
+        let (point, now) = (parsed.point(), self.shared.now());
+        let set_up = lock(&self.shared.sessions).push_setup(parsed, body, &mut random_push_id, now);
+        match set_up {
+            Ok(accepted) => {
+                let user_agent = parsed.user_agent();
+                self.shared.setup_accepted(accepted.key, point, user_agent);
+                self.shared.shed_sessions(accepted.key, self.ticket.peer);
+                let mut reply = accepted.reply;
+                self.spoil(point, faults, &mut reply);
+                self.ticket.change(Use::Setup).then_some(reply)
+            }
+            Err(refusal) => {
+                self.shared.refused(point, refusal.status(), &refusal);
+                // The body was read: the connection can stay.
+                Some(Reply {
+                    close: matches!(refusal, Refusal::Redirected(_)),
+                    ..refusal.reply(request)
+                })
+            }
+        }
     }
 
     async fn push_start(
@@ -113,14 +138,15 @@ impl Connection {
         parsed: &PushRequest,
         faults: &[Fault],
     ) -> io::Result<Next> {
+        if !self.ticket.change(Use::Push) {
+            return Ok(Next::Close);
+        }
         let started = lock(&self.shared.sessions).push_start(parsed, self.shared.now());
         let mut session = match started {
             Ok(session) => session,
-            Err(refusal) => {
-                let next = self.refuse(request, &refusal).await?;
-                return self.pass(next, parsed.content_length()).await;
-            }
+            Err(refusal) => return self.refuse_start(request, parsed, &refusal).await,
         };
+        self.setups.reset();
         self.shared.push_started(&session);
         let mut recorder = self.shared.take_recorder(session.key());
         let outcome = self
@@ -128,6 +154,17 @@ impl Connection {
             .await;
         self.shared
             .keep_recorder(session.key(), session.point(), recorder);
+        self.conclude(request, session, faults, outcome).await
+    }
+
+    /// What follows the reception of a body.
+    async fn conclude(
+        &mut self,
+        request: &Request<()>,
+        session: ReceivingSession,
+        faults: &[Fault],
+        outcome: Outcome,
+    ) -> io::Result<Next> {
         match outcome {
             Outcome::Complete => self.complete(request, session, faults).await,
             Outcome::EndOfStream => {
@@ -149,6 +186,18 @@ impl Connection {
                 self.break_off(request, fault, success).await
             }
         }
+    }
+
+    /// A PushStart that is refused: its body goes by where the connection stays.
+    async fn refuse_start(
+        &mut self,
+        request: &Request<()>,
+        parsed: &PushRequest,
+        refusal: &Refusal,
+    ) -> io::Result<Next> {
+        self.ticket.change(Use::Idle);
+        let next = self.refuse(request, refusal).await?;
+        self.pass(next, parsed.content_length()).await
     }
 
     /// The packets of one body.
@@ -261,6 +310,17 @@ impl Connection {
         let key = session.key();
         lock(&self.shared.sessions).lost(session);
         self.shared.push_stopped(key, event);
+    }
+
+    /// Refuses a request whose body was not read.
+    async fn refuse_with(
+        &mut self,
+        request: &Request<()>,
+        status: StatusCode,
+        reason: &str,
+    ) -> io::Result<Next> {
+        self.shared.refused(request.uri().path(), status, reason);
+        self.respond(request, "", Reply::last(status)).await
     }
 
     async fn refuse(&mut self, request: &Request<()>, refusal: &Refusal) -> io::Result<Next> {

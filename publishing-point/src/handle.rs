@@ -195,6 +195,16 @@ impl Push {
         }
     }
 
+    /// The counters without the packets.
+    pub(super) fn outline(&self) -> Self {
+        Self {
+            point: self.point.clone(),
+            user_agent: self.user_agent.clone(),
+            received: Vec::new(),
+            ..*self
+        }
+    }
+
     pub(super) fn note(&mut self, received: &Received, keep: bool) {
         match received {
             Received::Data(packet) => {

@@ -23,7 +23,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 use std::ops::Deref;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -36,20 +36,28 @@ use tokio::task::JoinSet;
 use wmspush_proto::auth::{Credentials, Guard};
 use wmspush_proto::wmhttp::server::{Points, Redirect, Rules, Timeouts};
 
+mod admission;
 mod audience;
 mod connection;
 mod date;
 mod delivery;
+mod documents;
 mod event;
 mod exchange;
 mod faults;
 mod handle;
+mod history;
+mod journal;
+mod json;
+mod ledger;
 mod meter;
+mod metrics;
 mod misbehaviour;
 mod recorder;
 mod relay;
 mod shared;
 mod status;
+mod syncer;
 mod viewing;
 mod wire;
 
@@ -57,8 +65,10 @@ pub use audience::{Leave, Viewer};
 pub use event::{Closer, Event};
 pub use faults::{Fault, Head, MidBody, Refuse, When};
 pub use handle::{Handle, Push, RequestSeen};
-pub use status::{ErrorSeen, PointStatus, Status};
+pub use journal::Notice;
+pub use status::{PointStatus, Status};
 
+use admission::Ticket;
 use connection::Connection;
 use handle::lock;
 use shared::Shared;
@@ -68,6 +78,9 @@ const REALM: &str = "publishing point";
 
 /// How long connections have to say goodbye when the publishing point stops.
 const FAREWELL: Duration = Duration::from_secs(2);
+
+/// Pause after a connection that could not be accepted.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// What a [`PublishingPoint`] is to be like.
 #[derive(Clone, Debug, PartialEq)]
@@ -88,10 +101,14 @@ pub struct Settings {
     pub redirects: BTreeMap<String, Redirect>,
     /// After so long without a packet a source gives way to another one.
     pub stale: Duration,
-    /// Most connections at a time; others are closed at once.
+    /// Most connections at a time. A new one takes the place of an idle one, or is closed.
     pub max_connections: usize,
-    /// Most viewers at a time; others get 503. Fewer than connections, so that they keep no pusher out.
+    /// Most connections of one address at a time, or of one /64 network of IPv6.
+    pub max_per_peer: usize,
+    /// Most viewers at a time; others get 503. An eighth of the connections is never theirs.
     pub max_viewers: usize,
+    /// The time that the head of a request may take, and the body of a PushSetup.
+    pub head_timeout: Duration,
     /// What is to go wrong.
     pub faults: Vec<(When, Fault)>,
 }
@@ -107,8 +124,10 @@ impl Default for Settings {
             accounts: Vec::new(),
             redirects: BTreeMap::new(),
             stale: Rules::STALE,
-            max_connections: 64,
-            max_viewers: 32,
+            max_connections: 1024,
+            max_per_peer: 256,
+            max_viewers: 256,
+            head_timeout: Duration::from_secs(10),
             faults: Vec::new(),
         }
     }
@@ -193,12 +212,12 @@ impl PublishingPoint {
             let deadline = lock(&shared.sessions).next_timeout();
             tokio::select! {
                 accepted = listener.accept() => match accepted {
-                    Ok((stream, _)) if connections.len() < shared.settings.max_connections => {
-                        connections.spawn(Connection::new(stream, shared.clone()).run());
-                    }
-                    Ok(_) => {}
+                    Ok((stream, peer)) => admit(&shared, &mut connections, stream, peer.ip()),
                     // Out of descriptors, most likely.
-                    Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
+                    Err(_) => {
+                        shared.admission.make_room();
+                        tokio::time::sleep(ACCEPT_PAUSE).await;
+                    }
                 },
                 () = shared.sleep_until(deadline) => shared.handle_timeout(),
                 () = shared.sessions_changed.notified() => {}
@@ -231,6 +250,22 @@ impl PublishingPoint {
             handle,
             thread: Some(thread),
         })
+    }
+}
+
+/// Serves a connection if there is room for it, and closes it otherwise.
+fn admit(
+    shared: &Arc<Shared>,
+    connections: &mut JoinSet<()>,
+    stream: tokio::net::TcpStream,
+    peer: IpAddr,
+) {
+    if let Some(ticket) = Ticket::new(shared, peer) {
+        let id = ticket.id();
+        let connection = Connection::new(stream, shared.clone(), ticket);
+        shared
+            .admission
+            .attach(id, connections.spawn(connection.run()));
     }
 }
 

@@ -2,16 +2,19 @@
 
 //! Pushes as `.asf` files.
 //!
-//! Files are written where the packets arrive, without another thread and without a buffer in between: a packet is in the
-//! page cache as soon as it has come. The header is that of a live stream until the push ends, so that the file opens
-//! even if the server was killed. Only a crash of the whole machine takes the last seconds with it.
+//! Files are written where the packets arrive, without a buffer in between: a packet is in the page cache as soon as it
+//! has come. The header is that of a live stream until the push ends, so that the file opens even if the server was
+//! killed. A crash of the whole machine takes the last seconds with it: every [`syncer::INTERVAL`] the file is synced.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Instant;
 
 use bytes::Bytes;
 
+use super::syncer::{self, Syncer};
 use wmspush_proto::asf::{DataPacket, FileHeader};
 
 /// Most characters of a file name, without number and extension.
@@ -22,7 +25,10 @@ const MAX_NUMBER: u32 = 100_000;
 
 /// A file that grows with the packets of one playlist entry.
 pub(super) struct Recorder {
-    file: File,
+    file: Arc<File>,
+    syncer: Syncer,
+    /// The time of the last sync.
+    synced: Instant,
     path: PathBuf,
     /// As the push has it.
     header: FileHeader,
@@ -43,13 +49,26 @@ impl Recorder {
     /// # Errors
     ///
     /// When `header` is no ASF file header, or the file cannot be written.
-    pub(super) fn create(directory: &Path, point: &str, header: Bytes) -> io::Result<Self> {
+    pub(super) fn create(
+        directory: &Path,
+        point: &str,
+        header: Bytes,
+        syncer: &Syncer,
+    ) -> io::Result<Self> {
         let header = FileHeader::parse(header).map_err(invalid)?;
         let live_header = without_numbers(&header);
         let (mut file, path) = new_file(directory, &file_name(point))?;
         file.write_all(live_header.as_bytes())?;
+        let file = Arc::new(file);
+        syncer.sync(&file);
+        // The name is in the directory.
+        if let Ok(directory) = File::open(directory) {
+            syncer.sync(&Arc::new(directory));
+        }
         Ok(Self {
             file,
+            syncer: syncer.clone(),
+            synced: Instant::now(),
             path,
             header,
             live_header,
@@ -77,8 +96,12 @@ impl Recorder {
             self.finished = false;
         }
         let packet = DataPacket::parse(packet.clone());
-        self.file.write_all(&packet.filled_to(size))?;
+        (&*self.file).write_all(&packet.filled_to(size))?;
         self.packets += 1;
+        if self.synced.elapsed() >= syncer::INTERVAL {
+            self.synced = Instant::now();
+            self.syncer.sync(&self.file);
+        }
         if let Some(send_time) = packet.send_time() {
             if self.first_send_time.is_some() {
                 let step = send_time.saturating_sub(self.last_send_time);
@@ -97,6 +120,7 @@ impl Recorder {
             u64::from(self.last_send_time.saturating_sub(first)) + u64::from(self.longest_step);
         let header = self.live_header.for_recording(self.packets, duration);
         self.write_header(&header)?;
+        self.syncer.sync(&self.file);
         self.finished = true;
         Ok(())
     }
@@ -106,9 +130,10 @@ impl Recorder {
         if header.as_bytes().len() != self.live_header.as_bytes().len() {
             return Err(invalid("the finished header has another size"));
         }
-        self.file.seek(SeekFrom::Start(0))?;
-        self.file.write_all(header.as_bytes())?;
-        self.file.seek(SeekFrom::End(0)).map(drop)
+        let mut file = &*self.file;
+        file.seek(SeekFrom::Start(0))?;
+        file.write_all(header.as_bytes())?;
+        file.seek(SeekFrom::End(0)).map(drop)
     }
 
     pub(super) fn path(&self) -> &Path {

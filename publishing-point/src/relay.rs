@@ -2,11 +2,12 @@
 
 //! What one push brings, for everybody who watches it.
 //!
-//! The last of it lie in one ring, whose size is bounded, however many watch: whoever comes begins at the latest packet
-//! where decoding can, and whoever falls behind the ring's end has lost. The pusher never waits for anybody.
+//! The latest packets are in one ring of bounded size, for any number of viewers. Late viewers start at the latest packet
+//! where decoding can begin. Viewers behind the ring's end are disconnected. Without a viewer the ring has nothing that is
+//! older than that packet: many pushes have few viewers. The push never waits.
 
 use std::collections::VecDeque;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 use tokio::sync::watch;
@@ -80,6 +81,8 @@ pub(super) struct Cursor {
     next: Option<u64>,
     /// Whether it has had no packet yet.
     joins: bool,
+    /// Keeps what the viewer has not seen yet in the ring.
+    _watching: Arc<()>,
 }
 
 /// The stream of one session, as it goes on.
@@ -102,6 +105,8 @@ struct Ring {
     /// The latest place where a viewer can begin.
     start: Option<u64>,
     end: Option<HResult>,
+    /// Each cursor has a clone.
+    watching: Arc<()>,
 }
 
 impl Relay {
@@ -119,6 +124,7 @@ impl Relay {
                 bytes: 0,
                 start: None,
                 end: None,
+                watching: Arc::new(()),
             }),
             moved: watch::Sender::new(()),
         })
@@ -159,6 +165,7 @@ impl Relay {
             entry: ring.entry.number,
             next: ring.start.or(before_all),
             joins: true,
+            _watching: ring.watching.clone(),
         };
         (cursor, ring.entry.clone())
     }
@@ -192,6 +199,19 @@ impl Ring {
         self.packets = self.packets.wrapping_add(1);
         let bytes = stored(&packet);
         self.push(Item::Packet(Packet { bytes, number }));
+        if begins && Arc::strong_count(&self.watching) == 1 {
+            self.drop_to_start();
+        }
+    }
+
+    /// Drops the items that a viewer that joins now does not get.
+    fn drop_to_start(&mut self) {
+        while self.start.is_some_and(|start| self.first < start)
+            && let Some(oldest) = self.items.pop_front()
+        {
+            self.bytes -= oldest.cost();
+            self.first += 1;
+        }
     }
 
     /// The next entry; a header that is the same again is one that a client repeats after a loss.
@@ -350,6 +370,32 @@ mod tests {
         assert!(matches!(relay.take(&mut cursor), Step::Wait));
         relay.end(HResult::S_OK);
         assert!(matches!(relay.take(&mut cursor), Step::End(HResult::S_OK)));
+    }
+
+    #[test]
+    fn without_a_viewer_a_ring_begins_at_the_latest_key_frame() {
+        let relay = relay();
+        let publish = || {
+            relay.publish(&packet(true, 1000));
+            for _ in 0..9 {
+                relay.publish(&packet(false, 1000));
+            }
+        };
+        let items = || lock(&relay.ring).items.len();
+        publish();
+        publish();
+        assert_eq!(items(), 10);
+        let (mut cursor, _) = relay.join();
+        publish();
+        publish();
+        assert_eq!(items(), 30);
+        for expected in 10..40 {
+            assert_eq!(number(&relay.take(&mut cursor)), Some(expected));
+        }
+        drop(cursor);
+        publish();
+        assert_eq!(items(), 10);
+        assert_eq!(lock(&relay.ring).bytes, 10 * (1000 + OVERHEAD));
     }
 
     #[test]

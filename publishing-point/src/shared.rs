@@ -3,6 +3,7 @@
 //! What the connections of one publishing point have in common.
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::sync::{Condvar, Mutex};
 use std::time::{Duration, Instant};
 
@@ -10,16 +11,21 @@ use bytes::Bytes;
 use http::StatusCode;
 use tokio::sync::{Notify, watch};
 
+use super::admission::{Admission, Limits};
 use super::audience::Audience;
 use super::faults::Script;
 use super::handle::{Events, Pushes, RequestSeen, lock};
+use super::ledger::Ledger;
 use super::recorder::Recorder;
-use super::status::Ledger;
+use super::syncer::Syncer;
 use super::{Control, Event, Settings};
 use wmspush_proto::wmhttp::server::{
     Deleted, Received, ReceivingSession, SessionKey, Sessions, Violation,
 };
 use wmspush_proto::wmhttp::{HResult, PushId};
+
+/// Most sessions of one peer that wait for a PushStart: a gateway may start hundreds of pushes at once.
+const MAX_WAITING_OF_PEER: usize = Sessions::MAX / 2;
 
 pub(super) struct Shared {
     /// Where the time of the sessions begins.
@@ -35,10 +41,14 @@ pub(super) struct Shared {
     pub(super) events: Events,
     pub(super) control: watch::Sender<Control>,
     pub(super) audience: Audience,
+    pub(super) admission: Admission,
+    /// The peers of the sessions.
+    peers: Mutex<HashMap<SessionKey, IpAddr>>,
     pub(super) ledger: Mutex<Ledger>,
     /// A session may have taken the place of another one.
     displacements: watch::Sender<()>,
     recorders: Mutex<HashMap<SessionKey, Recorder>>,
+    syncer: Syncer,
 }
 
 impl Shared {
@@ -46,6 +56,14 @@ impl Shared {
         let script = Script::new(std::mem::take(&mut settings.faults));
         let sessions =
             Sessions::new(settings.timeouts, settings.points.clone()).with_rules(settings.rules());
+        let syncer = match settings.record {
+            Some(_) => Syncer::start(),
+            None => Syncer::default(),
+        };
+        let admission = Admission::new(Limits {
+            connections: settings.max_connections,
+            per_peer: settings.max_per_peer,
+        });
         Self {
             start: Instant::now(),
             settings,
@@ -58,9 +76,12 @@ impl Shared {
             events: Events::default(),
             control: watch::Sender::new(Control::default()),
             audience: Audience::default(),
+            admission,
+            peers: Mutex::default(),
             ledger: Mutex::new(Ledger::new()),
             displacements: watch::Sender::new(()),
             recorders: Mutex::default(),
+            syncer,
         }
     }
 
@@ -111,7 +132,7 @@ impl Shared {
 
     /// A scripted fault does what it is there for.
     pub(super) fn strikes(&self, point: &str, fault: impl ToString) {
-        self.events.push(Event::Fault {
+        self.tell(Event::Fault {
             point: point.to_owned(),
             fault: fault.to_string(),
         });
@@ -121,6 +142,29 @@ impl Shared {
         for violation in violations {
             let point = point.to_owned();
             self.tell(Event::Violation { point, violation });
+        }
+    }
+
+    pub(super) fn connections(&self) -> usize {
+        self.admission.count()
+    }
+
+    /// Deletes the oldest waiting sessions where there are too many: of the peer, or in all.
+    pub(super) fn shed_sessions(&self, new: SessionKey, peer: IpAddr) {
+        let mut peers = lock(&self.peers);
+        peers.insert(new, peer);
+        let of_peer = |key| key != new && peers.get(&key) == Some(&peer);
+        let mut sessions = lock(&self.sessions);
+        let mut deleted = Vec::new();
+        if sessions.count_waiting(of_peer) >= MAX_WAITING_OF_PEER {
+            deleted.extend(sessions.shed_waiting(of_peer));
+        }
+        if sessions.is_full() {
+            deleted.extend(sessions.shed_waiting(|key| key != new));
+        }
+        drop((sessions, peers));
+        for deleted in deleted {
+            self.deleted(deleted);
         }
     }
 
@@ -164,7 +208,7 @@ impl Shared {
         let key = session.key();
         self.audience.publish(key, session.point(), received);
         if let Received::Data(packet) = received {
-            lock(&self.ledger).data(key, packet.len(), self.now());
+            lock(&self.ledger).data(key, session.point(), packet.len(), self.now());
         }
         self.record(key, session.point(), recorder, received);
         lock(&self.pushes)
@@ -210,7 +254,7 @@ impl Shared {
             }
             Received::Header(header) | Received::StreamChange(header) => {
                 self.recorded(key, point, recorder.take());
-                Recorder::create(directory, point, header.clone())
+                Recorder::create(directory, point, header.clone(), &self.syncer)
                     .map(|created| *recorder = Some(created))
             }
             Received::Data(packet) => recorder.as_mut().map_or(Ok(()), |r| r.write(packet)),
@@ -289,6 +333,7 @@ impl Shared {
             point,
             point_removed,
         } = deleted;
+        lock(&self.peers).remove(&key);
         let recorder = self.take_recorder(key);
         self.recorded(key, &point, recorder);
         let mut pushes = lock(&self.pushes);

@@ -1,216 +1,106 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! How the publishing points fare, for people and for programs.
+//! The state of the publishing points at one moment.
 
-use std::collections::{BTreeMap, VecDeque};
-use std::net::SocketAddr;
-use std::time::{Duration, SystemTime};
+use std::collections::HashMap;
+use std::time::SystemTime;
 
-use bytes::Bytes;
-use serde_json::{Value, json};
-
-use super::date::rfc3339;
-use super::handle::lock;
-use super::meter::Meter;
+use super::handle::{Push, lock};
+use super::journal::Notice;
+use super::ledger::Ledger;
 use super::shared::Shared;
-use super::{Closer, Event, Viewer};
-use wmspush_proto::wmhttp::server::SessionKey;
+use super::{Settings, Viewer};
+use wmspush_proto::wmhttp::server::{Points, SessionKey};
 
-/// Most errors that are remembered.
-const MAX_ERRORS: usize = 32;
-
-/// How one publishing point fares to which somebody pushes.
+/// The state of one push session.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PointStatus {
-    /// Its path.
+    /// The path of the publishing point.
     pub point: String,
     /// The session that pushes.
     pub session: SessionKey,
-    /// What its client calls itself.
+    /// The User-Agent of the encoder.
     pub user_agent: String,
-    /// Since when it has been pushing; `None` before its first PushStart.
+    /// The time of the first PushStart; `None` before it.
     pub since: Option<SystemTime>,
-    /// Whether a PushStart is in progress; otherwise the next one is awaited.
+    /// Whether a PushStart is in progress; otherwise the session waits for the next one.
     pub receiving: bool,
     /// Bits per second over the last ten seconds.
     pub bitrate: u64,
-    /// Data packets that came.
+    /// Data packets received.
     pub packets: u64,
-    /// Their bytes.
+    /// Bytes of the data packets.
     pub bytes: u64,
-    /// Who watches.
+    /// The viewers of this session.
     pub viewers: Vec<Viewer>,
-    /// The last thing that went wrong there.
-    pub last_error: Option<ErrorSeen>,
+    /// The last error at the publishing point that no success has followed.
+    pub last_error: Option<Notice>,
 }
 
-/// Something that went wrong.
+/// The state of the publishing points.
 #[derive(Clone, Debug, PartialEq)]
-pub struct ErrorSeen {
-    /// When.
-    pub time: SystemTime,
-    /// At which publishing point; empty when that is not known.
-    pub point: String,
-    /// What.
-    pub text: String,
-}
-
-/// How everything fares.
-#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Status {
-    /// Since when the publishing point has been there.
+    /// The start of the program.
     pub since: SystemTime,
-    /// Publishing points to which somebody pushes.
+    /// The push sessions, the oldest first.
     pub points: Vec<PointStatus>,
-    /// What went wrong lately, the latest last.
-    pub errors: Vec<ErrorSeen>,
-}
-
-/// What is known of a session beside what it has pushed.
-#[derive(Default)]
-struct Source {
-    since: Option<SystemTime>,
-    meter: Meter,
-}
-
-/// What is written down for the status.
-pub(super) struct Ledger {
-    since: SystemTime,
-    sources: BTreeMap<SessionKey, Source>,
-    errors: VecDeque<ErrorSeen>,
-}
-
-impl Ledger {
-    pub(super) fn new() -> Self {
-        Self {
-            since: SystemTime::now(),
-            sources: BTreeMap::new(),
-            errors: VecDeque::new(),
-        }
-    }
-
-    /// Something happened.
-    pub(super) fn see(&mut self, event: &Event) {
-        match event {
-            Event::PushStarted { session, .. } => {
-                let source = self.sources.entry(*session).or_default();
-                source.since.get_or_insert_with(SystemTime::now);
-            }
-            Event::SessionDeleted { session, .. } => drop(self.sources.remove(session)),
-            _ => {}
-        }
-        if let Some(text) = error(event) {
-            if self.errors.len() >= MAX_ERRORS {
-                self.errors.pop_front();
-            }
-            self.errors.push_back(ErrorSeen {
-                time: SystemTime::now(),
-                point: event.point().to_owned(),
-                text,
-            });
-        }
-    }
-
-    /// A data packet came.
-    pub(super) fn data(&mut self, session: SessionKey, bytes: usize, now: Duration) {
-        let source = self.sources.entry(session).or_default();
-        source.meter.add(bytes, now);
-    }
-}
-
-/// What of an event is an error.
-fn error(event: &Event) -> Option<String> {
-    match event {
-        Event::Refused { status, reason, .. } => Some(format!("refused with {status}: {reason}")),
-        Event::RecordingFailed { error, .. } => Some(format!("cannot record: {error}")),
-        Event::Closed { by, .. } if *by != Closer::EndOfStream => Some(by.to_string()),
-        _ => None,
-    }
+    /// The configured publishing points; empty where every path is one.
+    pub configured: Vec<String>,
+    /// The latest errors, the latest last.
+    pub errors: Vec<Notice>,
+    /// The latest events, the latest last.
+    pub events: Vec<Notice>,
 }
 
 impl Shared {
-    /// How everything fares.
+    /// The present state.
     pub(super) fn status(&self) -> Status {
-        let viewers = self.audience.viewers();
-        let pushes: Vec<_> = lock(&self.pushes).present().cloned().collect();
+        let mut viewers = self.viewers_by_session();
+        let pushes: Vec<_> = lock(&self.pushes).present().map(Push::outline).collect();
         let ledger = lock(&self.ledger);
-        let now = self.now();
         let points = pushes.into_iter().map(|push| {
-            let source = ledger.sources.get(&push.session);
-            let watch_it = viewers.iter().filter(|viewer| viewer.point == push.point);
-            let mut latest_first = ledger.errors.iter().rev();
-            PointStatus {
-                session: push.session,
-                user_agent: push.user_agent,
-                since: source.and_then(|source| source.since),
-                receiving: push.receiving,
-                bitrate: source.map_or(0, |source| source.meter.bitrate(now)),
-                packets: push.data_packets,
-                bytes: push.data_bytes,
-                viewers: watch_it.cloned().collect(),
-                last_error: latest_first
-                    .find(|error| error.point == push.point)
-                    .cloned(),
-                point: push.point,
-            }
+            let viewers = viewers.remove(&push.session).unwrap_or_default();
+            self.point_status(&ledger, push, viewers)
         });
         Status {
             since: ledger.since,
             points: points.collect(),
-            errors: ledger.errors.iter().cloned().collect(),
+            configured: configured(&self.settings),
+            errors: ledger.errors.notices().cloned().collect(),
+            events: ledger.events.notices().cloned().collect(),
         }
     }
-}
 
-impl Status {
-    /// As JSON, with URLs for a server at this address.
-    pub(super) fn to_json(&self, address: SocketAddr) -> Bytes {
-        let points = self.points.iter().map(|point| point.to_json(address));
-        let errors = self.errors.iter().map(ErrorSeen::to_json);
-        let json = json!({
-            "server": concat!("publishing-point/", env!("CARGO_PKG_VERSION")),
-            "address": format!("http://{address}/"),
-            "since": rfc3339(self.since),
-            "points": points.collect::<Vec<_>>(),
-            "errors": errors.collect::<Vec<_>>(),
-        });
-        format!("{json:#}\n").into()
+    fn point_status(&self, ledger: &Ledger, push: Push, viewers: Vec<Viewer>) -> PointStatus {
+        let source = ledger.source(push.session);
+        PointStatus {
+            session: push.session,
+            user_agent: push.user_agent,
+            since: source.and_then(|source| source.since),
+            receiving: push.receiving,
+            bitrate: source.map_or(0, |source| source.meter.bitrate(self.now())),
+            packets: push.data_packets,
+            bytes: push.data_bytes,
+            viewers,
+            last_error: ledger.last_error(&push.point),
+            point: push.point,
+        }
+    }
+
+    /// The viewers, by the session that they watch.
+    fn viewers_by_session(&self) -> HashMap<SessionKey, Vec<Viewer>> {
+        let mut sessions = HashMap::<_, Vec<_>>::new();
+        for viewer in self.audience.viewers() {
+            sessions.entry(viewer.session).or_default().push(viewer);
+        }
+        sessions
     }
 }
 
-impl PointStatus {
-    fn to_json(&self, address: SocketAddr) -> Value {
-        let viewers = self.viewers.iter().map(|viewer| {
-            json!({
-                "id": viewer.id,
-                "player": viewer.user_agent,
-                "protocol": if viewer.framed { "MS-WMSP" } else { "HTTP" },
-                "since": rfc3339(viewer.since),
-                "packets": viewer.packets,
-            })
-        });
-        json!({
-            "point": self.point,
-            "watch": format!("mmsh://{address}{}", self.point),
-            "state": if self.receiving { "receiving" } else { "waiting" },
-            "session": self.session.to_string(),
-            "pusher": self.user_agent,
-            "since": self.since.map(rfc3339),
-            "bitrate": self.bitrate,
-            "packets": self.packets,
-            "bytes": self.bytes,
-            "viewers": viewers.collect::<Vec<_>>(),
-            "last_error": self.last_error.as_ref().map(ErrorSeen::to_json),
-        })
-    }
-}
-
-impl ErrorSeen {
-    fn to_json(&self) -> Value {
-        json!({
-            "time": rfc3339(self.time),
-            "point": self.point,
-            "error": self.text,
-        })
+fn configured(settings: &Settings) -> Vec<String> {
+    match &settings.points {
+        Points::Any => Vec::new(),
+        Points::Listed(paths) => paths.iter().cloned().collect(),
     }
 }

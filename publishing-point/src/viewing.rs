@@ -10,20 +10,19 @@ use bytes::Bytes;
 use http::header::{CONNECTION, CONTENT_LENGTH, HeaderValue, USER_AGENT};
 use http::{Method, Request, Response};
 
+use super::admission::Use;
 use super::audience::Presence;
-use super::connection::{Connection, HEAD_TIMEOUT, Next};
+use super::connection::{Connection, Next};
 use super::delivery::{Delivery, Form, Playing};
+use super::documents::Document;
 use super::handle::lock;
 use super::relay::Relay;
 use super::wire;
-use wmspush_proto::wmhttp::server::{Access, Reply};
+use wmspush_proto::wmhttp::server::Reply;
 use wmspush_proto::wmsp::{Framer, Opened, PlayerKind, PlayerRequest, Refusal, reply};
 
 /// Largest body of a player's request: what it logs, mostly.
 const MAX_BODY: u64 = 64 * 1024;
-
-/// Where the status is; a publishing point of that name can be pushed to, and watched by MS-WMSP alone.
-const STATUS: &str = "/status";
 
 /// Most of what a player calls itself that is kept.
 const MAX_USER_AGENT: usize = 200;
@@ -35,8 +34,10 @@ impl Connection {
             Some(Ok(player)) => self.player(request, &player).await?,
             Some(Err(refusal)) => self.turn_away(request, refusal).await?,
             None => match *request.method() {
-                Method::GET if request.uri().path() == STATUS => self.status(request).await?,
-                Method::GET => self.file(request).await?,
+                Method::GET => match Document::at(request.uri().path()) {
+                    Some(document) => self.document(request, document).await?,
+                    None => self.file(request).await?,
+                },
                 Method::POST => return Ok(None),
                 _ => {
                     let status = http::StatusCode::METHOD_NOT_ALLOWED;
@@ -112,28 +113,10 @@ impl Connection {
         next
     }
 
-    /// How everything fares.
-    async fn status(&mut self, request: &Request<()>) -> io::Result<Next> {
-        let now = self.shared.now();
-        let authorised = lock(&self.shared.sessions).authorise(&Access::of(request), now);
-        if let Err(refusal) = authorised {
-            self.shared.refused(STATUS, refusal.status(), &refusal);
-            return self.respond(request, "", refusal.reply(request)).await;
-        }
-        let address = self.stream.local_addr()?;
-        let json = self.shared.status().to_json(address);
-        let response = reply::document("application/json", json);
-        let reply = Reply {
-            response,
-            close: false,
-        };
-        self.respond(request, "", reply).await
-    }
-
     /// The stream as a file, for whoever does not know MS-WMSP.
     async fn file(&mut self, request: &Request<()>) -> io::Result<Next> {
         let Some(relay) = self.shared.audience.relay(request.uri().path()) else {
-            return self.turn_away(request, Refusal::NothingThere).await;
+            return self.not_there(request).await;
         };
         self.show(request, relay, Form::File, reply::file()).await
     }
@@ -146,10 +129,14 @@ impl Connection {
         form: Form,
         mut head: Response<Bytes>,
     ) -> io::Result<Next> {
+        if !self.ticket.change(Use::Viewer) {
+            return self.turn_away(request, Refusal::TooMany).await;
+        }
         let framed = matches!(form, Form::Framed { .. });
         let presence = Presence::new(
             &self.shared,
             request.uri().path(),
+            relay.session(),
             &user_agent(request),
             framed,
         );
@@ -170,6 +157,18 @@ impl Connection {
         };
         self.deliver(bytes, delivery, presence).await;
         Ok(Next::Close)
+    }
+
+    /// 404 with a text: browsers show nothing by themselves.
+    async fn not_there(&mut self, request: &Request<()>) -> io::Result<Next> {
+        const TEXT: &[u8] =
+            b"No encoder pushes to this publishing point at present. See / for those that do.\n";
+        let refusal = Refusal::NothingThere;
+        let point = request.uri().path();
+        self.shared.refused(point, refusal.status(), refusal);
+        let mut response = reply::document("text/plain; charset=utf-8", TEXT.into());
+        *response.status_mut() = refusal.status();
+        self.reply_last(request, response).await
     }
 
     async fn turn_away(&mut self, request: &Request<()>, refusal: Refusal) -> io::Result<Next> {
@@ -198,7 +197,8 @@ impl Connection {
         };
         match length {
             Some(length @ ..=MAX_BODY) => {
-                let skipped = tokio::time::timeout(HEAD_TIMEOUT, self.discard(length)).await;
+                let timeout = self.shared.settings.head_timeout;
+                let skipped = tokio::time::timeout(timeout, self.discard(length)).await;
                 skipped.map_or(Ok(false), |skipped| skipped.map(|()| true))
             }
             _ => Ok(false),

@@ -32,6 +32,7 @@ fn hundreds_of_branches_get_all_packets() {
     note_what_is_critical();
     let point = Point::with(Settings {
         max_connections: 2 * BRANCHES,
+        max_per_peer: 2 * BRANCHES,
         ..Settings::default()
     });
     let branches: Vec<_> = (0..BRANCHES)

@@ -10,6 +10,9 @@ use crate::workspace::Workspace;
 /// What Criterion measures, as a part of its own.
 const CORE: &str = "core";
 
+/// The publishing point under load. By its name only, since it takes both processors for a minute.
+const LOAD: &str = "load";
+
 /// What `benches/sinks` measures, in its order.
 const SINKS: [&str; 7] = [
     "quick",
@@ -23,27 +26,35 @@ const SINKS: [&str; 7] = [
 
 /// Whether there is a part of this name.
 pub fn is_part(name: &str) -> bool {
-    name == CORE || SINKS.contains(&name)
+    name == CORE || name == LOAD || SINKS.contains(&name)
 }
 
 /// Runs the parts that are named, or all of them.
 pub fn run(parts: &[String]) -> Result {
     setup::ensure(true)?;
     let workspace = Workspace::find()?;
-    bench(&workspace, BUILD)?;
+    // The load is the only part without the plugin.
+    if parts.iter().any(|part| part != LOAD) || parts.is_empty() {
+        bench(&workspace, BUILD)?;
+    }
     let sinks = parts
         .iter()
         .map(String::as_str)
-        .filter(|part| *part != CORE);
+        .filter(|part| *part != CORE && *part != LOAD);
     let sinks: Vec<&str> = sinks.collect();
+    let named = |name| parts.iter().any(|part| part == name);
     if parts.is_empty() || !sinks.is_empty() {
         bench(
             &workspace,
             &[&["bench", "--bench", "sinks", "--"], &sinks[..]].concat(),
         )?;
     }
-    if parts.is_empty() || sinks.len() < parts.len() {
+    if parts.is_empty() || named(CORE) {
         bench(&workspace, &["bench", "--bench", CORE])?;
+    }
+    if named(LOAD) {
+        let load = ["bench", "--package", "publishing-point", "--bench", LOAD];
+        bench(&workspace, &load)?;
     }
     Ok(())
 }

@@ -52,7 +52,8 @@ Commands:
   faults       put the element into every fault in every phase, and print what becomes of it and how long it takes
   fuzz         run the fuzz targets, or those that are named, for a minute each; with --seconds N for so long
   bench        measure the element beside GStreamer's own sinks, or those parts that are named: throughput, floor, tls,
-               latency, many, start, core, and quick, which is the least of throughput
+               latency, many, start, core; quick, which is the least of throughput, and load, 200 pushes and 1,000 viewers of
+               the publishing point, run by their names only
   deny         check licences, origins and known defects of dependencies
   help         print this
 

@@ -206,6 +206,12 @@ pub const PACKAGES: &[Package] = &[
         &[],
     ),
     for_servers(
+        "chromium",
+        "a browser for the page of the publishing point",
+        Probe::Program("chromium"),
+        &[],
+    ),
+    for_servers(
         "apache2-bin",
         "a web server to authenticate to; this package has no service",
         Probe::Program("apache2"),

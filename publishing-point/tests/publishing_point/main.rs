@@ -3,8 +3,12 @@
 //! The embedded publishing point over real connections, with clients of plain sockets.
 
 mod client;
+#[cfg(unix)]
+mod crowd;
 mod faults;
 mod independent;
+mod killed;
+mod limits;
 mod program;
 mod recording;
 mod rules;
@@ -395,16 +399,6 @@ fn nothing_that_is_shown_has_the_push_id_in_it() {
     let requests = point.requests();
     let cookie = format!("push-id={}", client.push_id());
     assert_eq!(requests[1].field("cookie"), Some(cookie.as_str()));
-}
-
-#[test]
-fn too_many_connections_are_closed() {
-    let point = serve(|settings| settings.max_connections = 1);
-    let mut first = Client::connect(&point);
-    first.setup("/live");
-    let mut second = Client::connect(&point);
-    assert!(second.rest().is_empty());
-    assert_eq!(first.setup("/live").status(), 204);
 }
 
 #[test]

@@ -18,15 +18,21 @@ fn text(bytes: &[u8]) -> &str {
     std::str::from_utf8(bytes).unwrap()
 }
 
-struct Program {
-    child: Child,
+pub struct Program {
+    pub child: Child,
     lines: BufReader<ChildStdout>,
 }
 
 impl Program {
     fn start() -> (Self, String) {
+        Self::with(&[])
+    }
+
+    /// With these arguments on a free port, and its URL.
+    pub fn with(arguments: &[&str]) -> (Self, String) {
         let mut child = Command::new(PROGRAM)
             .args(["--listen", "127.0.0.1:0"])
+            .args(arguments)
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
@@ -91,6 +97,34 @@ fn it_tells_where_it_listens_and_what_comes_and_ends_well() {
         assert!(rest.contains("closed: by the server"), "{rest}");
         assert!(program.child.wait().unwrap().success());
     }
+}
+
+#[cfg(unix)]
+#[test]
+fn aborted_pushes_do_not_fill_the_log() {
+    let (mut program, url) = Program::start();
+    let address = url.strip_prefix("http://").unwrap().trim_end_matches('/');
+    for _ in 0..60 {
+        let mut client = loop {
+            let mut client = Client::to(address.parse().unwrap(), "0");
+            // The last push may not be over yet.
+            if client.setup("/live").status() == 204 {
+                break client;
+            }
+        };
+        client.start("/live", 1000);
+        client.send(packet(b'H', b"header"));
+    }
+    program.signal("TERM");
+    let mut rest = String::new();
+    program.lines.read_to_string(&mut rest).unwrap();
+    let lines: Vec<_> = rest
+        .lines()
+        .filter(|line| !line.contains("kbit/s"))
+        .collect();
+    assert!(lines.len() < 20, "{rest}");
+    assert!(rest.contains("streaming (and "), "{rest}");
+    assert!(program.child.wait().unwrap().success());
 }
 
 /// One line for the point, that is painted over and over.

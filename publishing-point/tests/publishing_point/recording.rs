@@ -19,7 +19,7 @@ use payloads::payloads;
 mod payloads;
 
 /// An empty directory of the test's own, gone after it.
-struct Directory(PathBuf);
+pub struct Directory(PathBuf);
 
 impl std::ops::Deref for Directory {
     type Target = Path;
@@ -35,7 +35,7 @@ impl Drop for Directory {
     }
 }
 
-fn directory(test: &str) -> Directory {
+pub fn directory(test: &str) -> Directory {
     let name = format!("recording_{test}_{}", std::process::id());
     let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
     std::fs::create_dir_all(&path).unwrap();
@@ -46,7 +46,7 @@ fn recording(directory: &Path) -> Running {
     serve(|settings| settings.record = Some(directory.to_owned()))
 }
 
-fn read(path: impl AsRef<Path>) -> (FileHeader, Vec<DataPacket>) {
+pub fn read(path: impl AsRef<Path>) -> (FileHeader, Vec<DataPacket>) {
     let mut reader = Reader::new();
     reader.push(std::fs::read(path).unwrap().into());
     let Some(Item::Header(header)) = reader.next_item().unwrap() else {
@@ -64,7 +64,7 @@ fn read(path: impl AsRef<Path>) -> (FileHeader, Vec<DataPacket>) {
 }
 
 /// The header of a live stream and its packets, with indexes left out.
-fn live(fixture: &str) -> (Bytes, Vec<DataPacket>) {
+pub fn live(fixture: &str) -> (Bytes, Vec<DataPacket>) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../proto/tests/fixtures");
     let mut reader = Reader::new();
     reader.push(std::fs::read(path.join(fixture)).unwrap().into());
@@ -79,7 +79,7 @@ fn live(fixture: &str) -> (Bytes, Vec<DataPacket>) {
     (header.unwrap(), packets)
 }
 
-fn unpadded(packet: &DataPacket) -> Vec<u8> {
+pub fn unpadded(packet: &DataPacket) -> Vec<u8> {
     let unpadded = packet.without_padding();
     [unpadded.head.as_slice(), &unpadded.body].concat()
 }
@@ -101,7 +101,7 @@ fn recorded(point: &Running) -> (PathBuf, u64) {
 }
 
 /// Streams, of which the last one has packets that the reader has split
-const FIXTURES: [&str; 4] = [
+pub const FIXTURES: [&str; 4] = [
     "audio_ffmpeg_p3200.asf",
     "av_asfmux_p1500_streamable.asf",
     "av_index_ffmpeg_p3200.asf",
@@ -109,7 +109,7 @@ const FIXTURES: [&str; 4] = [
 ];
 
 /// Media objects in these packets, of each stream in the order of their numbers
-fn objects(packets: &[DataPacket]) -> Vec<usize> {
+pub fn objects(packets: &[DataPacket]) -> Vec<usize> {
     let mut objects = BTreeMap::<_, usize>::new();
     for packet in packets {
         for payload in payloads(packet.as_bytes()).unwrap() {
@@ -121,7 +121,7 @@ fn objects(packets: &[DataPacket]) -> Vec<usize> {
 }
 
 /// What ffprobe counts of each stream
-fn probed(path: &Path) -> Vec<usize> {
+pub fn probed(path: &Path) -> Vec<usize> {
     let output = Command::new("ffprobe")
         .args(["-v", "error", "-count_packets", "-of", "csv=p=0"])
         .args(["-show_entries", "stream=nb_read_packets"])
@@ -135,9 +135,14 @@ fn probed(path: &Path) -> Vec<usize> {
 
 /// Buffers of all streams that come out of asfdemux, behind asfparse
 fn demuxed(path: &Path) -> usize {
+    demuxed_by("asfparse ! asfdemux", path)
+}
+
+/// Buffers of all streams that come out of asfdemux, the last of these elements
+pub fn demuxed_by(elements: &str, path: &Path) -> usize {
     gst::init().unwrap();
     let description = format!(
-        "filesrc location={} ! asfparse ! asfdemux name=demux",
+        "filesrc location={} ! {elements} name=demux",
         path.display()
     );
     let pipeline = gst::parse::launch(&description).unwrap();

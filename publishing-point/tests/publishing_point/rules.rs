@@ -59,16 +59,25 @@ fn who_has_no_account_is_challenged_and_may_try_again() {
     assert_nothing_shows(&point);
 }
 
-/// Who may not push may not see the status; watching is for everybody.
+/// Who may not push may not see how pushes fare; watching is for everybody.
 #[test]
-fn the_status_is_for_those_with_an_account() {
+fn the_page_the_status_and_the_metrics_are_for_those_with_an_account() {
     let point = guarded();
-    let mut client = Client::connect(&point);
-    client.send("GET /status HTTP/1.1\r\nHost: a\r\n\r\n");
-    assert_eq!(client.response().status(), 401);
     let header = authorization("alice", PASSWORD);
-    client.send(format!("GET /status HTTP/1.1\r\n{header}a\r\n\r\n"));
-    assert_eq!(client.response().status(), 200);
+    for path in ["/", "/status", "/status?samples=0", "/metrics"] {
+        let mut client = Client::connect(&point);
+        client.send(format!("GET {path} HTTP/1.1\r\nHost: a\r\n\r\n"));
+        let refused = client.response();
+        assert_eq!(
+            (refused.status(), refused.body.as_str()),
+            (401, ""),
+            "{path}"
+        );
+        client.send(format!("GET {path} HTTP/1.1\r\n{header}a\r\n\r\n"));
+        let shown = client.response();
+        assert_eq!(shown.status(), 200, "{path}");
+        assert!(!shown.body.contains(PASSWORD) && !shown.body.contains("alice"));
+    }
 }
 
 /// Neither the password nor what is computed from it.

@@ -4,6 +4,10 @@
 //! the project's own.
 
 #[cfg(target_os = "linux")]
+mod browser;
+#[cfg(target_os = "linux")]
+mod page;
+#[cfg(target_os = "linux")]
 mod players;
 mod protocol;
 mod relaying;

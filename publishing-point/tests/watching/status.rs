@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! `GET /status`.
+//! `GET /status`, `GET /metrics` and the head of `GET /`.
 
 use publishing_point::{Event, Handle};
 use serde_json::Value;
@@ -61,13 +61,49 @@ fn the_status_tells_who_pushes_who_watches_and_what_went_wrong() {
     assert_eq!(over["errors"].as_array().unwrap().len(), 1);
 }
 
+/// An error is not the last one any more once its cause is gone.
+#[test]
+fn a_success_clears_the_last_error() {
+    let point = serve(|_| {});
+    let mut missing = Viewer::ask(&point, "GET /live HTTP/1.1\nHost: a");
+    assert_eq!(missing.status(), 404);
+    assert!(missing.body().starts_with(b"No encoder pushes"));
+    let stream = Stream::of(AUDIO_VIDEO);
+    let mut pusher = Pusher::start(&point, "/live", &stream.header);
+    pusher.send(&stream.unpadded()[..1]);
+    let healthy = status(&point);
+    assert_eq!(healthy["points"][0]["last_error"], Value::Null);
+    assert_eq!(healthy["errors"].as_array().unwrap().len(), 1);
+    assert_eq!(Client::connect(&point).setup("/live").status(), 409);
+    event(&point, |event| {
+        matches!(event, Event::Refused { status: 409, .. })
+    });
+    assert!(status(&point)["points"][0]["last_error"].is_object());
+    let _viewer = Viewer::play(&point, "/live", OLD);
+    joined(&point);
+    assert_eq!(status(&point)["points"][0]["last_error"], Value::Null);
+}
+
+#[test]
+fn errors_that_repeat_are_counted() {
+    let point = serve(|_| {});
+    for _ in 0..60 {
+        let missing = Viewer::ask(&point, "GET /live HTTP/1.1\nHost: a");
+        assert_eq!(missing.status(), 404);
+    }
+    let status = status(&point);
+    assert_eq!(status["errors"].as_array().unwrap().len(), 1);
+    assert_eq!(status["errors"][0]["times"], 60);
+    assert_eq!(status["events"][0]["times"], 60);
+}
+
 #[test]
 fn errors_are_remembered_up_to_a_number() {
     let point = serve(|_| {});
     for number in 0..100 {
         let mut client = Client::connect(&point);
         client.setup(&format!("/{number}"));
-        client.start("/elsewhere", 10);
+        client.start(&format!("/elsewhere{number}"), 10);
         assert_eq!(client.response().status(), 404);
     }
     let status = status(&point);
@@ -86,4 +122,94 @@ fn a_name_is_no_json() {
     client.send(packet(b'H', b"header"));
     event(&point, |event| matches!(event, Event::Header { .. }));
     assert_eq!(status(&point)["points"][0]["point"], "/a\"},{\"b");
+}
+
+/// A scrape, line by line, without the comments.
+fn metrics(point: &Handle) -> Vec<String> {
+    let mut viewer = Viewer::ask(point, "GET /metrics HTTP/1.1\nHost: a");
+    assert_eq!(viewer.status(), 200);
+    let expected = ["text/plain; version=0.0.4; charset=utf-8"];
+    assert_eq!(viewer.fields("Content-Type"), expected);
+    let text = String::from_utf8(viewer.body()).unwrap();
+    let lines = text.lines().filter(|line| !line.starts_with('#'));
+    lines.map(str::to_owned).collect()
+}
+
+#[test]
+fn metrics_have_the_counters_of_each_point() {
+    let point = serve(|_| {});
+    let stream = Stream::of(AUDIO_VIDEO);
+    let unpadded = stream.unpadded();
+    for _ in 0..2 {
+        let mut pusher = Pusher::start(&point, "/a\"b", &stream.header);
+        pusher.send(&unpadded[..5]);
+        pusher.end();
+    }
+    let mut pusher = Pusher::start(&point, "/live", &stream.header);
+    pusher.send(&unpadded);
+    let _viewer = Viewer::play(&point, "/live", OLD);
+    joined(&point);
+    // The connections of the first two pushes end behind their answers.
+    let settled = "publishing_point_connections 3".to_owned();
+    while !metrics(&point).contains(&settled) {}
+    let shown = metrics(&point);
+    let bytes: usize = unpadded.iter().map(|packet| packet.len()).sum();
+    for expected in [
+        format!(
+            "publishing_point_received_packets_total{{point=\"/live\"}} {}",
+            unpadded.len()
+        ),
+        format!("publishing_point_received_bytes_total{{point=\"/live\"}} {bytes}"),
+        "publishing_point_receiving{point=\"/live\"} 1".to_owned(),
+        "publishing_point_viewers{point=\"/live\"} 1".to_owned(),
+        // Over both sessions, of which none is left.
+        "publishing_point_received_packets_total{point=\"/a\\\"b\"} 10".to_owned(),
+        "publishing_point_receiving{point=\"/a\\\"b\"} 0".to_owned(),
+        "publishing_point_sessions 1".to_owned(),
+        "publishing_point_refused_requests_total 0".to_owned(),
+    ] {
+        assert!(shown.contains(&expected), "{expected}\n{shown:#?}");
+    }
+}
+
+/// The page asks for the samples that it does not have yet.
+#[test]
+fn the_history_is_asked_for_by_its_samples() {
+    let point = serve(|_| {});
+    let stream = Stream::of(AUDIO_VIDEO);
+    let mut pusher = Pusher::start(&point, "/live", &stream.header);
+    pusher.send(&stream.unpadded());
+    let mut viewer = Viewer::ask(&point, "GET /status?samples=0 HTTP/1.1\nHost: a");
+    let status: Value = serde_json::from_slice(&viewer.body()).unwrap();
+    assert_eq!(status["sample_seconds"], 5);
+    let history = &status["history"]["/live"];
+    let count = history["bitrates"].as_array().unwrap().len();
+    assert_eq!(history["packets"].as_array().unwrap().len(), count);
+    let from = history["from"].as_u64().unwrap();
+    assert_eq!(Some(from + count as u64), status["sample"].as_u64());
+}
+
+#[test]
+fn the_page_forbids_everything_that_is_not_its_own() {
+    let point = serve(|_| {});
+    let mut viewer = Viewer::ask(&point, "GET / HTTP/1.1\nHost: a");
+    assert_eq!(viewer.status(), 200);
+    assert_eq!(viewer.fields("Content-Type"), ["text/html; charset=utf-8"]);
+    assert_eq!(viewer.fields("X-Content-Type-Options"), ["nosniff"]);
+    let policy = viewer.fields("Content-Security-Policy")[0].to_owned();
+    assert!(
+        policy.starts_with("default-src 'none'; script-src 'nonce-"),
+        "{policy}"
+    );
+    assert!(
+        !policy.contains("unsafe") && !policy.contains('*'),
+        "{policy}"
+    );
+    let page = String::from_utf8(viewer.body()).unwrap();
+    // The name of a namespace, and no address.
+    let page = page.replace("http://www.w3.org/2000/svg", "");
+    for elsewhere in ["http:", "https:", "src=", "@import", "url("] {
+        assert!(!page.contains(elsewhere), "{elsewhere}");
+    }
+    assert!(status(&point)["errors"].as_array().unwrap().is_empty());
 }

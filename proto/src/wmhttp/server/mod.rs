@@ -25,6 +25,8 @@
 //! | 3.2.2 | The least Idle-Timeout of ten seconds is not enforced: tests want shorter ones. |
 //! | 3.2.5.1 | User-Agent has to begin with `WMEncoder/`. Whoever has another one gets 200 and a playlist, as note <8> says. |
 //! | 3.2.5.1 | A publishing point has one source: while it receives, PushSetup and PushStart of other sessions get 409; but from one that has been silent for [`Rules::stale`], another source takes it over. |
+//! | 3.2.5.1 | AutoDestroy removes a publishing point that a client has created, and never a configured one. |
+//! | 3.2.5.1 | A table that is full can shed its waiting sessions: [`Sessions::shed_waiting`]. |
 //! | 3.2.5.1 | Accounts are asked for by Digest and Basic. NTLM is bound to connections, which nobody here knows. |
 //! | 3.2.5.2 | A challenge to PushStart leaves the connection open: its body goes by unread. |
 //! | 3.2.5.2 | An unknown push-id gets 400, and never a new session as in note <13>. |
@@ -32,11 +34,12 @@
 //! | 3.2.5.3 | A body that is no sequence of packets in the order of figure 7 gets 400, and the session is over. |
 //! | 3.2.5.5 | A body that `$E` (S_FALSE) completes is answered, unlike in note <14>. |
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use super::{PushId, SetupBody};
 
+mod points;
 mod refusal;
 mod reply;
 mod request;
@@ -44,6 +47,8 @@ mod rules;
 mod session;
 mod violation;
 
+use points::Existing;
+pub use points::Points;
 pub use refusal::{Redirect, Refusal};
 pub use reply::{Reply, SERVER_NAME};
 pub use request::{Access, PushRequest, RequestKind};
@@ -67,25 +72,6 @@ impl Default for Timeouts {
         Self {
             idle: Duration::from_secs(60),
             inactivity: Duration::from_secs(120),
-        }
-    }
-}
-
-/// Which publishing points there are.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum Points {
-    /// Every path is one.
-    #[default]
-    Any,
-    /// These paths, and what is created from them by 2.2.2.1.1 Template-URL.
-    Listed(BTreeSet<String>),
-}
-
-impl Points {
-    fn contains(&self, path: &str) -> bool {
-        match self {
-            Self::Any => true,
-            Self::Listed(paths) => paths.contains(path),
         }
     }
 }
@@ -123,7 +109,7 @@ enum Slot {
 /// 3.2.1 Abstract Data Model, for any number of sessions.
 pub struct Sessions {
     timeouts: Timeouts,
-    points: Points,
+    points: Existing,
     rules: Rules,
     slots: HashMap<PushId, Slot>,
     /// Sessions that receive and are to end, since others have taken their places.
@@ -139,7 +125,7 @@ impl Sessions {
     pub fn new(timeouts: Timeouts, points: Points) -> Self {
         Self {
             timeouts,
-            points,
+            points: Existing::new(points),
             rules: Rules::default(),
             slots: HashMap::new(),
             displaced: HashSet::new(),
@@ -178,7 +164,8 @@ impl Sessions {
             known => known,
         };
         self.check_free(&request.point, now)?;
-        if !self.create_point(&request.point, &body) {
+        let template = body.template_url.as_deref();
+        if !self.points.create(&request.point, template) {
             return Err(Refusal::UnknownPoint);
         }
         let push_id = match push_id {
@@ -280,6 +267,28 @@ impl Sessions {
         expired.into_iter().filter_map(delete).collect()
     }
 
+    /// Returns whether the table has no room for another session.
+    pub fn is_full(&self) -> bool {
+        self.slots.len() >= Self::MAX
+    }
+
+    /// The number of sessions in `among` that wait for a PushStart.
+    pub fn count_waiting(&self, among: impl Fn(SessionKey) -> bool) -> usize {
+        self.waiting().filter(|session| among(session.key)).count()
+    }
+
+    /// Deletes the oldest of the sessions in `among` that wait, to make room for another one. Sessions that have not had
+    /// a PushStart yet go before those that may be resumed.
+    pub fn shed_waiting(&mut self, among: impl Fn(SessionKey) -> bool) -> Option<Deleted> {
+        let among = self.waiting().filter(|session| among(session.key));
+        let first = among.min_by_key(|session| (session.has_started(), session.key))?;
+        let push_id = first.push_id.clone();
+        match self.slots.remove(&push_id)? {
+            Slot::Waiting(session) => Some(self.delete(&session)),
+            Slot::Receiving { .. } => None,
+        }
+    }
+
     /// Whether whoever asks has an account, where one is needed (3.2.5.1).
     ///
     /// # Errors
@@ -356,18 +365,6 @@ impl Sessions {
         }
     }
 
-    /// 2.2.2.1.1: a new point needs a template that exists; for one that exists it is ignored.
-    fn create_point(&mut self, path: &str, body: &SetupBody) -> bool {
-        if self.points.contains(path) {
-            return true;
-        }
-        let Points::Listed(paths) = &mut self.points else {
-            return true;
-        };
-        let template = body.template_url.as_ref();
-        template.is_some_and(|template| paths.contains(template)) && paths.insert(path.to_owned())
-    }
-
     /// 3.2.3 Initialization
     fn create(
         &mut self,
@@ -376,7 +373,7 @@ impl Sessions {
         now: Duration,
     ) -> Result<PushId, Refusal> {
         const ATTEMPTS: usize = 8;
-        if self.slots.len() >= Self::MAX {
+        if self.is_full() {
             return Err(Refusal::TooManySessions);
         }
         let push_id = std::iter::repeat_with(new_push_id)
@@ -399,10 +396,7 @@ impl Sessions {
     }
 
     fn delete(&mut self, session: &ReceivingSession) -> Deleted {
-        let point_removed = match &mut self.points {
-            Points::Listed(paths) => session.auto_destroy && paths.remove(&session.point),
-            Points::Any => false,
-        };
+        let point_removed = session.auto_destroy && self.points.remove(&session.point);
         Deleted {
             key: session.key,
             point: session.point.clone(),

@@ -132,4 +132,32 @@ mod tests {
             Some(SECOND + Rules::STALE + 120 * SECOND)
         );
     }
+
+    #[test]
+    fn the_oldest_session_without_a_push_start_makes_room_first() {
+        let mut sessions = Sessions::new(Timeouts::default(), Points::Any);
+        let mut ids = (0..).map(|number| PushId::new(&format!("id{number}")).unwrap());
+        let setup = PushRequest::new(&request(PUSH_SETUP, "0", 0)).unwrap();
+        let keys: Vec<_> = (0..Sessions::MAX)
+            .map(|_| {
+                let mut push_id = || ids.next().unwrap();
+                let accepted = sessions.push_setup(&setup, b"", &mut push_id, SECOND);
+                accepted.unwrap().key
+            })
+            .collect();
+        assert!(sessions.is_full());
+        let start = PushRequest::new(&request(PUSH_START, "id0", 100)).unwrap();
+        let started = sessions.push_start(&start, SECOND).unwrap();
+        sessions.lost(started);
+        let mut shed = || sessions.shed_waiting(|_| true).map(|deleted| deleted.key);
+        for key in &keys[1..] {
+            assert_eq!(shed(), Some(*key));
+        }
+        assert_eq!(
+            shed(),
+            Some(keys[0]),
+            "a push that may be resumed goes last"
+        );
+        assert_eq!(shed(), None);
+    }
 }

@@ -88,6 +88,7 @@ pub struct ReceivingSession {
     pub(super) deadline: Duration,
     pub(super) heard: Heard,
     timeouts: Timeouts,
+    started: bool,
     order: Order,
     /// Whether `$H` may come once more: after a loss the client cannot know that it had arrived.
     header_may_repeat: bool,
@@ -116,6 +117,7 @@ impl ReceivingSession {
             deadline: now.saturating_add(timeouts.inactivity),
             heard: Heard::default(),
             timeouts,
+            started: false,
             order: Order::Start,
             header_may_repeat: false,
             content_length: 0,
@@ -128,9 +130,15 @@ impl ReceivingSession {
 
     /// 3.2.5.2: a body begins.
     pub(super) fn begin(&mut self, content_length: u64, now: Duration) {
+        self.started = true;
         self.content_length = content_length;
         self.remaining = content_length;
         self.restart_idle_timeout(now);
+    }
+
+    /// Returns whether the session has had a PushStart.
+    pub(super) fn has_started(&self) -> bool {
+        self.started
     }
 
     /// 3.2.2: by the beginning of a PushStart, and by `$H`, `$D` and `$C`.

@@ -216,7 +216,7 @@ fn a_point_receives_from_one_session_only() {
 #[test]
 fn a_point_is_made_from_a_template_and_goes_with_its_session() {
     let template = "Template-URL: \"/live\"\r\nAutoDestroy: 1\r\n";
-    let mut server = Server::with(Points::Listed(BTreeSet::from(["/live".to_owned()])));
+    let mut server = Server::with(Points::Listed(["/live".to_owned()].into()));
     assert_eq!(server.setup_at("/new", "0", "").unwrap_err(), 404);
     let unknown = template.replace("live", "nothing");
     assert_eq!(server.setup_at("/new", "0", &unknown).unwrap_err(), 404);

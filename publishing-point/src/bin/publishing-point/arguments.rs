@@ -4,7 +4,7 @@
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -20,10 +20,12 @@ Usage: publishing-point [OPTION]...
 
 Receives what an encoder pushes by the Windows Media HTTP Push Distribution Protocol (MS-WMHTTP), and shows it to players.
 Every path is a publishing point: push to http://ADDR:PORT/live, for instance, and watch mmsh://ADDR:PORT/live by
-MS-WMSP, or http://ADDR:PORT/live as plain ASF. How everything fares is told by http://ADDR:PORT/status.
+MS-WMSP, or http://ADDR:PORT/live as plain ASF. http://ADDR:PORT/ is a page that shows pushes, viewers and errors;
+/status has the same as JSON, /metrics for Prometheus.
 
 Options:
-  --listen ADDR:PORT     where to listen; port 0 takes any [default: 127.0.0.1:8080]
+  --listen ADDR:PORT     where to listen: 8080, localhost:8080, 0.0.0.0:8080 or [::]:8080; a port alone is on the
+                         loopback interface, port 0 takes any free one [default: 127.0.0.1:8080]
   --record DIR           record every push there: live.asf, live-2.asf, ...
   --point PATH           only these are publishing points, and what clients make of them by Template-URL
   --accounts FILE        who may push, by Digest and Basic: lines of user:password; # begins a comment
@@ -31,7 +33,9 @@ Options:
   --idle-timeout S       seconds without a packet after which a push is over, at least 10 [default: 60]
   --inactivity-timeout S seconds that a session lives between two requests [default: 120]
   --stale S              seconds without a packet after which another source may take over [default: 20]
-  --max-viewers N        most players at a time [default: 32]
+  --max-viewers N        most players at a time [default: 256]
+  --max-connections N    most connections at a time, an eighth of them for pushes only [default: 1024]
+  --max-per-peer N       most connections of one address at a time [default: 256]
   --fault 'WHEN WHAT'    misbehave, for tests of clients; see below
   --end-with-stdin       end when standard input does, as at a signal
   --help                 show this
@@ -41,7 +45,7 @@ Options:
 ";
 
 /// The options that have a value
-const WITH_VALUE: [&str; 10] = [
+const WITH_VALUE: [&str; 12] = [
     "listen",
     "record",
     "point",
@@ -51,6 +55,8 @@ const WITH_VALUE: [&str; 10] = [
     "inactivity-timeout",
     "stale",
     "max-viewers",
+    "max-connections",
+    "max-per-peer",
     "fault",
 ];
 
@@ -125,6 +131,8 @@ fn set(settings: &mut Settings, name: &str, parser: &mut lexopt::Parser) -> Resu
         "inactivity-timeout" => settings.timeouts.inactivity = seconds(name, &text, 0)?,
         "stale" => settings.stale = seconds(name, &text, 0)?,
         "max-viewers" => settings.max_viewers = number(name, &text)?,
+        "max-connections" => settings.max_connections = number(name, &text)?,
+        "max-per-peer" => settings.max_per_peer = number(name, &text)?,
         _ => settings.faults.push(fault_script::parse(&text)?),
     }
     Ok(())
@@ -135,9 +143,16 @@ fn told(error: lexopt::Error) -> String {
     error.to_string()
 }
 
+/// `8080`, `localhost:8080`, `[::1]:8080`. Of a name that has several addresses, one of IPv4 is taken.
 fn address(text: &str) -> Result<SocketAddr, String> {
-    text.parse()
-        .map_err(|_| format!("{text:?} is no ADDR:PORT, such as 127.0.0.1:8080 or [::1]:8080"))
+    if let Ok(port) = text.parse() {
+        return Ok(SocketAddr::from(([127, 0, 0, 1], port)));
+    }
+    let found = text.to_socket_addrs().map_err(|error| {
+        format!("--listen {text}: {error}; 8080, localhost:8080 or [::1]:8080 would do")
+    })?;
+    let first = found.min_by_key(SocketAddr::is_ipv6);
+    first.ok_or_else(|| format!("--listen {text}: the name has no address"))
 }
 
 fn directory(path: PathBuf) -> Result<PathBuf, String> {
@@ -246,6 +261,18 @@ mod tests {
     }
 
     #[test]
+    fn an_address_may_be_a_port_or_a_name() {
+        for (text, address) in [
+            ("8080", "127.0.0.1:8080"),
+            ("localhost:8080", "127.0.0.1:8080"),
+            ("0.0.0.0:80", "0.0.0.0:80"),
+            ("[::1]:8080", "[::1]:8080"),
+        ] {
+            assert_eq!(settings(&["--listen", text]).listen.to_string(), address);
+        }
+    }
+
+    #[test]
     fn rules_are_set_by_options() {
         let settings = settings(&[
             "--point=/live",
@@ -256,6 +283,8 @@ mod tests {
             "--inactivity-timeout=0",
             "--stale=5",
             "--max-viewers=3",
+            "--max-connections=50",
+            "--max-per-peer=20",
             "--fault=always silent",
         ]);
         let points = ["/live", "/template"].map(str::to_owned);
@@ -266,13 +295,16 @@ mod tests {
         assert_eq!(settings.timeouts.inactivity, Duration::ZERO);
         assert_eq!(settings.stale, Duration::from_secs(5));
         assert_eq!((settings.max_viewers, settings.faults.len()), (3, 1));
+        assert_eq!((settings.max_connections, settings.max_per_peer), (50, 20));
     }
 
     #[test]
     fn unusable_arguments_are_errors() {
         for arguments in [
             &["--listen"][..],
-            &["--listen", "8080"],
+            &["--listen", "808080"],
+            &["--listen", "localhost"],
+            &["--max-connections", "-1"],
             &["--record", "/no/such/directory"],
             &["--accounts", "/no/such/file"],
             &["--records"],

@@ -2,17 +2,23 @@
 
 //! What the program shows: on a terminal a live line for each point below what happens, in a log plain lines.
 
+use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::io::{self, IsTerminal, Write};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use publishing_point::{Event, PointStatus, Status};
+
+use crate::folding::Folding;
 
 /// How often a log is told how pushes fare.
 const LOG_EVERY: Duration = Duration::from_secs(5);
 
 /// How often the lines of a terminal change.
 const TERMINAL_EVERY: Duration = Duration::from_secs(1);
+
+/// Most publishing points that are shown.
+const MAX_LINES: usize = 16;
 
 /// Lines of a terminal are cut off where it ends, not continued, so that each stays one.
 const NO_WRAP: &str = "\x1b[?7l";
@@ -23,6 +29,7 @@ pub struct Display {
     terminal: bool,
     /// The live lines, as they stand on the terminal.
     live: Vec<String>,
+    folding: Folding,
 }
 
 impl Display {
@@ -30,6 +37,7 @@ impl Display {
         Self {
             terminal: io::stdout().is_terminal(),
             live: Vec::new(),
+            folding: Folding::default(),
         }
     }
 
@@ -42,10 +50,17 @@ impl Display {
         }
     }
 
-    /// Something happened.
+    /// Shows an event, unless it repeats an earlier one.
     pub fn event(&mut self, event: &Event) {
         if !matches!(event, Event::Data { .. }) {
-            self.line(&event.to_string());
+            let lines = self.folding.event(event, Instant::now());
+            self.lines(&lines);
+        }
+    }
+
+    fn lines(&mut self, lines: &[String]) {
+        for line in lines {
+            self.line(line);
         }
     }
 
@@ -57,21 +72,31 @@ impl Display {
 
     /// How everything fares.
     pub fn status(&mut self, status: &Status) {
-        let lines = status.points.iter().filter(|point| point.since.is_some());
+        let repeats = self.folding.expired(Instant::now());
+        self.lines(&repeats);
+        let points = by_point(status);
         if !self.terminal {
-            for point in lines.filter(|point| point.receiving) {
-                self.line(&log_line(point));
-            }
+            let receiving = points.iter().filter(|(point, _)| point.receiving);
+            let lines = receiving.map(|(point, _)| log_line(point)).collect();
+            self.lines(&cut(lines));
             return;
         }
         let now = SystemTime::now();
-        let live = lines.map(|point| visible(&live_line(point, now))).collect();
+        let live = points
+            .iter()
+            .map(|(point, waiting)| live_line(point, *waiting, now));
+        let live = cut(live.collect())
+            .iter()
+            .map(|line| visible(line))
+            .collect();
         let painted = std::mem::replace(&mut self.live, live);
         print(&frame(painted.len(), None, &self.live));
     }
 
     /// What is live is so no more.
     pub fn finish(&mut self) {
+        let repeats = self.folding.finish();
+        self.lines(&repeats);
         let painted = std::mem::take(&mut self.live);
         if !painted.is_empty() {
             print(&frame(painted.len(), None, &[]));
@@ -124,7 +149,40 @@ fn log_line(point: &PointStatus) -> String {
     )
 }
 
-fn live_line(point: &PointStatus, now: SystemTime) -> String {
+/// For each publishing point the session that receives, or else its latest one, and the number of the others.
+fn by_point(status: &Status) -> Vec<(&PointStatus, usize)> {
+    let mut places = HashMap::new();
+    let mut points: Vec<(&PointStatus, usize)> = Vec::new();
+    for session in status
+        .points
+        .iter()
+        .filter(|session| session.since.is_some())
+    {
+        let place = *places.entry(&session.point).or_insert(points.len());
+        match points.get_mut(place) {
+            Some((shown, others)) => {
+                *others += 1;
+                if !shown.receiving {
+                    *shown = session;
+                }
+            }
+            None => points.push((session, 0)),
+        }
+    }
+    points
+}
+
+/// At most as many lines as a small terminal has room for.
+fn cut(mut lines: Vec<String>) -> Vec<String> {
+    if lines.len() > MAX_LINES {
+        let more = lines.len() + 1 - MAX_LINES;
+        lines.truncate(MAX_LINES - 1);
+        lines.push(format!("… and {more} more publishing points"));
+    }
+    lines
+}
+
+fn live_line(point: &PointStatus, waiting: usize, now: SystemTime) -> String {
     let since = point.since.and_then(|since| now.duration_since(since).ok());
     let seconds = since.unwrap_or_default().as_secs();
     let state = if point.receiving {
@@ -132,8 +190,12 @@ fn live_line(point: &PointStatus, now: SystemTime) -> String {
     } else {
         "waiting for the pusher"
     };
+    let others = match waiting {
+        0 => String::new(),
+        waiting => format!("  (and {waiting} waiting)"),
+    };
     format!(
-        "{}  {state}  {}:{:02}:{:02}  {} kbit/s  {} packets  {}",
+        "{}  {state}  {}:{:02}:{:02}  {} kbit/s  {} packets  {}{others}",
         point.point,
         seconds / 3600,
         seconds / 60 % 60,
@@ -167,6 +229,15 @@ mod tests {
             "\x1b[2A\x1b[Jevent\n\x1b[?7la\x1b[?7h\n"
         );
         assert_eq!(frame(0, Some("event"), &[]), "event\n");
+    }
+
+    #[test]
+    fn lines_fit_on_a_small_terminal() {
+        let lines = |count: usize| cut(vec![String::new(); count]);
+        assert_eq!(lines(MAX_LINES).len(), MAX_LINES);
+        let cut = lines(200);
+        assert_eq!(cut.len(), MAX_LINES);
+        assert_eq!(cut[MAX_LINES - 1], "… and 185 more publishing points");
     }
 
     #[test]

@@ -14,6 +14,7 @@ use display::Display;
 mod arguments;
 mod display;
 mod fault_script;
+mod folding;
 
 fn main() -> ExitCode {
     let serve = match parse(std::env::args_os().skip(1)) {
@@ -42,6 +43,7 @@ fn run(serve: Serve) -> Result<(), String> {
         settings,
         end_with_stdin,
     } = serve;
+    raise_descriptor_limit();
     let listen = settings.listen;
     let point = PublishingPoint::bind(settings)
         .map_err(|error| format!("cannot listen on {listen}: {error}"))?;
@@ -56,6 +58,19 @@ fn run(serve: Serve) -> Result<(), String> {
         .block_on(show(point))
         .map_err(|error| format!("cannot serve: {error}"))
 }
+
+/// Each connection needs a descriptor: allows as many as the system lets this process have.
+#[cfg(unix)]
+fn raise_descriptor_limit() {
+    use rustix::process::{Resource, getrlimit, setrlimit};
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    // The program goes on with the lower limit, and closes idle connections when that is reached.
+    let _ = setrlimit(Resource::Nofile, limit);
+}
+
+#[cfg(not(unix))]
+fn raise_descriptor_limit() {}
 
 /// Standard input is nobody's but for its end. The thread waits for it, and the program for neither.
 fn stop_with_stdin(handle: Handle) {
@@ -76,10 +91,10 @@ async fn show(point: PublishingPoint) -> io::Result<()> {
         tokio::select! {
             served = &mut server => {
                 // What happened on the way out.
-                display.finish();
                 while let Some(event) = handle.wait_for(|_| true, Duration::ZERO) {
                     display.event(&event);
                 }
+                display.finish();
                 return served;
             }
             event = handle.next_event() => display.event(&event),

@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: MPL-2.0
+
+//! The documents about the publishing point itself: a page for people, JSON, and metrics for Prometheus.
+
+use std::io;
+
+use bytes::Bytes;
+use http::header::{HeaderName, HeaderValue};
+use http::{Request, Response};
+
+use super::connection::{Connection, Next};
+use super::handle::lock;
+use super::metrics;
+use wmspush_proto::wmhttp::server::{Access, Reply};
+use wmspush_proto::wmsp::reply;
+
+const HTML: &str = include_str!("page/page.html");
+const STYLE: &str = include_str!("page/page.css");
+const SCRIPT: &str = include_str!("page/page.js");
+
+/// A document. A publishing point of the same path can be pushed to, and watched by MS-WMSP only.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Document {
+    Page,
+    Status,
+    Metrics,
+}
+
+impl Document {
+    pub(super) fn at(path: &str) -> Option<Self> {
+        match path {
+            "/" => Some(Self::Page),
+            "/status" => Some(Self::Status),
+            "/metrics" => Some(Self::Metrics),
+            _ => None,
+        }
+    }
+}
+
+impl Connection {
+    /// Serves a document to those who may push.
+    pub(super) async fn document(
+        &mut self,
+        request: &Request<()>,
+        document: Document,
+    ) -> io::Result<Next> {
+        let now = self.shared.now();
+        let authorised = lock(&self.shared.sessions).authorise(&Access::of(request), now);
+        if let Err(refusal) = authorised {
+            let path = request.uri().path();
+            self.shared.refused(path, refusal.status(), &refusal);
+            return self.respond(request, "", refusal.reply(request)).await;
+        }
+        let response = match document {
+            Document::Page => page(),
+            Document::Status => {
+                let address = self.stream.local_addr()?;
+                let json = match first_sample(request.uri().query()) {
+                    Some(from) => self.shared.page_json(address, from),
+                    None => self.shared.status_json(address),
+                };
+                reply::document("application/json", json)
+            }
+            Document::Metrics => reply::document(metrics::CONTENT_TYPE, self.shared.metrics()),
+        };
+        let reply = Reply {
+            response: unsniffed(response),
+            close: false,
+        };
+        self.respond(request, "", reply).await
+    }
+}
+
+/// `samples=N`, by which the page asks for the history.
+fn first_sample(query: Option<&str>) -> Option<u64> {
+    query?.strip_prefix("samples=")?.parse().ok()
+}
+
+/// The page. Only what has the nonce of this response runs in it, and it loads nothing from elsewhere.
+fn page() -> Response<Bytes> {
+    let nonce = nonce();
+    let html = HTML
+        .replace("{nonce}", &nonce)
+        .replace("{style}", STYLE)
+        .replace("{script}", SCRIPT);
+    let policy = format!(
+        "default-src 'none'; script-src 'nonce-{nonce}'; style-src 'nonce-{nonce}'; connect-src 'self'; \
+         img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    );
+    let mut response = reply::document("text/html; charset=utf-8", html.into());
+    if let Ok(policy) = HeaderValue::from_str(&policy) {
+        let name = HeaderName::from_static("content-security-policy");
+        response.headers_mut().insert(name, policy);
+    }
+    response
+}
+
+/// A random text that no injected element can know.
+fn nonce() -> String {
+    let mut random = [0; 16];
+    let _ = getrandom::fill(&mut random);
+    format!("{:032x}", u128::from_le_bytes(random))
+}
+
+/// Keeps browsers from guessing another type, and from telling other sites where a link was.
+fn unsniffed(mut response: Response<Bytes>) -> Response<Bytes> {
+    for (name, value) in [
+        ("x-content-type-options", "nosniff"),
+        ("referrer-policy", "no-referrer"),
+    ] {
+        let name = HeaderName::from_static(name);
+        let value = HeaderValue::from_static(value);
+        response.headers_mut().insert(name, value);
+    }
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn style_and_script_do_not_end_their_elements() {
+        for text in [STYLE, SCRIPT] {
+            assert!(!text.contains("</") && !text.contains("{nonce}"));
+        }
+        assert!(!STYLE.contains("{script}"));
+    }
+
+    #[test]
+    fn every_page_has_a_nonce_of_its_own() {
+        let policy = || page().headers()["content-security-policy"].clone();
+        assert_ne!(policy(), policy());
+    }
+
+    #[test]
+    fn samples_are_asked_for_by_number() {
+        assert_eq!(first_sample(Some("samples=12")), Some(12));
+        for query in [
+            None,
+            Some(""),
+            Some("samples="),
+            Some("samples=-1"),
+            Some("a=1"),
+        ] {
+            assert_eq!(first_sample(query), None);
+        }
+    }
+}
