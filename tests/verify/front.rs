@@ -6,11 +6,16 @@ use std::io::{self, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::rig::LONG;
 
 /// The way of a request.
 pub enum Way {
     /// To the server with this address, and everything behind it on the same connection.
     To(SocketAddr),
+    /// The same, as soon as a program that was just started listens there.
+    WhenUp(SocketAddr),
     /// These bytes come back, and the connection closes.
     Answer(Vec<u8>),
     /// These bytes come back, and the connection stays until the client closes it.
@@ -56,7 +61,8 @@ fn serve(
         false => Way::To(point),
     };
     match way {
-        Way::To(server) => relay(client, &head, server),
+        Way::To(server) => relay(client, &head, TcpStream::connect(server)?),
+        Way::WhenUp(server) => relay(client, &head, connect_when_up(server)?),
         Way::Answer(bytes) => client.write_all(&bytes),
         Way::Hold(bytes) => {
             client.write_all(&bytes)?;
@@ -75,8 +81,23 @@ fn read_head(client: &mut TcpStream) -> io::Result<String> {
     Ok(String::from_utf8_lossy(&head).into_owned())
 }
 
-fn relay(client: TcpStream, head: &str, server: SocketAddr) -> io::Result<()> {
-    let mut server = TcpStream::connect(server)?;
+/// A program tells nobody when it listens.
+fn connect_when_up(server: SocketAddr) -> io::Result<TcpStream> {
+    let deadline = Instant::now() + LONG;
+    loop {
+        match TcpStream::connect(server) {
+            Err(error)
+                if error.kind() == io::ErrorKind::ConnectionRefused
+                    && Instant::now() < deadline =>
+            {
+                thread::sleep(Duration::from_millis(20));
+            }
+            other => return other,
+        }
+    }
+}
+
+fn relay(client: TcpStream, head: &str, mut server: TcpStream) -> io::Result<()> {
     server.write_all(head.as_bytes())?;
     let (mut from_client, mut to_server) = (client.try_clone()?, server.try_clone()?);
     thread::spawn(move || {

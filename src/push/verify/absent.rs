@@ -2,6 +2,8 @@
 
 //! Stands in for the player in a build without the feature `verify`.
 
+use std::sync::Arc;
+
 use super::sight::Sight;
 use super::{Ask, Cause};
 use crate::push::Settings;
@@ -11,6 +13,6 @@ use crate::push::Settings;
 /// # Errors
 ///
 /// [`Cause::NotBuilt`], always.
-pub(super) async fn pull(_: Settings, _: Ask, _: &mut Sight) -> Result<(), Cause> {
+pub(super) async fn pull(_: Arc<Settings>, _: Ask, _: &mut Sight) -> Result<(), Cause> {
     Err(Cause::NotBuilt)
 }

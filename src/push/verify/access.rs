@@ -2,6 +2,7 @@
 
 //! Requests of a player, with the credentials that servers and proxies want for them.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::HeaderMap;
@@ -30,7 +31,7 @@ const CONNECT_GRACE: Duration = Duration::from_millis(50);
 
 /// Sends requests and answers challenges.
 pub(super) struct Viewer {
-    settings: Settings,
+    settings: Arc<Settings>,
     client: Client,
     /// The client reuses connections.
     reuses: bool,
@@ -47,7 +48,7 @@ impl Viewer {
     /// # Errors
     ///
     /// As [`client`].
-    pub(super) async fn new(settings: Settings, ask: Ask) -> Result<Self, Cause> {
+    pub(super) async fn new(settings: Arc<Settings>, ask: Ask) -> Result<Self, Cause> {
         let timeout = settings.timeout.min(LONGEST_TIMEOUT);
         let client = client(&settings, timeout, false).await?;
         let access = &settings.session.access;
@@ -103,7 +104,7 @@ impl Viewer {
         Err(Cause::TooManyRedirects)
     }
 
-    async fn send(&self, fields: HeaderMap, sight: &Sight) -> Result<Response, Cause> {
+    async fn send(&mut self, fields: HeaderMap, sight: &Sight) -> Result<Response, Cause> {
         let limit = self.settings.timeout.min(LONGEST_TIMEOUT);
         let request = self.client.get(self.url.clone()).headers(fields).send();
         match timeout(limit.saturating_add(CONNECT_GRACE), request).await {
@@ -134,10 +135,9 @@ impl Viewer {
             Some(_) => self.url.as_str().to_owned(),
             None => self.url[url::Position::BeforePath..].to_owned(),
         };
-        for authenticator in [Some(&mut self.server), self.proxy.as_mut()] {
-            if let Some(authenticator) = authenticator {
-                authorize(authenticator, &target, &mut fields, sight).await?;
-            }
+        let parties = [Some(&mut self.server), self.proxy.as_mut()];
+        for authenticator in parties.into_iter().flatten() {
+            authorize(authenticator, &target, &mut fields, sight).await?;
         }
         Ok(fields)
     }

@@ -20,6 +20,10 @@ mod access;
 mod not_on_air;
 #[cfg_attr(not(feature = "verify"), path = "absent.rs")]
 mod player;
+#[cfg_attr(
+    not(feature = "verify"),
+    allow(dead_code, reason = "the player that sees something is not built")
+)]
 mod sight;
 #[cfg(all(test, feature = "verify"))]
 mod tests;
@@ -37,7 +41,7 @@ const GRACE: Duration = Duration::from_secs(1);
 /// What a viewer sees of a push.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Verified {
-    /// The stream has a header, with the streams and the packet size of the one that was pushed last.
+    /// The stream has a header with the streams of the one that was pushed last, and packets that fit it.
     pub header_matches: bool,
     /// Time until the first data packet came, from the first request; `None`: none came.
     pub first_packet: Option<Duration>,
@@ -88,6 +92,7 @@ pub fn verify(
             return failed(place, Phase::Resolve, Error::NoResources(error.to_string()));
         }
     };
+    let settings = Arc::new(settings);
     let limit = settings.timeout.min(LONGEST_TIMEOUT).saturating_mul(2);
     let mut cancelled = cancel.0.subscribe();
     let (sender, receiver) = sync_channel(1);
@@ -112,7 +117,12 @@ pub fn verify(
 }
 
 /// Watches for at most `limit`, and judges what was seen by then.
-async fn watch(settings: Settings, on_air: Option<OnAir>, ask: Ask, limit: Duration) -> Verified {
+async fn watch(
+    settings: Arc<Settings>,
+    on_air: Option<OnAir>,
+    ask: Ask,
+    limit: Duration,
+) -> Verified {
     let deadline = Instant::now() + limit;
     let mut sight = Sight::new(&settings, on_air);
     let pulled = timeout_at(deadline, player::pull(settings, ask, &mut sight)).await;

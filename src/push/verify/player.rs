@@ -2,6 +2,8 @@
 
 //! A player: Describe and Play of MS-WMSP, and a plain GET where a server does not speak that.
 
+use std::sync::Arc;
+
 use http::StatusCode;
 use reqwest::Response;
 use tokio::time::{Instant, sleep_until};
@@ -21,7 +23,11 @@ const MAX_UNKNOWN: usize = 2 * 1024 * 1024;
 /// # Errors
 ///
 /// [`Cause`] when there is no more to see.
-pub(super) async fn pull(settings: Settings, ask: Ask, sight: &mut Sight) -> Result<(), Cause> {
+pub(super) async fn pull(
+    settings: Arc<Settings>,
+    ask: Ask,
+    sight: &mut Sight,
+) -> Result<(), Cause> {
     let mut viewer = Viewer::new(settings, ask).await?;
     let refusal = match as_player(&mut viewer, sight).await {
         Err(cause) if allows_plain(&cause, sight) => cause,
@@ -122,8 +128,7 @@ impl Stream {
         }
         self.body.push(bytes);
         while let Some(seen) = self.body.next_seen().map_err(Cause::Unreadable)? {
-            let form = self.body.form().unwrap_or(Form::File);
-            if sight.see(seen, form)? {
+            if sight.see(seen)? {
                 return Ok(true);
             }
         }

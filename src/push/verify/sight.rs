@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use super::{Cause, NotOnAir, Place, Verified};
 use crate::asf::{DataPacket, FileHeader};
 use crate::push::{Error, Failure, OnAir, Phase, Settings};
-use crate::wmsp::client::{Form, Seen};
+use crate::wmsp::client::Seen;
 
 /// How long a stream is watched after its first data packet, unless it has caught up with the push before.
 pub(super) const WATCH: Duration = Duration::from_secs(1);
@@ -27,8 +27,10 @@ pub(super) struct Sight {
     on_air: Option<OnAir>,
     /// The header in force at the beginning.
     pushed: Option<FileHeader>,
-    /// The header that came last, and how it came.
-    header: Option<(FileHeader, Form)>,
+    /// The header that came last.
+    header: Option<FileHeader>,
+    /// Size of the largest data packet behind it in bytes.
+    largest: usize,
     first_packet: Option<Instant>,
     packets: u32,
     behind: Duration,
@@ -45,6 +47,7 @@ impl Sight {
             pushed: on_air.as_ref().and_then(OnAir::header),
             on_air,
             header: None,
+            largest: 0,
             first_packet: None,
             packets: 0,
             behind: Duration::ZERO,
@@ -58,9 +61,12 @@ impl Sight {
     /// # Errors
     ///
     /// [`Cause::Ended`] at the end of a stream without data.
-    pub(super) fn see(&mut self, seen: Seen, form: Form) -> Result<bool, Cause> {
+    pub(super) fn see(&mut self, seen: Seen) -> Result<bool, Cause> {
         match seen {
-            Seen::Header(header) => self.header = Some((header, form)),
+            Seen::Header(header) => {
+                self.header = Some(header);
+                self.largest = 0;
+            }
             Seen::Data(packet) => return Ok(self.take(&packet)),
             Seen::Change => {}
             Seen::End(reason) if self.packets == 0 => return Err(Cause::Ended(Some(reason))),
@@ -71,6 +77,7 @@ impl Sight {
 
     fn take(&mut self, packet: &DataPacket) -> bool {
         self.packets = self.packets.saturating_add(1);
+        self.largest = self.largest.max(packet.len());
         self.first_packet.get_or_insert_with(Instant::now);
         let times = (self.pushed_until(), packet.send_time());
         let (Some(pushed), Some(seen)) = times else {
@@ -83,7 +90,7 @@ impl Sight {
     /// The Send Time of the last packet that was pushed. A relay that writes the container again has times of its own,
     /// and packets of another size.
     fn pushed_until(&self) -> Option<u32> {
-        let (header, _) = self.header.as_ref()?;
+        let header = self.header.as_ref()?;
         let pushed = self.on_air.as_ref()?;
         let size = pushed.header()?.packet_size();
         pushed.send_time().filter(|_| header.packet_size() == size)
@@ -106,7 +113,7 @@ impl Sight {
 
     /// The header that has come last.
     pub(super) fn header(&self) -> Option<&FileHeader> {
-        self.header.as_ref().map(|(header, _)| header)
+        self.header.as_ref()
     }
 
     /// Judges what was seen in the `limit`, until the stream was left or `outcome` was an error.
@@ -144,7 +151,7 @@ impl Sight {
             None => Some(Cause::NoHeader(limit)),
             Some(_) if nothing_pushed => Some(Cause::NothingPushed),
             Some(_) if !header_matches => Some(Cause::OtherHeader),
-            Some((header, _)) if !self.has_data() => Some(Cause::NoData {
+            Some(header) if !self.has_data() => Some(Cause::NoData {
                 limit,
                 packet_size: header.packet_size(),
             }),
@@ -167,14 +174,12 @@ impl Sight {
     }
 
     fn header_matches(&self) -> bool {
-        let Some((seen, form)) = &self.header else {
+        let Some(seen) = &self.header else {
             return false;
         };
-        // Packets go as they are into `$D`. A file may be of a relay that makes its own.
-        let sizes_count = *form == Form::Framed;
-        self.pushed_headers().any(|pushed| {
-            let same_size = seen.packet_size() == pushed.packet_size();
-            seen.has_streams_of(&pushed) && (same_size || !sizes_count)
-        })
+        let fits = self.largest <= seen.packet_size();
+        fits && self
+            .pushed_headers()
+            .any(|pushed| seen.has_streams_of(&pushed))
     }
 }
