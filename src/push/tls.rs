@@ -218,8 +218,13 @@ pub(super) async fn preconfigured(
 #[cfg(feature = "verify")]
 pub(super) fn error_in(error: &io::Error) -> Option<Error> {
     let inner = error.get_ref()?;
-    let inner = inner.downcast_ref::<rustls::Error>();
-    inner.map(|error| Error::Tls(tls_error(error)))
+    match inner.downcast_ref::<io::Error>() {
+        Some(inner) => error_in(inner),
+        None => {
+            let inner = inner.downcast_ref::<rustls::Error>();
+            inner.map(|error| Error::Tls(tls_error(error)))
+        }
+    }
 }
 
 /// Returns the error of a handshake.

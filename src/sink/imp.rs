@@ -478,6 +478,7 @@ impl WmsPushSink {
             location: &location,
         };
         let running = self.push().connection_to(&location);
+        let running = running.filter(|connection| connection.is_alive());
         let on_air = running.map(|connection| connection.on_air());
         self.verifying
             .verify(origin, on_air, self.connection_settings())

@@ -109,7 +109,16 @@ fn without_a_push_there_is_nothing_to_see() {
     let element = gst::ElementFactory::make("wmspushsink");
     let element = element.property("location", point.location()).build();
     let verified = verify(&element.unwrap());
-    assert_unseen(&verified, "has not pushed a header", "Start the push");
+    assert_unseen(&verified, "is pushing nothing", "Start the push");
+}
+
+#[test]
+fn behind_its_end_a_push_is_not_seen() {
+    let point = Point::new();
+    let pipeline = Pipeline::file("av_asfmux_p1500_streamable.asf", &point.location(), "");
+    pipeline.run();
+    let verified = verify(&pipeline.sink);
+    assert_unseen(&verified, "is pushing nothing", "Start the push");
 }
 
 #[test]
@@ -248,26 +257,28 @@ fn a_server_without_the_protocol_of_players_shows_a_file() {
 }
 
 #[test]
-fn a_redirection_of_viewers_is_followed_and_told() {
+fn a_redirection_of_viewers_is_followed() {
+    let point = Point::new();
+    let pipeline = redirected(&point, address(&point));
+    assert_seen(&verify(&pipeline.sink));
+}
+
+#[test]
+fn a_redirection_to_a_server_without_the_push_is_told() {
     let (point, elsewhere) = (Point::new(), Point::new());
-    let to = address(&point);
-    let target = format!("http://localhost:{}/live", to.port());
-    let redirected = Front::new(to, move |_| {
-        let fields = format!("Location: {target}\r\nContent-Length: 0\r\n");
-        Way::Answer(response("302 Found", &fields, b""))
-    });
-    let pipeline = on_air(&point, &redirected.location(), "");
-    let verified = verify(&pipeline.sink);
-    assert_seen(&verified);
-    drop(pipeline);
-    let target = format!("http://localhost:{}/live", address(&elsewhere).port());
-    let astray = Front::new(to, move |_| {
-        let fields = format!("Location: {target}\r\nContent-Length: 0\r\n");
-        Way::Answer(response("302 Found", &fields, b""))
-    });
-    let pipeline = on_air(&point, &astray.location(), "");
+    let pipeline = redirected(&point, address(&elsewhere));
     let verified = verify(&pipeline.sink);
     assert_unseen(&verified, "404", "redirected viewers to localhost");
+}
+
+/// A push to `point`, whose viewers are redirected to `target` on another host.
+fn redirected(point: &Point, target: SocketAddr) -> Pipeline {
+    let target = format!("http://localhost:{}/live", target.port());
+    let front = Front::new(address(point), move |_| {
+        let fields = format!("Location: {target}\r\nContent-Length: 0\r\n");
+        Way::Answer(response("302 Found", &fields, b""))
+    });
+    on_air(point, &front.location(), "")
 }
 
 #[test]

@@ -30,7 +30,7 @@ pub enum Cause {
     Cancelled,
     /// This build cannot verify.
     NotBuilt,
-    /// No header has been pushed that a stream could be compared with.
+    /// There is no push, or it has not sent a header, that a stream could be compared with.
     NothingPushed,
     /// No connection, or no response.
     Failed(Failure),
@@ -199,7 +199,7 @@ impl fmt::Display for NotOnAir {
         match &self.cause {
             Cause::Cancelled => f.write_str("the verification was cancelled"),
             Cause::NotBuilt => f.write_str("this build of the plugin cannot verify"),
-            Cause::NothingPushed => f.write_str("this element has not pushed a header"),
+            Cause::NothingPushed => f.write_str("this element is pushing nothing"),
             Cause::Failed(failure) => fmt::Display::fmt(failure, f),
             Cause::Refused {
                 status,

@@ -17,6 +17,9 @@ pub(super) const WATCH: Duration = Duration::from_secs(1);
 /// A viewer that is no further behind has caught up with the push.
 const CAUGHT_UP: Duration = Duration::from_millis(250);
 
+/// Data packets that show that a stream flows: the first alone may be what a relay has kept.
+const ENOUGH_PACKETS: u32 = 5;
+
 /// Most data packets that are watched.
 const MAX_PACKETS: u32 = 10_000;
 
@@ -84,7 +87,8 @@ impl Sight {
             return self.packets >= MAX_PACKETS;
         };
         self.behind = Duration::from_millis(pushed.saturating_sub(seen).into());
-        self.behind <= CAUGHT_UP || self.packets >= MAX_PACKETS
+        let flows = self.packets >= ENOUGH_PACKETS && self.behind <= CAUGHT_UP;
+        flows || self.packets >= MAX_PACKETS
     }
 
     /// The Send Time of the last packet that was pushed. A relay that writes the container again has times of its own,
