@@ -31,7 +31,7 @@ mod sink;
 pub use plugin::plugin_desc::plugin_register_static;
 pub use sink::{Leaky, SessionState, WmsPushSink};
 #[doc(no_inline)]
-pub use wmspush_proto::{asf, auth, wmhttp};
+pub use wmspush_proto::{asf, auth, wmhttp, wmsp};
 
 #[allow(missing_docs, reason = "the macro documents nothing")]
 mod plugin {

@@ -72,7 +72,7 @@ async fn addresses(
 }
 
 /// Returns the addresses of a name, never none.
-async fn resolve(name: &str, port: u16) -> Result<Vec<SocketAddr>, Error> {
+pub(super) async fn resolve(name: &str, port: u16) -> Result<Vec<SocketAddr>, Error> {
     let name = name.to_owned();
     let lookup = blocking::run(move || (name, port).to_socket_addrs());
     let lookup = lookup.map_err(|error| Error::NoResources(error.to_string()))?;

@@ -17,7 +17,7 @@ use super::notifier::Notifier;
 use super::queue::Content;
 use super::shared::Shared;
 use super::{
-    Error, Failure, Phase, Probe, SessionState, Settings, Stats, StatusCallback, WriteError,
+    Error, Failure, OnAir, Phase, Probe, SessionState, Settings, Stats, StatusCallback, WriteError,
     WriterSink, runtime,
 };
 use crate::asf::{DataPacket, FileHeader, HeaderPacket, ShedObject};
@@ -192,6 +192,11 @@ impl Connection {
             server: Probe::of(&stats),
             lost,
         })
+    }
+
+    /// What viewers should see: for [`verify`](super::verify()). It goes on to tell while the push goes on.
+    pub fn on_air(&self) -> OnAir {
+        self.shared.on_air.clone()
     }
 
     /// `OnDataUnit` of many at once: one lock, and one wake-up.

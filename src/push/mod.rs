@@ -32,6 +32,7 @@ mod handover;
 mod lifecycle;
 mod line;
 mod notifier;
+mod on_air;
 mod parked;
 mod probe;
 mod queue;
@@ -45,13 +46,16 @@ mod stats;
 mod status;
 #[cfg_attr(not(feature = "tls"), path = "tls/absent.rs")]
 mod tls;
+mod verify;
 mod writer_sink;
 
 pub use connection::{Connection, DataUnits, KnownServer};
 pub use error::{Circumstances, Error, Failure, Peer, Proxy, TlsError};
+pub use on_air::OnAir;
 pub use probe::{Probe, probe};
 pub use settings::{Leaky, Limits, NO_LIMIT, ProxySource, Settings};
 pub use stats::Stats;
 pub use status::{Phase, SessionState, Status, StatusCallback, WmtStatus};
 pub use tls::Trust;
+pub use verify::{Cancel, Cause, NotOnAir, Place, Verified, verify};
 pub use writer_sink::{WriteError, WriterSink};

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::lifecycle::{Lifecycle, Stop};
 use super::notifier::{Notifier, Report};
+use super::on_air::OnAir;
 use super::queue::{Content, Queue, Stopped};
 use super::stats::{Counters, Stats};
 use super::{Failure, Limits, Phase, WriteError};
@@ -16,6 +17,7 @@ pub(super) struct Shared {
     pub(super) lifecycle: Lifecycle,
     pub(super) queue: Queue,
     pub(super) counters: Arc<Counters>,
+    pub(super) on_air: OnAir,
 }
 
 impl Shared {
@@ -24,6 +26,7 @@ impl Shared {
             lifecycle: Lifecycle::new(counters.clone(), notifier),
             queue: Queue::new(limits),
             counters,
+            on_air: OnAir::default(),
         }
     }
 

@@ -75,14 +75,23 @@ impl Trust {
         let Line::Plain(line) = line else {
             return Err(other("TLS within TLS"));
         };
-        let config = match CONFIGS.known(self) {
-            Some(config) => config,
-            None => self.clone().load().await?,
-        };
+        let config = self.config().await?;
         let name = server_name(server).map_err(other)?;
         let line = TlsLine::connect(config, name, line).await;
         let line = line.map_err(|error| handshake_error(&error))?;
         Ok(Line::Tls(Box::new(line)))
+    }
+
+    /// Returns the configuration for connections, as [`client_config`](Self::client_config), without blocking.
+    ///
+    /// # Errors
+    ///
+    /// As [`client_config`](Self::client_config).
+    async fn config(&self) -> Result<Arc<ClientConfig>, Error> {
+        match CONFIGS.known(self) {
+            Some(config) => Ok(config),
+            None => self.clone().load().await,
+        }
     }
 
     /// Makes the configuration on a thread of its own.
@@ -179,6 +188,42 @@ impl fmt::Debug for Trust {
             .field("strict", &self.strict)
             .field("anchors", &self.anchors.len())
             .finish()
+    }
+}
+
+/// Gives reqwest the trust of the push.
+///
+/// # Errors
+///
+/// [`Error::Tls`] without any trust anchor, if the first request needs one.
+#[cfg(feature = "verify")]
+pub(super) async fn preconfigured(
+    builder: reqwest::ClientBuilder,
+    settings: &super::Settings,
+) -> Result<reqwest::ClientBuilder, Error> {
+    let config = match settings.trust.config().await {
+        Ok(config) => ClientConfig::clone(&config),
+        Err(error) if settings.session.url.scheme() == "https" => return Err(error),
+        // A redirection to https then finds no trust.
+        Err(_) => ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .map_err(other)?
+            .with_root_certificates(rustls::RootCertStore::empty())
+            .with_no_client_auth(),
+    };
+    Ok(builder.tls_backend_preconfigured(config))
+}
+
+/// The error of a handshake that is in an error of the system's, if one is.
+#[cfg(feature = "verify")]
+pub(super) fn error_in(error: &io::Error) -> Option<Error> {
+    let inner = error.get_ref()?;
+    match inner.downcast_ref::<io::Error>() {
+        Some(inner) => error_in(inner),
+        None => {
+            let inner = inner.downcast_ref::<rustls::Error>();
+            inner.map(|error| Error::Tls(tls_error(error)))
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 //! From what happens in a push to what applications see on the bus: the one place that decides it.
 
+mod verified;
 mod warnings;
 
 use std::borrow::Cow;
@@ -15,6 +16,7 @@ use super::{SessionState, WmsPushSink};
 use crate::push::{self, Failure, Phase, Probe, Status, WmtStatus};
 use crate::wmhttp::{self, HResult};
 
+pub(super) use verified::{post_not_on_air, post_verified, verified, verify_settings_error};
 pub(super) use warnings::{InputFault, post_falling_behind, post_input_fault, post_no_input};
 
 /// The origin of messages: an element, and the location that it pushes to.

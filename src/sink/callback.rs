@@ -146,7 +146,7 @@ impl StatusCallback for Callback {
     }
 
     fn acquire_credentials(&self, wanted: &CredentialsWanted) -> Option<Credentials> {
-        acquire_credentials(&self.element, wanted)
+        acquire_credentials(&self.element, wanted, CredentialFlags::empty())
     }
 }
 
@@ -173,18 +173,26 @@ impl StatusCallback for ProbeCallback {
     fn on_status(&self, _: &Status) {}
 
     fn acquire_credentials(&self, wanted: &CredentialsWanted) -> Option<Credentials> {
-        acquire_credentials(&self.0, wanted)
+        acquire_credentials(&self.0, wanted, CredentialFlags::empty())
     }
+}
+
+/// Asks the application for credentials of a viewer.
+pub(super) fn acquire_viewer_credentials(
+    element: &glib::WeakRef<WmsPushSink>,
+    wanted: &CredentialsWanted,
+) -> Option<Credentials> {
+    acquire_credentials(element, wanted, CredentialFlags::VIEWER)
 }
 
 /// Emits the signal.
 fn acquire_credentials(
     element: &glib::WeakRef<WmsPushSink>,
     wanted: &CredentialsWanted,
+    mut flags: CredentialFlags,
 ) -> Option<Credentials> {
     let element = element.upgrade()?;
     let request = &wanted.request;
-    let mut flags = CredentialFlags::empty();
     flags.set(CredentialFlags::PROXY, wanted.role == Role::Proxy);
     flags.set(CredentialFlags::CLEAR_TEXT, request.clear_text);
     let hresult = match &request.previous_user {

@@ -22,6 +22,7 @@ use super::properties;
 use super::settings::Settings;
 use super::signals;
 use super::stats_timer::{StatsTimer, off_the_clock};
+use super::verifying::Verifying;
 use super::writer::{HeaderSettings, Outlet, Writer, stream_header};
 use crate::push::{self, Connection, Error};
 
@@ -34,6 +35,7 @@ pub struct WmsPushSink {
     /// Held while a connection is begun.
     connecting: Mutex<()>,
     stats_timer: StatsTimer,
+    verifying: Verifying,
     input_watch: InputWatch,
 }
 
@@ -56,6 +58,17 @@ impl Push {
         match self {
             Self::Begun { connection, .. } => Some(connection),
             Self::None | Self::Refused => None,
+        }
+    }
+
+    /// The connection, if it leads to `location`: that may have been set since the push has begun.
+    fn connection_to(&self, location: &str) -> Option<Arc<Connection>> {
+        match self {
+            Self::Begun {
+                connection,
+                location: running,
+            } if **running == *location => Some(connection.clone()),
+            _ => None,
         }
     }
 
@@ -84,6 +97,7 @@ impl ObjectImpl for WmsPushSink {
                 signals::action("end-session", |element| element.imp().end_session()),
                 signals::action("disconnect", |element| element.imp().leave()),
                 signals::action("probe", |element| element.imp().probe()),
+                signals::action("verify", |element| element.imp().verify()),
             ]
         });
         SIGNALS.as_ref()
@@ -100,6 +114,10 @@ impl ObjectImpl for WmsPushSink {
             "stats-interval" => {
                 let interval = self.settings().stats_interval;
                 self.check_timer(self.stats_timer.change(interval));
+            }
+            "verify-interval" => {
+                let interval = self.settings().verify_interval;
+                self.check_timer(self.verifying.timer.change(interval));
             }
             "location" => self.check_location(),
             _ => {}
@@ -164,6 +182,9 @@ impl ElementImpl for WmsPushSink {
         let failed = transition == gst::StateChange::ReadyToPaused && changed.is_err();
         if failed || transition == gst::StateChange::PausedToReady {
             self.disconnect();
+        }
+        if transition == gst::StateChange::ReadyToNull {
+            self.verifying.cancel();
         }
         changed
     }
@@ -383,6 +404,10 @@ impl WmsPushSink {
         let element = self.obj();
         let post = off_the_clock(&*element, |element| element.imp().post_stats());
         self.check_timer(self.stats_timer.begin(interval, post));
+        let interval = self.settings().verify_interval;
+        let verify = off_the_clock(&*element, |element| element.imp().verify_periodically());
+        self.verifying.begin();
+        self.check_timer(self.verifying.timer.begin(interval, verify));
         let report = off_the_clock(&*element, |element| element.imp().report_no_input());
         let watched = element.downgrade();
         let playing = move || {
@@ -411,7 +436,7 @@ impl WmsPushSink {
 
     fn check_timer(&self, started: Result<(), gst::ClockError>) {
         if let Err(error) = started {
-            gst::warning!(CAT, imp = self, "stats-interval has no effect: {error}");
+            gst::warning!(CAT, imp = self, "An interval has no effect: {error}");
         }
     }
 
@@ -421,6 +446,7 @@ impl WmsPushSink {
             connection.disconnect();
         }
         self.stats_timer.end();
+        self.verifying.end();
         self.input_watch.end();
         self.writer.reset();
     }
@@ -445,15 +471,35 @@ impl WmsPushSink {
             element: &element,
             location: &location,
         };
-        // `location` may have been set since the push has begun.
-        let running = match self.push() {
-            Push::Begun {
-                connection,
-                location: running,
-            } if *running == *location => Some(connection),
-            _ => None,
-        };
+        let running = self.push().connection_to(&location);
         probing::probe(origin, running.as_deref(), || self.connection_settings())
+    }
+
+    /// The action `verify`.
+    fn verify(&self) -> gst::Structure {
+        let (element, location) = (self.obj(), self.shown_location());
+        let origin = Origin {
+            element: &element,
+            location: &location,
+        };
+        let running = self.push().connection_to(&location);
+        let running = running.filter(|connection| connection.is_alive());
+        let on_air = running.map(|connection| connection.on_air());
+        self.verifying
+            .verify(origin, on_air, self.connection_settings())
+    }
+
+    /// `verify-interval` has passed.
+    fn verify_periodically(&self) {
+        let connection = self.connection();
+        if let (Some(connection), Ok(settings)) = (connection, self.connection_settings()) {
+            let state = || connection.state().into();
+            self.with_origin(|origin| {
+                let on_air = connection.on_air();
+                self.verifying
+                    .verify_periodically(origin, on_air, settings, state);
+            });
+        }
     }
 
     /// Lets the streaming thread return from whatever it waits for.

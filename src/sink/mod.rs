@@ -59,6 +59,7 @@ mod settings;
 mod signals;
 mod stats_timer;
 mod stream;
+mod verifying;
 mod writer;
 
 glib::wrapper! {
@@ -172,6 +173,9 @@ pub enum CredentialFlags {
     /// They would go over the wire unencrypted.
     #[flags_value(name = "Sent in the clear", nick = "clear-text")]
     CLEAR_TEXT = 1 << 1,
+    /// They are for watching the stream, which the action `verify` does, and not for pushing.
+    #[flags_value(name = "For a viewer", nick = "viewer")]
+    VIEWER = 1 << 2,
 }
 
 pub(crate) fn register(plugin: &gst::Plugin) -> Result<(), glib::BoolError> {

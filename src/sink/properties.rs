@@ -285,6 +285,10 @@ fn extras() -> Vec<Property> {
         .nick("Statistics interval (ms)")
         .blurb("How often stats are posted as an element message, in milliseconds; 0 = never")
         .mutable_playing();
+    let verify_interval = glib::ParamSpecUInt::builder("verify-interval")
+        .nick("Verify interval (ms)")
+        .blurb("How often to watch the stream as a player does while it is pushed, in milliseconds; 0 = never")
+        .mutable_playing();
     vec![
         number(
             "bitrate",
@@ -299,6 +303,10 @@ fn extras() -> Vec<Property> {
         in_place(
             |default| stats_interval.default_value(default).build(),
             |settings| &mut settings.stats_interval,
+        ),
+        in_place(
+            |default| verify_interval.default_value(default).build(),
+            |settings| &mut settings.verify_interval,
         ),
     ]
 }

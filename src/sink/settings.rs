@@ -43,6 +43,7 @@ pub(super) struct Settings {
     pub(super) retry_first_connect: bool,
     pub(super) resume: bool,
     pub(super) stats_interval: u32,
+    pub(super) verify_interval: u32,
     pub(super) max_size_bytes: u32,
     /// Nanoseconds.
     pub(super) max_size_time: u64,
@@ -78,6 +79,7 @@ impl Default for Settings {
             retry_first_connect: false,
             resume: true,
             stats_interval: 0,
+            verify_interval: 0,
             max_size_bytes: DEFAULT_MAX_SIZE_BYTES,
             max_size_time: DEFAULT_MAX_SIZE_TIME,
             leaky: Leaky::Auto,

@@ -204,3 +204,32 @@ fn a_lost_connection_is_resumed_over_tls() {
     let stats = pipeline.sink.property::<gst::Structure>("stats");
     assert!(stats.get::<u64>("bytes-acked").unwrap() > 30_000);
 }
+
+/// The trust of the push is that of the viewer.
+#[cfg(feature = "verify")]
+#[test]
+fn viewers_are_looked_for_over_tls() {
+    let (point, certificates) = (Point::new(), Certificates::new("viewers"));
+    let tunnel = Tunnel::new(&certificates, point.handle.local_addr());
+    let location = tunnel.location();
+    let pipeline = Pipeline::new(&format!(
+        "audiotestsrc is-live=true ! avenc_wmav2 ! asfmux streamable=true ! \
+         wmspushsink name=sink location={location} ssl-ca-file={}",
+        certificates.authority()
+    ));
+    pipeline.play();
+    let data =
+        |event: &publishing_point::Event| matches!(event, publishing_point::Event::Data { .. });
+    point.handle.wait_for(data, LONG).expect("data");
+    let verify = |sink: &gst::Element| sink.emit_by_name::<gst::Structure>("verify", &[]);
+    let verified = verify(&pipeline.sink);
+    assert_eq!(verified.get::<bool>("ok"), Ok(true), "{verified}");
+    let stranger = gst::ElementFactory::make("wmspushsink");
+    let stranger = stranger.property("location", &location).build().unwrap();
+    let verified = verify(&stranger);
+    assert_eq!(verified.get::<bool>("ok"), Ok(false), "{verified}");
+    assert!(
+        text(&verified, "hint").contains("ssl-ca-file"),
+        "{verified}"
+    );
+}

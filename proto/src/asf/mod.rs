@@ -13,6 +13,7 @@
 //! * a header is taken apart by [`FileHeader`], which also makes the header of a live stream of it
 //!   ([`FileHeader::to_live`], with bit rates [`FileHeader::to_live_with`]), one that fits its packet ([`FileHeader::shed_for`]) and that of a recorded file
 //!   ([`FileHeader::for_recording`]);
+//!   [`FileHeader::has_streams_of`] compares what a decoder needs of two headers;
 //! * a packet is taken apart by [`DataPacket`], which also leaves its padding out ([`DataPacket::without_padding`]), or
 //!   whole streams ([`DataPacket::with_streams`]), and fills up to its full size ([`DataPacket::filled_to`]);
 //! * [`KeyFrames`] tells at which packets decoding can begin, and what to leave out of the first; [`KeyFrameGate`] drops
@@ -69,6 +70,7 @@ mod reader;
 mod selecting;
 mod shed;
 mod splitting;
+mod stream_formats;
 mod stream_properties;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;

@@ -35,7 +35,7 @@ pub enum StreamType {
 }
 
 /// ASF 3.3 Stream Properties Object: where its fields start, in bytes
-mod field {
+pub(super) mod field {
     pub const STREAM_TYPE: usize = 24;
     pub const TYPE_SPECIFIC_LENGTH: usize = 64;
     pub const FLAGS: usize = 72;
@@ -141,7 +141,7 @@ fn peak_bitrate(object: &[u8]) -> Option<(u8, NonZeroU32)> {
 
 /// The Stream Properties Object in an Extended Stream Properties Object, behind its stream names and payload extension
 /// systems.
-fn embedded(object: &[u8]) -> Option<&[u8]> {
+pub(super) fn embedded(object: &[u8]) -> Option<&[u8]> {
     let mut rest = object.get(extended::NAMES..)?;
     for _ in 0..u16_at(object, extended::NAME_COUNT)? {
         let length = 4usize.checked_add(u16_at(rest, 2)?.into())?;

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! MS-WMSP, the Windows Media HTTP Streaming Protocol, as plain state: the server's side, for broadcast content.
+//! MS-WMSP, the Windows Media HTTP Streaming Protocol, as plain state: both sides, for broadcast content.
 //!
 //! What is pushed by MS-WMHTTP is watched by this. Nothing here knows a socket, a clock or a source of randomness:
 //! [`PlayerRequest`] tells what the head of a request asks for, [`Players`] is the table of its sessions, [`reply`] makes the
-//! head of the answer, and a [`Framer`] writes what goes in front of each ASF packet.
+//! head of the answer, and a [`Framer`] writes what goes in front of each ASF packet. [`client`] is a player that looks
+//! whether there is something to see.
 //!
 //! ```text
 //!   GET                    ──▶ 200, application/vnd.ms.wms-hdr.asfv1     $M $H            Describe
@@ -37,6 +38,7 @@
     )
 )]
 
+pub mod client;
 mod packet;
 mod players;
 mod pragma;

@@ -183,8 +183,12 @@ impl<C: Connector> Driver<C> {
         }
         let Offered { content, again } = offered;
         match &content {
-            Content::Header(header) => self.entry = Entry::of(header),
-            Content::DataUnit(_) => {
+            Content::Header(header) => {
+                self.entry = Entry::of(header);
+                self.shared.on_air.sent_header(header);
+            }
+            Content::DataUnit(packet) => {
+                self.shared.on_air.sent_packet(packet);
                 self.enter(Phase::Push);
                 if again {
                     self.shared.counters.replayed(1);

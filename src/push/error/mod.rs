@@ -16,6 +16,7 @@ use crate::asf;
 use crate::wmhttp::{self, HResult};
 pub use circumstances::{Circumstances, Peer, Proxy};
 pub use tls::TlsError;
+pub(super) use words::{quoted, time};
 
 mod circumstances;
 mod symptom;

@@ -241,7 +241,7 @@ fn system_words(message: &str) -> String {
 }
 
 /// A text of the peer's in one line, cut after [`LONGEST_QUOTE`] characters, and without the full stop at its end.
-fn quoted(text: &str) -> String {
+pub(in crate::push) fn quoted(text: &str) -> String {
     let clean = |other: char| if other.is_control() { ' ' } else { other };
     let text = text.trim().trim_end_matches('.');
     let mut characters = text.chars().map(clean);
@@ -253,7 +253,7 @@ fn quoted(text: &str) -> String {
 }
 
 /// A duration in seconds if it is a whole number of them, or in milliseconds.
-fn time(duration: Duration) -> String {
+pub(in crate::push) fn time(duration: Duration) -> String {
     match duration.as_millis() {
         milliseconds if milliseconds % 1000 == 0 => format!("{} s", duration.as_secs()),
         milliseconds => format!("{milliseconds} ms"),

@@ -39,3 +39,25 @@ impl Trust {
         Err(Error::Tls(TlsError::NotBuilt))
     }
 }
+
+/// Leaves reqwest as it is: without TLS.
+///
+/// # Errors
+///
+/// [`Error::Tls`] for an `https` location.
+#[cfg(feature = "verify")]
+pub(super) async fn preconfigured(
+    builder: reqwest::ClientBuilder,
+    settings: &super::Settings,
+) -> Result<reqwest::ClientBuilder, Error> {
+    match settings.session.url.scheme() {
+        "https" => Err(Error::Tls(TlsError::NotBuilt)),
+        _ => Ok(builder),
+    }
+}
+
+/// Finds nothing.
+#[cfg(feature = "verify")]
+pub(super) fn error_in(_: &io::Error) -> Option<Error> {
+    None
+}

@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: MPL-2.0
+
+//! Whether viewers see what is pushed: pulls the stream as a player does, and leaves.
+
+use std::sync::Arc;
+use std::sync::mpsc::{RecvTimeoutError, sync_channel};
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::time::{Instant, timeout_at};
+use tracing::instrument::WithSubscriber;
+
+use super::{Error, Failure, OnAir, Phase, Settings, runtime};
+use crate::auth::Credentials;
+use crate::wmhttp::CredentialsWanted;
+use sight::Sight;
+
+#[cfg(feature = "verify")]
+mod access;
+mod not_on_air;
+#[cfg_attr(not(feature = "verify"), path = "absent.rs")]
+mod player;
+#[cfg_attr(
+    not(feature = "verify"),
+    allow(dead_code, reason = "the player that sees something is not built")
+)]
+mod sight;
+#[cfg(all(test, feature = "verify"))]
+mod tests;
+#[cfg(feature = "verify")]
+mod transport;
+
+pub use not_on_air::{Cause, NotOnAir, Place};
+
+/// The timeout that counts when the settings have a longer one, or none.
+const LONGEST_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// How long the network thread may be late before the caller stops waiting for it.
+const GRACE: Duration = Duration::from_secs(1);
+
+/// What a viewer sees of a push.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Verified {
+    /// The stream has a header with the streams of the one that was pushed last, and packets that fit it.
+    pub header_matches: bool,
+    /// Time until the first data packet came, from the first request; `None`: none came.
+    pub first_packet: Option<Duration>,
+    /// Data packets that came.
+    pub packets: u32,
+    /// How far the last of them is behind the one that was pushed last, by their Send Times.
+    pub behind: Duration,
+    /// Why viewers do not see the push; `None`: they see it.
+    pub fault: Option<NotOnAir>,
+}
+
+/// Cancels verifications, those that run.
+#[derive(Clone, Debug)]
+pub struct Cancel(Arc<watch::Sender<u64>>);
+
+impl Default for Cancel {
+    fn default() -> Self {
+        Self(Arc::new(watch::Sender::new(0)))
+    }
+}
+
+impl Cancel {
+    /// Lets all verifications that run with this return at once, with [`Cause::Cancelled`].
+    pub fn cancel(&self) {
+        self.0.send_modify(|count| *count = count.wrapping_add(1));
+    }
+}
+
+/// The application's answer to the credentials that a server wants of viewers, or a proxy.
+type Ask = Arc<dyn Fn(&CredentialsWanted) -> Option<Credentials> + Send + Sync>;
+
+/// Pulls the URL of the session as a player does: Describe and Play of MS-WMSP, or a plain GET if the server does not speak
+/// that. Compares what comes with `on_air`, by [`Connection::on_air`](super::Connection::on_air).
+///
+/// Blocks for at most twice [`Settings::timeout`], of which no more than 60 s count. Keeps at most 2 MiB of the stream at a
+/// time. The credentials of the settings are those of the encoder and are not used, except those for the proxy: `ask` is
+/// asked, on a thread of its own.
+pub fn verify(
+    settings: Settings,
+    on_air: Option<OnAir>,
+    ask: impl Fn(&CredentialsWanted) -> Option<Credentials> + Send + Sync + 'static,
+    cancel: &Cancel,
+) -> Verified {
+    let place = Place::of(&settings);
+    let runtime = match runtime::handle() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            return failed(place, Phase::Resolve, Error::NoResources(error.to_string()));
+        }
+    };
+    let settings = Arc::new(settings);
+    let limit = settings.timeout.min(LONGEST_TIMEOUT).saturating_mul(2);
+    let mut cancelled = cancel.0.subscribe();
+    let (sender, receiver) = sync_channel(1);
+    let watching = async move {
+        let watched = tokio::select! {
+            biased;
+            // Fails only if the other end is gone, which is as good.
+            _ = cancelled.changed() => Verified::not_on_air(NotOnAir::new(Cause::Cancelled, place)),
+            watched = watch(settings, on_air, Arc::new(ask), limit) => watched,
+        };
+        // Fails when the caller has stopped waiting.
+        let _ = sender.send(watched);
+    };
+    let task = runtime.spawn(watching.with_current_subscriber());
+    match receiver.recv_timeout(limit.saturating_add(GRACE)) {
+        Ok(verified) => verified,
+        Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {
+            task.abort();
+            Verified::not_on_air(NotOnAir::new(Cause::Cancelled, Place::default()))
+        }
+    }
+}
+
+/// Watches for at most `limit`, and judges what was seen by then.
+async fn watch(
+    settings: Arc<Settings>,
+    on_air: Option<OnAir>,
+    ask: Ask,
+    limit: Duration,
+) -> Verified {
+    let deadline = Instant::now() + limit;
+    let mut sight = Sight::new(&settings, on_air);
+    let pulled = timeout_at(deadline, player::pull(settings, ask, &mut sight)).await;
+    let verified = sight.judge(pulled.unwrap_or(Ok(())), limit);
+    tracing::debug!(?verified, "Verified");
+    verified
+}
+
+fn failed(place: Place, phase: Phase, error: Error) -> Verified {
+    let failure = Failure {
+        phase,
+        error,
+        circumstances: place.circumstances.clone(),
+    };
+    Verified::not_on_air(NotOnAir::new(Cause::Failed(failure), place))
+}
+
+impl Verified {
+    fn not_on_air(fault: NotOnAir) -> Self {
+        Self {
+            fault: Some(fault),
+            ..Self::default()
+        }
+    }
+
+    /// Returns whether viewers see the push.
+    pub fn is_on_air(&self) -> bool {
+        self.fault.is_none()
+    }
+}

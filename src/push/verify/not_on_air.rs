@@ -1,0 +1,247 @@
+// SPDX-License-Identifier: MPL-2.0
+
+//! Why viewers do not see a push, in words.
+
+use std::fmt;
+use std::time::Duration;
+
+use http::StatusCode;
+
+use crate::asf;
+use crate::push::error::{Circumstances, quoted, time};
+use crate::push::{Failure, Settings};
+use crate::wmhttp::HResult;
+use crate::wmsp::client::Unreadable;
+
+/// Why viewers do not see a push. `Display` is a clause of a sentence.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NotOnAir {
+    /// What is wrong.
+    pub cause: Cause,
+    /// Where the player looked.
+    pub place: Place,
+}
+
+/// What is wrong with a push that viewers do not see.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Cause {
+    /// The verification was cancelled.
+    Cancelled,
+    /// This build cannot verify.
+    NotBuilt,
+    /// There is no push, or it has not sent a header, that a stream could be compared with.
+    NothingPushed,
+    /// No connection, or no response.
+    Failed(Failure),
+    /// The server refuses viewers.
+    Refused {
+        /// The status.
+        status: StatusCode,
+        /// The Server field of the response; empty if there is none.
+        server: String,
+    },
+    /// The server redirected more often than a player follows.
+    TooManyRedirects,
+    /// The server redirected from `https` to `http`.
+    InsecureRedirect,
+    /// The server sends viewers something that no player can read.
+    Unreadable(Unreadable),
+    /// The stream ended before there was data: with this Reason, or the connection was closed.
+    Ended(Option<HResult>),
+    /// The server answered, and sent no header within this time.
+    NoHeader(Duration),
+    /// The header came, and no data.
+    NoData {
+        /// How long there was none.
+        limit: Duration,
+        /// Size of the data packets in bytes, by the header.
+        packet_size: usize,
+    },
+    /// Viewers get another header than the one that was pushed.
+    OtherHeader,
+}
+
+/// Where a player looks for a push.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Place {
+    /// The server that answers, and the proxy in front of it.
+    pub circumstances: Box<Circumstances>,
+    /// The server has redirected viewers to another host.
+    pub redirected: bool,
+}
+
+impl Place {
+    /// Where the settings lead to.
+    pub(super) fn of(settings: &Settings) -> Self {
+        Self {
+            circumstances: Box::new(Circumstances::of(settings)),
+            redirected: false,
+        }
+    }
+
+    fn server(&self) -> String {
+        let server = self.circumstances.server.as_ref();
+        server.map_or("the server".to_owned(), ToString::to_string)
+    }
+}
+
+impl Cause {
+    /// Returns whether the server says that there is nothing to see.
+    pub(super) fn is_absence(&self) -> bool {
+        match self {
+            Self::Refused { status, .. } => matches!(status.as_u16(), 404 | 410 | 503),
+            Self::Ended(_) | Self::NoHeader(_) => true,
+            _ => false,
+        }
+    }
+}
+
+impl NotOnAir {
+    pub(super) fn new(cause: Cause, place: Place) -> Self {
+        Self { cause, place }
+    }
+
+    /// The next step of the user, in sentences.
+    pub fn hint(&self) -> String {
+        let mut hint = self.usual_reason();
+        let is_told = matches!(
+            self.cause,
+            Cause::Failed(_) | Cause::Cancelled | Cause::NotBuilt
+        );
+        if self.place.redirected {
+            hint += &format!(" The server redirected viewers to {}.", self.place.server());
+        }
+        if let Some(proxy) = self.place.circumstances.proxy.as_ref().filter(|_| !is_told) {
+            hint +=
+                &format!(" The requests went through the proxy {proxy}, which may have answered.");
+        }
+        hint
+    }
+
+    fn usual_reason(&self) -> String {
+        match &self.cause {
+            Cause::Cancelled => "The element was stopped meanwhile, or the network thread is busy.".to_owned(),
+            Cause::NotBuilt => "Build the plugin with the feature verify.".to_owned(),
+            Cause::NothingPushed => NOTHING_PUSHED.to_owned(),
+            Cause::Failed(failure) => failure.hint(),
+            Cause::Refused { status, .. } => refused(*status).to_owned(),
+            Cause::TooManyRedirects | Cause::InsecureRedirect => {
+                "Open location in a player and see where the server leads it: viewers need another URL.".to_owned()
+            }
+            Cause::Unreadable(Unreadable::Foreign(Some(asf::Format::Metafile))) => {
+                "The server answers viewers with a playlist: they watch the URL in it. Check that it names the \
+                 publishing point."
+                    .to_owned()
+            }
+            Cause::Unreadable(_) => format!(
+                "Another service may answer viewers on {}: check the port and the path that they use.",
+                self.place.server()
+            ),
+            Cause::Ended(_) => {
+                "The server accepts viewers and has nothing for them: see its log. The publishing point may be \
+                 stopped, or play another source."
+                    .to_owned()
+            }
+            Cause::NoHeader(_) => {
+                "The server may lack the header of this push, as after a session that it resumed without one: start \
+                 a new session, and set resume=false."
+                    .to_owned()
+            }
+            Cause::NoData { packet_size, .. } => no_data(*packet_size),
+            Cause::OtherHeader => OTHER_HEADER.to_owned(),
+        }
+    }
+}
+
+const NOTHING_PUSHED: &str = "Start the push, and verify while session-state is streaming.";
+
+const OTHER_HEADER: &str = "The server has kept the header of an earlier push, or another encoder pushes to the same \
+     place. Start a new session: set resume=false, or stop the push and the publishing point, and start both again.";
+
+/// The usual reasons of a refusal, while the same server accepts the push.
+fn refused(status: StatusCode) -> &'static str {
+    match status.as_u16() {
+        401 => {
+            "The server asks viewers for credentials. Allow anonymous viewers at the publishing point, or answer \
+             acquire-credentials when its flags have viewer."
+        }
+        403 => {
+            "The server accepts pushes and refuses viewers: allow them to read at the publishing point, and check its \
+             list of addresses."
+        }
+        404 | 410 => {
+            "The server accepts pushes and shows viewers nothing at this path. Check that the publishing point is \
+             started, and whether viewers use another path or port than encoders."
+        }
+        407 => {
+            "The proxy asks for credentials: set proxy-id and proxy-pw. Over https, verify knows only Basic for proxies."
+        }
+        408 | 429 | 503 => {
+            "The server is at its limit of viewers, or the publishing point is stopped."
+        }
+        502 | 504 => "A gateway or proxy cannot reach the server behind it.",
+        _ => "See the log of the server.",
+    }
+}
+
+fn no_data(packet_size: usize) -> String {
+    format!(
+        "The server may drop data packets of {packet_size} bytes, as relays do that carry at most 8192 (packet-size of \
+         asfmux), or wait for a key frame: shorten the distance between key frames. Check that the push still \
+         sends: bytes-acked in stats."
+    )
+}
+
+impl fmt::Display for NotOnAir {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let server = self.place.server();
+        match &self.cause {
+            Cause::Cancelled => f.write_str("the verification was cancelled"),
+            Cause::NotBuilt => f.write_str("this build of the plugin cannot verify"),
+            Cause::NothingPushed => f.write_str("this element is pushing nothing"),
+            Cause::Failed(failure) => fmt::Display::fmt(failure, f),
+            Cause::Refused {
+                status,
+                server: software,
+            } => {
+                let software = match software.as_str() {
+                    "" => String::new(),
+                    software => format!(" ({})", quoted(software)),
+                };
+                write!(f, "{server}{software} answered viewers {status}")
+            }
+            Cause::TooManyRedirects => write!(f, "{server} redirects viewers too often"),
+            Cause::InsecureRedirect => write!(f, "{server} redirects viewers from https to http"),
+            Cause::Unreadable(error) => write!(f, "{server} sends viewers no stream: {error}"),
+            Cause::Ended(Some(reason)) => {
+                write!(
+                    f,
+                    "{server} ended the stream of viewers before it sent data: {reason}"
+                )
+            }
+            Cause::Ended(None) => {
+                write!(
+                    f,
+                    "{server} closed the connection of viewers before it sent data"
+                )
+            }
+            Cause::NoHeader(limit) => {
+                write!(f, "{server} sent viewers no header within {}", time(*limit))
+            }
+            Cause::NoData { limit, .. } => {
+                write!(
+                    f,
+                    "{server} sent viewers the header and no data within {}",
+                    time(*limit)
+                )
+            }
+            Cause::OtherHeader => {
+                write!(
+                    f,
+                    "{server} sends viewers another header than the one that was pushed"
+                )
+            }
+        }
+    }
+}

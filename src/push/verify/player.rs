@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: MPL-2.0
+
+//! A player: Describe and Play of MS-WMSP, and a plain GET where a server does not speak that.
+
+use std::sync::Arc;
+
+use http::StatusCode;
+use reqwest::Response;
+use tokio::time::{Instant, sleep_until};
+
+use super::access::Viewer;
+use super::sight::Sight;
+use super::transport::{failure, software};
+use super::{Ask, Cause};
+use crate::push::Settings;
+use crate::wmsp::client::{Body, Form, Player};
+
+/// Most bytes without a header in front: two of the largest headers.
+const MAX_UNKNOWN: usize = 2 * 1024 * 1024;
+
+/// Pulls the stream until `sight` has seen enough.
+///
+/// # Errors
+///
+/// [`Cause`] when there is no more to see.
+pub(super) async fn pull(
+    settings: Arc<Settings>,
+    ask: Ask,
+    sight: &mut Sight,
+) -> Result<(), Cause> {
+    let mut viewer = Viewer::new(settings, ask).await?;
+    let refusal = match as_player(&mut viewer, sight).await {
+        Err(cause) if allows_plain(&cause, sight) => cause,
+        other => return other,
+    };
+    tracing::debug!("{refusal:?} to a player, next is a plain request");
+    match as_file(&mut viewer, sight).await {
+        // What the server said to a player says more.
+        Err(_) if !sight.has_header() => Err(refusal),
+        other => other,
+    }
+}
+
+/// Returns whether a server that does not know players may still show the stream.
+fn allows_plain(cause: &Cause, sight: &Sight) -> bool {
+    let unknown = match cause {
+        Cause::Refused { status, .. } => !matches!(status.as_u16(), 401 | 403 | 407),
+        Cause::Unreadable(_) | Cause::Ended(_) => true,
+        _ => false,
+    };
+    unknown && !sight.has_data()
+}
+
+/// 3.1.4.2 and 3.1.4.3 of MS-WMSP. A server that answers Describe with the stream itself is watched at once.
+async fn as_player(viewer: &mut Viewer, sight: &mut Sight) -> Result<(), Cause> {
+    let mut player = Player::new(super::transport::random());
+    let described = open(viewer, sight, player.describe()).await?;
+    player.receive(described.headers());
+    let mut stream = Stream::new(described);
+    while !sight.has_header() {
+        if stream.show(sight).await? {
+            return Ok(());
+        }
+    }
+    if stream.body.form() == Some(Form::File) || sight.has_data() {
+        return stream.watch(sight).await;
+    }
+    drop(stream);
+    let Some(play) = sight.header().map(|header| player.play(header)) else {
+        return Ok(());
+    };
+    let played = open(viewer, sight, play).await?;
+    Stream::new(played).watch(sight).await
+}
+
+async fn as_file(viewer: &mut Viewer, sight: &mut Sight) -> Result<(), Cause> {
+    let response = open(viewer, sight, Player::plain()).await?;
+    Stream::new(response).watch(sight).await
+}
+
+/// Sends a request. Returns the response if it has a stream.
+async fn open(
+    viewer: &mut Viewer,
+    sight: &mut Sight,
+    fields: http::HeaderMap,
+) -> Result<Response, Cause> {
+    let response = viewer.get(fields, sight).await?;
+    sight.answered = true;
+    match response.status() {
+        StatusCode::OK => Ok(response),
+        status => Err(Cause::Refused {
+            status,
+            server: software(&response),
+        }),
+    }
+}
+
+/// The body of a response.
+struct Stream {
+    response: Response,
+    body: Body,
+    /// Bytes that came before a header.
+    unknown: usize,
+}
+
+impl Stream {
+    fn new(response: Response) -> Self {
+        Self {
+            response,
+            body: Body::new(),
+            unknown: 0,
+        }
+    }
+
+    /// Shows the rest, until there has been enough of it.
+    async fn watch(&mut self, sight: &mut Sight) -> Result<(), Cause> {
+        while !self.show(sight).await? {}
+        Ok(())
+    }
+
+    /// Shows what has come, or what comes next. Returns whether that is enough.
+    async fn show(&mut self, sight: &mut Sight) -> Result<bool, Cause> {
+        let Some(bytes) = self.next_bytes(sight).await? else {
+            return Ok(true);
+        };
+        if !sight.has_header() {
+            self.unknown = self.unknown.saturating_add(bytes.len());
+        }
+        self.body.push(bytes);
+        while let Some(seen) = self.body.next_seen().map_err(Cause::Unreadable)? {
+            if sight.see(seen)? {
+                return Ok(true);
+            }
+        }
+        if self.unknown > MAX_UNKNOWN && !sight.has_header() {
+            return Err(Cause::Ended(None));
+        }
+        Ok(false)
+    }
+
+    /// The next bytes; `None` when the stream has been watched for long enough, or has ended behind data.
+    ///
+    /// # Errors
+    ///
+    /// [`Cause::Ended`] at the end of a stream without data.
+    async fn next_bytes(&mut self, sight: &Sight) -> Result<Option<bytes::Bytes>, Cause> {
+        let until = sight.until();
+        let chunk = tokio::select! {
+            chunk = self.response.chunk() => chunk,
+            () = expiry(until) => return Ok(None),
+        };
+        match chunk {
+            Ok(Some(bytes)) => Ok(Some(bytes)),
+            Ok(None) if sight.has_data() => Ok(None),
+            Ok(None) => Err(Cause::Ended(None)),
+            Err(error) => Err(failure(&error, &sight.place)),
+        }
+    }
+}
+
+async fn expiry(due: Option<Instant>) {
+    match due {
+        Some(due) => sleep_until(due).await,
+        None => std::future::pending().await,
+    }
+}

@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: MPL-2.0
+
+//! A server in front of a publishing point, which takes the push and has its own answer for viewers.
+
+use std::io::{self, Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::rig::LONG;
+
+/// The way of a request.
+pub enum Way {
+    /// To the server with this address, and everything behind it on the same connection.
+    To(SocketAddr),
+    /// The same, as soon as a program that was just started listens there.
+    WhenUp(SocketAddr),
+    /// These bytes come back, and the connection closes.
+    Answer(Vec<u8>),
+    /// These bytes come back, and the connection stays until the client closes it.
+    Hold(Vec<u8>),
+}
+
+/// A listener that decides by the head of the first request on a connection.
+pub struct Front {
+    pub address: SocketAddr,
+}
+
+impl Front {
+    /// Pushes go to `point`, requests of viewers the way that `viewers` says for their head.
+    pub fn new(point: SocketAddr, viewers: impl Fn(&str) -> Way + Send + Sync + 'static) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let viewers = Arc::new(viewers);
+        thread::spawn(move || {
+            for client in listener.incoming().flatten() {
+                let viewers = viewers.clone();
+                thread::spawn(move || {
+                    // The client may leave at any time.
+                    let _ = serve(client, point, &*viewers);
+                });
+            }
+        });
+        Self { address }
+    }
+
+    pub fn location(&self) -> String {
+        format!("http://{}/live", self.address)
+    }
+}
+
+fn serve(
+    mut client: TcpStream,
+    point: SocketAddr,
+    viewers: &dyn Fn(&str) -> Way,
+) -> io::Result<()> {
+    let head = read_head(&mut client)?;
+    let way = match head.starts_with("GET ") {
+        true => viewers(&head),
+        false => Way::To(point),
+    };
+    match way {
+        Way::To(server) => relay(client, &head, TcpStream::connect(server)?),
+        Way::WhenUp(server) => relay(client, &head, connect_when_up(server)?),
+        Way::Answer(bytes) => client.write_all(&bytes),
+        Way::Hold(bytes) => {
+            client.write_all(&bytes)?;
+            io::copy(&mut client, &mut io::sink()).map(drop)
+        }
+    }
+}
+
+fn read_head(client: &mut TcpStream) -> io::Result<String> {
+    let mut head = Vec::new();
+    let mut byte = [0];
+    while !head.ends_with(b"\r\n\r\n") {
+        client.read_exact(&mut byte)?;
+        head.push(byte[0]);
+    }
+    Ok(String::from_utf8_lossy(&head).into_owned())
+}
+
+/// A program tells nobody when it listens.
+fn connect_when_up(server: SocketAddr) -> io::Result<TcpStream> {
+    let deadline = Instant::now() + LONG;
+    loop {
+        match TcpStream::connect(server) {
+            Err(error)
+                if error.kind() == io::ErrorKind::ConnectionRefused
+                    && Instant::now() < deadline =>
+            {
+                thread::sleep(Duration::from_millis(20));
+            }
+            other => return other,
+        }
+    }
+}
+
+fn relay(client: TcpStream, head: &str, mut server: TcpStream) -> io::Result<()> {
+    server.write_all(head.as_bytes())?;
+    let (mut from_client, mut to_server) = (client.try_clone()?, server.try_clone()?);
+    thread::spawn(move || {
+        let _ = io::copy(&mut from_client, &mut to_server);
+        let _ = to_server.shutdown(Shutdown::Write);
+    });
+    let mut client = client;
+    let copied = io::copy(&mut server, &mut client);
+    let _ = client.shutdown(Shutdown::Both);
+    copied.map(drop)
+}
