@@ -27,6 +27,7 @@
 
 pub mod asf;
 pub mod auth;
+mod bin_element;
 #[cfg(feature = "publishing-point")]
 pub mod publishing_point;
 pub mod push;
@@ -35,12 +36,16 @@ pub mod wmhttp;
 #[cfg(feature = "publishing-point")]
 pub mod wmsp;
 
+pub use bin_element::WmsPushBin;
 pub use plugin::plugin_desc::plugin_register_static;
 pub use sink::{Leaky, SessionState, WmsPushSink};
 
 #[allow(missing_docs, reason = "the macro documents nothing")]
 mod plugin {
-    use crate::sink::register;
+    fn register(plugin: &gst::Plugin) -> Result<(), glib::BoolError> {
+        crate::sink::register(plugin)?;
+        crate::bin_element::register(plugin)
+    }
 
     gst::plugin_define!(
         wmspush,
