@@ -181,9 +181,10 @@ fn audio(settings: &Settings) -> Result<Vec<gst::Element>, Missing> {
             elements::instance_of(encoder)?,
         ),
         None => {
+            // The encoder takes up to 48 kHz. It reads mono where GStreamer has it, and crashes where that is not aligned.
             let caps = gst::Caps::builder("audio/x-raw")
                 .field("rate", gst::List::new([44_100i32, 48_000]))
-                .field("channels", gst::IntRange::new(1, 2))
+                .field("channels", 2)
                 .build();
             let encoder = elements::make("avenc_wmav2")?;
             set_if_present(&encoder, "bitrate", settings.audio_bitrate);
