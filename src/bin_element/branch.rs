@@ -56,14 +56,14 @@ pub(super) fn is_raw(caps: &gst::CapsRef) -> bool {
 
 /// Posts the ERROR for caps that the muxer does not take.
 pub(super) fn post_refused(bin: &WmsPushBin, caps: Option<&gst::CapsRef>) {
-    let type_ = caps.and_then(|caps| caps.structure(0)).map(|structure| structure.name().to_string());
+    let type_ = caps
+        .and_then(|caps| caps.structure(0))
+        .map(|structure| structure.name().to_string());
     let type_ = type_.unwrap_or_else(|| "a stream of an unknown type".to_owned());
     gst::element_error!(
         bin,
         gst::StreamError::WrongType,
-        (
-            "The muxer does not take {type_}. Decode the stream, for example with decodebin, and link the raw pictures or sound."
-        ),
+        ("The muxer does not take {type_}. Decode the stream, for example with decodebin, and link the raw pictures or sound."),
         ["{caps:?}"]
     );
 }
@@ -100,7 +100,9 @@ impl Branch {
         elements.extend([queue.clone(), inlet.clone()]);
         let source = inlet.static_pad("src").ok_or(Failure::NotLinked)?;
         muxing.set_inside(id, Inside::new(source, queue, raw, is_video));
-        let first = elements.first().and_then(|element| element.static_pad("sink"));
+        let first = elements
+            .first()
+            .and_then(|element| element.static_pad("sink"));
         let branch = Self {
             elements,
             entrance: first.ok_or(Failure::NotLinked)?,
@@ -141,6 +143,16 @@ fn queue() -> Result<gst::Element, Missing> {
     queue.set_property("max-size-buffers", 0u32);
     queue.set_property("max-size-bytes", 0u32);
     queue.set_property("max-size-time", LONGEST_QUEUE.nseconds());
+    // A query that goes with the data would wait for the muxer, and the muxer may wait for the thread that asks.
+    if let Some(pad) = queue.static_pad("sink") {
+        pad.add_probe(gst::PadProbeType::QUERY_DOWNSTREAM, |_, info| {
+            let query = info.query();
+            match query.is_some_and(|query| query.is_serialized()) {
+                true => gst::PadProbeReturn::Drop,
+                false => gst::PadProbeReturn::Ok,
+            }
+        });
+    }
     Ok(queue)
 }
 

@@ -55,8 +55,7 @@ fn forwarded(signal: &Signal) -> Signal {
 pub(super) fn connect(bin: &WmsPushBin, sink: &WmsPushSink) {
     let weak = bin.downgrade();
     sink.connect_notify(None, move |_, spec| {
-        let is_forwarded =
-            spec.owner_type() == WmsPushSink::static_type() || spec.name() == SYNC;
+        let is_forwarded = spec.owner_type() == WmsPushSink::static_type() || spec.name() == SYNC;
         if let Some(bin) = weak.upgrade().filter(|_| is_forwarded) {
             bin.notify(spec.name());
         }

@@ -82,7 +82,10 @@ impl State {
         if self.phase != Phase::Running {
             return None;
         }
-        let inside = self.streams.values().filter_map(|stream| stream.inside.as_ref());
+        let inside = self
+            .streams
+            .values()
+            .filter_map(|stream| stream.inside.as_ref());
         let times = inside.filter_map(|inside| {
             let queued = inside.queue.property::<u64>("current-level-time");
             Some(inside.busy? + gst::ClockTime::from_nseconds(queued))

@@ -56,8 +56,12 @@ impl ObjectImpl for WmsPushBin {
     }
 
     fn properties() -> &'static [glib::ParamSpec] {
-        static PROPERTIES: Lazy<Vec<glib::ParamSpec>> =
-            Lazy::new(|| forwarding::specs().into_iter().chain(settings::specs()).collect());
+        static PROPERTIES: Lazy<Vec<glib::ParamSpec>> = Lazy::new(|| {
+            forwarding::specs()
+                .into_iter()
+                .chain(settings::specs())
+                .collect()
+        });
         PROPERTIES.as_ref()
     }
 
@@ -104,7 +108,9 @@ impl ElementImpl for WmsPushBin {
                 ("video_%u", &["video/x-raw", "video/x-wmv", "video/x-h264"]),
                 ("audio_%u", &["audio/x-raw", "audio/x-wma", "audio/mpeg"]),
             ];
-            pads.into_iter().filter_map(|pad| template(pad).ok()).collect()
+            pads.into_iter()
+                .filter_map(|pad| template(pad).ok())
+                .collect()
         });
         TEMPLATES.as_ref()
     }
@@ -148,7 +154,10 @@ impl ElementImpl for WmsPushBin {
         }
         let _ = self.obj().remove_pad(pad);
         let Some(id) = id else { return };
-        let entrance = self.branches().get(&id).map(|branch| branch.entrance.clone());
+        let entrance = self
+            .branches()
+            .get(&id)
+            .map(|branch| branch.entrance.clone());
         match entrance {
             Some(entrance) => self.obj().call_async(move |_| {
                 entrance.send_event(gst::event::Eos::new());
@@ -202,7 +211,9 @@ fn ghost_pad(template: &gst::PadTemplate, name: &str, id: usize, is_video: bool)
                 None => gst::Pad::event_default(pad, parent, event),
             }
         })
-        .query_function(|pad, parent, query| caps_query(pad, query) || gst::Pad::query_default(pad, parent, query))
+        .query_function(|pad, parent, query| {
+            caps_query(pad, query) || gst::Pad::query_default(pad, parent, query)
+        })
         .build()
 }
 
@@ -263,7 +274,9 @@ impl WmsPushBin {
         self.muxing().begin();
         let clock = gst::SystemClock::obtain();
         let id = clock.new_periodic_id(clock.time() + gaps::TICK, gaps::TICK);
-        let fill = off_the_clock(&*self.obj(), |bin: &super::WmsPushBin| bin.muxing().fill_gaps());
+        let fill = off_the_clock(&*self.obj(), |bin: &super::WmsPushBin| {
+            bin.muxing().fill_gaps()
+        });
         let muxing = Arc::downgrade(self.muxing());
         let watched = id.wait_async(move |_, _, _| {
             if muxing.upgrade().is_some_and(|muxing| muxing.misses_data()) {
@@ -276,7 +289,11 @@ impl WmsPushBin {
     }
 
     fn end(&self) {
-        let watch = self.watch.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let watch = self
+            .watch
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
         if let Some(watch) = watch {
             watch.unschedule();
         }
@@ -320,7 +337,13 @@ impl WmsPushBin {
     }
 
     /// Makes the elements for the first caps of a stream. Returns false when the ERROR for them was posted.
-    fn configure(&self, pad: &gst::GhostPad, id: usize, is_video: bool, caps: &gst::CapsRef) -> bool {
+    fn configure(
+        &self,
+        pad: &gst::GhostPad,
+        id: usize,
+        is_video: bool,
+        caps: &gst::CapsRef,
+    ) -> bool {
         let bin = self.obj();
         let mut branches = self.branches();
         if let Some(branch) = branches.get(&id) {

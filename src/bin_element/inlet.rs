@@ -105,7 +105,9 @@ mod imp {
                     let always = gst::PadPresence::Always;
                     gst::PadTemplate::new(name, direction, always, &gst::Caps::new_any())
                 };
-                pads.into_iter().filter_map(|pad| template(pad).ok()).collect()
+                pads.into_iter()
+                    .filter_map(|pad| template(pad).ok())
+                    .collect()
             });
             TEMPLATES.as_ref()
         }
@@ -192,7 +194,8 @@ mod imp {
             drop(times);
             let running = gst::FormattedSegment::<gst::ClockTime>::new();
             let event = gst::event::Segment::builder(&running);
-            self.source.push_event(event.seqnum(segment.seqnum()).build())
+            self.source
+                .push_event(event.seqnum(segment.seqnum()).build())
         }
 
         /// Returns whether a header was, or would be, written for other caps than these.

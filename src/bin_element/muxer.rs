@@ -99,11 +99,13 @@ fn link(
             .event()
             .is_some_and(|event| event.type_() == gst::EventType::Eos);
         match is_eos && !passes_eos() {
-            true => gst::PadProbeReturn::Drop,
+            true => gst::PadProbeReturn::Handled,
             false => gst::PadProbeReturn::Ok,
         }
     });
     source.link(&sink).map_err(|_| Failure::Stopped)?;
-    muxer.sync_state_with_parent().map_err(|_| Failure::Stopped)?;
+    muxer
+        .sync_state_with_parent()
+        .map_err(|_| Failure::Stopped)?;
     Ok(pads)
 }

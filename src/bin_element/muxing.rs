@@ -159,11 +159,7 @@ impl Muxing {
         waited.unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn wait_for<'a>(
-        &self,
-        state: MutexGuard<'a, State>,
-        time: Duration,
-    ) -> MutexGuard<'a, State> {
+    fn wait_for<'a>(&self, state: MutexGuard<'a, State>, time: Duration) -> MutexGuard<'a, State> {
         let waited = self.changed.wait_timeout(state, time);
         waited.unwrap_or_else(PoisonError::into_inner).0
     }
@@ -361,7 +357,10 @@ impl Muxing {
     pub(super) fn expel(&self, id: usize) {
         let mut state = self.lock();
         let pad = state.streams.get_mut(&id).and_then(|stream| {
-            let inside = stream.inside.as_mut().filter(|inside| inside.busy.is_none());
+            let inside = stream
+                .inside
+                .as_mut()
+                .filter(|inside| inside.busy.is_none());
             let pad = inside.and_then(|inside| inside.pad.take());
             stream.has_data &= pad.is_none();
             pad
@@ -410,10 +409,7 @@ impl Muxing {
             muxer::remove(&bin, old);
         }
         let weak = bin.downgrade();
-        let passes_eos = move || {
-            weak.upgrade()
-                .is_some_and(|bin| bin.muxing().passes_eos())
-        };
+        let passes_eos = move || weak.upgrade().is_some_and(|bin| bin.muxing().passes_eos());
         muxer::start(&bin, members, passes_eos)
     }
 
@@ -471,7 +467,10 @@ impl State {
     }
 
     fn is_busy(&self) -> bool {
-        let mut inside = self.streams.values().filter_map(|stream| stream.inside.as_ref());
+        let mut inside = self
+            .streams
+            .values()
+            .filter_map(|stream| stream.inside.as_ref());
         inside.any(|inside| inside.busy.is_some())
     }
 
@@ -496,7 +495,11 @@ impl State {
             if is_member {
                 members.push(Member {
                     id: *id,
-                    template: if stream.is_video { "video_%u" } else { "audio_%u" },
+                    template: if stream.is_video {
+                        "video_%u"
+                    } else {
+                        "audio_%u"
+                    },
                     source: inside.source.clone(),
                 });
             }

@@ -113,7 +113,7 @@ impl RawInput {
                 }
             }
             // An encoder of libav that has been drained takes nothing more.
-            gst::EventView::Gap(_) => return gst::PadProbeReturn::Drop,
+            gst::EventView::Gap(_) => return gst::PadProbeReturn::Handled,
             gst::EventView::FlushStop(_) => {
                 let mut state = self.state();
                 (state.end, state.key_frame, state.is_filled) = (None, None, false);
@@ -166,7 +166,10 @@ impl RawInput {
 
     fn observe_buffer(&self, buffer: &gst::Buffer) -> gst::PadProbeReturn {
         let mut state = self.state();
-        let Some(start) = buffer.pts().and_then(|pts| state.segment.to_running_time(pts)) else {
+        let Some(start) = buffer
+            .pts()
+            .and_then(|pts| state.segment.to_running_time(pts))
+        else {
             return gst::PadProbeReturn::Ok;
         };
         let is_late = state.end.is_some_and(|end| start < end);
@@ -265,7 +268,9 @@ impl RawInput {
         writable.set_pts(position(end)?);
         let samples = u64::try_from(samples).ok()?;
         let rate = u64::try_from(rate).ok()?;
-        writable.set_duration(gst::ClockTime::from_nseconds(samples * 1_000_000_000 / rate));
+        writable.set_duration(gst::ClockTime::from_nseconds(
+            samples * 1_000_000_000 / rate,
+        ));
         Some(silence)
     }
 }

@@ -23,7 +23,10 @@ fn in_basic_plane(text: &str) -> Option<String> {
 pub(super) fn in_basic_plane_only(tags: &gst::TagListRef) -> Option<gst::TagList> {
     let text = |value: &glib::SendValue| value.get::<String>().ok();
     let has_outside = |value| text(value).is_some_and(|text| in_basic_plane(&text).is_some());
-    if !tags.iter_generic().any(|(_, mut values)| values.any(has_outside)) {
+    if !tags
+        .iter_generic()
+        .any(|(_, mut values)| values.any(has_outside))
+    {
         return None;
     }
     let mut filtered = gst::TagList::new();

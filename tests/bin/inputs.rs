@@ -28,7 +28,11 @@ fn pushed(name: &str, video: &str, audio: &str) -> (Decoded, Decoded) {
 fn odd_sizes_become_even() {
     let video = "video/x-raw,format=RGB,width=321,height=241,framerate=30/1";
     let (video, _) = pushed("odd", video, "audio/x-raw");
-    assert!(video.caps.contains("width=(int)320, height=(int)240"), "{}", video.caps);
+    assert!(
+        video.caps.contains("width=(int)320, height=(int)240"),
+        "{}",
+        video.caps
+    );
     assert_eq!(video.buffers.len(), 30);
 }
 
@@ -36,20 +40,49 @@ fn odd_sizes_become_even() {
 fn pixels_become_square() {
     let video = "video/x-raw,width=720,height=576,framerate=30/1,pixel-aspect-ratio=16/15";
     let (video, _) = pushed("square", video, "audio/x-raw");
-    assert!(video.caps.contains("width=(int)768, height=(int)576"), "{}", video.caps);
+    assert!(
+        video.caps.contains("width=(int)768, height=(int)576"),
+        "{}",
+        video.caps
+    );
 }
 
 #[test]
 fn each_sample_rate_and_channel_count_is_heard() {
-    for (rate, channels) in [(8_000, 1), (22_050, 2), (44_100, 1), (48_000, 2), (96_000, 6), (192_000, 2)] {
-        let mask = if channels == 6 { ",channel-mask=(bitmask)0x3f" } else { "" };
+    for (rate, channels) in [
+        (8_000, 1),
+        (22_050, 2),
+        (44_100, 1),
+        (48_000, 2),
+        (96_000, 6),
+        (192_000, 2),
+    ] {
+        let mask = if channels == 6 {
+            ",channel-mask=(bitmask)0x3f"
+        } else {
+            ""
+        };
         let audio = format!("audio/x-raw,rate={rate},channels={channels}{mask}");
-        let (_, audio) = pushed(&format!("rate-{rate}"), "video/x-raw,framerate=30/1", &audio);
-        let loud = audio.buffers.iter().filter(|(_, level)| *level > 0.3).count();
-        assert!(loud * 4 > audio.buffers.len() * 3, "{rate} Hz, {channels}: {audio:?}");
+        let (_, audio) = pushed(
+            &format!("rate-{rate}"),
+            "video/x-raw,framerate=30/1",
+            &audio,
+        );
+        let loud = audio
+            .buffers
+            .iter()
+            .filter(|(_, level)| *level > 0.3)
+            .count();
+        assert!(
+            loud * 4 > audio.buffers.len() * 3,
+            "{rate} Hz, {channels}: {audio:?}"
+        );
         let seconds = 50.0 * 1024.0 / f64::from(rate);
         let heard = audio.last() as f64 / 1000.0;
-        assert!((heard - seconds).abs() < 0.2, "{heard} of {seconds} s at {rate} Hz");
+        assert!(
+            (heard - seconds).abs() < 0.2,
+            "{heard} of {seconds} s at {rate} Hz"
+        );
     }
 }
 
@@ -65,16 +98,22 @@ fn a_new_resolution_is_scaled_to_the_first() {
     let size = pipeline.element("size");
     let filter = size.clone();
     let counter = AtomicUsize::new(0);
-    size.static_pad("sink").unwrap().add_probe(gst::PadProbeType::BUFFER, move |_, _| {
-        if counter.fetch_add(1, Ordering::Relaxed) == 20 {
-            let caps = "video/x-raw,width=640,height=360,framerate=15/1".parse::<gst::Caps>();
-            filter.set_property("caps", caps.unwrap());
-        }
-        gst::PadProbeReturn::Ok
-    });
+    size.static_pad("sink")
+        .unwrap()
+        .add_probe(gst::PadProbeType::BUFFER, move |_, _| {
+            if counter.fetch_add(1, Ordering::Relaxed) == 20 {
+                let caps = "video/x-raw,width=640,height=360,framerate=15/1".parse::<gst::Caps>();
+                filter.set_property("caps", caps.unwrap());
+            }
+            gst::PadProbeReturn::Ok
+        });
     assert_eq!(pipeline.run(), [""; 0]);
     let (video, _) = decode(&point.recording());
-    assert!(video[0].caps.contains("width=(int)320, height=(int)240"), "{}", video[0].caps);
+    assert!(
+        video[0].caps.contains("width=(int)320, height=(int)240"),
+        "{}",
+        video[0].caps
+    );
     assert_eq!(video[0].buffers.len(), 60);
     let pushes = point.running.pushes();
     assert_eq!(pushes[0].headers().count(), 1);

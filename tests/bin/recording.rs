@@ -113,7 +113,9 @@ pub fn decode(path: &Path) -> (Vec<Decoded>, Vec<Decoded>) {
     let (weak, added) = (pipeline.downgrade(), meters.clone());
     let demux = pipeline.by_name("demux").unwrap();
     demux.connect_pad_added(move |_, pad| {
-        let is_video = pad.current_caps().is_some_and(|caps| caps.to_string().starts_with("video"));
+        let is_video = pad
+            .current_caps()
+            .is_some_and(|caps| caps.to_string().starts_with("video"));
         let convert = match is_video {
             true => "videoconvert ! video/x-raw,format=I420",
             false => "audioconvert ! audio/x-raw,format=F32LE",
@@ -154,7 +156,9 @@ fn assert_ffmpeg_decodes(path: &Path) {
         .unwrap();
     let told = String::from_utf8_lossy(&output.stderr);
     // The null muxer of FFmpeg counts frames, not milliseconds.
-    let complaints = told.lines().filter(|line| !line.contains("non monotonically increasing"));
+    let complaints = told
+        .lines()
+        .filter(|line| !line.contains("non monotonically increasing"));
     assert_eq!(complaints.collect::<Vec<_>>(), [""; 0]);
     assert!(output.status.success(), "{}", output.status);
 }

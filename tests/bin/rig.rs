@@ -4,7 +4,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Once;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use gst::prelude::*;
 use gstwmspush::publishing_point::{Event, Fault, PublishingPoint, Running, Settings, When};
@@ -157,17 +157,5 @@ impl Pipeline {
 impl Drop for Pipeline {
     fn drop(&mut self) {
         let _ = self.pipeline.set_state(gst::State::Null);
-    }
-}
-
-/// Calls `act` until it returns something.
-pub fn until<T>(mut act: impl FnMut() -> Option<T>) -> T {
-    let deadline = Instant::now() + LONG;
-    loop {
-        if let Some(result) = act() {
-            return result;
-        }
-        assert!(Instant::now() < deadline, "it takes too long");
-        std::thread::yield_now();
     }
 }
