@@ -71,8 +71,33 @@ const FORBIDDEN: &[(&str, &[&str])] = &[
             "crate::publishing_point",
         ],
     ),
-    ("src/push", &["gst::", "gst_base", "glib", "crate::sink"]),
-    ("src/sink", &["reqwest", "tokio", "std::net"]),
+    (
+        "src/push",
+        &[
+            "gst::",
+            "gst_base",
+            "glib",
+            "crate::sink",
+            "crate::bin_element",
+        ],
+    ),
+    (
+        "src/sink",
+        &["reqwest", "tokio", "std::net", "crate::bin_element"],
+    ),
+    // The bin knows the sink as an application does, and nothing of what is below it.
+    (
+        "src/bin_element",
+        &[
+            "reqwest",
+            "tokio",
+            "std::net",
+            "crate::asf",
+            "crate::auth",
+            "crate::push",
+            "crate::wmhttp",
+        ],
+    ),
     (
         "src/publishing_point",
         &[
