@@ -59,11 +59,20 @@ pub(super) fn make(factory: &str) -> Result<gst::Element, Missing> {
 ///
 /// # Errors
 ///
-/// When the application's element is of a type that no factory makes.
+/// As [`copy_of`].
 pub(super) fn instance_of(prototype: &gst::Element) -> Result<gst::Element, Missing> {
-    if prototype.parent().is_none() {
-        return Ok(prototype.clone());
+    match prototype.parent() {
+        None => Ok(prototype.clone()),
+        Some(_) => copy_of(prototype),
     }
+}
+
+/// Makes an element with the properties of another one.
+///
+/// # Errors
+///
+/// When no factory makes elements of its type.
+pub(super) fn copy_of(prototype: &gst::Element) -> Result<gst::Element, Missing> {
     let factory = prototype.factory();
     let factory = factory.ok_or_else(|| Missing(prototype.type_().name().to_owned()))?;
     let copy = make(&factory.name())?;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MPL-2.0
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use glib::subclass::Signal;
@@ -26,6 +26,8 @@ pub struct WmsPushBin {
     pads: Mutex<BTreeMap<String, usize>>,
     next_id: AtomicUsize,
     watch: Mutex<Option<gst::PeriodicClockId>>,
+    /// The ERROR of this run is posted.
+    has_failed: AtomicBool,
 }
 
 #[glib::object_subclass]
@@ -271,6 +273,7 @@ impl WmsPushBin {
     }
 
     fn begin(&self) {
+        self.has_failed.store(false, Ordering::Relaxed);
         self.muxing().begin();
         let clock = gst::SystemClock::obtain();
         let id = clock.new_periodic_id(clock.time() + gaps::TICK, gaps::TICK);
@@ -321,10 +324,8 @@ impl WmsPushBin {
 
     fn event(&self, pad: &gst::GhostPad, id: usize, is_video: bool, event: gst::Event) -> bool {
         match event.view() {
-            gst::EventView::Caps(caps) => {
-                if !self.configure(pad, id, is_video, caps.caps()) {
-                    return true;
-                }
+            gst::EventView::Caps(caps) if !self.configure(pad, id, is_video, caps.caps()) => {
+                return true;
             }
             gst::EventView::Gap(_) => return true,
             gst::EventView::Eos(_) if pad.target().is_none() => {
@@ -350,7 +351,7 @@ impl WmsPushBin {
             let is_same = branch.is_raw == branch::is_raw(caps);
             if !is_same {
                 drop(branches);
-                branch::post_refused(&bin, Some(caps));
+                self.fail(&Failure::NotLinked, caps);
                 self.muxing().give_up(id);
             }
             return is_same;
@@ -373,11 +374,18 @@ impl WmsPushBin {
                 failure
             }
         };
-        match failure {
-            Failure::Missing(missing) => missing.post(&bin),
-            Failure::NotLinked => branch::post_refused(&bin, Some(caps)),
-        }
+        self.fail(&failure, caps);
         self.muxing().give_up(id);
         false
+    }
+
+    /// Posts the ERROR of a stream, unless that of another one is posted.
+    fn fail(&self, failure: &Failure, caps: &gst::CapsRef) {
+        let is_second = self.has_failed.swap(true, Ordering::Relaxed);
+        match failure {
+            _ if is_second => {}
+            Failure::Missing(missing) => missing.post(&self.obj()),
+            Failure::NotLinked => branch::post_refused(&self.obj(), Some(caps)),
+        }
     }
 }

@@ -30,6 +30,7 @@ use glib::subclass::prelude::ObjectSubclassIsExt;
 use gst::prelude::*;
 
 use crate::sink::WmsPushSink;
+use elements::Missing;
 use muxing::Muxing;
 use settings::Settings;
 
@@ -63,6 +64,10 @@ impl WmsPushBin {
 
     fn settings(&self) -> Settings {
         self.imp().lock_settings().clone()
+    }
+
+    fn take_muxer(&self) -> Option<Result<gst::Element, Missing>> {
+        self.imp().lock_settings().take_muxer()
     }
 
     fn drop_branch(&self, id: usize) {

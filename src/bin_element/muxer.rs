@@ -18,6 +18,9 @@ pub(super) struct Member {
     pub(super) source: gst::Pad,
 }
 
+/// A muxer, and the pad of each of its streams.
+pub(super) type Started = (gst::Element, Vec<(usize, gst::Pad)>);
+
 /// Why there is no muxer.
 #[derive(Debug)]
 pub(super) enum Failure {
@@ -44,7 +47,7 @@ pub(super) fn remove(bin: &WmsPushBin, muxer: &gst::Element) {
     let _ = bin.remove(muxer);
 }
 
-/// Makes a muxer for `members` and starts it. `passes` decides about its EOS. Returns the muxer and the pad of each member.
+/// Makes a muxer for `members` and starts it. `passes` decides about its EOS.
 ///
 /// # Errors
 ///
@@ -53,7 +56,7 @@ pub(super) fn start(
     bin: &WmsPushBin,
     members: &[Member],
     passes_eos: impl Fn() -> bool + Send + Sync + 'static,
-) -> Result<(gst::Element, Vec<(usize, gst::Pad)>), Failure> {
+) -> Result<Started, Failure> {
     let muxer = make(bin).map_err(Failure::Missing)?;
     bin.add(&muxer).map_err(|_| Failure::Stopped)?;
     let linked = link(bin, &muxer, members, passes_eos);
@@ -64,13 +67,12 @@ pub(super) fn start(
 }
 
 fn make(bin: &WmsPushBin) -> Result<gst::Element, Missing> {
-    let settings = bin.settings();
-    if let Some(muxer) = &settings.muxer {
-        return elements::instance_of(muxer);
+    if let Some(muxer) = bin.take_muxer() {
+        return muxer;
     }
     let muxer = elements::make("asfmux")?;
     muxer.set_property("streamable", true);
-    muxer.set_property("packet-size", settings.packet_size);
+    muxer.set_property("packet-size", bin.settings().packet_size);
     Ok(muxer)
 }
 

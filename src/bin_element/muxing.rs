@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use gst::prelude::*;
 
 use super::WmsPushBin;
-use super::muxer::{self, Failure, Member};
+use super::muxer::{self, Failure, Member, Started};
 use super::raw::RawInput;
 
 /// The longest wait for a stream that delivers nothing while another one has to wait for it.
@@ -396,14 +396,15 @@ impl Muxing {
         let members = state.begin_members();
         drop(state);
         let started = self.replace(old.as_ref(), &members);
-        self.changed(started, &members)
+        let is_running = self.changed(started);
+        // The first data of a run begins with a key frame by itself.
+        if is_running && old.is_some() {
+            request_key_frames(&members);
+        }
+        self.lock()
     }
 
-    fn replace(
-        &self,
-        old: Option<&gst::Element>,
-        members: &[Member],
-    ) -> Result<(gst::Element, Vec<(usize, gst::Pad)>), Failure> {
+    fn replace(&self, old: Option<&gst::Element>, members: &[Member]) -> Result<Started, Failure> {
         let bin = self.bin.upgrade().ok_or(Failure::Stopped)?;
         if let Some(old) = old {
             muxer::remove(&bin, old);
@@ -413,13 +414,11 @@ impl Muxing {
         muxer::start(&bin, members, passes_eos)
     }
 
-    fn changed(
-        &self,
-        started: Result<(gst::Element, Vec<(usize, gst::Pad)>), Failure>,
-        members: &[Member],
-    ) -> MutexGuard<'_, State> {
-        if let (Err(failure), Some(bin)) = (&started, self.bin.upgrade()) {
-            post(&bin, failure);
+    /// Takes the new muxer, unless the bin was stopped meanwhile. Returns whether there is one.
+    fn changed(&self, started: Result<Started, Failure>) -> bool {
+        let bin = self.bin.upgrade();
+        if let (Err(failure), Some(bin)) = (&started, &bin) {
+            post(bin, failure);
         }
         let mut state = self.lock();
         let is_wanted = state.phase == Phase::Changing;
@@ -438,17 +437,13 @@ impl Muxing {
             Err(_) if is_wanted => state.phase = Phase::Failed,
             Err(_) => {}
         }
+        let is_running = state.phase == Phase::Running;
         drop(state);
         self.changed.notify_all();
-        match unwanted {
-            Some(muxer) => {
-                if let Some(bin) = self.bin.upgrade() {
-                    muxer::remove(&bin, &muxer);
-                }
-            }
-            None => request_key_frames(members),
+        if let (Some(muxer), Some(bin)) = (unwanted, bin) {
+            muxer::remove(&bin, &muxer);
         }
-        self.lock()
+        is_running
     }
 
     /// Returns whether the end of the muxer is the end of the push.

@@ -5,6 +5,8 @@
 use glib::prelude::*;
 use gst::prelude::*;
 
+use super::elements::{self, Missing};
+
 /// The largest `packet-size` with which `asfmux` cannot put more than 63 payloads into a packet, which makes the packet
 /// unreadable: a payload takes 18 bytes at least, and the packet's own fields 13.
 const SAFE_PACKET_SIZE: u32 = 63 * 18 + 10;
@@ -23,6 +25,8 @@ pub(super) struct Settings {
     pub(super) video_encoder: Option<gst::Element>,
     pub(super) audio_encoder: Option<gst::Element>,
     pub(super) muxer: Option<gst::Element>,
+    /// `muxer` has muxed: like `asfmux`, it may not be able to do that twice.
+    is_muxer_used: bool,
 }
 
 impl Default for Settings {
@@ -35,6 +39,7 @@ impl Default for Settings {
             video_encoder: None,
             audio_encoder: None,
             muxer: None,
+            is_muxer_used: false,
         }
     }
 }
@@ -112,7 +117,18 @@ impl Settings {
             *place = value.get().unwrap_or(*place);
         } else if let Some(place) = self.element(name) {
             *place = value.get().unwrap_or_default();
+            self.is_muxer_used &= name != "muxer";
         }
+    }
+
+    /// Returns the application's muxer, and later others like it; `None` if it has set none.
+    pub(super) fn take_muxer(&mut self) -> Option<Result<gst::Element, Missing>> {
+        let muxer = self.muxer.as_ref()?;
+        let is_used = std::mem::replace(&mut self.is_muxer_used, true);
+        Some(match is_used {
+            false => elements::instance_of(muxer),
+            true => elements::copy_of(muxer),
+        })
     }
 
     /// Returns the value of a property, if it is one of the bin's own.

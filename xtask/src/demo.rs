@@ -106,10 +106,7 @@ fn push(workspace: &Workspace, paths: &Paths) -> Result {
         log: &paths.log,
         registry: &paths.registry,
     };
-    let pushes = [
-        (pipeline::BY_HAND, POINT),
-        (pipeline::WITH_BIN, BIN_POINT),
-    ];
+    let pushes = [(pipeline::BY_HAND, POINT), (pipeline::WITH_BIN, BIN_POINT)];
     let mut pushes = pushes.into_iter();
     let pushed = pushes.try_for_each(|(pipeline, name)| {
         pipeline::push(workspace, &files, pipeline, &format!("{}{name}", point.url))
