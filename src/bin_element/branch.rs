@@ -19,9 +19,10 @@ use gst::prelude::*;
 use super::WmsPushBin;
 use super::elements::{self, Missing, set_if_present};
 use super::inlet::Inlet;
-use super::muxing::{Inside, Muxing};
+use super::muxing::Muxing;
 use super::raw::RawInput;
 use super::settings::Settings;
+use super::stream::Inside;
 
 /// Most of an encoded stream that waits for the others.
 const LONGEST_QUEUE: gst::ClockTime = gst::ClockTime::from_seconds(5);
@@ -54,6 +55,11 @@ pub(super) fn is_raw(caps: &gst::CapsRef) -> bool {
     structures.all(|structure| matches!(structure.name().as_str(), "video/x-raw" | "audio/x-raw"))
 }
 
+fn is_video(caps: &gst::CapsRef) -> bool {
+    let structure = caps.structure(0);
+    structure.is_some_and(|structure| structure.name().starts_with("video/"))
+}
+
 /// Posts the ERROR for caps that the muxer does not take.
 pub(super) fn post_refused(bin: &WmsPushBin, caps: Option<&gst::CapsRef>) {
     let type_ = caps
@@ -78,10 +84,9 @@ impl Branch {
         bin: &WmsPushBin,
         muxing: &Arc<Muxing>,
         id: usize,
-        is_video: bool,
         caps: &gst::CapsRef,
     ) -> Result<Self, Failure> {
-        let is_raw = is_raw(caps);
+        let (is_raw, is_video) = (is_raw(caps), is_video(caps));
         let settings = bin.settings();
         let queue = queue()?;
         let inlet = Inlet::new(Arc::downgrade(muxing), id).upcast::<gst::Element>();

@@ -14,6 +14,7 @@ use super::WmsPushBin;
 use super::inlet::LEAD;
 use super::muxing::{LONGEST_WAIT, Muxing, Phase, State};
 use super::raw::RawInput;
+use super::stream::{Inside, Stream};
 
 /// Time between two looks at the streams.
 pub(super) const TICK: gst::ClockTime = gst::ClockTime::from_mseconds(100);
@@ -72,7 +73,7 @@ impl Muxing {
     }
 }
 
-fn is_overdue(inside: &super::muxing::Inside, since: Instant) -> bool {
+fn is_overdue(inside: &Inside, since: Instant) -> bool {
     inside.is_absent() || since.elapsed() >= LONGEST_WAIT
 }
 
@@ -94,7 +95,7 @@ impl State {
     }
 
     /// The streams in the muxer that have nothing for it.
-    fn missable(&mut self) -> impl Iterator<Item = (usize, &mut super::muxing::Inside)> {
+    fn missable(&mut self) -> impl Iterator<Item = (usize, &mut Inside)> {
         let streams = self.streams.iter_mut().filter(|(_, stream)| !stream.ended);
         let inside = streams.filter_map(|(id, stream)| Some((*id, stream.inside.as_mut()?)));
         inside.filter(|(_, inside)| {
@@ -118,7 +119,7 @@ impl State {
             Some((id, raw, is_new))
         });
         let overdue: Vec<_> = overdue.collect();
-        let name = |id| self.streams.get(&id).map(super::muxing::Stream::name);
+        let name = |id| self.streams.get(&id).map(Stream::name);
         let missed = overdue.into_iter().map(|(id, raw, is_new)| Missed {
             id,
             raw,

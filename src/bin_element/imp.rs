@@ -134,11 +134,11 @@ impl ElementImpl for WmsPushBin {
             return None;
         }
         let id = self.next_id.fetch_add(1, Ordering::Relaxed);
-        let ghost = ghost_pad(template, &name, id, is_video);
+        let ghost = ghost_pad(template, &name, id);
         pads.insert(name, id);
         drop(pads);
         let pad = ghost.upcast::<gst::Pad>();
-        self.muxing().add(id, pad.clone(), is_video);
+        self.muxing().add(id, pad.clone());
         pad.set_active(true).ok()?;
         self.obj().add_pad(&pad).ok()?;
         Some(pad)
@@ -168,6 +168,16 @@ impl ElementImpl for WmsPushBin {
         }
     }
 
+    fn send_event(&self, event: gst::Event) -> bool {
+        if event.type_() != gst::EventType::Seek {
+            return self.parent_send_event(event);
+        }
+        // Not through the muxer, which the flush of a seek replaces.
+        let pads = self.obj().sink_pads();
+        let sought = pads.iter().map(|pad| pad.push_event(event.clone()));
+        sought.fold(false, |all, one| all || one)
+    }
+
     fn change_state(
         &self,
         transition: gst::StateChange,
@@ -195,7 +205,7 @@ fn free_name(pads: &BTreeMap<String, usize>, prefix: &str) -> String {
     free.unwrap_or_default()
 }
 
-fn ghost_pad(template: &gst::PadTemplate, name: &str, id: usize, is_video: bool) -> gst::GhostPad {
+fn ghost_pad(template: &gst::PadTemplate, name: &str, id: usize) -> gst::GhostPad {
     gst::GhostPad::builder_from_template(template)
         .name(name)
         .chain_function(move |pad, parent, buffer| {
@@ -209,7 +219,7 @@ fn ghost_pad(template: &gst::PadTemplate, name: &str, id: usize, is_video: bool)
         .event_function(move |pad, parent, event| {
             let bin = parent.and_then(|parent| parent.downcast_ref::<super::WmsPushBin>());
             match bin {
-                Some(bin) => bin.imp().event(pad, id, is_video, event),
+                Some(bin) => bin.imp().event(pad, id, event),
                 None => gst::Pad::event_default(pad, parent, event),
             }
         })
@@ -220,31 +230,42 @@ fn ghost_pad(template: &gst::PadTemplate, name: &str, id: usize, is_video: bool)
 }
 
 /// Answers which caps a pad takes, what costs the least first. Everything else is for the elements inside.
+///
+/// Each pad takes pictures and sound: where upstream does not know its caps yet, as `queue` behind a demuxer, the first
+/// template is taken for both.
 fn caps_query(pad: &gst::GhostPad, query: &mut gst::QueryRef) -> bool {
-    let template = pad.pad_template_caps();
     match query.view_mut() {
         gst::QueryViewMut::Caps(caps) => {
-            let mut preferred = gst::Caps::new_empty();
-            let first = preferred.make_mut();
-            if pad.name().starts_with("video_") {
-                let i420 = gst::Structure::builder("video/x-raw").field("format", "I420");
-                first.append_structure(i420.build());
-            }
-            first.append(template);
+            let all = accepted_caps(pad);
             let result = match caps.filter_owned() {
-                Some(filter) => filter_with(&preferred, &filter),
-                None => preferred,
+                Some(filter) => filter_with(&all, &filter),
+                None => all,
             };
             caps.set_result(&result);
             true
         }
         gst::QueryViewMut::AcceptCaps(accept) => {
-            let accepted = accept.caps().can_intersect(&template);
+            let accepted = accept.caps().can_intersect(&accepted_caps(pad));
             accept.set_result(accepted);
             true
         }
         _ => false,
     }
+}
+
+fn accepted_caps(pad: &gst::GhostPad) -> gst::Caps {
+    let i420 = gst::Structure::builder("video/x-raw").field("format", "I420");
+    let mut all: gst::Caps = [i420.build()].into_iter().collect();
+    if !pad.name().starts_with("video_") {
+        all = gst::Caps::new_empty();
+    }
+    let templates = WmsPushBin::pad_templates()
+        .iter()
+        .map(|template| template.caps().clone());
+    for caps in [pad.pad_template_caps()].into_iter().chain(templates) {
+        all.merge(caps);
+    }
+    all
 }
 
 fn filter_with(caps: &gst::Caps, filter: &gst::Caps) -> gst::Caps {
@@ -322,9 +343,9 @@ impl WmsPushBin {
         self.muxing().remove(id);
     }
 
-    fn event(&self, pad: &gst::GhostPad, id: usize, is_video: bool, event: gst::Event) -> bool {
+    fn event(&self, pad: &gst::GhostPad, id: usize, event: gst::Event) -> bool {
         match event.view() {
-            gst::EventView::Caps(caps) if !self.configure(pad, id, is_video, caps.caps()) => {
+            gst::EventView::Caps(caps) if !self.configure(pad, id, caps.caps()) => {
                 return true;
             }
             gst::EventView::Gap(_) => return true,
@@ -338,13 +359,7 @@ impl WmsPushBin {
     }
 
     /// Makes the elements for the first caps of a stream. Returns false when the ERROR for them was posted.
-    fn configure(
-        &self,
-        pad: &gst::GhostPad,
-        id: usize,
-        is_video: bool,
-        caps: &gst::CapsRef,
-    ) -> bool {
+    fn configure(&self, pad: &gst::GhostPad, id: usize, caps: &gst::CapsRef) -> bool {
         let bin = self.obj();
         let mut branches = self.branches();
         if let Some(branch) = branches.get(&id) {
@@ -356,7 +371,7 @@ impl WmsPushBin {
             }
             return is_same;
         }
-        let built = Branch::build(&bin, self.muxing(), id, is_video, caps);
+        let built = Branch::build(&bin, self.muxing(), id, caps);
         let failure = match built {
             Ok(branch) => {
                 let targeted = pad.set_target(Some(&branch.entrance));

@@ -129,7 +129,12 @@ mod imp {
                 Entrance::Open => {
                     let pushed = self.source.push(buffer);
                     muxing.leave(id);
-                    pushed
+                    match pushed {
+                        Err(gst::FlowError::Flushing) if muxing.goes_on(id) => {
+                            Ok(gst::FlowSuccess::Ok)
+                        }
+                        pushed => pushed,
+                    }
                 }
                 Entrance::Drop => Ok(gst::FlowSuccess::Ok),
                 Entrance::Flushing => Err(gst::FlowError::Flushing),
@@ -174,10 +179,13 @@ mod imp {
                 }
                 gst::EventView::Eos(_) if !muxing.end(id) => return true,
                 gst::EventView::Gap(_) => return true,
-                gst::EventView::FlushStart(_) => muxing.set_flushing(id, true),
+                gst::EventView::FlushStart(_) => {
+                    muxing.begin_flush(id);
+                    return true;
+                }
                 gst::EventView::FlushStop(_) => {
-                    muxing.set_flushing(id, false);
-                    muxing.renew(id);
+                    muxing.end_flush(id);
+                    return true;
                 }
                 _ => {}
             }

@@ -44,6 +44,7 @@ mod muxer;
 mod muxing;
 mod raw;
 mod settings;
+mod stream;
 mod tags;
 
 glib::wrapper! {

@@ -33,17 +33,18 @@ pub(super) enum Failure {
 
 /// Takes a muxer out of the bin.
 pub(super) fn remove(bin: &WmsPushBin, muxer: &gst::Element) {
-    if let Some(peer) = muxer.static_pad("src").and_then(|pad| pad.peer())
-        && let Some(pad) = muxer.static_pad("src")
-    {
-        let _ = pad.unlink(&peer);
+    // Threads in it leave before they find it unlinked.
+    let _ = muxer.set_state(gst::State::Null);
+    for pad in muxer.src_pads() {
+        if let Some(peer) = pad.peer() {
+            let _ = pad.unlink(&peer);
+        }
     }
     for pad in muxer.sink_pads() {
         if let Some(peer) = pad.peer() {
             let _ = peer.unlink(&pad);
         }
     }
-    let _ = muxer.set_state(gst::State::Null);
     let _ = bin.remove(muxer);
 }
 

@@ -3,14 +3,14 @@
 //! The streams and the muxer that they go into: which streams, from when on, until when.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use gst::prelude::*;
 
 use super::WmsPushBin;
 use super::muxer::{self, Failure, Member, Started};
-use super::raw::RawInput;
+use super::stream::{Inside, Stream};
 
 /// The longest wait for a stream that delivers nothing while another one has to wait for it.
 pub(super) const LONGEST_WAIT: Duration = Duration::from_millis(1500);
@@ -27,8 +27,10 @@ pub(super) struct State {
     pub(super) streams: BTreeMap<usize, Stream>,
     pub(super) phase: Phase,
     muxer: Option<gst::Element>,
-    /// When the first data of a run came.
+    /// When the first data came that waits for other streams.
     waits_since: Option<Instant>,
+    /// There has been a muxer in this run.
+    has_begun: bool,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -46,43 +48,6 @@ pub(super) enum Phase {
     Failed,
 }
 
-/// What goes through one pad of the bin.
-pub(super) struct Stream {
-    ghost: gst::Pad,
-    is_video: bool,
-    /// `None`: no caps have come, or the pad was released.
-    pub(super) inside: Option<Inside>,
-    /// It has data, or had it in this run.
-    has_data: bool,
-    /// Its EOS has come.
-    pub(super) ended: bool,
-    /// It cannot be encoded, and the ERROR is posted.
-    given_up: bool,
-    /// The application has released its pad.
-    released: bool,
-}
-
-/// The part of a stream inside of the bin.
-pub(super) struct Inside {
-    /// The source pad of the inlet.
-    source: gst::Pad,
-    pub(super) queue: gst::Element,
-    /// `None`: it was encoded already.
-    pub(super) raw: Option<Arc<RawInput>>,
-    /// The pad of the muxer; `None`: the stream is not in the muxer.
-    pub(super) pad: Option<gst::Pad>,
-    /// Time of the buffer that is in the muxer, or waits there for another stream.
-    pub(super) busy: Option<gst::ClockTime>,
-    /// The muxer's header does not describe the stream any more.
-    is_stale: bool,
-    /// It begins at a key frame.
-    awaits_key_frame: bool,
-    /// The streaming thread has to leave.
-    flushing: bool,
-    /// Since when another stream waits for this one.
-    pub(super) missed_since: Option<Instant>,
-}
-
 /// What becomes of a buffer at the inlet.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Entrance {
@@ -92,53 +57,6 @@ pub(super) enum Entrance {
     Flushing,
     /// There is no muxer that takes it.
     Failed,
-}
-
-impl Inside {
-    pub(super) fn new(
-        source: gst::Pad,
-        queue: gst::Element,
-        raw: Option<Arc<RawInput>>,
-        is_video: bool,
-    ) -> Self {
-        Self {
-            source,
-            queue,
-            raw,
-            pad: None,
-            busy: None,
-            is_stale: false,
-            awaits_key_frame: is_video,
-            flushing: false,
-            missed_since: None,
-        }
-    }
-
-    /// It was missed for too long, and has not delivered data since.
-    pub(super) fn is_absent(&self) -> bool {
-        self.raw.as_ref().is_some_and(|raw| raw.is_absent())
-    }
-
-    fn is_member(&self) -> bool {
-        self.pad.is_some() && !self.is_stale
-    }
-}
-
-impl Stream {
-    /// The name of its pad.
-    pub(super) fn name(&self) -> String {
-        self.ghost.name().to_string()
-    }
-
-    /// Data of it may come.
-    fn is_expected(&self) -> bool {
-        !self.is_over() && self.ghost.is_linked()
-    }
-
-    /// No more data of it comes.
-    fn is_over(&self) -> bool {
-        self.ended || self.given_up || self.released
-    }
 }
 
 impl Muxing {
@@ -165,16 +83,8 @@ impl Muxing {
     }
 
     /// Adds a pad of the bin.
-    pub(super) fn add(&self, id: usize, ghost: gst::Pad, is_video: bool) {
-        let stream = Stream {
-            ghost,
-            is_video,
-            inside: None,
-            has_data: false,
-            ended: false,
-            given_up: false,
-            released: false,
-        };
+    pub(super) fn add(&self, id: usize, ghost: gst::Pad) {
+        let stream = Stream::new(ghost);
         self.lock().streams.insert(id, stream);
     }
 
@@ -217,7 +127,7 @@ impl Muxing {
     pub(super) fn begin(&self) {
         let mut state = self.lock();
         state.phase = Phase::Waiting;
-        state.waits_since = None;
+        (state.waits_since, state.has_begun) = (None, false);
     }
 
     /// Lets all streaming threads leave.
@@ -346,11 +256,41 @@ impl Muxing {
         }
     }
 
-    pub(super) fn set_flushing(&self, id: usize, flushing: bool) {
-        if let Some(inside) = inside_mut(&mut self.lock(), id) {
-            inside.flushing = flushing;
+    /// A flush of a stream begins: the muxer and the sink discard what they hold, and other data gets a new muxer.
+    pub(super) fn begin_flush(&self, id: usize) {
+        let mut state = self.lock();
+        if let Some(inside) = inside_mut(&mut state, id) {
+            inside.flushing = true;
         }
         self.changed.notify_all();
+        while state.phase == Phase::Changing {
+            state = self.wait(state);
+        }
+        let muxer = state.forget_muxer();
+        drop(state);
+        let bin = self.bin.upgrade();
+        let sink = bin.as_ref().and_then(|bin| bin.sink().static_pad("sink"));
+        if let (Some(muxer), Some(bin), Some(sink)) = (muxer, bin, sink) {
+            sink.send_event(gst::event::FlushStart::new());
+            muxer::remove(&bin, &muxer);
+            sink.send_event(gst::event::FlushStop::new(true));
+        }
+    }
+
+    pub(super) fn end_flush(&self, id: usize) {
+        if let Some(inside) = inside_mut(&mut self.lock(), id) {
+            inside.flushing = false;
+        }
+    }
+
+    /// Returns whether a stream may go on although the muxer was taken away from it.
+    pub(super) fn goes_on(&self, id: usize) -> bool {
+        let state = self.lock();
+        let inside = state
+            .streams
+            .get(&id)
+            .and_then(|stream| stream.inside.as_ref());
+        state.phase != Phase::Stopped && inside.is_some_and(|inside| !inside.flushing)
     }
 
     /// Takes a stream out of the muxer until it has data again, unless it has some now.
@@ -383,6 +323,7 @@ impl Muxing {
     /// Replaces the muxer by one for the streams that have data.
     fn change<'a>(&'a self, mut state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
         state.phase = Phase::Changing;
+        let is_first = !std::mem::replace(&mut state.has_begun, true);
         let old = state.muxer.take();
         let idle = state.idle_pads();
         drop(state);
@@ -398,7 +339,7 @@ impl Muxing {
         let started = self.replace(old.as_ref(), &members);
         let is_running = self.changed(started);
         // The first data of a run begins with a key frame by itself.
-        if is_running && old.is_some() {
+        if is_running && !is_first {
             request_key_frames(&members);
         }
         self.lock()
@@ -454,6 +395,20 @@ impl Muxing {
 }
 
 impl State {
+    /// Waits for data as at the beginning. Returns the muxer that there was.
+    fn forget_muxer(&mut self) -> Option<gst::Element> {
+        let muxer = self.muxer.take()?;
+        self.phase = Phase::Waiting;
+        self.waits_since = None;
+        for stream in self.streams.values_mut() {
+            stream.has_data = false;
+            if let Some(inside) = &mut stream.inside {
+                (inside.pad, inside.is_stale) = (None, false);
+            }
+        }
+        Some(muxer)
+    }
+
     /// All streams have ended, and there was one.
     fn is_over(&self) -> bool {
         let mut streams = self.streams.values().filter(|stream| !stream.released);
@@ -486,11 +441,11 @@ impl State {
                 continue;
             };
             (inside.pad, inside.is_stale) = (None, false);
-            inside.awaits_key_frame = stream.is_video;
+            inside.awaits_key_frame = inside.is_video;
             if is_member {
                 members.push(Member {
                     id: *id,
-                    template: if stream.is_video {
+                    template: if inside.is_video {
                         "video_%u"
                     } else {
                         "audio_%u"

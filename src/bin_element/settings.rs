@@ -67,7 +67,7 @@ fn element(name: &str, nick: &str, blurb: &str) -> glib::ParamSpec {
 pub(super) fn specs() -> Vec<glib::ParamSpec> {
     const BITRATES: (u32, u32) = (1, i32::MAX.unsigned_abs());
     let default = Settings::default();
-    vec![
+    let numbers = [
         number(
             "video-bitrate",
             "Video bit rate (bit/s)",
@@ -96,6 +96,15 @@ pub(super) fn specs() -> Vec<glib::ParamSpec> {
             default.packet_size,
             (100, 65_531),
         ),
+    ];
+    numbers
+        .into_iter()
+        .chain(application_s_elements())
+        .collect()
+}
+
+fn application_s_elements() -> [glib::ParamSpec; 3] {
+    [
         element(
             "video-encoder",
             "Video encoder",
