@@ -349,6 +349,11 @@ impl WmsPushBin {
                 return true;
             }
             gst::EventView::Gap(_) => return true,
+            gst::EventView::FlushStop(_) => {
+                let flushed = gst::Pad::event_default(pad, Some(&*self.obj()), event);
+                self.renew_branch(pad, id);
+                return flushed;
+            }
             gst::EventView::Eos(_) if pad.target().is_none() => {
                 self.muxing().end(id);
                 return true;
@@ -356,6 +361,17 @@ impl WmsPushBin {
             _ => {}
         }
         gst::Pad::event_default(pad, Some(&*self.obj()), event)
+    }
+
+    /// Makes the elements of a stream once more after a flush: encoders of libav begin anew only as new ones.
+    fn renew_branch(&self, pad: &gst::GhostPad, id: usize) {
+        let old = self.branches().remove(&id);
+        let Some(old) = old else { return };
+        let _ = pad.set_target(None::<&gst::Pad>);
+        old.remove(&self.obj());
+        if let Some(caps) = pad.current_caps() {
+            self.configure(pad, id, &caps);
+        }
     }
 
     /// Makes the elements for the first caps of a stream. Returns false when the ERROR for them was posted.

@@ -52,6 +52,16 @@ pub(super) fn key_frame_request() -> gst::Event {
     gst::event::CustomUpstream::new(structure)
 }
 
+impl State {
+    /// The running time of a buffer; without a timestamp, that at which the last one ended. `None`: it is not to be shown.
+    fn start(&self, buffer: &gst::BufferRef) -> Option<gst::ClockTime> {
+        match buffer.pts() {
+            Some(pts) => self.segment.to_running_time(pts),
+            None => Some(self.end.unwrap_or_default()),
+        }
+    }
+}
+
 impl RawInput {
     /// Watches what goes from `filter` into `encoder`.
     pub(super) fn new(
@@ -95,32 +105,36 @@ impl RawInput {
     }
 
     fn observe(&self, info: &mut gst::PadProbeInfo<'_>) -> gst::PadProbeReturn {
-        if let Some(buffer) = info.buffer() {
+        if let Some(buffer) = info.buffer_mut() {
             return self.observe_buffer(buffer);
         }
         let Some(event) = info.event() else {
             return gst::PadProbeReturn::Ok;
         };
-        match event.view() {
-            gst::EventView::Segment(segment) => {
-                if let Some(segment) = segment.segment().downcast_ref::<gst::ClockTime>() {
-                    self.state().segment = segment.clone();
-                }
-            }
+        let replaced = match event.view() {
+            gst::EventView::Segment(segment) => self.observe_segment(segment),
             gst::EventView::Caps(caps) => {
-                if let Some(caps) = self.observe_caps(caps.caps()) {
-                    info.data = Some(gst::PadProbeData::Event(gst::event::Caps::new(&caps)));
-                }
+                let caps = self.observe_caps(caps.caps());
+                caps.map(|caps| gst::event::Caps::new(&caps))
             }
             // An encoder of libav that has been drained takes nothing more.
             gst::EventView::Gap(_) => return gst::PadProbeReturn::Handled,
-            gst::EventView::FlushStop(_) => {
-                let mut state = self.state();
-                (state.end, state.key_frame, state.is_filled) = (None, None, false);
-            }
-            _ => {}
+            _ => None,
+        };
+        if let Some(event) = replaced {
+            info.data = Some(gst::PadProbeData::Event(event));
         }
         gst::PadProbeReturn::Ok
+    }
+
+    /// Takes the segment of upstream. The encoder gets running times, in a segment that begins at 0: libav's refuse times that
+    /// go back, as they do from one segment to the next.
+    fn observe_segment(&self, event: &gst::event::Segment) -> Option<gst::Event> {
+        let segment = event.segment().downcast_ref::<gst::ClockTime>()?;
+        self.state().segment = segment.clone();
+        let running = gst::FormattedSegment::<gst::ClockTime>::new();
+        let event = gst::event::Segment::builder(&running).seqnum(event.seqnum());
+        Some(event.build())
     }
 
     /// Takes the format of the first buffer for all that follow. Returns other caps for the encoder.
@@ -164,21 +178,22 @@ impl RawInput {
         }
     }
 
-    fn observe_buffer(&self, buffer: &gst::Buffer) -> gst::PadProbeReturn {
+    fn observe_buffer(&self, buffer: &mut gst::Buffer) -> gst::PadProbeReturn {
         let mut state = self.state();
-        let Some(start) = buffer
-            .pts()
-            .and_then(|pts| state.segment.to_running_time(pts))
-        else {
-            return gst::PadProbeReturn::Ok;
-        };
-        let is_late = state.end.is_some_and(|end| start < end);
         if !state.is_filling {
-            if state.is_filled && is_late {
+            let Some(start) = state.start(buffer) else {
+                return gst::PadProbeReturn::Drop;
+            };
+            let is_late = state.end.is_some_and(|end| start < end);
+            if is_late && (self.is_video || state.is_filled) {
                 return gst::PadProbeReturn::Drop;
             }
             (state.is_filled, state.is_absent) = (false, false);
+            let buffer = buffer.make_mut();
+            buffer.set_pts(start);
+            buffer.set_dts(gst::ClockTime::NONE);
         }
+        let start = buffer.pts().unwrap_or_default();
         let duration = match self.is_video {
             true => gst::ClockTime::from_nseconds(1),
             false => buffer.duration().unwrap_or_default(),
@@ -243,12 +258,10 @@ impl RawInput {
 
     fn filling(&self, state: &State, until: gst::ClockTime) -> Option<gst::Buffer> {
         let end = state.end.filter(|end| *end < until)?;
-        let position = |time| state.segment.position_from_running_time(time);
         if self.is_video {
             let mut picture = state.last.clone()?;
-            let pts = position(until)?;
             let writable = picture.make_mut();
-            writable.set_pts(pts);
+            writable.set_pts(until);
             writable.set_dts(gst::ClockTime::NONE);
             return Some(picture);
         }
@@ -265,7 +278,7 @@ impl RawInput {
         let size = usize::try_from(samples * channels * width).ok()?;
         let mut silence = gst::Buffer::from_slice(vec![0; size]);
         let writable = silence.get_mut()?;
-        writable.set_pts(position(end)?);
+        writable.set_pts(end);
         let samples = u64::try_from(samples).ok()?;
         let rate = u64::try_from(rate).ok()?;
         writable.set_duration(gst::ClockTime::from_nseconds(

@@ -185,3 +185,28 @@ fn latency_is_that_of_the_sources() {
         "{maximum:?}"
     );
 }
+
+/// The encoders take no times that go back: a flushing seek gets new ones, and a header of its own.
+#[test]
+fn a_seek_goes_on_with_both_streams() {
+    let point = Point::new("seek");
+    let pipeline = Pipeline::new(
+        &point,
+        "videotestsrc num-buffers=300 ! video/x-raw,width=160,height=120,framerate=30/1 ! wmspushbin name=bin \
+         audiotestsrc num-buffers=440 ! audio/x-raw,rate=44100,channels=2 ! bin.",
+    );
+    pipeline.play();
+    point.data(20);
+    let flags = gst::SeekFlags::FLUSH | gst::SeekFlags::KEY_UNIT;
+    pipeline
+        .pipeline
+        .seek_simple(flags, gst::ClockTime::from_seconds(8))
+        .unwrap();
+    point.header();
+    assert_eq!(pipeline.wait_for_eos(), [""; 0]);
+    decode(&point.recording());
+    let (video, audio) = decode(&point.recording());
+    assert!(video[0].buffers.len() >= 55, "{}", video[0].buffers.len());
+    assert!(audio[0].last() > 1800, "{}", audio[0].last());
+    assert!(video[0].first().abs_diff(audio[0].first()) < 100);
+}
