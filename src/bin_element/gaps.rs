@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! What `asfmux` cannot do: go on when one of its streams delivers nothing.
+//! Gaps: `asfmux` sends nothing while one of its streams delivers nothing.
 //!
 //! A stream that another one waits for is filled up with silence or with its last picture. One that cannot be filled, because
 //! it was encoded before or has not begun, leaves the muxer, and comes back with a new muxer when it has data again.

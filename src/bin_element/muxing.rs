@@ -48,7 +48,7 @@ pub(super) enum Phase {
     Failed,
 }
 
-/// What becomes of a buffer at the inlet.
+/// The decision about a buffer at the inlet.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Entrance {
     Open,

@@ -11,7 +11,7 @@ use super::elements::{self, Missing};
 /// unreadable: a payload takes 18 bytes at least, and the packet's own fields 13.
 const SAFE_PACKET_SIZE: u32 = 63 * 18 + 10;
 
-/// What an application has set.
+/// The values that an application has set.
 #[derive(Clone, Debug)]
 pub(super) struct Settings {
     /// Bits per second.

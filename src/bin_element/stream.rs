@@ -9,7 +9,7 @@ use gst::prelude::*;
 
 use super::raw::RawInput;
 
-/// What goes through one pad of the bin.
+/// The stream of one pad of the bin.
 pub(super) struct Stream {
     pub(super) ghost: gst::Pad,
     /// `None`: no caps have come, or the pad was released.

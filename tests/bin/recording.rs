@@ -35,7 +35,7 @@ impl Decoded {
     }
 }
 
-/// What a pad sees: brightness of I420 pictures, loudness of F32 sound.
+/// Measures the brightness of I420 pictures and the loudness of F32 sound.
 #[derive(Default)]
 pub struct Meter {
     decoded: Decoded,
