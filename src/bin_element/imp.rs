@@ -174,8 +174,8 @@ impl ElementImpl for WmsPushBin {
         }
         // Not through the muxer, which the flush of a seek replaces.
         let pads = self.obj().sink_pads();
-        let sought = pads.iter().map(|pad| pad.push_event(event.clone()));
-        sought.fold(false, |all, one| all || one)
+        let sought = pads.iter().filter(|pad| pad.push_event(event.clone()));
+        sought.count() > 0
     }
 
     fn change_state(
