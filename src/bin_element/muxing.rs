@@ -139,6 +139,7 @@ impl Muxing {
     /// Forgets the run: the elements inside of the bin are removed.
     pub(super) fn reset(&self) {
         let mut state = self.lock();
+        state.streams.retain(|_, stream| !stream.released);
         for stream in state.streams.values_mut() {
             stream.inside = None;
             (stream.has_data, stream.ended, stream.given_up) = (false, false, false);
