@@ -113,13 +113,11 @@ impl Branch {
             entrance: first.ok_or(Failure::NotLinked)?,
             is_raw,
         };
-        match branch.start(bin) {
-            Ok(()) => Ok(branch),
-            Err(_) => {
-                branch.remove(bin);
-                Err(Failure::NotLinked)
-            }
+        if branch.start(bin).is_err() {
+            branch.remove(bin);
+            return Err(Failure::NotLinked);
         }
+        Ok(branch)
     }
 
     fn start(&self, bin: &WmsPushBin) -> Result<(), glib::BoolError> {

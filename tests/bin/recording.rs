@@ -132,6 +132,17 @@ pub fn decode(path: &Path) -> (Vec<Decoded>, Vec<Decoded>) {
         bin.sync_state_with_parent().unwrap();
         pad.link(&bin.static_pad("sink").unwrap()).unwrap();
     });
+    play(&pipeline);
+    let meters = meters.lock().unwrap();
+    let all = |meters: &[Arc<Mutex<Meter>>]| {
+        let decoded = meters.iter().map(|meter| meter.lock().unwrap().decoded());
+        decoded.collect()
+    };
+    (all(&meters.0), all(&meters.1))
+}
+
+/// Plays to the end.
+fn play(pipeline: &gst::Pipeline) {
     pipeline.set_state(gst::State::Playing).unwrap();
     let types = [gst::MessageType::Eos, gst::MessageType::Error];
     let bus = pipeline.bus().unwrap();
@@ -139,12 +150,6 @@ pub fn decode(path: &Path) -> (Vec<Decoded>, Vec<Decoded>) {
     let end = end.expect("the end of the recording");
     assert_eq!(end.type_(), gst::MessageType::Eos, "{end:?}");
     pipeline.set_state(gst::State::Null).unwrap();
-    let meters = meters.lock().unwrap();
-    let all = |meters: &[Arc<Mutex<Meter>>]| {
-        let decoded = meters.iter().map(|meter| meter.lock().unwrap().decoded());
-        decoded.collect()
-    };
-    (all(&meters.0), all(&meters.1))
 }
 
 fn assert_ffmpeg_decodes(path: &Path) {

@@ -2,7 +2,7 @@
 
 //! Which streams go in: one kind alone, several, encoded ones, tags, an application's elements.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use gst::prelude::*;
@@ -145,13 +145,11 @@ fn small_frames_fit_their_packets() {
     assert_eq!(video[0].buffers.len(), 500);
 }
 
-/// Plugins are looked for in another process, which has the elements of the core and the test sources alone.
+/// A folder with links to the plugins of all that `wmspushbin` needs but the encoders.
 #[cfg(unix)]
-#[test]
-fn a_missing_encoder_is_named_with_its_package() {
-    let point = Point::new("missing");
-    let folder =
-        Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("plugins-{}", std::process::id()));
+fn plugins_without_encoders() -> PathBuf {
+    let name = format!("plugins-{}", std::process::id());
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
     let _ = std::fs::remove_dir_all(&folder);
     std::fs::create_dir_all(&folder).unwrap();
     for feature in [
@@ -161,43 +159,41 @@ fn a_missing_encoder_is_named_with_its_package() {
         "videoscale",
         "asfmux",
     ] {
-        let plugin = gst::ElementFactory::find(feature)
-            .unwrap()
-            .plugin()
-            .unwrap();
-        let file = plugin.filename().unwrap();
+        let factory = gst::ElementFactory::find(feature).unwrap();
+        let file = factory.plugin().unwrap().filename().unwrap();
+        // Two of them may be in one plugin.
         let _ = std::os::unix::fs::symlink(&file, folder.join(file.file_name().unwrap()));
     }
+    folder
+}
+
+/// Plugins are looked for in another process, which has no encoders.
+#[cfg(unix)]
+#[test]
+fn a_missing_encoder_is_named_with_its_package() {
+    let point = Point::new("missing");
+    let folder = plugins_without_encoders();
     let plugin = std::env::var_os("WMSPUSH_PLUGIN_DIR").expect(
         "WMSPUSH_PLUGIN_DIR is where `cargo build --release --lib` leaves the plugin; `cargo xtask test` sets it",
     );
     let output = Command::new("timeout")
-        .args([
-            "60",
-            "gst-launch-1.0",
-            "-m",
-            "videotestsrc",
-            "!",
-            "wmspushbin",
-        ])
-        .arg(format!("location={}", point.url()))
+        .args(["60", "gst-launch-1.0", "-m", "videotestsrc"])
+        .args(["!", "wmspushbin", &format!("location={}", point.url())])
         .env("GST_PLUGIN_PATH", plugin)
         .env("GST_PLUGIN_SYSTEM_PATH", &folder)
         .env("GST_REGISTRY", folder.join("registry.bin"))
         .env("LC_ALL", "C.UTF-8")
         .output()
         .unwrap();
-    let told = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
     std::fs::remove_dir_all(&folder).unwrap();
+    let shown = String::from_utf8_lossy(&output.stdout);
+    let told = format!("{shown}{}", String::from_utf8_lossy(&output.stderr));
     assert!(told.contains("missing-plugin"), "{told}");
     assert!(told.contains("detail=(string)avenc_wmv2"), "{told}");
-    let errors: Vec<_> = told
-        .lines()
-        .filter(|line| line.starts_with("ERROR: from"))
-        .collect();
+    let is_error = |line: &&str| line.starts_with("ERROR: from");
+    let errors: Vec<_> = told.lines().filter(is_error).collect();
     assert_eq!(errors.len(), 1, "{told}");
-    assert!(
-        errors[0].contains("avenc_wmv2") && errors[0].contains("gstreamer1.0-libav"),
-        "{told}"
-    );
+    for word in ["avenc_wmv2", "gstreamer1.0-libav"] {
+        assert!(errors[0].contains(word), "{told}");
+    }
 }
