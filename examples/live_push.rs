@@ -19,11 +19,9 @@ use gst::prelude::*;
 
 const DEFAULT_LOCATION: &str = "http://127.0.0.1:8080/live";
 
-/// The encoder shifts timestamps by 1000 hours; `identity` takes that away.
 const PIPELINE: &str = "\
-    videotestsrc is-live=true ! avenc_wmv2 ! identity single-segment=true ! asfmux name=m streamable=true \
-    audiotestsrc is-live=true ! avenc_wmav2 ! m. \
-    m. ! wmspushsink name=push";
+    videotestsrc is-live=true ! wmspushbin name=push \
+    audiotestsrc is-live=true ! push.";
 
 /// What is worth showing of a failure, beside its text.
 const DETAILS: [&str; 6] = [
@@ -71,7 +69,7 @@ async fn push(location: &str) -> Result<bool> {
 
 /// The plugin that is installed comes first; without one, this program brings the element itself.
 fn register() -> Result<()> {
-    if gst::ElementFactory::find("wmspushsink").is_none() {
+    if gst::ElementFactory::find("wmspushbin").is_none() {
         gstwmspush::plugin_register_static()?;
     }
     Ok(())

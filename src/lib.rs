@@ -25,9 +25,11 @@
 //! | `IWMCredentialCallback` | [`push::StatusCallback::acquire_credentials`]; the signal `acquire-credentials` |
 //! | `IWMStatusCallback` | [`push::StatusCallback`]; messages on the bus |
 
+mod bin_element;
 pub mod push;
 mod sink;
 
+pub use bin_element::WmsPushBin;
 pub use plugin::plugin_desc::plugin_register_static;
 pub use sink::{Leaky, SessionState, WmsPushSink};
 #[doc(no_inline)]
@@ -35,7 +37,10 @@ pub use wmspush_proto::{asf, auth, wmhttp, wmsp};
 
 #[allow(missing_docs, reason = "the macro documents nothing")]
 mod plugin {
-    use crate::sink::register;
+    fn register(plugin: &gst::Plugin) -> Result<(), glib::BoolError> {
+        crate::sink::register(plugin)?;
+        crate::bin_element::register(plugin)
+    }
 
     gst::plugin_define!(
         wmspush,

@@ -97,6 +97,19 @@ fn a_live_stream_leaves_nothing_behind() {
 }
 
 #[test]
+fn a_bin_leaves_nothing_behind() {
+    let point = point(Vec::new());
+    let location = point.url("live");
+    assert!(assert_clean(
+        "bin",
+        &format!(
+            "videotestsrc is-live=true num-buffers=30 ! wmspushbin name=p location={location} \
+             audiotestsrc is-live=true num-buffers=40 ! p."
+        )
+    ));
+}
+
+#[test]
 fn a_resumed_push_leaves_nothing_behind() {
     let reset = Fault::AfterPackets(5, MidBody::Reset);
     let point = point(vec![(When::PushStart(0), reset)]);

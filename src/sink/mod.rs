@@ -62,6 +62,14 @@ mod stream;
 mod verifying;
 mod writer;
 
+pub(crate) use properties::new_specs;
+pub(crate) use stats_timer::off_the_clock;
+
+/// The signals of the element, for a class that forwards them.
+pub(crate) fn signals() -> &'static [glib::subclass::Signal] {
+    <imp::WmsPushSink as glib::subclass::prelude::ObjectImpl>::signals()
+}
+
 glib::wrapper! {
     /// The element as a Rust application sees it.
     pub struct WmsPushSink(ObjectSubclass<imp::WmsPushSink>)

@@ -10,7 +10,9 @@ use super::location::{Accounts, Location, ProxyUrl, Template};
 use super::settings::Settings;
 use super::{AuthMethods, Leaky, SessionState};
 
-static PROPERTIES: Lazy<Vec<Property>> = Lazy::new(|| {
+static PROPERTIES: Lazy<Vec<Property>> = Lazy::new(all);
+
+fn all() -> Vec<Property> {
     let groups = [
         session(),
         durations(),
@@ -23,7 +25,7 @@ static PROPERTIES: Lazy<Vec<Property>> = Lazy::new(|| {
         read_only(),
     ];
     groups.into_iter().flatten().collect()
-});
+}
 
 struct Property {
     spec: glib::ParamSpec,
@@ -43,6 +45,11 @@ type Field<T> = fn(&mut Settings) -> &mut T;
 pub(super) fn specs() -> Vec<glib::ParamSpec> {
     let specs = PROPERTIES.iter().map(|property| property.spec.clone());
     specs.collect()
+}
+
+/// All properties once more, for a class that forwards them: a specification belongs to one class.
+pub(crate) fn new_specs() -> Vec<glib::ParamSpec> {
+    all().into_iter().map(|property| property.spec).collect()
 }
 
 /// Takes the value of a property that can be written; GObject has checked its name, type and range.

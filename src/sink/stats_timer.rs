@@ -75,7 +75,7 @@ impl StatsTimer {
 
 /// Makes a function that runs `task` on another thread, as long as the element exists: a handler that blocks must not hold
 /// up the thread of the system clock, which belongs to all. While `task` runs, calls do nothing.
-pub(super) fn off_the_clock<E: IsA<gst::Element> + Send + Sync>(
+pub(crate) fn off_the_clock<E: IsA<gst::Element> + Send + Sync>(
     element: &E,
     task: impl Fn(&E) + Send + Sync + 'static,
 ) -> impl Fn() + Send + Sync + 'static {

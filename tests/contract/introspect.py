@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MPL-2.0
-"""What PyGObject sees of the element, one line for each thing."""
+"""What PyGObject sees of the elements, one line for each thing."""
 
 import gi
 
@@ -36,13 +36,35 @@ def mutability(spec):
     return "ready" if flags & MUTABLE_READY else "-"
 
 
+def own_properties(element):
+    own = [spec for spec in element.list_properties() if spec.owner_type == element.__gtype__]
+    return {spec.name: spec for spec in own}
+
+
+def show(kind, spec):
+    text = default(spec) if spec.name != "user-agent" else "…"
+    print(kind, spec.name, spec.value_type.name, text, access(spec), mutability(spec), sep="\t")
+
+
+def show_bin(sink):
+    """What the bin has beside the properties and signals of the sink, and what it lacks of them."""
+    element = Gst.ElementFactory.make("wmspushbin")
+    of_bin, of_sink = own_properties(element), own_properties(sink)
+    for name in sorted(of_bin.keys() - of_sink.keys()):
+        show("bin-property", of_bin[name])
+    for name in sorted(of_sink.keys() - of_bin.keys()):
+        print("bin-lacks", name, sep="\t")
+    for name in sorted(set(GObject.signal_list_names(sink)) - set(GObject.signal_list_names(element))):
+        print("bin-lacks", name, sep="\t")
+    for template in element.get_pad_template_list():
+        print("bin-pad", template.name_template, template.presence.value_nick, sep="\t")
+
+
 def main():
     Gst.init(None)
     sink = Gst.ElementFactory.make("wmspushsink")
-    own = [spec for spec in sink.list_properties() if spec.owner_type.name == "GstWmsPushSink"]
-    for spec in sorted(own, key=lambda spec: spec.name):
-        text = default(spec) if spec.name != "user-agent" else "…"
-        print("property", spec.name, spec.value_type.name, text, access(spec), mutability(spec), sep="\t")
+    for _, spec in sorted(own_properties(sink).items()):
+        show("property", spec)
     for name in sorted(GObject.signal_list_names(sink)):
         query = GObject.signal_query(name, sink)
         arguments = ",".join(type_.name for type_ in query.param_types)
@@ -52,6 +74,7 @@ def main():
     for number in range(stats.n_fields()):
         name = stats.nth_field_name(number)
         print("stats", name, stats.get_field_type(name).name, sep="\t")
+    show_bin(sink)
 
 
 main()

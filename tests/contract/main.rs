@@ -48,9 +48,14 @@ fn javascript_sees_the_contract() {
     let without_default = |line: &str| {
         let columns: Vec<_> = line.split('\t').collect();
         match columns[..] {
-            [kind @ "property", name, type_, _, access, mutability] => {
-                Some([kind, name, type_, access, mutability].join("\t"))
-            }
+            [
+                kind @ ("property" | "bin-property"),
+                name,
+                type_,
+                _,
+                access,
+                mutability,
+            ] => Some([kind, name, type_, access, mutability].join("\t")),
             ["stats", ..] => Some(line.to_owned()),
             _ => None,
         }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MPL-2.0
 
 //! `cargo xtask demo`: ten seconds of live test picture and tone through the plugin to the project's own publishing
-//! point, and a proof that they arrived. With `--watch` no end, and URLs to watch it at.
+//! point, and a proof that they arrived; then the same with `wmspushbin`. With `--watch` no end, and URLs to watch it at.
 
 use std::path::PathBuf;
 
@@ -14,6 +14,9 @@ use crate::{proof, setup, test};
 /// The publishing point's name; its recording is named after it.
 const POINT: &str = "live";
 
+/// The publishing point of `wmspushbin`.
+const BIN_POINT: &str = "bin";
+
 /// Where everything goes.
 #[derive(Debug)]
 struct Paths {
@@ -23,6 +26,8 @@ struct Paths {
     pushed: PathBuf,
     /// What the publishing point recorded.
     recording: PathBuf,
+    /// What the publishing point recorded of `wmspushbin`.
+    bin_recording: PathBuf,
     /// One picture of the recording.
     picture: PathBuf,
     /// What gst-launch-1.0 printed.
@@ -38,6 +43,7 @@ impl Paths {
         Self {
             pushed: folder.join("pushed.asf"),
             recording: folder.join(format!("{POINT}.asf")),
+            bin_recording: folder.join(format!("{BIN_POINT}.asf")),
             picture: folder.join("picture.png"),
             log: folder.join("gst-launch.log"),
             registry: folder.join("registry.bin"),
@@ -52,6 +58,7 @@ impl Paths {
         for path in [
             &self.pushed,
             &self.recording,
+            &self.bin_recording,
             &self.picture,
             &self.log,
             &self.registry,
@@ -99,7 +106,11 @@ fn push(workspace: &Workspace, paths: &Paths) -> Result {
         log: &paths.log,
         registry: &paths.registry,
     };
-    let pushed = pipeline::push(workspace, &files, &format!("{}{POINT}", point.url));
+    let pushes = [(pipeline::BY_HAND, POINT), (pipeline::WITH_BIN, BIN_POINT)];
+    let mut pushes = pushes.into_iter();
+    let pushed = pushes.try_for_each(|(pipeline, name)| {
+        pipeline::push(workspace, &files, pipeline, &format!("{}{name}", point.url))
+    });
     // Stopped in any case: what it says belongs to the report of a failure too.
     let stopped = point.stop();
     pushed.and(stopped)
@@ -131,5 +142,9 @@ fn prove(workspace: &Workspace, paths: &Paths) -> Result {
     proof::same_packets(workspace, &paths.pushed, recording)?;
     proof::decoded_by_ffmpeg(workspace, &paths.pushed, recording)?;
     proof::decoded_by_gstreamer(workspace, recording, &paths.registry)?;
-    proof::picture(workspace, recording, &paths.picture)
+    proof::picture(workspace, recording, &paths.picture)?;
+    let recording = &paths.bin_recording;
+    println!("==> checking {}", workspace.short(recording));
+    proof::decoded_by_ffmpeg(workspace, &paths.pushed, recording)?;
+    proof::decoded_by_gstreamer(workspace, recording, &paths.registry)
 }

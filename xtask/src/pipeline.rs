@@ -14,7 +14,7 @@ use crate::run::{self, Process, Result};
 use crate::workspace::Workspace;
 
 /// Ten seconds of test picture and tone as Windows Media Video and Audio in ASF, to the sink and beside it to a file.
-const PUSH: &str = "\
+pub const BY_HAND: &str = "\
     videotestsrc is-live=true num-buffers=300 ! video/x-raw,width=320,height=240,framerate=30/1 \
     ! avenc_wmv2 bitrate=500000 ! identity single-segment=true ! asfmux name=m streamable=true \
     audiotestsrc is-live=true num-buffers=431 samplesperbuffer=1024 ! audio/x-raw,rate=44100 ! avenc_wmav2 ! m. \
@@ -22,12 +22,17 @@ const PUSH: &str = "\
     t. ! queue ! wmspushsink location=LOCATION \
     t. ! queue ! filesink location=PUSHED";
 
+/// The same picture and tone, encoded by the bin.
+pub const WITH_BIN: &str = "\
+    videotestsrc is-live=true num-buffers=300 ! video/x-raw,width=320,height=240,framerate=30/1 \
+    ! wmspushbin name=p location=LOCATION video-bitrate=500000 \
+    audiotestsrc is-live=true num-buffers=431 samplesperbuffer=1024 ! audio/x-raw,rate=44100 ! p.";
+
 /// The same without an end.
 const PUSH_ON: &str = "\
     videotestsrc is-live=true pattern=ball ! video/x-raw,width=320,height=240,framerate=30/1 \
-    ! avenc_wmv2 bitrate=500000 gop-size=30 ! identity single-segment=true ! asfmux name=m streamable=true \
-    audiotestsrc is-live=true wave=ticks ! audio/x-raw,rate=44100 ! avenc_wmav2 ! m. \
-    m. ! wmspushsink location=LOCATION";
+    ! wmspushbin name=p location=LOCATION video-bitrate=500000 key-frame-interval=1000 \
+    audiotestsrc is-live=true wave=ticks ! p.";
 
 /// Decodes all streams of a file and throws the result away.
 const DECODE: &str = "\
@@ -70,14 +75,14 @@ pub fn require_element(workspace: &Workspace, registry: &Path) -> Result {
     ))
 }
 
-/// Pushes to `location`, showing the progress as it comes.
-pub fn push(workspace: &Workspace, files: &Files, location: &str) -> Result {
+/// Pushes to `location` with a pipeline, showing the progress as it comes.
+pub fn push(workspace: &Workspace, files: &Files, pipeline: &str, location: &str) -> Result {
     let mut command = gstreamer(workspace, "gst-launch-1.0", files.registry);
     command.args(["-m", "-e"]);
     let pushed = workspace.short(files.pushed);
     add(
         &mut command,
-        PUSH,
+        pipeline,
         &[("LOCATION", location), ("PUSHED", &pushed)],
     );
     println!("==> {}", run::shown(&command));
@@ -188,8 +193,10 @@ mod tests {
 
     #[test]
     fn sources_end_after_ten_seconds() {
-        assert!(PUSH.contains("num-buffers=300") && PUSH.contains("framerate=30/1"));
-        // 431 × 1024 samples at 44,100 Hz.
-        assert!(PUSH.contains("num-buffers=431") && PUSH.contains("rate=44100"));
+        for pipeline in [BY_HAND, WITH_BIN] {
+            assert!(pipeline.contains("num-buffers=300") && pipeline.contains("framerate=30/1"));
+            // 431 × 1024 samples at 44,100 Hz.
+            assert!(pipeline.contains("num-buffers=431") && pipeline.contains("rate=44100"));
+        }
     }
 }

@@ -1,0 +1,217 @@
+// SPDX-License-Identifier: MPL-2.0
+
+//! The elements between a pad of the bin and the muxer.
+//!
+//! ```text
+//! raw video   videoconvert ! videoscale ! capsfilter ! avenc_wmv2 ! queue ! inlet
+//! raw audio   audioconvert ! audioresample ! capsfilter ! avenc_wmav2 ! queue ! inlet
+//! encoded                                                          queue ! inlet
+//! ```
+//!
+//! The converters and the filter take what the encoder does not: formats, odd sizes, pixels that are not square, sample
+//! rates, more than two channels. The queue lets one thread deliver several streams, although `asfmux` holds back the one
+//! that is ahead.
+
+use std::sync::Arc;
+
+use gst::prelude::*;
+
+use super::WmsPushBin;
+use super::elements::{self, Missing, set_if_present};
+use super::inlet::Inlet;
+use super::muxing::Muxing;
+use super::raw::RawInput;
+use super::settings::Settings;
+use super::stream::Inside;
+
+/// Most of an encoded stream that waits for the others.
+const LONGEST_QUEUE: gst::ClockTime = gst::ClockTime::from_seconds(5);
+
+/// The elements of one stream.
+pub(super) struct Branch {
+    elements: Vec<gst::Element>,
+    /// Where data goes in.
+    pub(super) entrance: gst::Pad,
+    pub(super) is_raw: bool,
+}
+
+/// Why there is no branch.
+#[derive(Debug)]
+pub(super) enum Failure {
+    Missing(Missing),
+    /// The elements do not fit.
+    NotLinked,
+}
+
+impl From<Missing> for Failure {
+    fn from(missing: Missing) -> Self {
+        Self::Missing(missing)
+    }
+}
+
+/// Returns whether caps are of pictures or sound that is not encoded.
+pub(super) fn is_raw(caps: &gst::CapsRef) -> bool {
+    let mut structures = caps.iter();
+    structures.all(|structure| matches!(structure.name().as_str(), "video/x-raw" | "audio/x-raw"))
+}
+
+fn is_video(caps: &gst::CapsRef) -> bool {
+    let structure = caps.structure(0);
+    structure.is_some_and(|structure| structure.name().starts_with("video/"))
+}
+
+/// Posts the ERROR for caps that the muxer does not take.
+pub(super) fn post_refused(bin: &WmsPushBin, caps: Option<&gst::CapsRef>) {
+    let type_ = caps
+        .and_then(|caps| caps.structure(0))
+        .map(|structure| structure.name().to_string());
+    let type_ = type_.unwrap_or_else(|| "a stream of an unknown type".to_owned());
+    gst::element_error!(
+        bin,
+        gst::StreamError::WrongType,
+        ("The muxer does not take {type_}. Decode the stream, for example with decodebin, and link the raw pictures or sound."),
+        ["{caps:?}"]
+    );
+}
+
+impl Branch {
+    /// Makes the elements of stream `id` in a bin and starts them.
+    ///
+    /// # Errors
+    ///
+    /// When an element is missing, or the application's does not fit.
+    pub(super) fn build(
+        bin: &WmsPushBin,
+        muxing: &Arc<Muxing>,
+        id: usize,
+        caps: &gst::CapsRef,
+    ) -> Result<Self, Failure> {
+        let (is_raw, is_video) = (is_raw(caps), is_video(caps));
+        let settings = bin.settings();
+        let queue = queue()?;
+        let inlet = Inlet::new(Arc::downgrade(muxing), id).upcast::<gst::Element>();
+        let mut elements = match (is_raw, is_video) {
+            (false, _) => Vec::new(),
+            (true, true) => video(&settings)?,
+            (true, false) => audio(&settings)?,
+        };
+        let raw = match &elements[..] {
+            [.., filter, encoder] => {
+                let interval = gst::ClockTime::from_mseconds(settings.key_frame_interval.into());
+                Some(RawInput::new(is_video, filter, encoder, interval))
+            }
+            _ => None,
+        };
+        elements.extend([queue.clone(), inlet.clone()]);
+        let source = inlet.static_pad("src").ok_or(Failure::NotLinked)?;
+        muxing.set_inside(id, Inside::new(source, queue, raw, is_video));
+        let first = elements
+            .first()
+            .and_then(|element| element.static_pad("sink"));
+        let branch = Self {
+            elements,
+            entrance: first.ok_or(Failure::NotLinked)?,
+            is_raw,
+        };
+        if branch.start(bin).is_err() {
+            branch.remove(bin);
+            return Err(Failure::NotLinked);
+        }
+        Ok(branch)
+    }
+
+    fn start(&self, bin: &WmsPushBin) -> Result<(), glib::BoolError> {
+        bin.add_many(&self.elements)?;
+        gst::Element::link_many(&self.elements)?;
+        for element in self.elements.iter().rev() {
+            element.sync_state_with_parent()?;
+        }
+        Ok(())
+    }
+
+    /// Stops the elements and takes them out of the bin.
+    pub(super) fn remove(&self, bin: &WmsPushBin) {
+        for element in &self.elements {
+            // A state change to NULL does not fail.
+            let _ = element.set_state(gst::State::Null);
+        }
+        for element in &self.elements {
+            let _ = bin.remove(element);
+        }
+    }
+}
+
+fn queue() -> Result<gst::Element, Missing> {
+    let queue = elements::make("queue")?;
+    queue.set_property("max-size-buffers", 0u32);
+    queue.set_property("max-size-bytes", 0u32);
+    queue.set_property("max-size-time", LONGEST_QUEUE.nseconds());
+    // A query that goes with the data would wait for the muxer, and the muxer may wait for the thread that asks.
+    if let Some(pad) = queue.static_pad("sink") {
+        pad.add_probe(gst::PadProbeType::QUERY_DOWNSTREAM, |_, info| {
+            let query = info.query();
+            match query.is_some_and(|query| query.is_serialized()) {
+                true => gst::PadProbeReturn::Drop,
+                false => gst::PadProbeReturn::Ok,
+            }
+        });
+    }
+    Ok(queue)
+}
+
+fn filter(caps: gst::Caps) -> Result<gst::Element, Missing> {
+    let filter = elements::make("capsfilter")?;
+    filter.set_property("caps", caps);
+    Ok(filter)
+}
+
+fn video(settings: &Settings) -> Result<Vec<gst::Element>, Missing> {
+    // Players and the encoder want even sizes, and asfmux does not write the shape of a pixel.
+    let even = gst::IntRange::with_step(2, 16_384, 2);
+    let caps = gst::Caps::builder("video/x-raw")
+        .field("width", even)
+        .field("height", even)
+        .field("pixel-aspect-ratio", gst::Fraction::new(1, 1))
+        .build();
+    let encoder = match &settings.video_encoder {
+        Some(encoder) => elements::instance_of(encoder)?,
+        None => {
+            let encoder = elements::make("avenc_wmv2")?;
+            set_if_present(&encoder, "bitrate", settings.video_bitrate);
+            encoder
+        }
+    };
+    Ok(vec![
+        elements::make("videoconvert")?,
+        elements::make("videoscale")?,
+        filter(caps)?,
+        encoder,
+    ])
+}
+
+fn audio(settings: &Settings) -> Result<Vec<gst::Element>, Missing> {
+    let (caps, encoder) = match &settings.audio_encoder {
+        Some(encoder) => (
+            gst::Caps::new_empty_simple("audio/x-raw"),
+            elements::instance_of(encoder)?,
+        ),
+        None => {
+            // The encoder takes up to 48 kHz. It reads mono where GStreamer has it, and crashes where that is not aligned.
+            let caps = gst::Caps::builder("audio/x-raw")
+                .field("rate", gst::List::new([44_100i32, 48_000]))
+                .field("channels", 2)
+                .build();
+            let encoder = elements::make("avenc_wmav2")?;
+            set_if_present(&encoder, "bitrate", settings.audio_bitrate);
+            (caps, encoder)
+        }
+    };
+    // Sound that is further from its time is moved back to it.
+    set_if_present(&encoder, "tolerance", 20_000_000i64);
+    Ok(vec![
+        elements::make("audioconvert")?,
+        elements::make("audioresample")?,
+        filter(caps)?,
+        encoder,
+    ])
+}

@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: MPL-2.0
+
+//! Gaps: `asfmux` sends nothing while one of its streams delivers nothing.
+//!
+//! A stream that another one waits for is filled up with silence or with its last picture. One that cannot be filled, because
+//! it was encoded before or has not begun, leaves the muxer, and comes back with a new muxer when it has data again.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use gst::prelude::*;
+
+use super::WmsPushBin;
+use super::inlet::LEAD;
+use super::muxing::{LONGEST_WAIT, Muxing, Phase, State};
+use super::raw::RawInput;
+use super::stream::{Inside, Stream};
+
+/// Time between two looks at the streams.
+pub(super) const TICK: gst::ClockTime = gst::ClockTime::from_mseconds(100);
+
+/// A stream that others wait for.
+struct Missed {
+    id: usize,
+    raw: Option<Arc<RawInput>>,
+    /// Its first filling of a gap.
+    is_new: bool,
+    pad: String,
+}
+
+impl Muxing {
+    /// Returns whether a stream is missed and has to be filled. Called every [`TICK`].
+    pub(super) fn misses_data(&self) -> bool {
+        let bin = self.bin.upgrade();
+        let is_paused = bin.is_some_and(|bin| {
+            bin.current_state() == gst::State::Paused
+                && bin.pending_state() == gst::State::VoidPending
+        });
+        let mut state = self.lock();
+        let is_waiting = !is_paused && state.waits_until().is_some();
+        let mut misses = false;
+        for (_, inside) in state.missable() {
+            if !is_waiting {
+                inside.missed_since = None;
+                continue;
+            }
+            let since = *inside.missed_since.get_or_insert_with(Instant::now);
+            misses |= is_overdue(inside, since);
+        }
+        misses
+    }
+
+    /// Fills the streams that are missed.
+    pub(super) fn fill_gaps(&self) {
+        let (missed, until) = {
+            let mut state = self.lock();
+            let Some(until) = state.waits_until() else {
+                return;
+            };
+            (state.missed(), until.saturating_sub(LEAD))
+        };
+        for missed in missed {
+            if missed.is_new
+                && let Some(bin) = self.bin.upgrade()
+            {
+                post_no_input(&bin, &missed.pad);
+            }
+            let is_filled = missed.raw.is_some_and(|raw| raw.fill(until));
+            if !is_filled {
+                self.expel(missed.id);
+            }
+        }
+    }
+}
+
+fn is_overdue(inside: &Inside, since: Instant) -> bool {
+    inside.is_absent() || since.elapsed() >= LONGEST_WAIT
+}
+
+impl State {
+    /// The time up to which there is data of a stream that waits for others.
+    fn waits_until(&self) -> Option<gst::ClockTime> {
+        if self.phase != Phase::Running {
+            return None;
+        }
+        let inside = self
+            .streams
+            .values()
+            .filter_map(|stream| stream.inside.as_ref());
+        let times = inside.filter_map(|inside| {
+            let queued = inside.queue.property::<u64>("current-level-time");
+            Some(inside.busy? + gst::ClockTime::from_nseconds(queued))
+        });
+        times.max()
+    }
+
+    /// The streams in the muxer that have nothing for it.
+    fn missable(&mut self) -> impl Iterator<Item = (usize, &mut Inside)> {
+        let streams = self.streams.iter_mut().filter(|(_, stream)| !stream.ended);
+        let inside = streams.filter_map(|(id, stream)| Some((*id, stream.inside.as_mut()?)));
+        inside.filter(|(_, inside)| {
+            inside.pad.is_some()
+                && inside.busy.is_none()
+                && inside.queue.property::<u32>("current-level-buffers") == 0
+        })
+    }
+
+    fn missed(&mut self) -> Vec<Missed> {
+        let overdue = self.missable().filter_map(|(id, inside)| {
+            let since = inside.missed_since?;
+            if !is_overdue(inside, since) {
+                return None;
+            }
+            let is_new = !inside.is_absent();
+            if let Some(raw) = &inside.raw {
+                raw.set_absent();
+            }
+            let raw = inside.raw.clone();
+            Some((id, raw, is_new))
+        });
+        let overdue: Vec<_> = overdue.collect();
+        let name = |id| self.streams.get(&id).map(Stream::name);
+        let missed = overdue.into_iter().map(|(id, raw, is_new)| Missed {
+            id,
+            raw,
+            is_new,
+            pad: name(id).unwrap_or_default(),
+        });
+        missed.collect()
+    }
+}
+
+/// WARNING for a pad that delivers nothing.
+fn post_no_input(bin: &WmsPushBin, pad: &str) {
+    const HINT: &str = "Check that its source still runs. The other streams go on; what is missing is filled with silence or \
+                        with the last picture, or left out.";
+    let seconds = LONGEST_WAIT.as_secs_f64();
+    let text = format!("Upstream has delivered nothing on the pad {pad} for {seconds} s.");
+    let details = gst::Structure::builder("wmspushbin-warning")
+        .field("reason", "no-input")
+        .field("pad", pad)
+        .field("hint", HINT)
+        .build();
+    let error = glib::Error::new(gst::ResourceError::Read, &text);
+    let warning = gst::message::Warning::builder_from_error(error)
+        .debug(HINT)
+        .details(details)
+        .src(bin)
+        .build();
+    // Without a bus there is no application to tell.
+    let _ = bin.post_message(warning);
+}

@@ -1,0 +1,422 @@
+// SPDX-License-Identifier: MPL-2.0
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+
+use glib::subclass::Signal;
+use gst::prelude::*;
+use gst::subclass::prelude::*;
+use once_cell::sync::Lazy;
+
+use super::branch::{self, Branch, Failure};
+use super::forwarding;
+use super::gaps;
+use super::muxing::Muxing;
+use super::settings::{self, Settings};
+use crate::sink::{WmsPushSink, off_the_clock};
+
+/// The GObject shell of `wmspushbin`.
+#[derive(Default)]
+pub struct WmsPushBin {
+    settings: Mutex<Settings>,
+    sink: OnceLock<WmsPushSink>,
+    muxing: OnceLock<Arc<Muxing>>,
+    branches: Mutex<BTreeMap<usize, Branch>>,
+    pads: Mutex<BTreeMap<String, usize>>,
+    next_id: AtomicUsize,
+    watch: Mutex<Option<gst::PeriodicClockId>>,
+    /// The ERROR of this run is posted.
+    has_failed: AtomicBool,
+}
+
+#[glib::object_subclass]
+impl ObjectSubclass for WmsPushBin {
+    const NAME: &'static str = "GstWmsPushBin";
+    type Type = super::WmsPushBin;
+    type ParentType = gst::Bin;
+}
+
+impl ObjectImpl for WmsPushBin {
+    fn constructed(&self) {
+        self.parent_constructed();
+        let bin = self.obj();
+        let sink = glib::Object::builder::<WmsPushSink>()
+            .property("name", "sink")
+            .build();
+        // A new bin has no other child.
+        let _ = bin.add(&sink);
+        bin.set_element_flags(gst::ElementFlags::SINK);
+        bin.set_suppressed_flags(gst::ElementFlags::SOURCE | gst::ElementFlags::SINK);
+        forwarding::connect(&bin, &sink);
+        let _ = self.sink.set(sink);
+        let _ = self.muxing.set(Arc::new(Muxing::new(&bin)));
+    }
+
+    fn signals() -> &'static [Signal] {
+        forwarding::signals()
+    }
+
+    fn properties() -> &'static [glib::ParamSpec] {
+        static PROPERTIES: Lazy<Vec<glib::ParamSpec>> = Lazy::new(|| {
+            forwarding::specs()
+                .into_iter()
+                .chain(settings::specs())
+                .collect()
+        });
+        PROPERTIES.as_ref()
+    }
+
+    fn set_property(&self, _id: usize, value: &glib::Value, pspec: &glib::ParamSpec) {
+        let mut settings = self.lock_settings();
+        if settings.get(pspec.name()).is_some() {
+            settings.set(pspec.name(), value);
+        } else {
+            drop(settings);
+            self.sink().set_property_from_value(pspec.name(), value);
+        }
+    }
+
+    fn property(&self, _id: usize, pspec: &glib::ParamSpec) -> glib::Value {
+        let own = self.lock_settings().get(pspec.name());
+        own.unwrap_or_else(|| self.sink().property_value(pspec.name()))
+    }
+}
+
+impl GstObjectImpl for WmsPushBin {}
+
+impl ElementImpl for WmsPushBin {
+    fn metadata() -> Option<&'static gst::subclass::ElementMetadata> {
+        static METADATA: Lazy<gst::subclass::ElementMetadata> = Lazy::new(|| {
+            gst::subclass::ElementMetadata::new(
+                "Windows Media push bin",
+                "Sink/Network/Audio/Video",
+                "Encodes pictures and sound and pushes them to a publishing point of a Windows Media server (MS-WMHTTP)",
+                "The gst-plugin-wmspush authors",
+            )
+        });
+        Some(&METADATA)
+    }
+
+    fn pad_templates() -> &'static [gst::PadTemplate] {
+        static TEMPLATES: Lazy<Vec<gst::PadTemplate>> = Lazy::new(|| {
+            let template = |(name, types): (&str, &[&str])| {
+                let structures = types.iter().copied().map(gst::Structure::new_empty);
+                let caps: gst::Caps = structures.collect();
+                let request = gst::PadPresence::Request;
+                gst::PadTemplate::new(name, gst::PadDirection::Sink, request, &caps)
+            };
+            let pads: [(&str, &[&str]); 2] = [
+                ("video_%u", &["video/x-raw", "video/x-wmv", "video/x-h264"]),
+                ("audio_%u", &["audio/x-raw", "audio/x-wma", "audio/mpeg"]),
+            ];
+            pads.into_iter()
+                .filter_map(|pad| template(pad).ok())
+                .collect()
+        });
+        TEMPLATES.as_ref()
+    }
+
+    fn request_new_pad(
+        &self,
+        template: &gst::PadTemplate,
+        name: Option<&str>,
+        _caps: Option<&gst::Caps>,
+    ) -> Option<gst::Pad> {
+        let is_video = template.name_template() == "video_%u";
+        let prefix = if is_video { "video_" } else { "audio_" };
+        let mut pads = self.pads();
+        let name = match name {
+            Some(name) => name.to_owned(),
+            None => free_name(&pads, prefix),
+        };
+        if pads.contains_key(&name) {
+            return None;
+        }
+        let id = self.next_id.fetch_add(1, Ordering::Relaxed);
+        let ghost = ghost_pad(template, &name, id);
+        pads.insert(name, id);
+        drop(pads);
+        let pad = ghost.upcast::<gst::Pad>();
+        self.muxing().add(id, pad.clone());
+        pad.set_active(true).ok()?;
+        self.obj().add_pad(&pad).ok()?;
+        Some(pad)
+    }
+
+    fn release_pad(&self, pad: &gst::Pad) {
+        let id = self.pads().remove(pad.name().as_str());
+        if let Some(id) = id {
+            self.muxing().release(id);
+        }
+        // What has come is still muxed, so the pad only loses its target.
+        if let Some(ghost) = pad.downcast_ref::<gst::GhostPad>() {
+            let _ = pad.set_active(false);
+            let _ = ghost.set_target(None::<&gst::Pad>);
+        }
+        let _ = self.obj().remove_pad(pad);
+        let Some(id) = id else { return };
+        let entrance = self
+            .branches()
+            .get(&id)
+            .map(|branch| branch.entrance.clone());
+        match entrance {
+            Some(entrance) => self.obj().call_async(move |_| {
+                entrance.send_event(gst::event::Eos::new());
+            }),
+            None => self.muxing().remove(id),
+        }
+    }
+
+    fn send_event(&self, event: gst::Event) -> bool {
+        if event.type_() != gst::EventType::Seek {
+            return self.parent_send_event(event);
+        }
+        // Not through the muxer, which the flush of a seek replaces.
+        let pads = self.obj().sink_pads();
+        let sought = pads.iter().filter(|pad| pad.push_event(event.clone()));
+        sought.count() > 0
+    }
+
+    fn change_state(
+        &self,
+        transition: gst::StateChange,
+    ) -> Result<gst::StateChangeSuccess, gst::StateChangeError> {
+        match transition {
+            gst::StateChange::ReadyToPaused => self.begin(),
+            gst::StateChange::PausedToReady => self.muxing().stop(),
+            _ => {}
+        }
+        let changed = self.parent_change_state(transition);
+        let failed = transition == gst::StateChange::ReadyToPaused && changed.is_err();
+        if failed || transition == gst::StateChange::PausedToReady {
+            self.end();
+        }
+        changed
+    }
+}
+
+impl BinImpl for WmsPushBin {}
+
+/// Returns the first name that no pad has.
+fn free_name(pads: &BTreeMap<String, usize>, prefix: &str) -> String {
+    let mut names = (0..).map(|number| format!("{prefix}{number}"));
+    let free = names.find(|name| !pads.contains_key(name));
+    free.unwrap_or_default()
+}
+
+fn ghost_pad(template: &gst::PadTemplate, name: &str, id: usize) -> gst::GhostPad {
+    gst::GhostPad::builder_from_template(template)
+        .name(name)
+        .chain_function(move |pad, parent, buffer| {
+            let bin = parent.and_then(|parent| parent.downcast_ref::<super::WmsPushBin>());
+            let is_given_up = bin.is_some_and(|bin| bin.muxing().is_given_up(id));
+            if pad.target().is_none() && is_given_up {
+                return Ok(gst::FlowSuccess::Ok);
+            }
+            gst::ProxyPad::chain_default(pad, parent, buffer)
+        })
+        .event_function(move |pad, parent, event| {
+            let bin = parent.and_then(|parent| parent.downcast_ref::<super::WmsPushBin>());
+            match bin {
+                Some(bin) => bin.imp().event(pad, id, event),
+                None => gst::Pad::event_default(pad, parent, event),
+            }
+        })
+        .query_function(|pad, parent, query| {
+            caps_query(pad, query) || gst::Pad::query_default(pad, parent, query)
+        })
+        .build()
+}
+
+/// Answers which caps a pad takes, what costs the least first. Everything else is for the elements inside.
+///
+/// Each pad takes pictures and sound: where upstream does not know its caps yet, as `queue` behind a demuxer, the first
+/// template is taken for both.
+fn caps_query(pad: &gst::GhostPad, query: &mut gst::QueryRef) -> bool {
+    match query.view_mut() {
+        gst::QueryViewMut::Caps(caps) => {
+            let all = accepted_caps(pad);
+            let result = match caps.filter_owned() {
+                Some(filter) => filter_with(&all, &filter),
+                None => all,
+            };
+            caps.set_result(&result);
+            true
+        }
+        gst::QueryViewMut::AcceptCaps(accept) => {
+            let accepted = accept.caps().can_intersect(&accepted_caps(pad));
+            accept.set_result(accepted);
+            true
+        }
+        _ => false,
+    }
+}
+
+fn accepted_caps(pad: &gst::GhostPad) -> gst::Caps {
+    let i420 = gst::Structure::builder("video/x-raw").field("format", "I420");
+    let mut all: gst::Caps = [i420.build()].into_iter().collect();
+    if !pad.name().starts_with("video_") {
+        all = gst::Caps::new_empty();
+    }
+    let templates = WmsPushBin::pad_templates()
+        .iter()
+        .map(|template| template.caps().clone());
+    for caps in [pad.pad_template_caps()].into_iter().chain(templates) {
+        all.merge(caps);
+    }
+    all
+}
+
+fn filter_with(caps: &gst::Caps, filter: &gst::Caps) -> gst::Caps {
+    filter.intersect_with_mode(caps, gst::CapsIntersectMode::First)
+}
+
+impl WmsPushBin {
+    pub(super) fn sink(&self) -> &WmsPushSink {
+        self.sink.get().expect("made in `constructed`")
+    }
+
+    pub(super) fn muxing(&self) -> &Arc<Muxing> {
+        self.muxing.get().expect("made in `constructed`")
+    }
+
+    pub(super) fn lock_settings(&self) -> MutexGuard<'_, Settings> {
+        self.settings.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn branches(&self) -> MutexGuard<'_, BTreeMap<usize, Branch>> {
+        self.branches.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn pads(&self) -> MutexGuard<'_, BTreeMap<String, usize>> {
+        self.pads.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn begin(&self) {
+        self.has_failed.store(false, Ordering::Relaxed);
+        self.muxing().begin();
+        let clock = gst::SystemClock::obtain();
+        let id = clock.new_periodic_id(clock.time() + gaps::TICK, gaps::TICK);
+        let fill = off_the_clock(&*self.obj(), |bin: &super::WmsPushBin| {
+            bin.muxing().fill_gaps()
+        });
+        let muxing = Arc::downgrade(self.muxing());
+        let watched = id.wait_async(move |_, _, _| {
+            if muxing.upgrade().is_some_and(|muxing| muxing.misses_data()) {
+                fill();
+            }
+        });
+        if watched.is_ok() {
+            *self.watch.lock().unwrap_or_else(PoisonError::into_inner) = Some(id);
+        }
+    }
+
+    fn end(&self) {
+        let watch = self
+            .watch
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        if let Some(watch) = watch {
+            watch.unschedule();
+        }
+        self.muxing().stop();
+        self.muxing().reset();
+        let branches = std::mem::take(&mut *self.branches());
+        for branch in branches.values() {
+            branch.remove(&self.obj());
+        }
+        for pad in self.obj().sink_pads() {
+            if let Some(ghost) = pad.downcast_ref::<gst::GhostPad>() {
+                let _ = ghost.set_target(None::<&gst::Pad>);
+            }
+        }
+    }
+
+    /// Takes a released stream out.
+    pub(super) fn drop_branch(&self, id: usize) {
+        let branch = self.branches().remove(&id);
+        if let Some(branch) = branch {
+            branch.remove(&self.obj());
+        }
+        self.muxing().remove(id);
+    }
+
+    fn event(&self, pad: &gst::GhostPad, id: usize, event: gst::Event) -> bool {
+        match event.view() {
+            gst::EventView::Caps(caps) if !self.configure(pad, id, caps.caps()) => {
+                return true;
+            }
+            gst::EventView::Gap(_) => return true,
+            gst::EventView::FlushStop(_) => {
+                let flushed = gst::Pad::event_default(pad, Some(&*self.obj()), event);
+                self.renew_branch(pad, id);
+                return flushed;
+            }
+            gst::EventView::Eos(_) if pad.target().is_none() => {
+                self.muxing().end(id);
+                return true;
+            }
+            _ => {}
+        }
+        gst::Pad::event_default(pad, Some(&*self.obj()), event)
+    }
+
+    /// Makes the elements of a stream once more after a flush: encoders of libav begin anew only as new ones.
+    fn renew_branch(&self, pad: &gst::GhostPad, id: usize) {
+        let old = self.branches().remove(&id);
+        let Some(old) = old else { return };
+        let _ = pad.set_target(None::<&gst::Pad>);
+        old.remove(&self.obj());
+        if let Some(caps) = pad.current_caps() {
+            self.configure(pad, id, &caps);
+        }
+    }
+
+    /// Makes the elements for the first caps of a stream. Returns false when the ERROR for them was posted.
+    fn configure(&self, pad: &gst::GhostPad, id: usize, caps: &gst::CapsRef) -> bool {
+        let bin = self.obj();
+        let mut branches = self.branches();
+        if let Some(branch) = branches.get(&id) {
+            let is_same = branch.is_raw == branch::is_raw(caps);
+            if !is_same {
+                drop(branches);
+                self.fail(&Failure::NotLinked, caps);
+                self.muxing().give_up(id);
+            }
+            return is_same;
+        }
+        let built = Branch::build(&bin, self.muxing(), id, caps);
+        let failure = match built {
+            Ok(branch) => {
+                let targeted = pad.set_target(Some(&branch.entrance));
+                branches.insert(id, branch);
+                drop(branches);
+                // The encoder delays the stream.
+                let _ = bin.post_message(gst::message::Latency::builder().src(&*bin).build());
+                if targeted.is_ok() {
+                    return true;
+                }
+                Failure::NotLinked
+            }
+            Err(failure) => {
+                drop(branches);
+                failure
+            }
+        };
+        self.fail(&failure, caps);
+        self.muxing().give_up(id);
+        false
+    }
+
+    /// Posts the ERROR of a stream, unless that of another one is posted.
+    fn fail(&self, failure: &Failure, caps: &gst::CapsRef) {
+        let is_second = self.has_failed.swap(true, Ordering::Relaxed);
+        match failure {
+            _ if is_second => {}
+            Failure::Missing(missing) => missing.post(&self.obj()),
+            Failure::NotLinked => branch::post_refused(&self.obj(), Some(caps)),
+        }
+    }
+}

@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: MPL-2.0
+
+//! One muxer between the inlets of its streams and the sink.
+//!
+//! `asfmux` takes no stream after it has begun, writes no header for one that changes, and cannot be used again after its
+//! end. So each set of streams gets a muxer of its own, and with it an ASF file header of its own.
+
+use gst::prelude::*;
+
+use super::WmsPushBin;
+use super::elements::{self, Missing};
+
+/// A stream of a muxer.
+pub(super) struct Member {
+    pub(super) id: usize,
+    pub(super) template: &'static str,
+    /// The source pad of its inlet.
+    pub(super) source: gst::Pad,
+}
+
+/// A muxer, and the pad of each of its streams.
+pub(super) type Started = (gst::Element, Vec<(usize, gst::Pad)>);
+
+/// Why there is no muxer.
+#[derive(Debug)]
+pub(super) enum Failure {
+    Missing(Missing),
+    /// The muxer takes no such stream.
+    Refused(gst::Pad),
+    /// The bin is being stopped.
+    Stopped,
+}
+
+/// Takes a muxer out of the bin.
+pub(super) fn remove(bin: &WmsPushBin, muxer: &gst::Element) {
+    // Threads in it leave before they find it unlinked.
+    let _ = muxer.set_state(gst::State::Null);
+    for pad in muxer.src_pads() {
+        if let Some(peer) = pad.peer() {
+            let _ = pad.unlink(&peer);
+        }
+    }
+    for pad in muxer.sink_pads() {
+        if let Some(peer) = pad.peer() {
+            let _ = peer.unlink(&pad);
+        }
+    }
+    let _ = bin.remove(muxer);
+}
+
+/// Makes a muxer for `members` and starts it. `passes` decides about its EOS.
+///
+/// # Errors
+///
+/// When there is no such muxer, or it does not take a stream.
+pub(super) fn start(
+    bin: &WmsPushBin,
+    members: &[Member],
+    passes_eos: impl Fn() -> bool + Send + Sync + 'static,
+) -> Result<Started, Failure> {
+    let muxer = make(bin).map_err(Failure::Missing)?;
+    bin.add(&muxer).map_err(|_| Failure::Stopped)?;
+    let linked = link(bin, &muxer, members, passes_eos);
+    if linked.is_err() {
+        remove(bin, &muxer);
+    }
+    Ok((muxer, linked?))
+}
+
+fn make(bin: &WmsPushBin) -> Result<gst::Element, Missing> {
+    if let Some(muxer) = bin.take_muxer() {
+        return muxer;
+    }
+    let muxer = elements::make("asfmux")?;
+    muxer.set_property("streamable", true);
+    muxer.set_property("packet-size", bin.settings().packet_size);
+    Ok(muxer)
+}
+
+fn link(
+    bin: &WmsPushBin,
+    muxer: &gst::Element,
+    members: &[Member],
+    passes_eos: impl Fn() -> bool + Send + Sync + 'static,
+) -> Result<Vec<(usize, gst::Pad)>, Failure> {
+    let mut pads = Vec::new();
+    for member in members {
+        let refused = || Failure::Refused(member.source.clone());
+        let pad = muxer.request_pad_simple(member.template);
+        let pad = pad.ok_or_else(refused)?;
+        let caps = member.source.current_caps();
+        if !caps.is_none_or(|caps| pad.query_accept_caps(&caps)) {
+            return Err(refused());
+        }
+        member.source.link(&pad).map_err(|_| refused())?;
+        pads.push((member.id, pad));
+    }
+    let (source, sink) = (muxer.static_pad("src"), bin.sink().static_pad("sink"));
+    let (source, sink) = source.zip(sink).ok_or(Failure::Stopped)?;
+    source.add_probe(gst::PadProbeType::EVENT_DOWNSTREAM, move |_, info| {
+        let is_eos = info
+            .event()
+            .is_some_and(|event| event.type_() == gst::EventType::Eos);
+        match is_eos && !passes_eos() {
+            true => gst::PadProbeReturn::Handled,
+            false => gst::PadProbeReturn::Ok,
+        }
+    });
+    source.link(&sink).map_err(|_| Failure::Stopped)?;
+    muxer
+        .sync_state_with_parent()
+        .map_err(|_| Failure::Stopped)?;
+    Ok(pads)
+}

@@ -1,0 +1,485 @@
+// SPDX-License-Identifier: MPL-2.0
+
+//! The streams and the muxer that they go into: which streams, from when on, until when.
+
+use std::collections::BTreeMap;
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use gst::prelude::*;
+
+use super::WmsPushBin;
+use super::muxer::{self, Failure, Member, Started};
+use super::stream::{Inside, Stream};
+
+/// The longest wait for a stream that delivers nothing while another one has to wait for it.
+pub(super) const LONGEST_WAIT: Duration = Duration::from_millis(1500);
+
+/// The streams of a bin, and its muxer.
+pub(super) struct Muxing {
+    pub(super) bin: glib::WeakRef<WmsPushBin>,
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+pub(super) struct State {
+    pub(super) streams: BTreeMap<usize, Stream>,
+    pub(super) phase: Phase,
+    muxer: Option<gst::Element>,
+    /// When the first data came that waits for other streams.
+    waits_since: Option<Instant>,
+    /// There has been a muxer in this run.
+    has_begun: bool,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Phase {
+    /// Nothing is taken: the bin is in READY or below.
+    #[default]
+    Stopped,
+    /// The first data of each stream is awaited, for [`LONGEST_WAIT`] at most.
+    Waiting,
+    /// There is a muxer.
+    Running,
+    /// The muxer is being replaced.
+    Changing,
+    /// There cannot be a muxer; the ERROR is posted.
+    Failed,
+}
+
+/// The decision about a buffer at the inlet.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Entrance {
+    Open,
+    /// It comes before the key frame that the stream begins with.
+    Drop,
+    Flushing,
+    /// There is no muxer that takes it.
+    Failed,
+}
+
+impl Muxing {
+    pub(super) fn new(bin: &WmsPushBin) -> Self {
+        Self {
+            bin: bin.downgrade(),
+            state: Mutex::default(),
+            changed: Condvar::new(),
+        }
+    }
+
+    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn wait<'a>(&self, state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
+        let waited = self.changed.wait(state);
+        waited.unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn wait_for<'a>(&self, state: MutexGuard<'a, State>, time: Duration) -> MutexGuard<'a, State> {
+        let waited = self.changed.wait_timeout(state, time);
+        waited.unwrap_or_else(PoisonError::into_inner).0
+    }
+
+    /// Adds a pad of the bin.
+    pub(super) fn add(&self, id: usize, ghost: gst::Pad) {
+        let stream = Stream::new(ghost);
+        self.lock().streams.insert(id, stream);
+    }
+
+    /// The elements of a stream have been made.
+    pub(super) fn set_inside(&self, id: usize, inside: Inside) {
+        if let Some(stream) = self.lock().streams.get_mut(&id) {
+            stream.inside = Some(inside);
+        }
+    }
+
+    /// Nothing comes from this stream any more.
+    pub(super) fn give_up(&self, id: usize) {
+        if let Some(stream) = self.lock().streams.get_mut(&id) {
+            stream.given_up = true;
+        }
+        self.changed.notify_all();
+    }
+
+    /// Returns whether the ERROR of a stream is posted, after which its data is discarded.
+    pub(super) fn is_given_up(&self, id: usize) -> bool {
+        let state = self.lock();
+        state.streams.get(&id).is_some_and(|stream| stream.given_up)
+    }
+
+    /// The application has released a pad; what has come of its stream still goes into the muxer.
+    pub(super) fn release(&self, id: usize) {
+        if let Some(stream) = self.lock().streams.get_mut(&id) {
+            stream.released = true;
+        }
+        self.changed.notify_all();
+    }
+
+    /// Forgets a pad of the bin.
+    pub(super) fn remove(&self, id: usize) {
+        self.lock().streams.remove(&id);
+        self.changed.notify_all();
+    }
+
+    /// Takes data from now on.
+    pub(super) fn begin(&self) {
+        let mut state = self.lock();
+        state.phase = Phase::Waiting;
+        (state.waits_since, state.has_begun) = (None, false);
+    }
+
+    /// Lets all streaming threads leave.
+    pub(super) fn stop(&self) {
+        self.lock().phase = Phase::Stopped;
+        self.changed.notify_all();
+    }
+
+    /// Forgets the run: the elements inside of the bin are removed.
+    pub(super) fn reset(&self) {
+        let mut state = self.lock();
+        state.streams.retain(|_, stream| !stream.released);
+        for stream in state.streams.values_mut() {
+            stream.inside = None;
+            (stream.has_data, stream.ended, stream.given_up) = (false, false, false);
+        }
+        let muxer = state.muxer.take();
+        drop(state);
+        if let (Some(muxer), Some(bin)) = (muxer, self.bin.upgrade()) {
+            muxer::remove(&bin, &muxer);
+        }
+    }
+
+    /// Waits until a buffer of a stream may go into the muxer. After [`Entrance::Open`] comes [`leave`](Self::leave).
+    pub(super) fn enter(&self, id: usize, time: gst::ClockTime, is_key_frame: bool) -> Entrance {
+        let mut state = self.lock();
+        loop {
+            let phase = state.phase;
+            let Some(stream) = state.streams.get_mut(&id) else {
+                return Entrance::Flushing;
+            };
+            stream.has_data = true;
+            let is_over = stream.is_over();
+            let Some(inside) = stream.inside.as_mut().filter(|inside| !inside.flushing) else {
+                return Entrance::Flushing;
+            };
+            state = match phase {
+                Phase::Stopped => return Entrance::Flushing,
+                Phase::Failed => return Entrance::Failed,
+                Phase::Changing => self.wait(state),
+                Phase::Running if inside.is_member() => {
+                    inside.missed_since = None;
+                    if inside.awaits_key_frame && !is_key_frame {
+                        return Entrance::Drop;
+                    }
+                    inside.awaits_key_frame = false;
+                    inside.busy = Some(time);
+                    return Entrance::Open;
+                }
+                Phase::Running if is_over => return Entrance::Failed,
+                Phase::Running => self.change(state),
+                Phase::Waiting => self.wait_for_others(state),
+            };
+        }
+    }
+
+    /// The buffer of a stream is in the muxer.
+    pub(super) fn leave(&self, id: usize) {
+        let state = self.lock();
+        let is_changing = state.phase == Phase::Changing;
+        let pad = state.streams.get(&id).and_then(|stream| {
+            let inside = stream.inside.as_ref()?;
+            inside.pad.clone().filter(|_| is_changing)
+        });
+        drop(state);
+        if let Some(pad) = pad {
+            pad.send_event(gst::event::Eos::new());
+        }
+        let mut state = self.lock();
+        if let Some(inside) = inside_mut(&mut state, id) {
+            inside.busy = None;
+        }
+        drop(state);
+        self.changed.notify_all();
+    }
+
+    /// The EOS of a stream. Returns whether it goes into the muxer.
+    pub(super) fn end(&self, id: usize) -> bool {
+        let mut state = self.lock();
+        while state.phase == Phase::Changing {
+            state = self.wait(state);
+        }
+        let Some(stream) = state.streams.get_mut(&id) else {
+            return false;
+        };
+        stream.ended = true;
+        let inside = stream.inside.as_ref();
+        let is_member = inside.is_some_and(|inside| inside.pad.is_some());
+        let is_released = stream.released;
+        let is_over = !is_member && state.is_over() && state.phase != Phase::Stopped;
+        drop(state);
+        self.changed.notify_all();
+        if let Some(bin) = self.bin.upgrade().filter(|_| is_released) {
+            bin.call_async(move |bin| bin.drop_branch(id));
+        }
+        if is_over {
+            self.end_sink();
+        }
+        is_member
+    }
+
+    /// Ends the sink without the muxer, which has ended before or never began.
+    fn end_sink(&self) {
+        let bin = self.bin.upgrade();
+        if let Some(pad) = bin.and_then(|bin| bin.sink().static_pad("sink")) {
+            pad.send_event(gst::event::Eos::new());
+        }
+    }
+
+    /// The stream begins, perhaps again.
+    pub(super) fn restart(&self, id: usize) {
+        let mut state = self.lock();
+        if let Some(stream) = state.streams.get_mut(&id)
+            && stream.ended
+        {
+            stream.ended = false;
+            if let Some(inside) = &mut stream.inside {
+                inside.is_stale = inside.pad.is_some();
+            }
+        }
+    }
+
+    /// The header of the muxer does not fit the stream any more.
+    pub(super) fn renew(&self, id: usize) {
+        if let Some(inside) = inside_mut(&mut self.lock(), id) {
+            inside.is_stale = inside.pad.is_some();
+        }
+    }
+
+    /// A flush of a stream begins: the muxer and the sink discard what they hold, and other data gets a new muxer.
+    pub(super) fn begin_flush(&self, id: usize) {
+        let mut state = self.lock();
+        if let Some(inside) = inside_mut(&mut state, id) {
+            inside.flushing = true;
+        }
+        self.changed.notify_all();
+        while state.phase == Phase::Changing {
+            state = self.wait(state);
+        }
+        let muxer = state.forget_muxer();
+        drop(state);
+        let bin = self.bin.upgrade();
+        let sink = bin.as_ref().and_then(|bin| bin.sink().static_pad("sink"));
+        if let (Some(muxer), Some(bin), Some(sink)) = (muxer, bin, sink) {
+            sink.send_event(gst::event::FlushStart::new());
+            muxer::remove(&bin, &muxer);
+            sink.send_event(gst::event::FlushStop::new(true));
+        }
+    }
+
+    pub(super) fn end_flush(&self, id: usize) {
+        if let Some(inside) = inside_mut(&mut self.lock(), id) {
+            inside.flushing = false;
+        }
+    }
+
+    /// Returns whether a stream may go on although the muxer was taken away from it.
+    pub(super) fn goes_on(&self, id: usize) -> bool {
+        let state = self.lock();
+        let inside = state
+            .streams
+            .get(&id)
+            .and_then(|stream| stream.inside.as_ref());
+        state.phase != Phase::Stopped && inside.is_some_and(|inside| !inside.flushing)
+    }
+
+    /// Takes a stream out of the muxer until it has data again, unless it has some now.
+    pub(super) fn expel(&self, id: usize) {
+        let mut state = self.lock();
+        let pad = state.streams.get_mut(&id).and_then(|stream| {
+            let inside = stream
+                .inside
+                .as_mut()
+                .filter(|inside| inside.busy.is_none());
+            let pad = inside.and_then(|inside| inside.pad.take());
+            stream.has_data &= pad.is_none();
+            pad
+        });
+        drop(state);
+        if let Some(pad) = pad {
+            pad.send_event(gst::event::Eos::new());
+        }
+    }
+
+    fn wait_for_others<'a>(&'a self, mut state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
+        let waited = state.waits_since.get_or_insert_with(Instant::now).elapsed();
+        let mut expected = state.streams.values().filter(|stream| stream.is_expected());
+        if expected.all(|stream| stream.has_data) || waited >= LONGEST_WAIT {
+            return self.change(state);
+        }
+        self.wait_for(state, LONGEST_WAIT.saturating_sub(waited))
+    }
+
+    /// Replaces the muxer by one for the streams that have data.
+    fn change<'a>(&'a self, mut state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
+        state.phase = Phase::Changing;
+        let is_first = !std::mem::replace(&mut state.has_begun, true);
+        let old = state.muxer.take();
+        let idle = state.idle_pads();
+        drop(state);
+        for pad in idle {
+            pad.send_event(gst::event::Eos::new());
+        }
+        let mut state = self.lock();
+        while state.phase == Phase::Changing && state.is_busy() {
+            state = self.wait(state);
+        }
+        let members = state.begin_members();
+        drop(state);
+        let started = self.replace(old.as_ref(), &members);
+        let is_running = self.changed(started);
+        // The first data of a run begins with a key frame by itself.
+        if is_running && !is_first {
+            request_key_frames(&members);
+        }
+        self.lock()
+    }
+
+    fn replace(&self, old: Option<&gst::Element>, members: &[Member]) -> Result<Started, Failure> {
+        let bin = self.bin.upgrade().ok_or(Failure::Stopped)?;
+        if let Some(old) = old {
+            muxer::remove(&bin, old);
+        }
+        let weak = bin.downgrade();
+        let passes_eos = move || weak.upgrade().is_some_and(|bin| bin.muxing().passes_eos());
+        muxer::start(&bin, members, passes_eos)
+    }
+
+    /// Takes the new muxer, unless the bin was stopped meanwhile. Returns whether there is one.
+    fn changed(&self, started: Result<Started, Failure>) -> bool {
+        let bin = self.bin.upgrade();
+        if let (Err(failure), Some(bin)) = (&started, &bin) {
+            post(bin, failure);
+        }
+        let mut state = self.lock();
+        let is_wanted = state.phase == Phase::Changing;
+        let mut unwanted = None;
+        match started {
+            Ok((muxer, _)) if !is_wanted => unwanted = Some(muxer),
+            Ok((muxer, pads)) => {
+                state.muxer = Some(muxer);
+                state.phase = Phase::Running;
+                for (id, pad) in pads {
+                    if let Some(inside) = inside_mut(&mut state, id) {
+                        inside.pad = Some(pad);
+                    }
+                }
+            }
+            Err(_) if is_wanted => state.phase = Phase::Failed,
+            Err(_) => {}
+        }
+        let is_running = state.phase == Phase::Running;
+        drop(state);
+        self.changed.notify_all();
+        if let (Some(muxer), Some(bin)) = (unwanted, bin) {
+            muxer::remove(&bin, &muxer);
+        }
+        is_running
+    }
+
+    /// Returns whether the end of the muxer is the end of the push.
+    fn passes_eos(&self) -> bool {
+        let state = self.lock();
+        state.phase == Phase::Running && state.is_over()
+    }
+}
+
+impl State {
+    /// Waits for data as at the beginning. Returns the muxer that there was.
+    fn forget_muxer(&mut self) -> Option<gst::Element> {
+        let muxer = self.muxer.take()?;
+        self.phase = Phase::Waiting;
+        self.waits_since = None;
+        for stream in self.streams.values_mut() {
+            stream.has_data = false;
+            if let Some(inside) = &mut stream.inside {
+                (inside.pad, inside.is_stale) = (None, false);
+            }
+        }
+        Some(muxer)
+    }
+
+    /// All streams have ended, and there was one.
+    fn is_over(&self) -> bool {
+        let mut streams = self.streams.values().filter(|stream| !stream.released);
+        let some_ended = streams.clone().any(|stream| stream.ended);
+        some_ended && streams.all(|stream| stream.is_over() || !stream.ghost.is_linked())
+    }
+
+    fn is_busy(&self) -> bool {
+        let mut inside = self
+            .streams
+            .values()
+            .filter_map(|stream| stream.inside.as_ref());
+        inside.any(|inside| inside.busy.is_some())
+    }
+
+    /// The pads of the muxer whose streams are not in it at the moment.
+    fn idle_pads(&mut self) -> Vec<gst::Pad> {
+        let streams = self.streams.values_mut();
+        let inside = streams.filter_map(|stream| stream.inside.as_mut());
+        let idle = inside.filter(|inside| inside.busy.is_none());
+        idle.filter_map(|inside| inside.pad.take()).collect()
+    }
+
+    /// The streams that have data, as members of a muxer.
+    fn begin_members(&mut self) -> Vec<Member> {
+        let mut members = Vec::new();
+        for (id, stream) in &mut self.streams {
+            let is_member = stream.has_data && !stream.is_over();
+            let Some(inside) = &mut stream.inside else {
+                continue;
+            };
+            (inside.pad, inside.is_stale) = (None, false);
+            inside.awaits_key_frame = inside.is_video;
+            if is_member {
+                members.push(Member {
+                    id: *id,
+                    template: if inside.is_video {
+                        "video_%u"
+                    } else {
+                        "audio_%u"
+                    },
+                    source: inside.source.clone(),
+                });
+            }
+        }
+        members
+    }
+}
+
+fn inside_mut(state: &mut State, id: usize) -> Option<&mut Inside> {
+    state.streams.get_mut(&id)?.inside.as_mut()
+}
+
+/// Asks for key frames: what comes before them cannot be decoded.
+fn request_key_frames(members: &[Member]) {
+    for member in members {
+        let inlet = member.source.parent_element();
+        if let Some(pad) = inlet.and_then(|inlet| inlet.static_pad("sink")) {
+            pad.push_event(super::raw::key_frame_request());
+        }
+    }
+}
+
+fn post(bin: &WmsPushBin, failure: &Failure) {
+    match failure {
+        Failure::Missing(missing) => missing.post(bin),
+        Failure::Refused(source) => {
+            let caps = source.current_caps();
+            super::branch::post_refused(bin, caps.as_deref());
+        }
+        Failure::Stopped => {}
+    }
+}

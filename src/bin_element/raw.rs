@@ -1,0 +1,289 @@
+// SPDX-License-Identifier: MPL-2.0
+
+//! The entrance of an encoder: the format stays that of the first buffer, key frames come in time, and gaps are filled where
+//! another stream waits.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use gst::prelude::*;
+
+use super::elements::set_if_present;
+
+/// Most of a gap that is filled at once.
+const LONGEST_FILL: gst::ClockTime = gst::ClockTime::from_seconds(1);
+
+/// Raw data in front of an encoder.
+pub(super) struct RawInput {
+    is_video: bool,
+    encoder: gst::Element,
+    /// Its pad is where fillings go in.
+    filter: gst::Element,
+    /// Longest time between two key frames; 0: the encoder's.
+    key_frame_interval: gst::ClockTime,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    segment: gst::FormattedSegment<gst::ClockTime>,
+    caps: Option<gst::Caps>,
+    /// The last picture.
+    last: Option<gst::Buffer>,
+    /// Running time at which the data that has come ends.
+    end: Option<gst::ClockTime>,
+    /// Running time of the last key frame that was asked for.
+    key_frame: Option<gst::ClockTime>,
+    /// A filling is being pushed.
+    is_filling: bool,
+    /// There is a filling up to `end`.
+    is_filled: bool,
+    /// Another stream has waited too long for this one.
+    is_absent: bool,
+}
+
+/// An event that asks an encoder upstream for a key frame.
+pub(super) fn key_frame_request() -> gst::Event {
+    // As gst_video_event_new_upstream_force_key_unit makes it.
+    let structure = gst::Structure::builder("GstForceKeyUnit")
+        .field("running-time", gst::ClockTime::NONE)
+        .field("all-headers", false)
+        .field("count", 0u32)
+        .build();
+    gst::event::CustomUpstream::new(structure)
+}
+
+impl State {
+    /// The running time of a buffer; without a timestamp, that at which the last one ended. `None`: it is not to be shown.
+    fn start(&self, buffer: &gst::BufferRef) -> Option<gst::ClockTime> {
+        match buffer.pts() {
+            Some(pts) => self.segment.to_running_time(pts),
+            None => Some(self.end.unwrap_or_default()),
+        }
+    }
+}
+
+impl RawInput {
+    /// Watches what goes from `filter` into `encoder`.
+    pub(super) fn new(
+        is_video: bool,
+        filter: &gst::Element,
+        encoder: &gst::Element,
+        key_frame_interval: gst::ClockTime,
+    ) -> Arc<Self> {
+        let input = Arc::new(Self {
+            is_video,
+            encoder: encoder.clone(),
+            filter: filter.clone(),
+            key_frame_interval,
+            state: Mutex::default(),
+        });
+        if let Some(pad) = encoder.static_pad("sink") {
+            let mask = gst::PadProbeType::BUFFER | gst::PadProbeType::EVENT_DOWNSTREAM;
+            let weak = Arc::downgrade(&input);
+            pad.add_probe(mask, move |_, info| match weak.upgrade() {
+                Some(input) => input.observe(info),
+                None => gst::PadProbeReturn::Ok,
+            });
+        }
+        if let Some(pad) = encoder.static_pad("src").filter(|_| is_video) {
+            let weak = Arc::downgrade(&input);
+            pad.add_probe(gst::PadProbeType::BUFFER, move |_, info| {
+                let buffer = info.buffer();
+                let is_key_frame = buffer
+                    .is_some_and(|buffer| !buffer.flags().contains(gst::BufferFlags::DELTA_UNIT));
+                if let Some(input) = weak.upgrade().filter(|_| is_key_frame) {
+                    input.note_key_frame();
+                }
+                gst::PadProbeReturn::Ok
+            });
+        }
+        input
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn observe(&self, info: &mut gst::PadProbeInfo<'_>) -> gst::PadProbeReturn {
+        if let Some(buffer) = info.buffer_mut() {
+            return self.observe_buffer(buffer);
+        }
+        let Some(event) = info.event() else {
+            return gst::PadProbeReturn::Ok;
+        };
+        let replaced = match event.view() {
+            gst::EventView::Segment(segment) => self.observe_segment(segment),
+            gst::EventView::Caps(caps) => {
+                let caps = self.observe_caps(caps.caps());
+                caps.map(|caps| gst::event::Caps::new(&caps))
+            }
+            // An encoder of libav that has been drained takes nothing more.
+            gst::EventView::Gap(_) => return gst::PadProbeReturn::Handled,
+            _ => None,
+        };
+        if let Some(event) = replaced {
+            info.data = Some(gst::PadProbeData::Event(event));
+        }
+        gst::PadProbeReturn::Ok
+    }
+
+    /// Takes the segment of upstream. The encoder gets running times, in a segment that begins at 0: libav's refuse times that
+    /// go back, as they do from one segment to the next.
+    fn observe_segment(&self, event: &gst::event::Segment) -> Option<gst::Event> {
+        let segment = event.segment().downcast_ref::<gst::ClockTime>()?;
+        self.state().segment = segment.clone();
+        let running = gst::FormattedSegment::<gst::ClockTime>::new();
+        let event = gst::event::Segment::builder(&running).seqnum(event.seqnum());
+        Some(event.build())
+    }
+
+    /// Takes the format of the first buffer for all that follow. Returns other caps for the encoder.
+    fn observe_caps(&self, caps: &gst::CapsRef) -> Option<gst::Caps> {
+        let mut state = self.state();
+        let rate = |caps: &gst::CapsRef| {
+            let structure = caps.structure(0)?;
+            structure.get::<gst::Fraction>("framerate").ok()
+        };
+        if let Some(first) = &state.caps {
+            // Another frame rate would be another header.
+            let same = first.clone();
+            let is_other = self.is_video && rate(caps) != rate(&same);
+            return is_other.then_some(same);
+        }
+        state.caps = Some(caps.to_owned());
+        drop(state);
+        if let Some(rate) = rate(caps).filter(|_| self.is_video) {
+            self.set_key_frame_distance(rate);
+        }
+        let mut fixed = caps.to_owned();
+        for structure in fixed.make_mut().iter_mut() {
+            structure.remove_fields(["framerate", "colorimetry", "chroma-site", "interlace-mode"]);
+            structure.remove_fields(["multiview-mode", "multiview-flags"]);
+        }
+        self.filter.set_property("caps", fixed);
+        None
+    }
+
+    /// Sets the distance of key frames in pictures; a stream of no fixed rate gets them by time alone.
+    fn set_key_frame_distance(&self, rate: gst::Fraction) {
+        let (number, denominator) = (rate.numer().max(0), rate.denom().max(1));
+        let interval = self.key_frame_interval.mseconds();
+        let frames = interval * u64::from(number.unsigned_abs())
+            / (1000 * u64::from(denominator.unsigned_abs()));
+        if number > 0
+            && interval > 0
+            && let Ok(frames) = i32::try_from(frames.max(1))
+        {
+            set_if_present(&self.encoder, "gop-size", frames);
+        }
+    }
+
+    fn observe_buffer(&self, buffer: &mut gst::Buffer) -> gst::PadProbeReturn {
+        let mut state = self.state();
+        if !state.is_filling {
+            let Some(start) = state.start(buffer) else {
+                return gst::PadProbeReturn::Drop;
+            };
+            let is_late = state.end.is_some_and(|end| start < end);
+            if is_late && (self.is_video || state.is_filled) {
+                return gst::PadProbeReturn::Drop;
+            }
+            (state.is_filled, state.is_absent) = (false, false);
+            let buffer = buffer.make_mut();
+            buffer.set_pts(start);
+            buffer.set_dts(gst::ClockTime::NONE);
+        }
+        let start = buffer.pts().unwrap_or_default();
+        let duration = match self.is_video {
+            true => gst::ClockTime::from_nseconds(1),
+            false => buffer.duration().unwrap_or_default(),
+        };
+        state.end = Some(start + duration);
+        let is_key_frame = self.is_video && self.is_key_frame_due(&mut state, start);
+        if self.is_video {
+            state.last = Some(buffer.clone());
+        }
+        drop(state);
+        if is_key_frame && let Some(pad) = self.encoder.static_pad("src") {
+            pad.send_event(key_frame_request());
+        }
+        gst::PadProbeReturn::Ok
+    }
+
+    /// Returns whether the picture of this running time has to be a key frame.
+    fn is_key_frame_due(&self, state: &mut State, time: gst::ClockTime) -> bool {
+        // A picture more is the encoder's own distance.
+        let longest = self.key_frame_interval + gst::ClockTime::from_mseconds(50);
+        let last = *state.key_frame.get_or_insert(time);
+        let is_due = !self.key_frame_interval.is_zero() && time.saturating_sub(last) >= longest;
+        if is_due {
+            state.key_frame = Some(time);
+        }
+        is_due
+    }
+
+    /// The encoder has delivered a key frame, of the last picture that it got.
+    fn note_key_frame(&self) {
+        let mut state = self.state();
+        state.key_frame = state.end;
+    }
+
+    /// Another stream has waited too long for this one: from now on it is filled at once, until it has data.
+    pub(super) fn set_absent(&self) {
+        self.state().is_absent = true;
+    }
+
+    pub(super) fn is_absent(&self) -> bool {
+        self.state().is_absent
+    }
+
+    /// Fills up to a running time with silence, or with the last picture. Returns false if there is nothing to fill with.
+    pub(super) fn fill(&self, until: gst::ClockTime) -> bool {
+        let Some(pad) = self.encoder.static_pad("sink") else {
+            return false;
+        };
+        // Data that comes meanwhile waits.
+        let _streaming = pad.stream_lock();
+        let mut state = self.state();
+        let Some(buffer) = self.filling(&state, until) else {
+            return state.end.is_some();
+        };
+        (state.is_filling, state.is_filled) = (true, true);
+        drop(state);
+        // The branch that follows tells its own errors.
+        let _ = pad.chain(buffer);
+        self.state().is_filling = false;
+        true
+    }
+
+    fn filling(&self, state: &State, until: gst::ClockTime) -> Option<gst::Buffer> {
+        let end = state.end.filter(|end| *end < until)?;
+        if self.is_video {
+            let mut picture = state.last.clone()?;
+            let writable = picture.make_mut();
+            writable.set_pts(until);
+            writable.set_dts(gst::ClockTime::NONE);
+            return Some(picture);
+        }
+        let length = (until - end).min(LONGEST_FILL);
+        let structure = state.caps.as_ref()?.structure(0)?;
+        let number = |field| structure.get::<i32>(field).ok().map(i64::from);
+        let (rate, channels) = (number("rate")?, number("channels")?);
+        let width = match structure.get::<&str>("format").ok()? {
+            "F32LE" | "F32BE" | "S32LE" | "S32BE" => 4,
+            "S16LE" | "S16BE" => 2,
+            _ => return None,
+        };
+        let samples = i64::try_from(length.mseconds()).ok()? * rate / 1000;
+        let size = usize::try_from(samples * channels * width).ok()?;
+        let mut silence = gst::Buffer::from_slice(vec![0; size]);
+        let writable = silence.get_mut()?;
+        writable.set_pts(end);
+        let samples = u64::try_from(samples).ok()?;
+        let rate = u64::try_from(rate).ok()?;
+        writable.set_duration(gst::ClockTime::from_nseconds(
+            samples * 1_000_000_000 / rate,
+        ));
+        Some(silence)
+    }
+}

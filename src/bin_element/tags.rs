@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: MPL-2.0
+
+//! Tags that `asfmux` survives.
+//!
+//! `asfmux` aborts the process on a character outside the Basic Multilingual Plane, such as an emoji: it reserves one
+//! UTF-16 code unit for it and writes two.
+
+/// Takes the place of a character outside the Basic Multilingual Plane.
+const REPLACEMENT: char = char::REPLACEMENT_CHARACTER;
+
+/// Returns the text without characters outside the Basic Multilingual Plane, or `None` if it has none.
+fn in_basic_plane(text: &str) -> Option<String> {
+    let is_outside = |character: char| character.len_utf16() > 1;
+    let replaced = |character| match is_outside(character) {
+        true => REPLACEMENT,
+        false => character,
+    };
+    text.contains(is_outside)
+        .then(|| text.chars().map(replaced).collect())
+}
+
+/// Returns a tag list whose texts are in the Basic Multilingual Plane, or `None` if those of `tags` are.
+pub(super) fn in_basic_plane_only(tags: &gst::TagListRef) -> Option<gst::TagList> {
+    let text = |value: &glib::SendValue| value.get::<String>().ok();
+    let has_outside = |value| text(value).is_some_and(|text| in_basic_plane(&text).is_some());
+    if !tags
+        .iter_generic()
+        .any(|(_, mut values)| values.any(has_outside))
+    {
+        return None;
+    }
+    let mut filtered = gst::TagList::new();
+    let writable = filtered.make_mut();
+    writable.set_scope(tags.scope());
+    for (name, values) in tags.iter_generic() {
+        for value in values {
+            let replaced = text(value).and_then(|text| in_basic_plane(&text));
+            let value = replaced.map_or_else(|| value.clone(), |text| text.to_send_value());
+            // A tag that cannot be added is one that the list that it comes from could not have had.
+            let _ = writable.add_value(name, &value, gst::TagMergeMode::Append);
+        }
+    }
+    Some(filtered)
+}
+
+use glib::prelude::*;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn titled(title: &str) -> gst::TagList {
+        gst::init().unwrap();
+        let mut tags = gst::TagList::new();
+        let writable = tags.make_mut();
+        writable.add::<gst::tags::Title>(&title, gst::TagMergeMode::Append);
+        writable.add::<gst::tags::TrackNumber>(&7, gst::TagMergeMode::Append);
+        tags
+    }
+
+    #[test]
+    fn emoji_in_a_title_are_replaced() {
+        let tags = titled("Äé漢 🎬 film");
+        let filtered = in_basic_plane_only(&tags).unwrap();
+        let title = filtered.get::<gst::tags::Title>().unwrap();
+        assert_eq!(title.get(), "Äé漢 \u{FFFD} film");
+        assert_eq!(filtered.get::<gst::tags::TrackNumber>().unwrap().get(), 7);
+    }
+
+    #[test]
+    fn other_tags_stay_as_they_are() {
+        assert!(in_basic_plane_only(&titled("Äé漢 film")).is_none());
+    }
+}

@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: MPL-2.0
+
+//! A stream that is late, silent or early over does not hold up the other.
+
+use std::ops::Range;
+use std::time::{Duration, Instant};
+
+use gst::prelude::*;
+
+use super::recording::decode;
+use super::rig::{Pipeline, Point};
+
+/// Ten seconds of live picture and sound; frames and buffers are dropped behind the identities `video` and `audio`.
+fn pipeline(point: &Point, seconds: u32) -> Pipeline {
+    let pictures = 20 * seconds;
+    let buffers = 40 * seconds;
+    Pipeline::new(
+        point,
+        &format!(
+            "videotestsrc is-live=true num-buffers={pictures} ! video/x-raw,width=160,height=120,framerate=20/1 \
+             ! identity name=video ! wmspushbin name=bin \
+             audiotestsrc is-live=true num-buffers={buffers} samplesperbuffer=1200 ! audio/x-raw,rate=48000,channels=2 \
+             ! identity name=audio ! bin."
+        ),
+    )
+}
+
+/// Drops what comes in these milliseconds.
+fn silence(pipeline: &Pipeline, name: &str, times: Range<u64>) {
+    let pad = pipeline.element(name).static_pad("src").unwrap();
+    pad.add_probe(gst::PadProbeType::BUFFER, move |_, info| {
+        let time = info.buffer().and_then(|buffer| buffer.pts());
+        match time.is_some_and(|time| times.contains(&time.mseconds())) {
+            true => gst::PadProbeReturn::Drop,
+            false => gst::PadProbeReturn::Ok,
+        }
+    });
+}
+
+#[test]
+fn a_stream_that_ends_early_does_not_end_the_other() {
+    for (name, ends) in [("video", "audio"), ("audio", "video")] {
+        let point = Point::new(&format!("early-{name}"));
+        let pipeline = pipeline(&point, 4);
+        let pad = pipeline.element(name).static_pad("src").unwrap();
+        pad.add_probe(gst::PadProbeType::BUFFER, |pad, info| {
+            if info.buffer().unwrap().pts().unwrap() < gst::ClockTime::SECOND {
+                return gst::PadProbeReturn::Ok;
+            }
+            pad.push_event(gst::event::Eos::new());
+            gst::PadProbeReturn::Remove
+        });
+        assert_eq!(pipeline.run(), [""; 0]);
+        let (video, audio) = decode(&point.recording());
+        let (short, long) = match ends {
+            "audio" => (&video[0], &audio[0]),
+            _ => (&audio[0], &video[0]),
+        };
+        assert!((900..1200).contains(&short.last()), "{}", short.last());
+        assert!(long.last() > 3800, "{}", long.last());
+        assert!(long.longest_gap() < 100, "{}", long.longest_gap());
+    }
+}
+
+/// The first header has one stream, the second has both.
+#[test]
+fn a_late_stream_comes_in_with_a_header_of_its_own() {
+    for name in ["video", "audio"] {
+        let point = Point::new(&format!("late-{name}"));
+        let pipeline = pipeline(&point, 5);
+        silence(&pipeline, name, 0..3000);
+        let started = Instant::now();
+        pipeline.play();
+        point.data(1);
+        assert!(
+            started.elapsed() < Duration::from_secs(3),
+            "{:?}",
+            started.elapsed()
+        );
+        pipeline.wait_for_eos();
+        let (video, audio) = decode(&point.recording());
+        assert_eq!(video.len() + audio.len(), 1);
+        let alone = video.iter().chain(&audio).next().unwrap();
+        assert!((2700..3300).contains(&alone.last()), "{}", alone.last());
+        let (video, audio) = decode(&point.recording());
+        assert!(video[0].first().abs_diff(audio[0].first()) < 150);
+        assert!(video[0].last() > 1700 && audio[0].last() > 1700);
+    }
+}
+
+/// Silence and the last picture take the place of what is missing, and nothing stops.
+#[test]
+fn a_gap_is_filled_and_told() {
+    for name in ["video", "audio"] {
+        let point = Point::new(&format!("gap-{name}"));
+        let pipeline = pipeline(&point, 7);
+        silence(&pipeline, name, 1000..5000);
+        let warnings = pipeline.run();
+        assert_eq!(warnings.len(), 1, "{warnings:?}");
+        assert!(warnings[0].contains(&format!("{name}_0")), "{warnings:?}");
+        let (video, audio) = decode(&point.recording());
+        assert_eq!(point.running.pushes()[0].headers().count(), 1);
+        for stream in [&video[0], &audio[0]] {
+            assert!(stream.longest_gap() < 2000, "{}", stream.longest_gap());
+            assert!(stream.last() > 6700, "{}", stream.last());
+        }
+    }
+}
+
+/// What is encoded cannot be filled: the stream leaves the header, and comes back with a new one.
+#[test]
+fn a_gap_in_an_encoded_stream_makes_new_headers() {
+    let point = Point::new("gap-encoded");
+    let pipeline = Pipeline::new(
+        &point,
+        "videotestsrc is-live=true num-buffers=100 ! video/x-raw,width=160,height=120,framerate=20/1 ! wmspushbin name=bin \
+         audiotestsrc is-live=true num-buffers=200 samplesperbuffer=1200 ! audio/x-raw,rate=48000,channels=2 \
+         ! identity name=audio ! avenc_wmav2 ! bin.",
+    );
+    silence(&pipeline, "audio", 1000..4000);
+    let warnings = pipeline.run();
+    assert_eq!(warnings.len(), 1, "{warnings:?}");
+    let (video, audio) = decode(&point.recording());
+    assert!(audio[0].last() < 1200 && video[0].last() > 3500);
+    let (video, audio) = decode(&point.recording());
+    assert!(audio[0].last() > 700 && video[0].last() > 700);
+}
+
+/// A demuxer delivers both streams from one thread: asfmux alone would stop it.
+#[test]
+fn one_thread_may_deliver_both_streams() {
+    let point = Point::new("one-thread");
+    let file = format!(
+        "{}/one-thread-{}.mkv",
+        env!("CARGO_TARGET_TMPDIR"),
+        std::process::id()
+    );
+    let make = format!(
+        "videotestsrc num-buffers=60 ! video/x-raw,width=64,height=64 ! matroskamux name=m ! filesink location={file} \
+         audiotestsrc num-buffers=90 ! audio/x-raw,format=S16LE ! m."
+    );
+    let make = gst::parse::launch(&make).unwrap();
+    make.set_state(gst::State::Playing).unwrap();
+    let eos = make.bus().unwrap();
+    eos.timed_pop_filtered(gst::ClockTime::from_seconds(30), &[gst::MessageType::Eos])
+        .unwrap();
+    make.set_state(gst::State::Null).unwrap();
+    let pipeline = Pipeline::new(
+        &point,
+        &format!(
+            "filesrc location={file} ! matroskademux name=d  d.video_0 ! wmspushbin name=bin sync=false  d.audio_0 ! bin."
+        ),
+    );
+    assert_eq!(pipeline.run(), [""; 0]);
+    std::fs::remove_file(file).unwrap();
+    let (video, audio) = decode(&point.recording());
+    assert_eq!(video[0].buffers.len(), 60);
+    assert!(audio[0].last() > 1900);
+}

@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: MPL-2.0
+
+//! A publishing point that records, and pipelines with a bin called `bin`.
+
+use std::path::{Path, PathBuf};
+use std::sync::Once;
+use std::time::Duration;
+
+use gst::prelude::*;
+use publishing_point::{Event, Fault, PublishingPoint, Running, Settings, When};
+
+/// Longer than anything takes, whatever else the machine does.
+pub const LONG: Duration = Duration::from_secs(60);
+
+pub fn init() {
+    static INIT: Once = Once::new();
+    INIT.call_once(|| {
+        gst::init().unwrap();
+        gstwmspush::plugin_register_static().unwrap();
+    });
+}
+
+/// A publishing point of the test's own, with a folder of its own for recordings.
+pub struct Point {
+    pub running: Running,
+    folder: PathBuf,
+}
+
+impl Point {
+    pub fn new(name: &str) -> Self {
+        Self::with_faults(name, Vec::new())
+    }
+
+    pub fn with_faults(name: &str, faults: Vec<(When, Fault)>) -> Self {
+        init();
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR"))
+            .join(format!("bin-{name}-{}", std::process::id()));
+        let _ = std::fs::remove_dir_all(&folder);
+        std::fs::create_dir_all(&folder).unwrap();
+        let settings = Settings {
+            keep: true,
+            record: Some(folder.clone()),
+            faults,
+            ..Settings::default()
+        };
+        let running = PublishingPoint::bind(settings).unwrap().spawn().unwrap();
+        Self { running, folder }
+    }
+
+    pub fn url(&self) -> String {
+        self.running.url("live")
+    }
+
+    /// The next recording that is finished.
+    pub fn recording(&self) -> PathBuf {
+        let recorded = |event: &Event| matches!(event, Event::Recorded { .. });
+        match self.running.wait_for(recorded, LONG) {
+            Some(Event::Recorded { path, .. }) => path,
+            other => panic!("no recording but {other:?}"),
+        }
+    }
+
+    /// Waits for `count` more data packets.
+    pub fn data(&self, count: usize) {
+        for _ in 0..count {
+            let data = |event: &Event| matches!(event, Event::Data { .. });
+            self.running.wait_for(data, LONG).expect("a data packet");
+        }
+    }
+
+    /// Waits for the next header.
+    pub fn header(&self) {
+        let header = |event: &Event| matches!(event, Event::Header { .. });
+        self.running.wait_for(header, LONG).expect("a header");
+    }
+}
+
+impl Drop for Point {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.folder);
+    }
+}
+
+/// A pipeline that is stopped at the end of its test.
+pub struct Pipeline {
+    pub pipeline: gst::Pipeline,
+    pub bin: gst::Element,
+}
+
+impl Pipeline {
+    /// `wmspushbin name=bin` in the description gets the location of the point.
+    pub fn new(point: &Point, description: &str) -> Self {
+        init();
+        let pipeline = gst::parse::launch(description).unwrap();
+        let pipeline = pipeline.downcast::<gst::Pipeline>().unwrap();
+        let bin = pipeline.by_name("bin").unwrap();
+        bin.set_property("location", point.url());
+        Self { pipeline, bin }
+    }
+
+    pub fn element(&self, name: &str) -> gst::Element {
+        self.pipeline.by_name(name).unwrap()
+    }
+
+    pub fn play(&self) {
+        // What becomes of it is told by messages.
+        let _ = self.pipeline.set_state(gst::State::Playing);
+    }
+
+    pub fn stop(&self) {
+        self.pipeline.set_state(gst::State::Null).unwrap();
+    }
+
+    /// Waits for a message of one of these types.
+    pub fn message(&self, types: &[gst::MessageType]) -> gst::Message {
+        let bus = self.pipeline.bus().unwrap();
+        let message = bus.timed_pop_filtered(gst::ClockTime::try_from(LONG).unwrap(), types);
+        message.unwrap_or_else(|| panic!("none of {types:?}"))
+    }
+
+    /// Waits for EOS; returns the texts of the warnings before it.
+    pub fn wait_for_eos(&self) -> Vec<String> {
+        let types = [
+            gst::MessageType::Eos,
+            gst::MessageType::Error,
+            gst::MessageType::Warning,
+        ];
+        let mut warnings = Vec::new();
+        loop {
+            match self.message(&types).view() {
+                gst::MessageView::Eos(_) => return warnings,
+                gst::MessageView::Warning(warning) => {
+                    warnings.push(warning.error().message().to_owned());
+                }
+                gst::MessageView::Error(error) => {
+                    panic!("{}: {:?}", error.error(), error.debug())
+                }
+                _ => {}
+            }
+        }
+    }
+
+    pub fn run(&self) -> Vec<String> {
+        self.play();
+        self.wait_for_eos()
+    }
+
+    /// Waits for the ERROR.
+    pub fn error(&self) -> glib::Error {
+        match self.message(&[gst::MessageType::Error]).view() {
+            gst::MessageView::Error(error) => error.error(),
+            _ => unreachable!("filtered"),
+        }
+    }
+}
+
+impl Drop for Pipeline {
+    fn drop(&mut self) {
+        let _ = self.pipeline.set_state(gst::State::Null);
+    }
+}

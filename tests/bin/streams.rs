@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: MPL-2.0
+
+//! Which streams go in: one kind alone, several, encoded ones, tags, an application's elements.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use gst::prelude::*;
+
+use super::recording::decode;
+use super::rig::{Pipeline, Point};
+
+#[test]
+fn each_kind_of_stream_goes_alone() {
+    for (name, source, counts) in [
+        ("video", "videotestsrc num-buffers=30", (1, 0)),
+        ("audio", "audiotestsrc num-buffers=50", (0, 1)),
+    ] {
+        let point = Point::new(name);
+        let pipeline = Pipeline::new(&point, &format!("{source} ! wmspushbin name=bin"));
+        assert_eq!(pipeline.run(), [""; 0]);
+        let (video, audio) = decode(&point.recording());
+        assert_eq!((video.len(), audio.len()), counts);
+    }
+}
+
+#[test]
+fn several_audio_streams_go_beside_a_picture() {
+    let point = Point::new("several");
+    let pipeline = Pipeline::new(
+        &point,
+        "videotestsrc num-buffers=30 ! wmspushbin name=bin sync=false \
+         audiotestsrc num-buffers=50 ! bin.audio_0  audiotestsrc num-buffers=50 freq=880 ! bin.audio_1",
+    );
+    assert_eq!(pipeline.run(), [""; 0]);
+    let (video, audio) = decode(&point.recording());
+    assert_eq!((video.len(), audio.len()), (1, 2));
+    assert!(audio.iter().all(|audio| audio.last() > 1000));
+}
+
+#[test]
+fn encoded_streams_pass_through() {
+    let point = Point::new("encoded");
+    let pipeline = Pipeline::new(
+        &point,
+        "videotestsrc num-buffers=30 ! avenc_wmv1 ! wmspushbin name=bin sync=false \
+         audiotestsrc num-buffers=50 ! avenc_wmav1 ! bin.",
+    );
+    assert_eq!(pipeline.run(), [""; 0]);
+    let (video, audio) = decode(&point.recording());
+    assert_eq!(video[0].buffers.len(), 30);
+    assert!(audio[0].last() > 1000);
+}
+
+#[test]
+fn a_stream_that_the_muxer_refuses_is_an_error() {
+    let point = Point::new("refused");
+    let source = "appsrc name=source format=time caps=video/x-h264,stream-format=avc,alignment=au";
+    let pipeline = Pipeline::new(&point, &format!("{source} ! wmspushbin name=bin"));
+    pipeline.play();
+    let source = pipeline.element("source");
+    let mut buffer = gst::Buffer::with_size(100).unwrap();
+    buffer.get_mut().unwrap().set_pts(gst::ClockTime::ZERO);
+    let pushed = source.emit_by_name::<gst::FlowReturn>("push-buffer", &[&buffer]);
+    assert_eq!(pushed, gst::FlowReturn::Ok);
+    let error = pipeline.error();
+    assert!(error.matches(gst::StreamError::WrongType), "{error}");
+    assert!(error.message().contains("video/x-h264"), "{error}");
+}
+
+#[test]
+fn elements_of_the_application_are_used() {
+    let point = Point::new("application");
+    let pipeline = Pipeline::new(
+        &point,
+        "videotestsrc num-buffers=30 ! wmspushbin name=bin sync=false  audiotestsrc num-buffers=50 ! bin.",
+    );
+    for (property, factory) in [
+        ("video-encoder", "avenc_wmv1"),
+        ("audio-encoder", "avenc_wmav1"),
+        ("muxer", "asfmux"),
+    ] {
+        let element = gst::ElementFactory::make(factory).build().unwrap();
+        pipeline.bin.set_property(property, &element);
+        assert_eq!(
+            pipeline.bin.property::<Option<gst::Element>>(property),
+            Some(element)
+        );
+    }
+    let muxer = pipeline.bin.property::<gst::Element>("muxer");
+    muxer.set_property("packet-size", 1000u32);
+    // asfmux cannot be used twice.
+    for _ in 0..2 {
+        assert_eq!(pipeline.run(), [""; 0]);
+        let (video, audio) = decode(&point.recording());
+        assert_eq!(video[0].buffers.len(), 30);
+        assert_eq!(audio[0].first(), 0);
+        pipeline.stop();
+    }
+    for push in point.running.pushes() {
+        assert!(push.data().all(|data| data.len() <= 1000));
+    }
+}
+
+/// asfmux aborts the process on an emoji.
+#[test]
+fn tags_reach_the_header_without_emoji() {
+    let point = Point::new("tags");
+    let pipeline = Pipeline::new(
+        &point,
+        "videotestsrc num-buffers=30 name=source ! wmspushbin name=bin sync=false",
+    );
+    let pad = pipeline.element("source").static_pad("src").unwrap();
+    pad.add_probe(gst::PadProbeType::BUFFER, |pad, _| {
+        let mut tags = gst::TagList::new();
+        let writable = tags.make_mut();
+        writable.add::<gst::tags::Title>(&"Film 🎬 eins", gst::TagMergeMode::Append);
+        writable.add::<gst::tags::Artist>(&"Zoë 漢", gst::TagMergeMode::Append);
+        pad.push_event(gst::event::Tag::new(tags));
+        gst::PadProbeReturn::Remove
+    });
+    assert_eq!(pipeline.run(), [""; 0]);
+    let recording = std::fs::read(point.recording()).unwrap();
+    for text in ["Film \u{FFFD} eins", "Zoë 漢"] {
+        let bytes: Vec<_> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
+        assert!(
+            recording.windows(bytes.len()).any(|window| window == bytes),
+            "{text}"
+        );
+    }
+}
+
+/// A tiny static picture makes frames of a few bytes: with packets that take more than 63 of them, asfmux writes
+/// packets that no receiver reads.
+#[test]
+fn small_frames_fit_their_packets() {
+    let point = Point::new("small");
+    let pipeline = Pipeline::new(
+        &point,
+        "videotestsrc pattern=black num-buffers=500 ! video/x-raw,width=16,height=16,framerate=50/1 \
+         ! wmspushbin name=bin sync=false key-frame-interval=60000",
+    );
+    assert_eq!(pipeline.run(), [""; 0], "no malformed-packet");
+    let (video, _) = decode(&point.recording());
+    assert_eq!(video[0].buffers.len(), 500);
+}
+
+/// A folder with links to the plugins of all that `wmspushbin` needs but the encoders.
+#[cfg(unix)]
+fn plugins_without_encoders() -> PathBuf {
+    let name = format!("plugins-{}", std::process::id());
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    let _ = std::fs::remove_dir_all(&folder);
+    std::fs::create_dir_all(&folder).unwrap();
+    for feature in [
+        "queue",
+        "videotestsrc",
+        "videoconvert",
+        "videoscale",
+        "asfmux",
+    ] {
+        let factory = gst::ElementFactory::find(feature).unwrap();
+        let file = factory.plugin().unwrap().filename().unwrap();
+        // Two of them may be in one plugin.
+        let _ = std::os::unix::fs::symlink(&file, folder.join(file.file_name().unwrap()));
+    }
+    folder
+}
+
+/// Plugins are looked for in another process, which has no encoders.
+#[cfg(unix)]
+#[test]
+fn a_missing_encoder_is_named_with_its_package() {
+    let point = Point::new("missing");
+    let folder = plugins_without_encoders();
+    let plugin = std::env::var_os("WMSPUSH_PLUGIN_DIR").expect(
+        "WMSPUSH_PLUGIN_DIR is where `cargo build --release --lib` leaves the plugin; `cargo xtask test` sets it",
+    );
+    let output = Command::new("timeout")
+        .args(["60", "gst-launch-1.0", "-m", "videotestsrc"])
+        .args(["!", "wmspushbin", &format!("location={}", point.url())])
+        .env("GST_PLUGIN_PATH", plugin)
+        .env("GST_PLUGIN_SYSTEM_PATH", &folder)
+        .env("GST_REGISTRY", folder.join("registry.bin"))
+        .env("LC_ALL", "C.UTF-8")
+        .output()
+        .unwrap();
+    std::fs::remove_dir_all(&folder).unwrap();
+    let shown = String::from_utf8_lossy(&output.stdout);
+    let told = format!("{shown}{}", String::from_utf8_lossy(&output.stderr));
+    assert!(told.contains("missing-plugin"), "{told}");
+    assert!(told.contains("detail=(string)avenc_wmv2"), "{told}");
+    let is_error = |line: &&str| line.starts_with("ERROR: from");
+    let errors: Vec<_> = told.lines().filter(is_error).collect();
+    assert_eq!(errors.len(), 1, "{told}");
+    for word in ["avenc_wmv2", "gstreamer1.0-libav"] {
+        assert!(errors[0].contains(word), "{told}");
+    }
+}
