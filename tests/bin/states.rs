@@ -204,9 +204,10 @@ fn a_seek_goes_on_with_both_streams() {
         .unwrap();
     point.header();
     assert_eq!(pipeline.wait_for_eos(), [""; 0]);
-    decode(&point.recording());
-    let (video, audio) = decode(&point.recording());
-    assert!(video[0].buffers.len() >= 55, "{}", video[0].buffers.len());
+    // The sources are flushed one after the other: between the two there may be a short entry.
+    let mut entries = (0..3).map(|_| decode(&point.recording()));
+    let whole = entries.find(|(video, _)| video[0].buffers.len() >= 100);
+    let (video, audio) = whole.expect("an entry that goes on to the end");
     assert!(audio[0].last() > 1800, "{}", audio[0].last());
     assert!(video[0].first().abs_diff(audio[0].first()) < 100);
 }
