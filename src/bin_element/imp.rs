@@ -368,6 +368,8 @@ impl WmsPushBin {
         let old = self.branches().remove(&id);
         let Some(old) = old else { return };
         let _ = pad.set_target(None::<&gst::Pad>);
+        // A muxer that another stream has begun meanwhile does not wait for this one.
+        self.muxing().expel(id);
         old.remove(&self.obj());
         if let Some(caps) = pad.current_caps() {
             self.configure(pad, id, &caps);

@@ -183,10 +183,7 @@ mod imp {
                     muxing.begin_flush(id);
                     return true;
                 }
-                gst::EventView::FlushStop(_) => {
-                    muxing.end_flush(id);
-                    return true;
-                }
+                gst::EventView::FlushStop(_) => return true,
                 _ => {}
             }
             gst::Pad::event_default(&self.sink, Some(&*self.obj()), event)

@@ -257,11 +257,15 @@ impl Muxing {
         }
     }
 
-    /// A flush of a stream begins: the muxer and the sink discard what they hold, and other data gets a new muxer.
+    /// A flush of a stream begins: the muxer and the sink discard what they hold, and other data gets a new muxer. The stream
+    /// takes part again when its [elements have been made](Self::set_inside) once more.
     pub(super) fn begin_flush(&self, id: usize) {
         let mut state = self.lock();
-        if let Some(inside) = inside_mut(&mut state, id) {
-            inside.flushing = true;
+        if let Some(stream) = state.streams.get_mut(&id) {
+            stream.has_data = false;
+            if let Some(inside) = &mut stream.inside {
+                inside.flushing = true;
+            }
         }
         self.changed.notify_all();
         while state.phase == Phase::Changing {
@@ -275,12 +279,6 @@ impl Muxing {
             sink.send_event(gst::event::FlushStart::new());
             muxer::remove(&bin, &muxer);
             sink.send_event(gst::event::FlushStop::new(true));
-        }
-    }
-
-    pub(super) fn end_flush(&self, id: usize) {
-        if let Some(inside) = inside_mut(&mut self.lock(), id) {
-            inside.flushing = false;
         }
     }
 
@@ -443,7 +441,7 @@ impl State {
             };
             (inside.pad, inside.is_stale) = (None, false);
             inside.awaits_key_frame = inside.is_video;
-            if is_member {
+            if is_member && !inside.flushing {
                 members.push(Member {
                     id: *id,
                     template: if inside.is_video {

@@ -204,9 +204,21 @@ fn a_seek_goes_on_with_both_streams() {
         .unwrap();
     point.header();
     assert_eq!(pipeline.wait_for_eos(), [""; 0]);
-    decode(&point.recording());
-    let (video, audio) = decode(&point.recording());
-    assert!(video[0].buffers.len() >= 55, "{}", video[0].buffers.len());
+    // The sources are flushed one after the other: between the two there may be a short entry.
+    let mut lengths = Vec::new();
+    let (video, audio) = loop {
+        let (video, audio) = decode(&point.recording());
+        let length = video.first().map_or(0, |video| video.buffers.len());
+        lengths.push(length);
+        if length >= 100 {
+            break (video, audio);
+        }
+        assert!(
+            lengths.len() < 4,
+            "no entry goes on to the end: {lengths:?}"
+        );
+    };
     assert!(audio[0].last() > 1800, "{}", audio[0].last());
-    assert!(video[0].first().abs_diff(audio[0].first()) < 100);
+    // One stream may begin while the other is still being flushed.
+    assert!(video[0].first().abs_diff(audio[0].first()) < 1500);
 }

@@ -177,7 +177,7 @@ fn a_missing_encoder_is_named_with_its_package() {
         "WMSPUSH_PLUGIN_DIR is where `cargo build --release --lib` leaves the plugin; `cargo xtask test` sets it",
     );
     let output = Command::new("timeout")
-        .args(["60", "gst-launch-1.0", "-m", "videotestsrc"])
+        .args(["60", "gst-launch-1.0", "-m", "videotestsrc", "is-live=true"])
         .args(["!", "wmspushbin", &format!("location={}", point.url())])
         .env("GST_PLUGIN_PATH", plugin)
         .env("GST_PLUGIN_SYSTEM_PATH", &folder)
