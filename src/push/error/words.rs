@@ -18,10 +18,6 @@ const LONGEST_QUOTE: usize = 80;
 const RESTING: &str =
     "A receiver that has just ended another push may need some seconds before it accepts the next";
 
-/// The hint for input that only a muxer can correct.
-const WANTED_INPUT: &str =
-    "Push what asfmux or avmux_asf makes, or a file in Advanced Systems Format.";
-
 impl Failure {
     pub(super) fn row(&self) -> Row {
         Symptom::of(self.phase, &self.error).row()
@@ -220,8 +216,8 @@ fn detail(error: &Error) -> String {
 
 fn input_hint(error: &Error) -> &'static str {
     match error {
-        Error::Input(error) if !error.hint().is_empty() => error.hint(),
-        _ => WANTED_INPUT,
+        Error::Input(error) => error.hint(),
+        _ => "",
     }
 }
 

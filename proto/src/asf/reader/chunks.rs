@@ -364,7 +364,7 @@ mod tests {
                 Error::NotAsf {
                     offset: 0,
                     found: b'$',
-                    format: None,
+                    format: Format::of(&packet),
                 },
             ),
         ] {

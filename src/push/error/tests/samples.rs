@@ -256,7 +256,7 @@ fn of_input() -> [asf::Error; 5] {
         asf::Error::Incomplete { bytes: 0 },
         asf::Error::Incomplete { bytes: 17 },
         not_asf(0x3C, asf::Format::of(b"<html>")),
-        not_asf(0, None),
+        not_asf(0, asf::Format::of(&[0; 8])),
         asf::Error::NoFileProperties,
     ]
 }
