@@ -14,6 +14,8 @@ use http::StatusCode;
 use super::Phase;
 use crate::asf;
 use crate::wmhttp::{self, HResult};
+#[cfg(test)]
+use circumstances::Redirected;
 pub use circumstances::{Circumstances, Peer, Proxy};
 pub use tls::TlsError;
 
@@ -108,15 +110,16 @@ impl Failure {
                 HResult::NS_E_SERVER_DNS_TIMEOUT
             }
             Error::ConnectTimeout(_) => HResult::NS_E_CONNECT_TIMEOUT,
+            Error::Tls(TlsError::Timeout(_)) => HResult::NS_E_CONNECT_TIMEOUT,
             Error::Tls(_) => HResult::NS_E_PUSH_CANNOTCONNECT,
             Error::ResponseTimeout(_) => HResult::NS_E_TIMEOUT,
             Error::BadResponse(_) => HResult::NS_E_BAD_SYNTAX_IN_SERVER_RESPONSE,
             Error::Protocol(
                 wmhttp::Error::Refused { status, .. } | wmhttp::Error::Denied { status, .. },
             ) => HResult::from_status(*status),
-            Error::Protocol(wmhttp::Error::InvalidRedirect | wmhttp::Error::InsecureRedirect) => {
-                HResult::NS_E_INVALID_REDIRECT
-            }
+            Error::Protocol(
+                wmhttp::Error::InvalidRedirect | wmhttp::Error::InsecureRedirect { .. },
+            ) => HResult::NS_E_INVALID_REDIRECT,
             Error::Protocol(wmhttp::Error::TooManyHops) => HResult::NS_E_TOO_MANY_HOPS,
             Error::Protocol(
                 wmhttp::Error::IncompatibleServer { .. } | wmhttp::Error::NotAnEncoder,
@@ -195,7 +198,8 @@ impl Error {
     /// The time limit that was exceeded.
     fn limit(&self) -> Option<Duration> {
         match self {
-            Self::ConnectTimeout(limit)
+            Self::Tls(TlsError::Timeout(limit))
+            | Self::ConnectTimeout(limit)
             | Self::ResponseTimeout(limit)
             | Self::Stalled(limit)
             | Self::DrainTimeout(limit) => Some(*limit),
