@@ -19,6 +19,8 @@ pub enum Error {
         /// What it is instead, if that can be told
         format: Option<Format>,
     },
+    /// The input says itself that it is something else, in its caps.
+    Foreign(Format),
     /// The input ended before a whole ASF file header.
     Incomplete {
         /// Bytes that were there
@@ -87,7 +89,10 @@ impl Error {
     ///
     /// Otherwise it is ASF, but malformed or beyond what can be sent.
     pub fn is_wrong_type(&self) -> bool {
-        matches!(self, Error::NotAsf { .. } | Error::Incomplete { .. })
+        matches!(
+            self,
+            Error::NotAsf { .. } | Error::Foreign(_) | Error::Incomplete { .. }
+        )
     }
 
     /// What the user can do about it, in a sentence.
@@ -96,6 +101,7 @@ impl Error {
             Error::NotAsf { format, .. } => {
                 format.map_or("Check the element in front of wmspushsink.", Format::hint)
             }
+            Error::Foreign(format) => format.hint(),
             Error::Incomplete { bytes: 0 } => {
                 "The source delivers nothing: check its address, or the file that it reads."
             }
@@ -126,6 +132,7 @@ impl fmt::Display for Error {
                     "input is not ASF: byte {offset} is {found:#04x}, which no ASF header has there"
                 )
             }
+            Error::Foreign(format) => f.write_str(&format.verdict()),
             Error::Incomplete { bytes: 0 } => f.write_str("input is empty"),
             Error::Incomplete { bytes } => write!(
                 f,

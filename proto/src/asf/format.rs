@@ -73,6 +73,18 @@ pub enum Format {
     AsfMiddle,
     /// ASF behind this many bytes that are none, such as a byte order mark
     AsfBehind(u16),
+    /// Raw video, by its caps
+    RawVideo,
+    /// Raw audio, by its caps
+    RawAudio,
+    /// Video in this encoding, by its caps
+    EncodedVideo(&'static str),
+    /// Audio in this encoding, by its caps
+    EncodedAudio(&'static str),
+    /// What only a muxer is missing for, by its caps
+    Unmuxed(&'static str),
+    /// Another container, by its caps
+    Container(&'static str),
     /// None of these
     Unknown(FirstBytes),
 }
@@ -119,13 +131,25 @@ impl Format {
             | Format::Ogg
             | Format::Flv
             | Format::Avi
-            | Format::RealMedia => {
+            | Format::RealMedia
+            | Format::Container(_) => {
                 "Decode it and make ASF of it: … ! decodebin name=d ! videoconvert ! videoscale ! \
                  'video/x-raw,width=[2,8192,2]' ! avenc_wmv2 ! identity single-segment=true ! asfmux name=m ! wmspushsink … d. ! \
                  audioconvert ! audioresample ! audio/x-raw,rate=44100 ! avenc_wmav2 ! m. Leave out the branch of what it \
                  does not have."
             }
-            Format::H264 | Format::H265 | Format::Ivf => {
+            Format::RawVideo => {
+                "Encode it and make ASF of it: … ! videoconvert ! videoscale ! 'video/x-raw,width=[2,8192,2]' ! \
+                 avenc_wmv2 ! identity single-segment=true ! asfmux ! wmspushsink …"
+            }
+            Format::RawAudio => {
+                "Encode it and make ASF of it: … ! audioconvert ! audioresample ! audio/x-raw,rate=44100 ! avenc_wmav2 ! \
+                 asfmux ! wmspushsink …"
+            }
+            Format::Unmuxed(_) => {
+                "Put a muxer behind the encoder: … ! identity single-segment=true ! asfmux ! wmspushsink …"
+            }
+            Format::H264 | Format::H265 | Format::Ivf | Format::EncodedVideo(_) => {
                 "Decode it and make ASF of it: … ! decodebin ! videoconvert ! videoscale ! \
                  'video/x-raw,width=[2,8192,2]' ! avenc_wmv2 ! identity single-segment=true ! asfmux ! wmspushsink …"
             }
@@ -135,7 +159,8 @@ impl Format {
             | Format::Flac
             | Format::Ac3
             | Format::Aiff
-            | Format::Au => {
+            | Format::Au
+            | Format::EncodedAudio(_) => {
                 "Decode it and make ASF of it: … ! decodebin ! audioconvert ! audioresample ! audio/x-raw,rate=44100 ! \
                  avenc_wmav2 ! asfmux ! wmspushsink …"
             }
@@ -201,6 +226,12 @@ impl fmt::Display for Format {
             Format::Flv => "Flash Video",
             Format::Avi => "AVI",
             Format::RealMedia => "RealMedia",
+            Format::RawVideo => "raw video",
+            Format::RawAudio => "raw audio",
+            Format::EncodedVideo(name)
+            | Format::EncodedAudio(name)
+            | Format::Unmuxed(name)
+            | Format::Container(name) => name,
             Format::Wav => "WAV",
             Format::Mp3 => "MP3",
             Format::Aac => "AAC",

@@ -148,7 +148,9 @@ impl Failure {
 /// The SDK's codes for bad input.
 fn input_hresult(error: &asf::Error) -> HResult {
     match error {
-        asf::Error::NotAsf { .. } | asf::Error::Incomplete { .. } => HResult::ASF_E_NOHEADEROBJECT,
+        asf::Error::NotAsf { .. } | asf::Error::Foreign(_) | asf::Error::Incomplete { .. } => {
+            HResult::ASF_E_NOHEADEROBJECT
+        }
         asf::Error::HeaderTooLarge { .. } => HResult::ASF_E_HEADERSIZE,
         asf::Error::NoFileProperties => HResult::ASF_E_NOFILEPROPS,
         asf::Error::NoStreamProperties => HResult::ASF_E_NOSTREAMPROPS,

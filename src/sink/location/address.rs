@@ -3,10 +3,8 @@
 //! URLs as people type them, taken apart by hand: the URL standard reads `http://DOMAIN\user:secret@host/` as a path on a
 //! host `DOMAIN`, and a URL library would show the secret in it.
 
-use std::net::Ipv6Addr;
-
 use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_encode};
-use url::{ParseError, Url};
+use url::{Host, ParseError, Url};
 
 use super::account::Account;
 use super::error::AddressError;
@@ -163,7 +161,7 @@ fn is_misplaced_at(rest: &str, tail: &str) -> bool {
 fn with_brackets(host: &str) -> Option<String> {
     let is_address = |text: &str| {
         let bare = text.split_once('%').map_or(text, |(address, _)| address);
-        bare.parse::<Ipv6Addr>().is_ok()
+        Host::parse(&format!("[{bare}]")).is_ok()
     };
     if host.matches(':').count() < 2 || host.starts_with('[') {
         return None;
