@@ -398,7 +398,7 @@ fn an_error_names_the_format_that_is_there() {
         ),
         (
             b"\x10\x80\x10\x80",
-            "input is not ASF: byte 0 is 0x10, which no ASF header has there",
+            "input is not ASF: it begins with 10 80 10 80",
         ),
         (b"", "input is empty"),
     ] {

@@ -38,10 +38,10 @@ pub(super) struct Client<C: Connector> {
 /// The way of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Destination {
-    /// The server.
-    pub(super) server: url::Origin,
+    /// The URL on the server.
+    pub(super) server: Url,
     /// The proxy in front of it.
-    pub(super) proxy: Option<url::Origin>,
+    pub(super) proxy: Option<Url>,
 }
 
 /// Where a connection leads.
@@ -108,8 +108,8 @@ impl<C: Connector> Client<C> {
         let idle = idle.and_then(|mut link| link.is_idle().then_some(link));
         let peer = request.proxy.as_ref().unwrap_or(&request.url);
         self.destination = Some(Destination {
-            server: request.url.origin(),
-            proxy: request.proxy.as_ref().map(Url::origin),
+            server: request.url.clone(),
+            proxy: request.proxy.clone(),
         });
         let secured = is_secured(request).then(|| request.url.origin());
         let last = self.route.replace(Route {

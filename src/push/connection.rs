@@ -78,11 +78,11 @@ impl Connection {
         let counters = last.map(|last| last.shared.counters.clone());
         let shared = Shared::new(settings.limits, counters.unwrap_or_default(), notifier);
         let shared = Arc::new(shared);
-        let (sender, resolved) = mpsc::unbounded_channel();
+        let (sender, milestones) = mpsc::unbounded_channel();
         let connector = TcpConnector::new(&settings, sender);
         let stall_timeout = settings.stall_timeout;
         let parked = last.and_then(Self::take_driver);
-        let driver = drive(settings, shared.clone(), parked, connector, resolved);
+        let driver = drive(settings, shared.clone(), parked, connector, milestones);
         Ok(Self {
             driver: Mutex::new(Some(runtime.spawn(driver.with_current_subscriber()))),
             shared,

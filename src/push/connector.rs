@@ -12,17 +12,26 @@ use super::connect::connect;
 use super::exchange::Opening;
 use super::line::Line;
 
+/// How far a connection has come that is being made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Milestone {
+    /// The addresses of the host are known.
+    Resolved,
+    /// TCP is connected, and TLS begins.
+    Securing,
+}
+
 /// Connects to servers and proxies.
 pub(super) struct TcpConnector {
     trust: Trust,
     /// Hosts with the interface by which each is reached.
     zones: Vec<(Host<String>, String)>,
-    resolved: mpsc::UnboundedSender<()>,
+    milestones: mpsc::UnboundedSender<Milestone>,
 }
 
 impl TcpConnector {
-    /// A connector that tells `resolved` when it knows the addresses of a host.
-    pub(super) fn new(settings: &Settings, resolved: mpsc::UnboundedSender<()>) -> Self {
+    /// A connector that sends `milestones` how far each connection has come.
+    pub(super) fn new(settings: &Settings, milestones: mpsc::UnboundedSender<Milestone>) -> Self {
         let session = &settings.session;
         let server = host(&session.url).zip(settings.zone.clone());
         let proxy = session.access.proxy.as_ref().and_then(host);
@@ -30,7 +39,7 @@ impl TcpConnector {
         Self {
             trust: settings.trust.clone(),
             zones: server.into_iter().chain(proxy).collect(),
-            resolved,
+            milestones,
         }
     }
 
@@ -50,13 +59,13 @@ impl Connector for TcpConnector {
 
     fn connect(&self, peer: &Url) -> Opening<Line> {
         let zone = self.zone(peer);
-        let (peer, resolved) = (peer.clone(), self.resolved.clone());
+        let (peer, milestones) = (peer.clone(), self.milestones.clone());
         Box::pin(async move {
             let host = peer.host().unwrap_or(Host::Domain(""));
             let port = peer.port_or_known_default().unwrap_or_default();
             let told = || {
                 // Fails only when the driver is gone.
-                let _ = resolved.send(());
+                let _ = milestones.send(Milestone::Resolved);
             };
             connect(&host, port, zone.as_deref(), told)
                 .await
@@ -66,6 +75,11 @@ impl Connector for TcpConnector {
 
     fn secure(&self, opening: Opening<Line>, server: &Url) -> Opening<Line> {
         let (trust, server) = (self.trust.clone(), server.clone());
-        Box::pin(async move { trust.secure(opening.await?, &server).await })
+        let milestones = self.milestones.clone();
+        Box::pin(async move {
+            let line = opening.await?;
+            let _ = milestones.send(Milestone::Securing);
+            trust.secure(line, &server).await
+        })
     }
 }

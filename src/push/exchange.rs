@@ -32,6 +32,8 @@ pub(super) type Opening<L> = Pin<Box<dyn Future<Output = Result<L, Error>> + Sen
 pub(super) struct Exchange<L> {
     connection: Connection<L>,
     is_push_start: bool,
+    /// Only a proxy reads it.
+    is_connect: bool,
     /// The head, and then the body.
     pieces: VecDeque<Bytes>,
     /// Bytes in `pieces`.
@@ -105,6 +107,7 @@ impl<L: Link> Exchange<L> {
         Self {
             connection,
             is_push_start: matches!(request.body, Body::PushStart { .. }),
+            is_connect: matches!(request.body, Body::Connect),
             waiting: pieces.iter().map(Bytes::len).sum(),
             pieces,
             remaining,
@@ -127,6 +130,11 @@ impl<L: Link> Exchange<L> {
     /// Returns whether the request is a PushStart.
     pub(super) fn is_push_start(&self) -> bool {
         self.is_push_start
+    }
+
+    /// Returns whether the request asks a proxy for a tunnel.
+    pub(super) fn is_connect(&self) -> bool {
+        self.is_connect
     }
 
     /// Returns whether the request still waits for its connection.

@@ -240,13 +240,21 @@ impl Lifecycle {
         );
     }
 
-    /// The connection was lost or could not be made, and is tried again after `retry_in`.
-    pub(super) fn lost(&self, failure: Failure, attempt: u32, retry_in: Duration) {
+    /// The connection was lost or could not be made, and is tried again after `retry_in`, and not before there is data if it
+    /// `awaits_data`.
+    pub(super) fn lost(
+        &self,
+        failure: Failure,
+        attempt: u32,
+        retry_in: Duration,
+        awaits_data: bool,
+    ) {
         let failure = Arc::new(failure);
         let details = StatusDetails {
             failure: Some(failure.clone()),
             attempt,
             retry_in,
+            awaits_data,
             resumed: false,
         };
         self.change(WmtStatus::ReconnectStart, details, |state| {
@@ -361,6 +369,7 @@ impl Lifecycle {
             failure: details.failure,
             attempt: details.attempt,
             retry_in: details.retry_in,
+            awaits_data: details.awaits_data,
             resumed: details.resumed,
             packets_dropped: self.counters.packets_dropped(),
         }));

@@ -57,11 +57,11 @@ pub fn probe(mut settings: Settings, callback: impl StatusCallback) -> Result<Pr
     let counters = Arc::<Counters>::default();
     let notifier = Notifier::new(callback, None);
     let shared = Arc::new(Shared::new(settings.limits, counters, notifier));
-    let (sender_of_resolved, resolved) = mpsc::unbounded_channel();
+    let (sender, milestones) = mpsc::unbounded_channel();
     let circumstances = Box::new(Circumstances::of(&settings));
-    let connector = TcpConnector::new(&settings, sender_of_resolved);
+    let connector = TcpConnector::new(&settings, sender);
     let (sender, receiver) = sync_channel(1);
-    let probing = driver::probe(settings, shared.clone(), connector, resolved);
+    let probing = driver::probe(settings, shared.clone(), connector, milestones);
     let probing = async move {
         // Nobody waits any more where this fails.
         let _ = sender.send(probing.await);

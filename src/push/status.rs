@@ -132,6 +132,8 @@ pub struct Status {
     pub attempt: u32,
     /// How long until then.
     pub retry_in: Duration,
+    /// Whether the next attempt waits for data, after `retry_in`.
+    pub awaits_data: bool,
     /// Whether the connection that stands again goes on with the session of the last one.
     pub resumed: bool,
     /// Data packets dropped so far.
@@ -153,6 +155,7 @@ pub(super) struct StatusDetails {
     pub(super) failure: Option<Arc<Failure>>,
     pub(super) attempt: u32,
     pub(super) retry_in: Duration,
+    pub(super) awaits_data: bool,
     pub(super) resumed: bool,
 }
 

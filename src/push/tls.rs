@@ -17,7 +17,7 @@ use url::{Host, Url};
 
 use super::line::{Line, TlsLine};
 use super::{Error, TlsError, blocking};
-use verifier::{AnchorVerifier, NoVerification};
+use verifier::{AnchorVerifier, NoVerification, SelfSigned};
 
 mod anchors;
 mod certificate;
@@ -269,6 +269,7 @@ fn tls_error(error: &rustls::Error) -> TlsError {
 fn certificate_error(error: &CertificateError) -> TlsError {
     match error {
         CertificateError::UnknownIssuer => TlsError::UnknownIssuer,
+        CertificateError::Other(error) if error.0.is::<SelfSigned>() => TlsError::SelfSigned,
         CertificateError::NotValidForNameContext { presented, .. } => TlsError::WrongName(
             presented
                 .iter()

@@ -178,6 +178,7 @@ pub(super) fn post_no_resources(origin: Origin<'_>, error: &std::io::Error) {
         failure: None,
         attempt: 0,
         retry_in: Duration::ZERO,
+        awaits_data: false,
         resumed: false,
         packets_dropped: 0,
     };
@@ -204,9 +205,13 @@ pub(super) fn post_status_warning(origin: Origin<'_>, status: &Status, failure: 
 fn reconnecting(location: &str, status: &Status, failure: &Failure) -> String {
     let attempt = status.attempt;
     let wait = match status.retry_in {
+        _ if status.awaits_data => "when there is data".to_owned(),
         Duration::ZERO => "now".to_owned(),
         wait => format!("in {:.1} s", wait.as_secs_f64()),
     };
+    if let Some(refusal) = failure.refusal(location) {
+        return format!("{refusal} Trying again {wait} (attempt {attempt}).");
+    }
     match status.previous_state {
         push::SessionState::Connecting => format!(
             "Cannot connect to {location}: {failure}. Trying again {wait} (attempt {attempt})."
@@ -249,18 +254,17 @@ pub(super) fn post_stats(origin: Origin<'_>, structure: gst::Structure) {
 }
 
 /// WARNING for input that was left out.
-pub(super) fn post_input_warning(origin: Origin<'_>, state: SessionState, text: &str) {
-    const HINT: &str = "Check the element in front of wmspushsink, and its source. Large tags make a large header.";
+fn post_input_warning(origin: Origin<'_>, state: SessionState, text: &str, hint: &str) {
     let report = Report {
         state,
         previous_state: state,
         reason: "input",
         hresult: Some(HResult::NS_E_INVALID_DATA),
-        hint: HINT.into(),
+        hint: hint.into(),
         ..Report::default()
     };
     let error = glib::Error::new(gst::StreamError::Format, text);
-    post_warning(origin, error, HINT, &report, Phase::Push);
+    post_warning(origin, error, hint, &report, Phase::Push);
 }
 
 /// ERROR for settings that cannot be used.

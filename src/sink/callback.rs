@@ -10,6 +10,7 @@ use glib::subclass::prelude::ObjectSubclassIsExt;
 use gst::prelude::*;
 
 use super::bus::{self, Origin, Report};
+use super::location::split_user;
 use super::signals::ACQUIRE_CREDENTIALS;
 use super::{CredentialFlags, WmsPushSink};
 use crate::auth::{Credentials, Role};
@@ -20,7 +21,9 @@ use crate::wmhttp::{CredentialsWanted, HResult};
 /// The user and password that a handler of `acquire-credentials` answers.
 fn credentials(answer: &gst::StructureRef) -> Option<Credentials> {
     let user = answer.get::<String>("user").ok()?;
-    let password = answer.get::<String>("password").unwrap_or_default();
+    let (user, beside) = split_user(&user);
+    let password = answer.get::<String>("password").ok();
+    let password = password.unwrap_or_else(|| beside.unwrap_or_default().to_owned());
     Some(Credentials::new(user, password))
 }
 

@@ -14,6 +14,7 @@ use super::allocation;
 use super::bindings::without_buffer_times;
 use super::bus::{self, Origin};
 use super::callback::Callback;
+use super::foreign_caps;
 use super::input_watch::{InputWatch, SILENCE, is_playing};
 use super::location::{Location, SettingsError};
 use super::log::{self, CAT};
@@ -201,7 +202,16 @@ impl BaseSinkImpl for WmsPushSink {
         Ok(())
     }
 
+    fn caps(&self, filter: Option<&gst::Caps>) -> Option<gst::Caps> {
+        let template = self.obj().pad_template("sink")?;
+        Some(foreign_caps::linkable(template.caps(), filter))
+    }
+
     fn set_caps(&self, caps: &gst::Caps) -> Result<(), gst::LoggableError> {
+        if let Some(error) = foreign_caps::refusal(caps) {
+            self.fail(Error::Input(error.clone()));
+            return Err(gst::loggable_error!(CAT, "The caps are refused: {error}"));
+        }
         let Some(header) = stream_header(caps) else {
             return Ok(());
         };

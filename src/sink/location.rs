@@ -16,7 +16,7 @@ mod redacted;
 #[cfg(test)]
 mod tests;
 
-pub(super) use account::{Account, Accounts};
+pub(super) use account::{Account, Accounts, split_user};
 pub(super) use error::{AddressError, SettingsError};
 pub(super) use proxy::ProxyUrl;
 

@@ -46,6 +46,7 @@ mod bus;
 mod callback;
 mod clock_wait;
 mod extra_headers;
+mod foreign_caps;
 mod imp;
 mod input_watch;
 mod location;

@@ -201,7 +201,7 @@ fn session() -> Vec<Property> {
         flag(
             "auto-destroy",
             "Auto destroy",
-            "Whether the server removes the publishing point when the session ends",
+            "Remove the publishing point from the server when the session ends",
             |settings| &mut settings.auto_destroy,
         ),
         converted(
@@ -232,25 +232,25 @@ fn durations() -> Vec<Property> {
         number(
             "eos-timeout",
             "EOS timeout (ms)",
-            "Longest wait at EOS until all data is on the wire, in milliseconds; 0: as long as the push lasts",
+            "Longest wait at EOS until all data is on the wire, in milliseconds; 0: no limit",
             |settings| &mut settings.eos_timeout,
         ),
         number(
             "reconnect-timeout",
             "Reconnect timeout (ms)",
-            "How long to try again after a loss, in milliseconds; 0: never, 4294967295: no limit",
+            "Longest time to keep reconnecting after a loss, in milliseconds; 0: never reconnect, 4294967295: no limit",
             |settings| &mut settings.reconnect_timeout,
         ),
         flag(
             "retry-first-connect",
             "Retry first connect",
-            "Whether a first connection that cannot be made is tried again like a lost one",
+            "Keep trying if the first connection cannot be made, as after a loss",
             |settings| &mut settings.retry_first_connect,
         ),
         flag(
             "resume",
             "Resume",
-            "Whether the session is resumed after a loss; false begins a new one, for receivers that take data without its header",
+            "Resume the session after a loss; false begins a new one, for receivers that take data without its header",
             |settings| &mut settings.resume,
         ),
     ]
@@ -259,12 +259,12 @@ fn durations() -> Vec<Property> {
 fn queue() -> Vec<Property> {
     let max_size_time = glib::ParamSpecUInt64::builder("max-size-time")
         .nick("Max. size (ns)")
-        .blurb("Most of the stream that may wait unsent in the element, by its Send Times, in nanoseconds; 0: no limit")
+        .blurb("Longest part of the stream that may be unsent or unacknowledged, by its Send Times, in nanoseconds; 0: no limit")
         .mutable_ready();
     let leaky = |default: Leaky| {
         glib::ParamSpecEnum::builder_with_default("leaky", default)
             .nick("Leaky")
-            .blurb("What to do when max-size-bytes or max-size-time is reached: wait, at most stall-timeout, or drop packets")
+            .blurb("Behaviour when max-size-bytes or max-size-time is reached: wait, at most stall-timeout, or drop packets")
             .mutable_ready()
             .build()
     };
@@ -272,7 +272,7 @@ fn queue() -> Vec<Property> {
         number(
             "max-size-bytes",
             "Max. size (bytes)",
-            "Most bytes that may wait unsent in the element; 0 = any number",
+            "Most bytes that may be unsent or unacknowledged; 0: no limit",
             |settings| &mut settings.max_size_bytes,
         ),
         in_place(
@@ -290,7 +290,9 @@ fn extras() -> Vec<Property> {
         .mutable_ready();
     let stats_interval = glib::ParamSpecUInt::builder("stats-interval")
         .nick("Statistics interval (ms)")
-        .blurb("How often stats are posted as an element message, in milliseconds; 0 = never")
+        .blurb(
+            "Interval at which stats are posted as an element message, in milliseconds; 0: never",
+        )
         .mutable_playing();
     let verify_interval = glib::ParamSpecUInt::builder("verify-interval")
         .nick("Verify interval (ms)")
@@ -300,7 +302,7 @@ fn extras() -> Vec<Property> {
         number(
             "bitrate",
             "Bit rate (bit/s)",
-            "Total bits per second, for ASF file headers that do not tell; 0 = what the header gives away",
+            "Total bits per second, for ASF file headers that lack it; 0: from the tags and formats in the stream",
             |settings| &mut settings.bitrate,
         ),
         in_place(
@@ -331,7 +333,7 @@ fn authentication() -> Vec<Property> {
         user(
             "user-id",
             "User",
-            "User for the server, as user, DOMAIN\\user or user@REALM",
+            "User for the server, as user, DOMAIN\\user or user@REALM; a password behind a colon counts as user-pw",
             |settings| &mut settings.user,
         ),
         password(
@@ -344,7 +346,7 @@ fn authentication() -> Vec<Property> {
         flag(
             "allow-cleartext-auth",
             "Allow cleartext authentication",
-            "Whether Basic may send the password over a connection that is not encrypted",
+            "Let Basic send the password over a connection that is not encrypted",
             |settings| &mut settings.allow_cleartext_auth,
         ),
     ]
@@ -361,9 +363,12 @@ fn proxy() -> Vec<Property> {
             |settings| settings.proxy.as_ref().map(ProxyUrl::shown),
             Settings::set_proxy,
         ),
-        user("proxy-id", "Proxy user", "User for the proxy", |settings| {
-            &mut settings.proxy_user
-        }),
+        user(
+            "proxy-id",
+            "Proxy user",
+            "User for the proxy; a password behind a colon counts as proxy-pw",
+            |settings| &mut settings.proxy_user,
+        ),
         password(
             "proxy-pw",
             "Proxy password",
@@ -376,7 +381,7 @@ fn proxy() -> Vec<Property> {
 fn wire() -> Vec<Property> {
     let content_length = glib::ParamSpecUInt::builder("content-length")
         .nick("Content length (bytes)")
-        .blurb("Body size of each PushStart in bytes, raised to the least that the protocol allows; 0 = as it says")
+        .blurb("Body size of each PushStart in bytes, raised to the least that the protocol allows; 0: the protocol's default")
         .maximum(i32::MAX.unsigned_abs())
         .mutable_ready();
     vec![
@@ -387,7 +392,7 @@ fn wire() -> Vec<Property> {
         flag(
             "ssl-strict",
             "Strict TLS",
-            "Whether the certificate of an https server has to be trusted",
+            "Refuse https servers whose certificate is not trusted",
             |settings| &mut settings.ssl_strict,
         ),
         text(
@@ -404,13 +409,13 @@ fn stream() -> Vec<Property> {
         flag(
             "remove-padding",
             "Remove padding",
-            "Whether ASF Padding Data is left out, as the protocol recommends",
+            "Leave out ASF Padding Data, as the protocol recommends",
             |settings| &mut settings.remove_padding,
         ),
         flag(
             "live-header",
             "Live header",
-            "Whether the ASF file header is made to describe a live stream, as some servers need it",
+            "Make the ASF file header describe a live stream, as some servers need it",
             |settings| &mut settings.live_header,
         ),
     ]
@@ -419,12 +424,12 @@ fn stream() -> Vec<Property> {
 fn read_only() -> Vec<Property> {
     let stats = glib::ParamSpecBoxed::builder::<gst::Structure>("stats")
         .nick("Statistics")
-        .blurb("What was sent and what waits, readable in every state")
+        .blurb("Counters of what was sent and what waits, readable in every state")
         .read_only();
     let default = SessionState::Disconnected;
     let session_state = glib::ParamSpecEnum::builder_with_default("session-state", default)
         .nick("Session state")
-        .blurb("Where the push session stands; its changes are notified")
+        .blurb("State of the push session; its changes are notified")
         .read_only();
     vec![answered(stats.build()), answered(session_state.build())]
 }

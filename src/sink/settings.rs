@@ -114,7 +114,7 @@ impl Settings {
         let template_url = self.template.as_ref().map(Template::path).transpose()?;
         let route = self.route(url)?;
         let access = self.access(&route);
-        let ca_file = self.ssl_ca_file.as_deref();
+        let ca_file = self.ssl_ca_file.as_deref().filter(|file| !file.is_empty());
         let trust = Trust::new(self.ssl_strict, ca_file.map(Path::new)).map_err(|error| {
             SettingsError::CaFile(format!("{}: {error}", ca_file.unwrap_or_default()))
         })?;

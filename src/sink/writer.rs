@@ -216,10 +216,7 @@ impl Writer {
         let shed = outlet.uninterrupted(|| connection.on_header(sent))?;
         self.stream().header_written();
         for object in shed {
-            (outlet.warn)(&InputFault::LeftOut(format!(
-                "The ASF file header is too large: its {} of {} bytes is left out.",
-                object.name, object.bytes
-            )));
+            (outlet.warn)(&InputFault::Shed(object));
         }
         Ok(())
     }
@@ -383,9 +380,7 @@ impl Outlet<'_> {
 
     fn report_skipped(&self, skipped: Skipped) {
         if skipped.reason.is_loss() {
-            (self.warn)(&InputFault::LeftOut(format!(
-                "Input is not sent: {skipped}."
-            )));
+            (self.warn)(&InputFault::LeftOut(skipped));
         } else {
             gst::debug!(CAT, obj = self.sink, "Input is not sent: {skipped}");
         }

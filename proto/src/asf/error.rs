@@ -19,6 +19,8 @@ pub enum Error {
         /// What it is instead, if that can be told
         format: Option<Format>,
     },
+    /// The input says itself that it is something else, in its caps.
+    Foreign(Format),
     /// The input ended before a whole ASF file header.
     Incomplete {
         /// Bytes that were there
@@ -87,20 +89,31 @@ impl Error {
     ///
     /// Otherwise it is ASF, but malformed or beyond what can be sent.
     pub fn is_wrong_type(&self) -> bool {
-        matches!(self, Error::NotAsf { .. } | Error::Incomplete { .. })
+        matches!(
+            self,
+            Error::NotAsf { .. } | Error::Foreign(_) | Error::Incomplete { .. }
+        )
     }
 
-    /// What the user can do about it, in a sentence; empty where the message says all there is.
+    /// What the user can do about it, in a sentence.
     pub fn hint(&self) -> &'static str {
         match self {
-            Error::NotAsf { format, .. } => format.map_or(Format::UNKNOWN_HINT, Format::hint),
+            Error::NotAsf { format, .. } => {
+                format.map_or("Check the element in front of wmspushsink.", Format::hint)
+            }
+            Error::Foreign(format) => format.hint(),
             Error::Incomplete { bytes: 0 } => {
                 "The source delivers nothing: check its address, or the file that it reads."
             }
             Error::Incomplete { .. } => {
                 "The file was cut off, or the source ended before its muxer had written a header."
             }
-            _ => "",
+            Error::HeaderTooLarge { .. } => {
+                "Remove cover pictures and long tags from the file, or set fewer tags in front of asfmux."
+            }
+            _ => {
+                "The file or stream is damaged: make it anew with asfmux. ffprobe tells whether players can read it."
+            }
         }
     }
 }
@@ -112,13 +125,14 @@ impl fmt::Display for Error {
             Error::NotAsf {
                 format: Some(format),
                 ..
-            } => write!(f, "input is {format}, not ASF"),
+            } => f.write_str(&format.verdict()),
             Error::NotAsf { offset, found, .. } => {
                 write!(
                     f,
                     "input is not ASF: byte {offset} is {found:#04x}, which no ASF header has there"
                 )
             }
+            Error::Foreign(format) => f.write_str(&format.verdict()),
             Error::Incomplete { bytes: 0 } => f.write_str("input is empty"),
             Error::Incomplete { bytes } => write!(
                 f,
@@ -223,6 +237,14 @@ mod tests {
             (
                 not_asf(None),
                 "input is not ASF: byte 3 is 0x1a, which no ASF header has there",
+            ),
+            (
+                not_asf(Format::of(b"ZQ\x03\x04")),
+                "input is not ASF: it begins with 5a 51 03 04 (\"ZQ\")",
+            ),
+            (
+                not_asf(Some(Format::AsfBehind(3))),
+                "input has 3 other bytes in front of its ASF file header",
             ),
             (
                 not_asf(Some(Format::MpegTs)),

@@ -417,7 +417,7 @@ mod tests {
             Err(Error::NotAsf {
                 offset: 0,
                 found: 0x26,
-                format: None
+                format: Format::of(&bytes[1..])
             })
         );
     }

@@ -81,7 +81,7 @@ pub use data_packet::DataPacket;
 pub use defect::Defect;
 pub use error::Error;
 pub use file_header::FileHeader;
-pub use format::Format;
+pub use format::{FirstBytes, Format};
 pub use guid::Guid;
 pub use item::{Item, SkipReason, Skipped};
 pub use key_frames::{KeyFrameGate, KeyFrames};

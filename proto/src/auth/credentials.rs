@@ -76,6 +76,11 @@ impl Credentials {
         }
     }
 
+    /// Returns whether there is a password.
+    pub fn has_password(&self) -> bool {
+        !self.password.expose().is_empty()
+    }
+
     pub(crate) fn password(&self) -> &Password {
         &self.password
     }

@@ -4,6 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use http::StatusCode;
+use url::Url;
 
 use crate::auth::{Denied, Role};
 
@@ -37,7 +38,10 @@ pub enum Error {
     /// A redirection without a usable Location (decision D-13).
     InvalidRedirect,
     /// A redirection from `https` to `http`, which would send in the clear what was to be encrypted.
-    InsecureRedirect,
+    InsecureRedirect {
+        /// Where it leads, without user information.
+        url: Url,
+    },
     /// One redirection after the other (decision D-13).
     TooManyHops,
     /// The server answered with success but is no Windows Media server (3.1.5.1).
@@ -82,7 +86,7 @@ impl fmt::Display for Error {
                 write!(f, "{} denies access: {denied}", name(*role))
             }
             Self::InvalidRedirect => f.write_str("the server redirects without a usable Location"),
-            Self::InsecureRedirect => {
+            Self::InsecureRedirect { .. } => {
                 f.write_str("the server redirects from https to http, which is not encrypted")
             }
             Self::TooManyHops => f.write_str("the server redirects more than five times"),

@@ -8,22 +8,27 @@ use super::{BlockingTask, Driver};
 use crate::auth::{Role, Scheme};
 use crate::push::blocking;
 use crate::push::client::Connector;
+use crate::push::connector::Milestone;
 use crate::push::exchange::{Exchange, Progress};
 use crate::push::{Error, Phase};
 use crate::wmhttp::{CredentialsWanted, Event, Response};
 
 impl<C: Connector> Driver<C> {
-    /// The addresses of the server are known.
-    pub(super) fn handle_resolved(&mut self) {
-        if self.phase == Phase::Resolve {
-            self.shared.lifecycle.connecting();
-            self.enter(Phase::Connect);
+    /// A connection that is being made has come further.
+    pub(super) fn handle_milestone(&mut self, milestone: Milestone) {
+        match (milestone, self.phase) {
+            (Milestone::Resolved, Phase::Resolve) => {
+                self.shared.lifecycle.connecting();
+                self.enter(Phase::Connect);
+            }
+            (Milestone::Securing, Phase::Connect) => self.enter(Phase::Tls),
+            _ => {}
         }
     }
 
-    fn take_resolved(&mut self) {
-        while self.resolved.try_recv().is_ok() {
-            self.handle_resolved();
+    fn take_milestones(&mut self) {
+        while let Ok(milestone) = self.milestones.try_recv() {
+            self.handle_milestone(milestone);
         }
     }
 
@@ -44,7 +49,7 @@ impl<C: Connector> Driver<C> {
     }
 
     pub(super) fn handle_connected(&mut self) {
-        self.take_resolved();
+        self.take_milestones();
         if !self
             .client
             .exchange()
@@ -60,7 +65,7 @@ impl<C: Connector> Driver<C> {
         if self.session.awaits_response() {
             self.expect_response();
         }
-        if matches!(self.phase, Phase::Resolve | Phase::Connect) {
+        if matches!(self.phase, Phase::Resolve | Phase::Connect | Phase::Tls) {
             self.enter(Phase::Setup);
         }
     }
@@ -74,7 +79,7 @@ impl<C: Connector> Driver<C> {
     }
 
     fn handle_loss(&mut self, error: Error) -> Result<(), Error> {
-        self.take_resolved();
+        self.take_milestones();
         self.response_due = None;
         self.take_acknowledgements();
         if is_silence(&error) && self.handle_silence() {

@@ -27,6 +27,7 @@ use tracing::Instrument;
 
 use super::blocking;
 use super::client::{Client, Connector};
+use super::connector::Milestone;
 use super::entropy::SystemEntropy;
 use super::exchange::Progress;
 use super::parked::ParkedSession;
@@ -56,11 +57,11 @@ pub(super) async fn drive(
     shared: Arc<Shared>,
     last: Option<Parked>,
     connector: impl Connector,
-    resolved: mpsc::UnboundedReceiver<()>,
+    milestones: mpsc::UnboundedReceiver<Milestone>,
 ) -> Option<ParkedSession> {
     let config = settings.session.clone();
     let earliest_failure = Instant::now() + settings.earliest_failure;
-    let mut driver = Driver::new(settings, shared.clone(), connector, resolved);
+    let mut driver = Driver::new(settings, shared.clone(), connector, milestones);
     let outcome = tokio::select! {
         biased;
         () = shared.lifecycle.over() => Outcome::Over,
@@ -113,9 +114,9 @@ pub(super) async fn probe(
     settings: Settings,
     shared: Arc<Shared>,
     connector: impl Connector,
-    resolved: mpsc::UnboundedReceiver<()>,
+    milestones: mpsc::UnboundedReceiver<Milestone>,
 ) -> Result<Probe, Failure> {
-    let mut driver = Driver::new(settings, shared.clone(), connector, resolved);
+    let mut driver = Driver::new(settings, shared.clone(), connector, milestones);
     driver.begin(None).await;
     while !shared.lifecycle.was_opened() {
         driver.step().await.map_err(|error| driver.failure(error))?;
@@ -150,7 +151,7 @@ struct Driver<C: Connector> {
     settings: Settings,
     shared: Arc<Shared>,
     client: Client<C>,
-    resolved: mpsc::UnboundedReceiver<()>,
+    milestones: mpsc::UnboundedReceiver<Milestone>,
     phase: Phase,
     session: PushSession,
     /// A task on a thread that may block.
@@ -198,7 +199,7 @@ impl<C: Connector> Driver<C> {
         settings: Settings,
         shared: Arc<Shared>,
         connector: C,
-        resolved: mpsc::UnboundedReceiver<()>,
+        milestones: mpsc::UnboundedReceiver<Milestone>,
     ) -> Self {
         let policy = Policy {
             timeout: settings.reconnect_timeout,
@@ -213,7 +214,7 @@ impl<C: Connector> Driver<C> {
             settings,
             shared,
             client: Client::new(connector),
-            resolved,
+            milestones,
             phase: Phase::Resolve,
             blocking: None,
             taken: VecDeque::new(),
@@ -286,7 +287,7 @@ impl<C: Connector> Driver<C> {
         let room = self.is_full().then(|| self.most_in_exchange() / 2);
         tokio::select! {
             biased;
-            Some(()) = self.resolved.recv() => self.handle_resolved(),
+            Some(milestone) = self.milestones.recv() => self.handle_milestone(milestone),
             progress = progress(&mut self.client, room) => return self.handle_progress(progress),
             result = result(&mut self.blocking) => return self.handle_blocking(result),
             () = self.shared.queue.filled(self.batching.batch()), if takes_content => self.take_content(),

@@ -95,16 +95,23 @@ impl<C: Connector> Driver<C> {
             "Lost: {failure}"
         );
         if attempt.told {
-            self.shared.lifecycle.lost(failure, number, delay);
+            let awaits_data = self.awaits_data() && self.shared.queue.is_empty();
+            let lifecycle = &self.shared.lifecycle;
+            lifecycle.lost(failure, number, delay, awaits_data);
         }
         self.shared.lifecycle.notifier().spawn();
         sleep(delay).await;
         // Servers close idle sessions: a connection that is made again waits for data. The first one does not.
-        if !self.replay.waits() && self.shared.lifecycle.was_opened() {
+        if self.awaits_data() {
             let begun = Instant::now();
             self.shared.queue.filled(0).await;
             self.policy.idled(begun.elapsed());
         }
+    }
+
+    /// Returns whether the next attempt is made when there is data.
+    fn awaits_data(&self) -> bool {
+        !self.replay.waits() && self.shared.lifecycle.was_opened()
     }
 
     /// Returns whether the server has the whole stream, as far as can be known.
@@ -209,6 +216,7 @@ impl<C: Connector> Driver<C> {
                 _,
             ) => Phase::Proxy,
             (_, Phase::Resolve | Phase::Connect) if proxied => Phase::Proxy,
+            _ if self.client.exchange().is_some_and(Exchange::is_connect) => Phase::Proxy,
             (_, phase) => phase,
         };
         self.failure_in(phase, error)

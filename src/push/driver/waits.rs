@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use super::Driver;
 use crate::push::client::Connector;
 use crate::push::exchange::Exchange;
-use crate::push::{Error, Failure, Phase};
+use crate::push::{Error, Failure, Phase, TlsError};
 
 use super::Outcome;
 
@@ -105,8 +105,12 @@ impl<C: Connector> Driver<C> {
         if let Some(loss) = self.shared.lifecycle.retry().last_loss.filter(|_| !overdue) {
             return loss.error.clone();
         }
-        let connecting = self.client.exchange().is_some_and(Exchange::is_connecting);
+        let exchange = self.client.exchange();
+        let connecting = exchange.is_some_and(Exchange::is_connecting);
+        let in_tunnel = connecting && exchange.is_some_and(Exchange::is_through_tunnel);
         match self.phase {
+            Phase::Tls => Error::Tls(TlsError::Timeout(self.settings.timeout)),
+            _ if in_tunnel => Error::Tls(TlsError::Timeout(self.settings.timeout)),
             Phase::Resolve | Phase::Connect => Error::ConnectTimeout(self.settings.timeout),
             _ if connecting => Error::ConnectTimeout(self.settings.timeout),
             _ => Error::ResponseTimeout(self.settings.timeout),
@@ -148,6 +152,7 @@ impl<C: Connector> Driver<C> {
             let mut failure = Failure::clone(&failure);
             failure.circumstances.attempts = lifecycle.retry().attempt;
             failure.circumstances.drained_for = Some(timeout);
+            failure.circumstances.never_opened = !lifecycle.was_opened();
             return Outcome::Failed(failure);
         }
         let error = Error::DrainTimeout(timeout);

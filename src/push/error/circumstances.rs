@@ -3,8 +3,9 @@
 use std::fmt;
 use std::time::Duration;
 
-use url::Origin;
+use url::{Host, Url};
 
+use crate::auth::Scheme;
 use crate::push::{ProxySource, Settings};
 
 /// Facts about a push at the time of a failure: its text and its hint depend on them.
@@ -30,6 +31,25 @@ pub struct Circumstances {
     pub retries_first: bool,
     /// The user of the settings has neither a domain nor a realm.
     pub plain_user: bool,
+    /// The settings have a user, and no password.
+    pub no_password: bool,
+    /// The same for the proxy.
+    pub no_proxy_password: bool,
+    /// The settings do not allow the scheme Basic.
+    pub without_basic: bool,
+    /// The redirection by which requests go elsewhere than to the location.
+    pub redirected: Option<Redirected>,
+    /// PushSetup never succeeded.
+    pub never_opened: bool,
+}
+
+/// A redirection of the location to another server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Redirected {
+    /// The server of the location.
+    pub home: Peer,
+    /// The URL that requests go to, without credentials.
+    pub url: String,
 }
 
 /// A host and a port.
@@ -54,15 +74,18 @@ impl Circumstances {
     /// The circumstances before the first connection.
     pub(in crate::push) fn of(settings: &Settings) -> Self {
         let access = &settings.session.access;
-        let user = access.credentials.as_ref().map(|user| user.user_id());
+        let user = access.credentials.as_ref();
+        let proxy_user = access.proxy_credentials.as_ref();
         let mut circumstances = Self {
             setup_body: !settings.session.setup.to_bytes().is_empty(),
             retries_first: settings.retry_first_connect,
-            plain_user: user.is_some_and(|user| !user.contains(['\\', '@'])),
+            plain_user: user.is_some_and(|user| !user.user_id().contains(['\\', '@'])),
+            no_password: user.is_some_and(|user| !user.has_password()),
+            no_proxy_password: proxy_user.is_some_and(|user| !user.has_password()),
+            without_basic: !access.schemes.contains(Scheme::Basic),
             ..Self::default()
         };
-        let proxy = access.proxy.as_ref().map(url::Url::origin);
-        circumstances.lead_to(settings, &settings.session.url.origin(), proxy.as_ref());
+        circumstances.lead_to(settings, &settings.session.url, access.proxy.as_ref());
         circumstances
     }
 
@@ -75,31 +98,53 @@ impl Circumstances {
     pub(in crate::push) fn lead_to(
         &mut self,
         settings: &Settings,
-        server: &Origin,
-        proxy: Option<&Origin>,
+        server: &Url,
+        proxy: Option<&Url>,
     ) {
+        let home = &settings.session.url;
         let configured = settings.session.access.proxy.as_ref();
-        let configured = configured.map(url::Url::origin);
-        self.encrypted = matches!(server, Origin::Tuple(scheme, ..) if scheme == "https");
-        self.server = Peer::of(server);
+        let is_configured = |proxy: &Url| {
+            configured.is_some_and(|configured| configured.origin() == proxy.origin())
+        };
+        let zone = zone_of(home, settings.zone.as_deref());
+        let proxy_zone = configured.and_then(|url| zone_of(url, settings.proxy_zone.as_deref()));
+        let zones = [zone, proxy_zone];
+        let peer = |url| Peer::of(url, &zones);
+        self.encrypted = server.scheme() == "https";
+        self.server = peer(server);
         self.proxy = proxy.and_then(|proxy| {
-            let peer = Peer::of(proxy)?;
-            let source = settings.proxy_source;
-            let source = source.filter(|_| configured.as_ref() == Some(proxy));
+            let source = settings.proxy_source.filter(|_| is_configured(proxy));
+            let peer = peer(proxy)?;
             Some(Proxy { peer, source })
+        });
+        let elsewhere = server.origin() != home.origin();
+        self.redirected = peer(home).filter(|_| elsewhere).map(|home| Redirected {
+            home,
+            url: server.to_string(),
         });
     }
 }
 
+/// A host, and the interface by which it is reached.
+type Zone<'a> = (Host<&'a str>, &'a str);
+
+fn zone_of<'a>(url: &'a Url, zone: Option<&'a str>) -> Option<Zone<'a>> {
+    url.host().zip(zone)
+}
+
 impl Peer {
-    fn of(origin: &Origin) -> Option<Self> {
-        match origin {
-            Origin::Tuple(_, host, port) => Some(Self {
-                host: host.to_string(),
-                port: *port,
-            }),
-            Origin::Opaque(_) => None,
-        }
+    fn of(url: &Url, zones: &[Option<Zone<'_>>]) -> Option<Self> {
+        let host = url.host()?;
+        let mut zones = zones.iter().flatten();
+        let zone = zones.find(|(zoned, _)| *zoned == host);
+        let name = host.to_string();
+        Some(Self {
+            host: match zone {
+                Some((_, zone)) => name.replace(']', &format!("%{zone}]")),
+                None => name,
+            },
+            port: url.port_or_known_default()?,
+        })
     }
 }
 

@@ -14,6 +14,8 @@ use http::StatusCode;
 use super::Phase;
 use crate::asf;
 use crate::wmhttp::{self, HResult};
+#[cfg(test)]
+use circumstances::Redirected;
 pub use circumstances::{Circumstances, Peer, Proxy};
 pub use tls::TlsError;
 pub(super) use words::{quoted, time};
@@ -109,15 +111,16 @@ impl Failure {
                 HResult::NS_E_SERVER_DNS_TIMEOUT
             }
             Error::ConnectTimeout(_) => HResult::NS_E_CONNECT_TIMEOUT,
+            Error::Tls(TlsError::Timeout(_)) => HResult::NS_E_CONNECT_TIMEOUT,
             Error::Tls(_) => HResult::NS_E_PUSH_CANNOTCONNECT,
             Error::ResponseTimeout(_) => HResult::NS_E_TIMEOUT,
             Error::BadResponse(_) => HResult::NS_E_BAD_SYNTAX_IN_SERVER_RESPONSE,
             Error::Protocol(
                 wmhttp::Error::Refused { status, .. } | wmhttp::Error::Denied { status, .. },
             ) => HResult::from_status(*status),
-            Error::Protocol(wmhttp::Error::InvalidRedirect | wmhttp::Error::InsecureRedirect) => {
-                HResult::NS_E_INVALID_REDIRECT
-            }
+            Error::Protocol(
+                wmhttp::Error::InvalidRedirect | wmhttp::Error::InsecureRedirect { .. },
+            ) => HResult::NS_E_INVALID_REDIRECT,
             Error::Protocol(wmhttp::Error::TooManyHops) => HResult::NS_E_TOO_MANY_HOPS,
             Error::Protocol(
                 wmhttp::Error::IncompatibleServer { .. } | wmhttp::Error::NotAnEncoder,
@@ -146,7 +149,9 @@ impl Failure {
 /// The SDK's codes for bad input.
 fn input_hresult(error: &asf::Error) -> HResult {
     match error {
-        asf::Error::NotAsf { .. } | asf::Error::Incomplete { .. } => HResult::ASF_E_NOHEADEROBJECT,
+        asf::Error::NotAsf { .. } | asf::Error::Foreign(_) | asf::Error::Incomplete { .. } => {
+            HResult::ASF_E_NOHEADEROBJECT
+        }
         asf::Error::HeaderTooLarge { .. } => HResult::ASF_E_HEADERSIZE,
         asf::Error::NoFileProperties => HResult::ASF_E_NOFILEPROPS,
         asf::Error::NoStreamProperties => HResult::ASF_E_NOSTREAMPROPS,
@@ -196,7 +201,8 @@ impl Error {
     /// The time limit that was exceeded.
     fn limit(&self) -> Option<Duration> {
         match self {
-            Self::ConnectTimeout(limit)
+            Self::Tls(TlsError::Timeout(limit))
+            | Self::ConnectTimeout(limit)
             | Self::ResponseTimeout(limit)
             | Self::Stalled(limit)
             | Self::DrainTimeout(limit) => Some(*limit),

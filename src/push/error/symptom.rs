@@ -8,7 +8,7 @@ use http::StatusCode;
 
 use super::table::{Symptom, When};
 use super::{Error, Failure, TlsError};
-use crate::auth::{Denied, Role};
+use crate::auth::{Denied, Role, Scheme, Schemes};
 use crate::push::Phase;
 use crate::wmhttp;
 
@@ -19,8 +19,22 @@ const WEB_SERVERS: [&str; 6] = [
     "Apache",
     "nginx",
     "lighttpd",
-    "squid",
+    "Icecast",
 ];
+
+/// The same of proxies.
+const PROXIES: [&str; 7] = [
+    "squid",
+    "tinyproxy",
+    "privoxy",
+    "Varnish",
+    "HAProxy",
+    "mitmproxy",
+    "Zscaler",
+];
+
+/// The same of servers that are meant: Windows Media Services, and the encoder's own server.
+const MEDIA_SERVERS: [&str; 2] = ["Cougar/", "Rex/"];
 
 impl Symptom {
     /// Returns the kind of an error in a phase.
@@ -30,7 +44,9 @@ impl Symptom {
             | Error::CannotConnect { .. }
             | Error::ConnectTimeout(_)
             | Error::Tls(_) => Self::of_connecting(phase, error),
+            Error::ResponseTimeout(_) if phase == Phase::Proxy => Self::ProxyResponseTimeout,
             Error::ResponseTimeout(_) => Self::ResponseTimeout,
+            Error::BadResponse(_) if phase == Phase::Proxy => Self::ProxyBadResponse,
             Error::BadResponse(_) => Self::BadResponse,
             Error::Protocol(error) => Self::of_protocol(error),
             Error::Reset => Self::Reset,
@@ -67,8 +83,10 @@ impl Symptom {
         match error {
             TlsError::NotTls => Self::NotTls,
             TlsError::Closed => Self::TlsClosed,
+            TlsError::Timeout(_) => Self::TlsTimeout,
             TlsError::NothingInCommon(_) => Self::NoCommonTls,
             TlsError::UnknownIssuer => Self::UnknownIssuer,
+            TlsError::SelfSigned => Self::SelfSigned,
             TlsError::WrongName(_) => Self::WrongName,
             TlsError::Expired => Self::Expired,
             TlsError::NotYetValid => Self::NotYetValid,
@@ -89,7 +107,7 @@ impl Symptom {
             },
             wmhttp::Error::Denied { role, denied, .. } => Self::of_denial(*role, denied),
             wmhttp::Error::InvalidRedirect => Self::InvalidRedirect,
-            wmhttp::Error::InsecureRedirect => Self::InsecureRedirect,
+            wmhttp::Error::InsecureRedirect { .. } => Self::InsecureRedirect,
             wmhttp::Error::TooManyHops => Self::TooManyHops,
             wmhttp::Error::IncompatibleServer { server } if server.is_empty() => {
                 Self::NamelessServer
@@ -163,26 +181,61 @@ impl When {
             Self::Relayed => circumstances.is_relayed(),
             Self::Encrypted => circumstances.encrypted,
             Self::SetupBody => circumstances.setup_body,
-            Self::WebServer => {
-                let software = failure.error.software();
-                WEB_SERVERS.iter().any(|name| software.starts_with(name))
-            }
+            Self::WebServer => is_one_of(failure, &WEB_SERVERS),
+            Self::ProxySoftware => is_one_of(failure, &PROXIES),
+            Self::MediaServer => is_one_of(failure, &MEDIA_SERVERS),
             Self::OtherServer => {
-                let software = failure.error.software();
-                let names = ["Cougar/", "Rex/"];
-                !software.is_empty() && !names.iter().any(|name| software.starts_with(name))
+                !failure.error.software().is_empty() && !is_one_of(failure, &MEDIA_SERVERS)
+            }
+            Self::Redirected => circumstances.redirected.is_some(),
+            Self::NamedProxy => {
+                let proxy = circumstances.proxy.as_ref();
+                proxy.is_some_and(|proxy| proxy.source.is_none())
             }
             Self::PlainUser => circumstances.plain_user,
+            Self::NoPassword => circumstances.no_password,
+            Self::NoProxyPassword => circumstances.no_proxy_password,
+            Self::KnownOffered => !known_offered(&failure.error).is_empty(),
             Self::BasicOffered => is_basic_offered(failure),
         }
     }
 }
 
+/// Returns whether the Server field begins with one of the names.
+fn is_one_of(failure: &Failure, names: &[&str]) -> bool {
+    let software = failure.error.software().as_bytes();
+    let begins_with = |name: &&str| {
+        let start = software.get(..name.len());
+        start.is_some_and(|start| start.eq_ignore_ascii_case(name.as_bytes()))
+    };
+    names.iter().any(begins_with)
+}
+
+/// The offered schemes that the property `auth-methods` has.
+pub(super) fn known_offered(error: &Error) -> Vec<Scheme> {
+    let Error::Protocol(wmhttp::Error::Denied {
+        denied: Denied::NoUsableScheme { offered },
+        ..
+    }) = error
+    else {
+        return Vec::new();
+    };
+    let is_offered = |scheme: &Scheme| {
+        let name = scheme.as_str();
+        offered
+            .iter()
+            .any(|offered| offered.eq_ignore_ascii_case(name))
+    };
+    Schemes::ALL.iter().filter(is_offered).collect()
+}
+
+/// Returns whether Basic is offered, and only `allow-cleartext-auth` keeps it from being used.
 fn is_basic_offered(failure: &Failure) -> bool {
     let Error::Protocol(wmhttp::Error::Denied { role, denied, .. }) = &failure.error else {
         return false;
     };
     let in_the_clear = *role == Role::Proxy || !failure.circumstances.encrypted;
+    let in_the_clear = in_the_clear && !failure.circumstances.without_basic;
     let Denied::NoUsableScheme { offered } = denied else {
         return false;
     };

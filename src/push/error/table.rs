@@ -5,8 +5,9 @@
 //! Texts and hints are templates. [`words`](super::words) has what may stand in braces in them.
 
 use When::{
-    Accepted, BasicOffered, DuringSetup, Encrypted, OtherServer, PlainUser, Proxied, Relayed,
-    Repeated, SetupBody, WebServer,
+    Accepted, BasicOffered, DuringSetup, Encrypted, KnownOffered, MediaServer, NamedProxy,
+    NoPassword, NoProxyPassword, OtherServer, PlainUser, Proxied, ProxySoftware, Redirected,
+    Relayed, Repeated, SetupBody, WebServer,
 };
 
 /// A failure as the application reads of it.
@@ -44,8 +45,22 @@ pub(super) enum When {
     WebServer,
     /// The response has the Server field of something that is not a Windows Media server.
     OtherServer,
+    /// The response has the Server field of a proxy.
+    ProxySoftware,
+    /// The response has the Server field of a Windows Media server.
+    MediaServer,
+    /// The location redirects to another server.
+    Redirected,
+    /// A server has named the proxy in a redirection.
+    NamedProxy,
     /// The user has neither a domain nor a realm.
     PlainUser,
+    /// A user is set for the server, and no password.
+    NoPassword,
+    /// A user is set for the proxy, and no password.
+    NoProxyPassword,
+    /// At least one of the offered schemes is known to the element.
+    KnownOffered,
     /// Basic is offered over a connection that is not encrypted.
     BasicOffered,
 }
@@ -88,6 +103,15 @@ const DOWN: &str = "The server accepted this push before: {host}, or the network
 
 const LISTENS_ELSEWHERE: &str = "{software} answers on {port}. {control-protocol}";
 
+const PROXY_ANSWERED: &str = "The proxy has answered itself: see its log, and let it pass requests to {port} on {host}. \
+     {proxy-setting}";
+
+const IS_PROXY: &str =
+    "{software} is a proxy: set proxy to its address, and location to the server behind it.";
+
+const PATH_TAKES_NO_PUSH: &str = "This server takes no push at that path: check the path in location, and that the \
+     publishing point has the source push:*.";
+
 const NO_BODY: &str = "The server may not understand the body of PushSetup, which is sent for template-url and \
      auto-destroy only: unset both.";
 
@@ -98,6 +122,8 @@ const SERVER_LOG: &str = "See the log of the server.";
 
 symptoms! {
     Unresolvable("unresolvable", "", "the name {host} cannot be resolved: {detail}") {
+        [Redirected] => "The redirection of {home} to {url} names a host that does not exist: correct it, or set location to \
+            the server's own address.",
         [] => "Check the host name in location, and the name service of this computer: nslookup {host}.",
     }
     ProxyUnresolvable("unresolvable", "proxies", "the name of {proxy} cannot be resolved: {detail}") {
@@ -131,6 +157,12 @@ symptoms! {
     ProxyConnectTimeout("connect-timeout", "proxies", "connecting to {proxy} took longer than {time} (timeout)") {
         [] => "A firewall may be dropping the connection: allow TCP to {proxy-port} on {proxy-host}. {proxy-setting}",
     }
+    TlsTimeout("tls", "tls", "{server} did not answer the TLS handshake within {time}") {
+        [Accepted] => "The server accepted this push before: see its log, or raise timeout. reconnect-timeout sets for how \
+            long the element tries to reconnect.",
+        [] => "It has accepted the connection. If it does not speak TLS on {port}, write http:// in location. Otherwise \
+            see its log, or raise timeout.",
+    }
     NotTls("tls", "tls", "{server} does not speak TLS") {
         [] => "Write http:// in location, or the port on which the server speaks TLS.",
     }
@@ -145,6 +177,9 @@ symptoms! {
     UnknownIssuer("tls", "tls", "no trusted authority has signed the certificate of {server}") {
         [] => "Set ssl-ca-file to a PEM file with the certificate of the authority, or with the server's own.",
     }
+    SelfSigned("tls", "tls", "the certificate of {server} is self-signed, and ssl-ca-file does not have it") {
+        [] => "Set ssl-ca-file to a PEM file with that certificate. openssl s_client -connect {host}:{port-number} shows it.",
+    }
     WrongName("tls", "tls", "the certificate of {server} is not valid for {host}, but for {names}") {
         [] => "Write a name that is in the certificate as the host in location.",
     }
@@ -155,8 +190,7 @@ symptoms! {
         [] => "Set the clock of this computer, or that of the computer that made the certificate.",
     }
     BadCertificate("tls", "tls", "the certificate of {server} cannot be accepted: {detail}") {
-        [] => "If the certificate is self-signed, set ssl-ca-file to a PEM file with it. Otherwise replace it on the \
-            server.",
+        [] => "Replace the certificate on the server, or set ssl-ca-file to a PEM file with it.",
     }
     ClientCertificate("tls", "tls", "{server} demands a client certificate") {
         [] => "The element has none: let the server, or the reverse proxy in front of it, accept connections without.",
@@ -180,38 +214,57 @@ symptoms! {
         [DuringSetup] => "Another service may listen on {port}: check the port. If the server is slow, raise timeout.",
         [] => SERVER_LOG,
     }
+    ProxyResponseTimeout("response-timeout", "proxies", "{proxy} did not respond within {time}") {
+        [] => "Check that an HTTP proxy listens at the address in {proxy-source}. If it is slow, raise timeout. \
+            {proxy-setting}",
+    }
+    ProxyBadResponse("bad-response", "proxies", "{proxy} did not respond with HTTP: {detail}") {
+        [] => "Another service listens on {proxy-port} of {proxy-host}: check the address in {proxy-source}. \
+            {proxy-setting}",
+    }
     BadResponse("bad-response", "which-port", "{answerer} did not respond with HTTP: {detail}") {
+        [Relayed] => "Check that an HTTP proxy listens at the address in {proxy-source}, and check the port in \
+            location. {proxy-setting}",
         [Encrypted] => "Another service listens on {port}: check the port.",
         [] => "Another service listens on {port}: check the port. If the server speaks TLS there, write https:// in \
             location.",
     }
-    WrongCredentials("denied", "authentication", "{server} refused the user and password") {
+    WrongCredentials("denied", "authentication", "{server} refused {credentials}") {
+        [NoPassword] => "Set user-pw.",
         [PlainUser] => "Check user-id and user-pw. A domain user is DOMAIN\\user. gst-launch-1.0 takes single \
             backslashes away: write user-id='DOMAIN\\\\user' in quotes, or DOMAIN\\\\\\\\user without.",
         [] => "Check user-id and user-pw, and that the account may push.",
     }
     NoCredentials("denied", "authentication", "{server} demands a user and a password") {
+        [Redirected] => "Set location to {url}: {home} redirects there, and user-id and user-pw are for {home} alone.",
+        [NamedProxy, Relayed] => "Set proxy to http://{proxy-address}: {server} has named this proxy in a redirection, and \
+            user-id and user-pw are not sent through it otherwise.",
         [] => "Set user-id and user-pw.",
     }
     NoUsableScheme("denied", "authentication", "{server} offers no authentication scheme that the settings allow: {offered}") {
         [BasicOffered] => "Set allow-cleartext-auth=true to send the password over a connection that is not \
             encrypted, or use https.",
-        [] => "Allow one of the offered schemes with auth-methods.",
+        [KnownOffered] => "{known-offered}.",
+        [] => "The element knows Negotiate, NTLM, Digest and Basic: enable one of them on the server.",
     }
     NoSchemeOffered("denied", "authentication", "{server} demands authentication and offers no scheme") {
         [] => "Enable an authentication plug-in on the server: WMS Negotiate Authentication or WMS Digest \
             Authentication.",
     }
-    ProxyWrongCredentials("denied", "proxies", "{proxy} refused the user and password") {
+    ProxyWrongCredentials("denied", "proxies", "{proxy} refused {proxy-credentials}") {
+        [NoProxyPassword] => "Set proxy-pw.",
         [] => "Check proxy-id and proxy-pw.",
     }
     ProxyNoCredentials("denied", "proxies", "{proxy} demands a user and a password") {
+        [NamedProxy] => "Set proxy to http://{proxy-address}, and proxy-id and proxy-pw: {server} has named this proxy in a \
+            redirection, and proxy-id and proxy-pw are for the proxy of the settings alone.",
         [] => "Set proxy-id and proxy-pw.",
     }
     ProxyNoUsableScheme("denied", "proxies", "{proxy} offers no authentication scheme that the settings allow: {offered}") {
         [BasicOffered] => "Set allow-cleartext-auth=true to send the password of the proxy over a connection that is \
             not encrypted.",
-        [] => "Allow one of the offered schemes with auth-methods.",
+        [KnownOffered] => "{known-offered}.",
+        [] => "The element knows Negotiate, NTLM, Digest and Basic: enable one of them in the proxy.",
     }
     ProxyNoSchemeOffered("denied", "proxies", "{proxy} demands authentication and offers no scheme") {
         [] => "Enable an authentication scheme in the proxy, or let it pass pushes without one.",
@@ -229,12 +282,14 @@ symptoms! {
         [] => "Check the port and the path in location: a web server may answer there.",
     }
     InsecureRedirect("redirection", "", "{answerer} redirects from https to http, which is not encrypted") {
-        [] => "If the push may go unencrypted, set location to the http URL to which the server redirects.",
+        [] => "If the push may go unencrypted, set location to {insecure-url}.",
     }
     TooManyHops("redirection", "", "{answerer} redirects more than five times") {
         [] => "Set location to the URL at which the redirections are meant to end.",
     }
-    IncompatibleServer("incompatible-server", "which-port", "{server} is not a Windows Media server: its Server field says {software}") {
+    IncompatibleServer("incompatible-server", "which-port", "{responder} is not a Windows Media server: the Server field says {software}") {
+        [Relayed, ProxySoftware] => PROXY_ANSWERED,
+        [ProxySoftware] => IS_PROXY,
         [] => LISTENS_ELSEWHERE,
     }
     NamelessServer("incompatible-server", "which-port", "{server} is not a Windows Media server: its response has no Server field") {
@@ -263,6 +318,7 @@ symptoms! {
         [DuringSetup, Accepted] => GONE,
         [DuringSetup, SetupBody] => NO_BODY,
         [DuringSetup, Proxied] => "Check the log of the proxy, and host and port in location. {proxy-setting}",
+        [DuringSetup, Encrypted] => CLOSED_BEHIND_TLS,
         [DuringSetup] => CLOSED_AT_ONCE,
         [] => TAKEN_OVER,
     }
@@ -271,6 +327,7 @@ symptoms! {
         [DuringSetup, Accepted] => GONE,
         [DuringSetup, SetupBody] => NO_BODY,
         [DuringSetup, Proxied] => "Check the log of the proxy, and host and port in location. {proxy-setting}",
+        [DuringSetup, Encrypted] => CLOSED_BEHIND_TLS,
         [DuringSetup] => CLOSED_AT_ONCE,
         [] => TAKEN_OVER,
     }
@@ -300,6 +357,8 @@ symptoms! {
         [] => "Set location to the URL to which the server redirects.",
     }
     Status400("refused", "other-receivers", ANSWERED) {
+        [DuringSetup, Relayed, ProxySoftware] => PROXY_ANSWERED,
+        [DuringSetup, ProxySoftware] => IS_PROXY,
         [DuringSetup, WebServer] => LISTENS_ELSEWHERE,
         [DuringSetup, SetupBody] => NO_BODY,
         [DuringSetup, Relayed] => "The proxy may have changed the request. {proxy-setting}",
@@ -309,12 +368,19 @@ symptoms! {
     }
     Status403("refused", "permission-to-write-and-create", ANSWERED) {
         [Accepted] => "The server accepted this push before: it may be at its limit, or have another encoder.",
+        [Relayed, ProxySoftware] => PROXY_ANSWERED,
+        [ProxySoftware] => IS_PROXY,
+        [WebServer] => LISTENS_ELSEWHERE,
         [Relayed] => "The proxy or the server refuses: check the rules of the proxy, and the account's permission to \
             write and to create on the server.",
+        [OtherServer] => "Check the port: {software} may be no Windows Media server. Otherwise give the account the \
+            permission to push.",
         [] => "Give the account the permissions Write and Create (WMS Publishing Points ACL Authorization). The \
             server may also be at its limit, or accept pushes from certain addresses only.",
     }
     Status404("refused", "a-push-publishing-point", ANSWERED) {
+        [Relayed, ProxySoftware] => PROXY_ANSWERED,
+        [ProxySoftware] => IS_PROXY,
         [WebServer] => LISTENS_ELSEWHERE,
         [Accepted] => "The publishing point accepted this push before: it was removed, or the server has not noticed \
             yet that the last connection is lost.",
@@ -324,6 +390,9 @@ symptoms! {
             the permission Create; template-url names a point to copy.",
     }
     Status405("refused", "which-port", ANSWERED) {
+        [Relayed, ProxySoftware] => PROXY_ANSWERED,
+        [ProxySoftware] => IS_PROXY,
+        [MediaServer] => PATH_TAKES_NO_PUSH,
         [WebServer] => LISTENS_ELSEWHERE,
         [Relayed] => "The server on {port}, or the proxy, does not accept a push. {control-protocol}",
         [] => "The server on {port} does not accept a push. {control-protocol}",
@@ -332,6 +401,7 @@ symptoms! {
         [] => "The server behaves like a proxy inside of the tunnel: see its log.",
     }
     Status408("refused", "pauses", ANSWERED) {
+        [DuringSetup] => "The server gave up waiting for the request: check the network in between.",
         [] => "The server got no data for too long: check that upstream delivers without long pauses.",
     }
     Status409("refused", "a-second-encoder", ANSWERED) {
@@ -358,14 +428,16 @@ symptoms! {
         [] => SERVER_LOG,
     }
     Status500("refused", "", ANSWERED) {
-        [] => "See the event log of the server.",
+        [DuringSetup, WebServer] => LISTENS_ELSEWHERE,
+        [MediaServer] => "See the event log of the server.",
+        [] => SERVER_LOG,
     }
     Status502("refused", "proxies", ANSWERED) {
         [Relayed] => "The proxy cannot reach the server: check host and port in location.",
         [] => "A gateway on {port} cannot reach the server behind it: check that the server is running.",
     }
     Status503("refused", "a-second-encoder", ANSWERED) {
-        [WebServer, Relayed] => "The proxy cannot reach the server: check host and port in location.",
+        [ProxySoftware, Relayed] => "The proxy cannot reach the server: check host and port in location.",
         [Accepted] => "The server accepted this push before: it is restarting, or at its limit.",
         [DuringSetup] => "The server is at its limit, or the publishing point is stopped. {resting}",
         [] => "The server is at its limit, or the publishing point is stopped.",
@@ -378,7 +450,10 @@ symptoms! {
 const EACH_TIME: &str = "The server ends each connection after it has received data. It may refuse the ASF file \
      header, or the packet size: PeerCast accepts no packet over 8192 bytes (packet-size of asfmux).";
 
-const CLOSED_AT_ONCE: &str = "Another service may listen on {port}: check the port. {resting}";
+const CLOSED_AT_ONCE: &str = "Another service may listen on {port}: check the port. If the server speaks TLS there, \
+     write https:// in location. {resting}";
+
+const CLOSED_BEHIND_TLS: &str = "Another service may listen on {port}: check the port. {resting}";
 
 const TAKEN_OVER: &str =
     "See the log of the server. Another encoder may have taken the publishing point over.";

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: MPL-2.0
 
+use std::time::Duration;
+
 /// Why client and server do not agree on TLS.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -8,10 +10,14 @@ pub enum TlsError {
     NotTls,
     /// The peer has closed or reset the connection during the handshake.
     Closed,
+    /// The peer has accepted the connection, and has not answered within this time.
+    Timeout(Duration),
     /// No version or cipher suite in common, with the words of the TLS library.
     NothingInCommon(String),
     /// No trust anchor leads to the certificate.
     UnknownIssuer,
+    /// The certificate is signed by its own key, and is no trust anchor.
+    SelfSigned,
     /// The certificate has these names, and not the server's.
     WrongName(Vec<String>),
     /// The certificate has expired.

@@ -5,22 +5,22 @@
 use std::time::Duration;
 
 use super::circumstances::Peer;
+use super::symptom::known_offered;
 use super::table::{Row, Symptom};
 use super::{Error, Failure};
-use crate::auth::Denied;
+use crate::auth::{Denied, Scheme};
 use crate::push::{Phase, ProxySource};
 use crate::wmhttp;
 
 /// Most characters of a text of the server's in a sentence.
 const LONGEST_QUOTE: usize = 80;
 
+/// Most characters of a URL of the server's in a sentence.
+const LONGEST_URL: usize = 160;
+
 /// The hint for receivers that take no push for some seconds after one.
 const RESTING: &str =
     "A receiver that has just ended another push may need some seconds before it accepts the next";
-
-/// The hint for input that only a muxer can correct.
-const WANTED_INPUT: &str =
-    "Push what asfmux or avmux_asf makes, or a file in Advanced Systems Format.";
 
 impl Failure {
     pub(super) fn row(&self) -> Row {
@@ -37,7 +37,37 @@ impl Failure {
         let hints = self.row().hints.iter();
         let mut fitting = hints.filter(|(when, _)| when.iter().all(|when| when.holds(self)));
         let hint = fitting.next().map_or("", |(_, hint)| hint);
-        fill(hint, self)
+        let hint = fill(hint, self);
+        match &self.circumstances.redirected {
+            Some(redirected) if self.is_before_the_stream() && !hint.contains(&redirected.url) => {
+                let (home, url) = (&redirected.home, shown_url(&redirected.url));
+                format!("{hint} {home} has redirected the push to {url}.")
+            }
+            _ => hint,
+        }
+    }
+
+    /// Returns whether it is about the way to the server, and not about the stream.
+    fn is_before_the_stream(&self) -> bool {
+        let is_own = matches!(self.error, Error::Input(_) | Error::NoResources(_));
+        !is_own && !self.is_of_the_stream()
+    }
+
+    fn is_of_the_stream(&self) -> bool {
+        matches!(self.phase, Phase::Start | Phase::Push | Phase::End)
+    }
+
+    /// The refusal of a push to `location` by an HTTP status, as a sentence; `None` for other failures.
+    pub fn refusal(&self, location: &str) -> Option<String> {
+        self.http_status()?;
+        let status = status(&self.error);
+        let refuser = match self.circumstances.is_relayed() {
+            true => "The server or the proxy",
+            false => "The server",
+        };
+        Some(format!(
+            "{refuser} refused the push to {location}: {status}."
+        ))
     }
 
     /// What happened to the push to `location`, as a sentence.
@@ -49,6 +79,15 @@ impl Failure {
             1 => " after 1 attempt to reconnect".to_owned(),
             attempts => format!(" after {attempts} attempts to reconnect"),
         };
+        if circumstances.drained_for.is_some() && circumstances.never_opened {
+            let times = match circumstances.attempts {
+                0 | 1 => String::new(),
+                attempts => format!(", {attempts} times,"),
+            };
+            return format!(
+                "Cannot push to {location}: {clause}{times} until the stream ended. Nothing was sent."
+            );
+        }
         if let Some(timeout) = circumstances.drained_for {
             let timeout = time(timeout);
             return format!(
@@ -56,7 +95,9 @@ impl Failure {
                  {timeout} (eos-timeout)."
             );
         }
-        let streamed = matches!(self.phase, Phase::Start | Phase::Push | Phase::End);
+        // Input is refused before the header goes out, at whichever point the connection is by then.
+        let is_input = matches!((&self.error, self.phase), (Error::Input(_), Phase::Start));
+        let streamed = self.is_of_the_stream() && !is_input;
         match self.error {
             Error::DrainTimeout(_) if streamed => {
                 format!("The push to {location} ended incomplete: {clause}.")
@@ -86,16 +127,22 @@ fn fill(template: &str, failure: &Failure) -> String {
 fn value(name: &str, failure: &Failure) -> String {
     let circumstances = &failure.circumstances;
     let server = circumstances.server.as_ref();
+    let redirected = circumstances.redirected.as_ref();
     match name {
         "server" => server.map_or("the server".into(), Peer::to_string),
         "host" => host(server),
         "port" => port(server),
+        "port-number" => server.map_or_else(String::new, |peer| peer.port.to_string()),
         "usual-port" => usual_port(server).to_owned(),
         "control-protocol" => format!(
             "The control protocol of Windows Media Services listens on another port, often {}: set that in location.",
             usual_port(server)
         ),
         "answerer" => answerer(failure),
+        "credentials" => credentials(circumstances.no_password, "user-pw"),
+        "proxy-credentials" => credentials(circumstances.no_proxy_password, "proxy-pw"),
+        "responder" => responder(failure),
+        "peer" if failure.phase == Phase::Proxy => this_proxy(failure),
         "peer" if circumstances.proxy.is_some() => {
             format!("{} or {}", value("server", failure), this_proxy(failure))
         }
@@ -105,6 +152,10 @@ fn value(name: &str, failure: &Failure) -> String {
         "time" => failure.error.limit().map_or_else(String::new, time),
         "detail" => detail(&failure.error),
         "offered" => offered(&failure.error),
+        "known-offered" => allowed(failure),
+        "home" => redirected.map_or_else(String::new, |redirected| redirected.home.to_string()),
+        "url" => redirected.map_or_else(String::new, |redirected| shown_url(&redirected.url)),
+        "insecure-url" => insecure_url(&failure.error),
         "names" => names(&failure.error),
         "input-hint" => input_hint(&failure.error).to_owned(),
         "resting" if circumstances.retries_first => format!("{RESTING}."),
@@ -121,12 +172,14 @@ fn proxy_value(name: &str, failure: &Failure) -> String {
     match (name, source) {
         ("proxy", _) => this_proxy(failure),
         ("proxy-host", _) => host(peer),
+        ("proxy-address", _) => peer.map_or_else(String::new, Peer::to_string),
         ("proxy-port", _) => port(peer),
         ("proxy-source", Some(ProxySource::Property)) => "the property proxy".to_owned(),
         ("proxy-source", Some(ProxySource::Environment(name))) => name.to_owned(),
         ("proxy-source", None) => "the redirection of the server".to_owned(),
         ("proxy-setting", Some(ProxySource::Property)) => {
-            "To push without it, set proxy to an empty string.".to_owned()
+            "To push without it, set proxy to an empty string (gst-launch-1.0: proxy='\"\"')."
+                .to_owned()
         }
         ("proxy-setting", Some(ProxySource::Environment(name))) => {
             let host = host(failure.circumstances.server.as_ref());
@@ -159,12 +212,18 @@ fn this_proxy(failure: &Failure) -> String {
 }
 
 /// The sender of a response.
-fn answerer(failure: &Failure) -> String {
-    let mut answerer = value("server", failure);
+fn responder(failure: &Failure) -> String {
+    let mut responder = value("server", failure);
     if failure.circumstances.is_relayed() {
-        answerer += " or ";
-        answerer += &this_proxy(failure);
+        responder += " or ";
+        responder += &this_proxy(failure);
     }
+    responder
+}
+
+/// The same, with its software.
+fn answerer(failure: &Failure) -> String {
+    let answerer = responder(failure);
     match failure.error.software() {
         "" => answerer,
         software => format!("{answerer} ({})", quoted(software)),
@@ -185,6 +244,40 @@ fn offered(error: &Error) -> String {
             denied: Denied::NoUsableScheme { offered },
             ..
         }) => quoted(&offered.join(", ")),
+        _ => String::new(),
+    }
+}
+
+/// What a server has refused.
+fn credentials(no_password: bool, property: &str) -> String {
+    match no_password {
+        true => format!("the user, because {property} is not set"),
+        false => "the user and password".to_owned(),
+    }
+}
+
+/// The setting that allows one of the offered schemes.
+fn allowed(failure: &Failure) -> String {
+    let known = known_offered(&failure.error);
+    let names: Vec<_> = known.iter().map(|scheme| scheme.as_str()).collect();
+    let names = names.join(" or ");
+    match *known {
+        [Scheme::Basic] if !failure.circumstances.encrypted => format!(
+            "Allow Basic with auth-methods, and set allow-cleartext-auth=true to send the password over a connection \
+             that is not encrypted"
+        ),
+        _ => format!("Allow {names} with auth-methods"),
+    }
+}
+
+/// A URL of the peer's, cut if it is far too long.
+fn shown_url(url: &str) -> String {
+    shortened(url, LONGEST_URL)
+}
+
+fn insecure_url(error: &Error) -> String {
+    match error {
+        Error::Protocol(wmhttp::Error::InsecureRedirect { url }) => shown_url(url.as_str()),
         _ => String::new(),
     }
 }
@@ -220,8 +313,8 @@ fn detail(error: &Error) -> String {
 
 fn input_hint(error: &Error) -> &'static str {
     match error {
-        Error::Input(error) if !error.hint().is_empty() => error.hint(),
-        _ => WANTED_INPUT,
+        Error::Input(error) => error.hint(),
+        _ => "",
     }
 }
 
@@ -242,10 +335,14 @@ fn system_words(message: &str) -> String {
 
 /// A text of the peer's in one line, cut after [`LONGEST_QUOTE`] characters, and without the full stop at its end.
 pub(in crate::push) fn quoted(text: &str) -> String {
+    shortened(text.trim().trim_end_matches('.'), LONGEST_QUOTE)
+}
+
+/// A text in one line, cut after `longest` characters.
+fn shortened(text: &str, longest: usize) -> String {
     let clean = |other: char| if other.is_control() { ' ' } else { other };
-    let text = text.trim().trim_end_matches('.');
     let mut characters = text.chars().map(clean);
-    let mut quote: String = characters.by_ref().take(LONGEST_QUOTE).collect();
+    let mut quote: String = characters.by_ref().take(longest).collect();
     if characters.next().is_some() {
         quote.push('…');
     }

@@ -72,13 +72,13 @@ fn a_loss_keeps_how_far_the_stream_has_come() {
     lifecycle.begin();
     lifecycle.opened(false);
     lifecycle.started();
-    lifecycle.lost(failure(Error::Reset), 1, Duration::from_secs(60));
+    lifecycle.lost(failure(Error::Reset), 1, Duration::from_secs(60), false);
     let retry = lifecycle.retry();
     assert_eq!(retry.attempt, 1);
     assert!(retry.retry_in > Duration::from_secs(50));
     lifecycle.announce_end(Duration::from_secs(5));
     lifecycle.ending();
-    lifecycle.lost(failure(Error::Closed), 2, Duration::ZERO);
+    lifecycle.lost(failure(Error::Closed), 2, Duration::ZERO, false);
     lifecycle.recovered(2, true);
     assert_eq!(lifecycle.session_state(), SessionState::Ending);
     let retry = lifecycle.retry();
@@ -99,7 +99,7 @@ fn a_loss_keeps_how_far_the_stream_has_come() {
 fn a_first_connection_that_is_tried_again_opens_later() {
     let (lifecycle, log) = lifecycle();
     lifecycle.begin();
-    lifecycle.lost(failure(Error::Reset), 1, Duration::ZERO);
+    lifecycle.lost(failure(Error::Reset), 1, Duration::ZERO, false);
     assert!(!lifecycle.was_opened());
     lifecycle.recovered(1, false);
     lifecycle.opened(false);

@@ -22,6 +22,8 @@ const COMMON_NAME: [u8; 3] = [0x55, 0x04, 0x03];
 /// Fields of a certificate.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Fields<'a> {
+    /// Its issuer is its subject (4.1.2.4, 4.1.2.6).
+    pub(super) is_self_signed: bool,
     /// The first and the last moment of its validity (4.1.2.5).
     pub(super) validity: [UnixTime; 2],
     /// The last common name of its subject (4.1.2.6).
@@ -39,11 +41,13 @@ impl<'a> Fields<'a> {
         }
         body.read(INTEGER)?;
         let _signature_algorithm = body.read(SEQUENCE)?;
-        let _issuer = body.read(SEQUENCE)?;
+        let issuer = body.read(SEQUENCE)?;
         let mut validity = Reader(body.read(SEQUENCE)?);
         let validity = [time(&mut validity)?, time(&mut validity)?];
-        let common_name = common_name(Reader(body.read(SEQUENCE)?));
+        let subject = body.read(SEQUENCE)?;
+        let common_name = common_name(Reader(subject));
         Some(Self {
+            is_self_signed: issuer == subject,
             validity,
             common_name,
         })
@@ -196,6 +200,7 @@ mod tests {
         let certificate = made.certificate();
         let fields = Fields::parse(&certificate).unwrap();
         assert_eq!(fields.common_name, Some("media.example"));
+        assert!(fields.is_self_signed);
         let [first, last] = fields.validity.map(|time| time.as_secs());
         assert_eq!(last - first, 2 * 86_400);
         let age = UnixTime::now().as_secs() - first;

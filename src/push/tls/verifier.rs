@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
+use std::fmt;
 use std::sync::Arc;
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
@@ -7,7 +8,7 @@ use rustls::client::verify_server_name;
 use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
-use rustls::{CertificateError, DigitallySignedStruct, Error, SignatureScheme};
+use rustls::{CertificateError, DigitallySignedStruct, Error, OtherError, SignatureScheme};
 use rustls_platform_verifier::Verifier;
 
 use super::certificate::Fields;
@@ -44,7 +45,8 @@ impl ServerCertVerifier for AnchorVerifier {
         let is_anchor = |anchor: &CertificateDer<'_>| anchor.as_ref() == certificate.as_ref();
         if !self.anchors.iter().any(is_anchor) {
             let chains = &self.chains;
-            return chains.verify_server_cert(certificate, intermediates, name, ocsp, now);
+            let verified = chains.verify_server_cert(certificate, intermediates, name, ocsp, now);
+            return verified.map_err(|error| self_signed(certificate, error));
         }
         let fields = Fields::parse(certificate).ok_or(CertificateError::BadEncoding)?;
         verify_validity(&fields, now)?;
@@ -74,6 +76,35 @@ impl ServerCertVerifier for AnchorVerifier {
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         self.chains.supported_verify_schemes()
+    }
+}
+
+/// A certificate that its own key has signed, and that is no trust anchor.
+#[derive(Debug)]
+pub(super) struct SelfSigned;
+
+impl fmt::Display for SelfSigned {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the certificate is self-signed")
+    }
+}
+
+impl std::error::Error for SelfSigned {}
+
+/// Returns [`SelfSigned`] where that is the reason of `error`, or `error` itself.
+fn self_signed(certificate: &CertificateDer<'_>, error: Error) -> Error {
+    let is_of_chain = matches!(
+        &error,
+        Error::InvalidCertificate(
+            CertificateError::UnknownIssuer
+                | CertificateError::BadSignature
+                | CertificateError::Other(_)
+        )
+    );
+    let fields = Fields::parse(certificate).filter(|fields| fields.is_self_signed);
+    match fields {
+        Some(_) if is_of_chain => CertificateError::Other(OtherError(Arc::new(SelfSigned))).into(),
+        _ => error,
     }
 }
 

@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use super::{Origin, Report, post_input_warning, post_warning};
-use crate::asf::AbsurdTimes;
+use crate::asf::{AbsurdTimes, ShedObject, SkipReason, Skipped};
 use crate::push::Phase;
 use crate::sink::SessionState;
 use crate::sink::malformed::Malformed;
@@ -14,8 +14,10 @@ use crate::wmhttp::HResult;
 /// What is wrong with the input, although it is ASF.
 #[derive(Clone, Debug)]
 pub(in crate::sink) enum InputFault {
-    /// Bytes that are not sent, in a sentence.
-    LeftOut(String),
+    /// Bytes that are not sent.
+    LeftOut(Skipped),
+    /// An object of the ASF file header that is not sent.
+    Shed(ShedObject),
     /// Data packets that no receiver can read. They are sent.
     Malformed(Malformed),
     /// Times that no player can follow.
@@ -29,20 +31,82 @@ pub(in crate::sink) fn post_input_fault(
     fault: &InputFault,
 ) {
     match fault {
-        InputFault::LeftOut(text) => post_input_warning(origin, state, text),
-        InputFault::Malformed(Malformed { count, defect }) => {
+        InputFault::LeftOut(skipped) => {
+            let hint = "Check the element in front of wmspushsink, and its source.";
+            post_input_warning(origin, state, &left_out(skipped), hint);
+        }
+        InputFault::Shed(object) => {
+            let (name, bytes) = (object.name, object.bytes);
             let text = format!(
-                "Data packets are sent that no receiver can read: {count} so far. The last one: {defect}."
+                "The ASF file header is too large: its {name} of {bytes} bytes is left out."
             );
+            post_input_warning(origin, state, &text, shed_hint(object));
+        }
+        InputFault::Malformed(Malformed { count, defect }) => {
+            let text = match count {
+                1 => format!("Sent 1 data packet that no receiver can read: {defect}."),
+                count => format!(
+                    "Sent {count} data packets that no receiver can read. The last one: {defect}."
+                ),
+            };
             let hint = "Where asfmux made them, set its packet-size to 4800 or less: it puts more payloads into a large packet than \
                         their number can say. Where a file has them, it is damaged.";
             post_stream_warning(origin, state, "malformed-packet", &text, hint);
         }
         InputFault::AbsurdTimes(times) => {
-            let text = format!("Players cannot follow the times in the stream: {times}.");
-            let hint = "Put `identity single-segment=true` between each encoder and asfmux, and take a new asfmux for each run.";
-            post_stream_warning(origin, state, "absurd-times", &text, hint);
+            let hint = if times.is_libav_shift() {
+                "libav's video encoders shift timestamps by 1000 hours: put `identity single-segment=true` between \
+                 each encoder and asfmux."
+            } else {
+                "asfmux goes on with old times when it is restarted: take a new one for each run. Where segments follow \
+                 each other, put `identity single-segment=true` in front of it."
+            };
+            post_stream_warning(origin, state, "absurd-times", &absurd(times), hint);
         }
+    }
+}
+
+fn left_out(skipped: &Skipped) -> String {
+    let bytes = match skipped.bytes {
+        1 => "1 byte".to_owned(),
+        bytes => format!("{bytes} bytes"),
+    };
+    match skipped.reason {
+        SkipReason::TrailingData => format!(
+            "Left out {bytes} that are no ASF data packet: a file before this one may have been cut off."
+        ),
+        SkipReason::PartialPacket => {
+            format!("Left out {bytes}, a part of a data packet: the input was cut off.")
+        }
+        SkipReason::PartialHeader => {
+            format!("Left out {bytes}, a part of an ASF file header: the input was cut off.")
+        }
+        reason => format!("Left out {bytes} of the input: {reason}."),
+    }
+}
+
+fn shed_hint(object: &ShedObject) -> &'static str {
+    match object.name {
+        "Padding" => {
+            "Players do not miss it. The header is near the limit: long tags and cover pictures make it large."
+        }
+        _ => {
+            "Remove cover pictures and long tags from the file, or set fewer tags in front of asfmux."
+        }
+    }
+}
+
+/// The times that players cannot follow, as a sentence. The cure is the hint's.
+fn absurd(times: &AbsurdTimes) -> String {
+    let text = times.to_string();
+    let fact = text.split(": ").next().unwrap_or_default();
+    let mut letters = fact.chars();
+    let first = letters.next().map(|first| first.to_ascii_uppercase());
+    let rest = letters.as_str();
+    let fact: String = first.into_iter().chain(rest.chars()).collect();
+    match fact.strip_prefix("Send time") {
+        Some(rest) => format!("The Send Time{rest}, and players cannot follow."),
+        None => format!("{fact}, and players cannot follow."),
     }
 }
 

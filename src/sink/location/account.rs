@@ -32,14 +32,18 @@ impl fmt::Debug for Account {
 #[derive(Clone, Debug, Default)]
 pub(in crate::sink) struct Accounts {
     properties: Account,
+    /// The password behind the user in the property for the user, which that for the password overrides.
+    beside_id: Option<Password>,
     url: Account,
 }
 
 impl Accounts {
-    /// Sets the property for the user.
+    /// Sets the property for the user. A password may stand behind its first colon.
     pub(in crate::sink) fn set_id(&mut self, id: Option<&str>) {
         self.url.id = None;
+        let (id, password) = id.map(split_user).unzip();
         self.properties.id = id.map(str::to_owned);
+        self.beside_id = password.flatten().map(Password::from);
     }
 
     /// Sets the property for the password.
@@ -62,6 +66,7 @@ impl Accounts {
     fn password(&self) -> Option<&Password> {
         let url = self.url.password.as_ref();
         url.or(self.properties.password.as_ref())
+            .or(self.beside_id.as_ref())
     }
 
     /// The user and the password that are used; `None` without a user.
@@ -76,6 +81,15 @@ impl Accounts {
         let id = used.or(other.id.as_deref())?;
         let others = other.password.as_ref().filter(|_| used.is_none());
         credentials(Some(id), self.password().or(others))
+    }
+}
+
+/// The user in `user:password`, and the password. No scheme allows a colon in a user (RFC 7617 section 2, RFC 7616 section
+/// 3.4), and the user is shown where the password must not be.
+pub(in crate::sink) fn split_user(text: &str) -> (&str, Option<&str>) {
+    match text.split_once(':') {
+        Some((user, password)) => (user, Some(password)),
+        None => (text, None),
     }
 }
 
@@ -145,6 +159,34 @@ mod tests {
             Accounts::default().credentials_or(&Account::default()),
             None
         );
+    }
+
+    #[test]
+    fn a_password_behind_the_user_does_not_show() {
+        for (text, user, password) in [
+            ("alice:s3cret", "alice", "s3cret"),
+            (r"STUDIO\alice:s3:cret", r"STUDIO\alice", "s3:cret"),
+            ("alice@STUDIO:", "alice@STUDIO", ""),
+            ("alice", "alice", ""),
+        ] {
+            let mut accounts = Accounts::default();
+            accounts.set_id(Some(text));
+            assert_eq!(accounts.id(), Some(user));
+            assert_eq!(used(&accounts), pair(user, password));
+        }
+        for password_first in [false, true] {
+            let mut accounts = Accounts::default();
+            if password_first {
+                accounts.set_password(Some("other"));
+            }
+            accounts.set_id(Some("alice:s3cret"));
+            accounts.set_password(Some("other"));
+            assert_eq!(used(&accounts), pair("alice", "other"));
+            accounts.set_password(None);
+            assert_eq!(used(&accounts), pair("alice", "s3cret"));
+            accounts.set_id(Some("bob"));
+            assert_eq!(used(&accounts), pair("bob", ""));
+        }
     }
 
     #[test]

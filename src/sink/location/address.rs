@@ -4,7 +4,7 @@
 //! host `DOMAIN`, and a URL library would show the secret in it.
 
 use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_encode};
-use url::{ParseError, Url};
+use url::{Host, ParseError, Url};
 
 use super::account::Account;
 use super::error::AddressError;
@@ -31,7 +31,7 @@ impl Address {
     ///
     /// # Errors
     ///
-    /// [`AddressError`]. It holds nothing of the text behind the scheme.
+    /// [`AddressError`]. It holds nothing of the account.
     pub(super) fn parse(text: &str) -> Result<Self, AddressError> {
         let text = text.trim();
         if text.is_empty() {
@@ -67,6 +67,9 @@ impl Address {
         }
         if host.contains('\\') {
             return Err(AddressError::Backslash);
+        }
+        if let Some(host) = with_brackets(host) {
+            return Err(AddressError::BareIpv6(format!("{scheme}://{host}{tail}")));
         }
         let (host, zone) = split_zone(host)?;
         let url = Url::parse(&format!("{scheme}://{host}{tail}")).map_err(AddressError::of_host)?;
@@ -151,6 +154,24 @@ fn is_misplaced_at(rest: &str, tail: &str) -> bool {
     percent_decode_str(before)
         .decode_utf8_lossy()
         .contains(COLON)
+}
+
+/// The host and port that `fe80::1:9` was meant to be: an IPv6 address without its brackets. What may be a port behind a whole
+/// address counts as one.
+fn with_brackets(host: &str) -> Option<String> {
+    let is_address = |text: &str| {
+        let bare = text.split_once('%').map_or(text, |(address, _)| address);
+        Host::parse(&format!("[{bare}]")).is_ok()
+    };
+    if host.matches(':').count() < 2 || host.starts_with('[') {
+        return None;
+    }
+    let split = host.rsplit_once(':');
+    let split = split.filter(|(address, port)| is_address(address) && port.parse::<u16>().is_ok());
+    match split {
+        Some((address, port)) => Some(format!("[{address}]:{port}")),
+        None => is_address(host).then(|| format!("[{host}]")),
+    }
 }
 
 /// A host without the zone of its address (RFC 6874 section 2), and that zone. As curl does, a bare `%` is understood.

@@ -25,6 +25,8 @@ pub(in crate::sink) enum AddressError {
     /// A backslash that no `@` follows.
     Backslash,
     Host(ParseError),
+    /// An IPv6 address without brackets; with the address as it was meant.
+    BareIpv6(String),
     Port,
     Zone,
     /// An `@` behind the authority that may end a password.
@@ -115,6 +117,9 @@ impl fmt::Display for AddressError {
             Self::NoHost => f.write_str("has no host"),
             Self::Backslash => f.write_str("has a \\ in its host"),
             Self::Host(error) => write!(f, "has an unusable host: {error}"),
+            Self::BareIpv6(meant) => {
+                write!(f, "has an IPv6 address without brackets; write {meant}")
+            }
             Self::Port => f.write_str("has a port that is not a number from 1 to 65535"),
             Self::Zone => f.write_str("has an unusable zone behind the address of its host"),
             Self::MisplacedAt => f.write_str(
@@ -197,7 +202,7 @@ impl SettingsError {
                 "Use field names that neither the protocol nor authentication sets, and values without line breaks."
             }
             Self::UserAgent => {
-                "Set user-agent to a text that begins with WMEncoder/9.0, 10.0, 11.0 or 12.0, or leave it unset."
+                "Leave user-agent unset, or begin it with WMEncoder/12.0. Servers take other products for players."
             }
         }
     }
@@ -228,7 +233,9 @@ impl fmt::Display for SettingsError {
             Self::ExtraHeader(name) => {
                 write!(f, "extra-headers has a field {name:?} that cannot be sent")
             }
-            Self::UserAgent => f.write_str("user-agent does not follow MS-WMHTTP 2.2.1.8"),
+            Self::UserAgent => {
+                f.write_str("user-agent does not begin with WMEncoder/9.0, 10.0, 11.0 or 12.0")
+            }
         }
     }
 }

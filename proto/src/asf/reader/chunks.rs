@@ -366,7 +366,7 @@ mod tests {
                 Error::NotAsf {
                     offset: 0,
                     found: b'$',
-                    format: None,
+                    format: Format::of(&packet),
                 },
             ),
         ] {

@@ -341,7 +341,7 @@ fn a_failed_reader_keeps_its_error_and_no_bytes() {
     let error = Error::NotAsf {
         offset: 2,
         found: b'n',
-        format: None,
+        format: Format::of(b"0&no"),
     };
     assert_eq!(reader.next_item(), Err(error.clone()));
     push(&mut reader, &[live().as_bytes()]);

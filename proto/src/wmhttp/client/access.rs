@@ -170,7 +170,7 @@ impl Access {
         let (server, proxy) = match status {
             305 => (url.clone(), Some(target)),
             _ if is_encrypted(url) && !is_encrypted(&target) => {
-                return Err(Error::InsecureRedirect);
+                return Err(Error::InsecureRedirect { url: target });
             }
             _ if target.origin() == url.origin() => {
                 let proxy = self.way.proxy().map(|proxy| proxy.url.clone());

@@ -227,26 +227,27 @@ fn only_the_configured_proxy_gets_its_credentials() {
 /// C-201: what was to be encrypted does not go in the clear because a server says so.
 #[test]
 fn a_redirection_to_http_is_refused() {
-    for (status, location) in [
-        (300, "http://media/live"),
-        (301, "http://media:443/live"),
-        (302, "http://other/live"),
-        (303, "HTTP://mallory:guess@other/"),
+    for (status, location, shown) in [
+        (300, "http://media/live", "http://media/live"),
+        (301, "http://media:443/live", "http://media:443/live"),
+        (302, "http://other/live", "http://other/live"),
+        (303, "HTTP://mallory:guess@other/", "http://other/"),
     ] {
+        let insecure = Error::InsecureRedirect { url: url(shown) };
         for access in [known(), proxied()] {
             let mut client = trusted("https://media/live", access);
             let error = client.fails(&redirect(status, location));
-            assert_eq!(error, Error::InsecureRedirect);
+            assert_eq!(error, insecure);
         }
         // Nor after a redirection from http to https.
         let mut client = trusted("http://media:8080/live", known());
         client.answer(&redirect(302, "https://media/live"));
         client.push_setup();
         let error = client.fails(&redirect(status, location));
-        assert_eq!(error, Error::InsecureRedirect);
+        assert_eq!(error, insecure);
+        let text = "the server redirects from https to http, which is not encrypted";
+        assert_eq!(insecure.to_string(), text);
     }
-    let text = "the server redirects from https to http, which is not encrypted";
-    assert_eq!(Error::InsecureRedirect.to_string(), text);
     let mut client = trusted("https://media/live", known());
     client.answer(&redirect(302, "//other/live"));
     assert_eq!(client.push_setup().url, url("https://other/live"));

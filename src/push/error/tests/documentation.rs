@@ -164,6 +164,13 @@ fn condition(when: When) -> &'static str {
         When::SetupBody => "template-url or auto-destroy is set",
         When::WebServer => "the Server field is that of a web server",
         When::OtherServer => "there is a Server field of another server",
+        When::ProxySoftware => "the Server field is that of a proxy",
+        When::MediaServer => "the Server field is that of Windows Media Services",
+        When::Redirected => "the location redirects to another server",
+        When::NamedProxy => "a server has named the proxy in a redirection",
+        When::NoPassword => "user-id is set, and user-pw is not",
+        When::NoProxyPassword => "proxy-id is set, and proxy-pw is not",
+        When::KnownOffered => "the element knows one of the offered schemes",
         When::PlainUser => "user-id has no domain",
         When::BasicOffered => "Basic is offered without encryption",
     }

@@ -107,10 +107,22 @@ fn is_possible(failure: &Failure) -> bool {
         (Phase::Proxy, _) => match refused_by_proxy {
             Some(407) => !proxied,
             Some(_) => proxied && encrypted,
-            None => false,
+            None => is_of_connection(error) && proxied && encrypted,
         },
         _ => refused_by_proxy.is_none() && !is_denied_by_proxy,
     }
+}
+
+/// Returns whether it may end the wait for a response to CONNECT.
+fn is_of_connection(error: &Error) -> bool {
+    matches!(
+        error,
+        Error::ResponseTimeout(_)
+            | Error::BadResponse(_)
+            | Error::Closed
+            | Error::Reset
+            | Error::Broken { .. }
+    )
 }
 
 /// No more than two of the flags are set at a time.
@@ -121,8 +133,9 @@ fn all_circumstances() -> impl Iterator<Item = Circumstances> {
         Some(Some(ProxySource::Property)),
         Some(None),
     ];
-    let few = |flags: &u8| flags.count_ones() <= 2;
-    (0..32u8).filter(few).flat_map(move |flags| {
+    // The flags above the first five say little together with others.
+    let few = |flags: &u8| flags.count_ones() <= if *flags < 32 { 2 } else { 1 };
+    (0..=255u8).filter(few).flat_map(move |flags| {
         let flag = move |number: u8| flags & (1 << number) != 0;
         proxies.into_iter().map(move |source| Circumstances {
             server: Some(peer("media", if flag(0) { 443 } else { 80 })),
@@ -135,6 +148,13 @@ fn all_circumstances() -> impl Iterator<Item = Circumstances> {
             repeated: flag(2),
             setup_body: flag(3),
             plain_user: flag(4),
+            no_password: flag(5),
+            no_proxy_password: flag(5),
+            without_basic: flag(6),
+            redirected: flag(7).then(|| Redirected {
+                home: peer("portal", 80),
+                url: "http://media/live".to_owned(),
+            }),
             ..Circumstances::default()
         })
     })
@@ -228,12 +248,15 @@ fn of_connections() -> Vec<Error> {
 }
 
 fn of_protocol() -> Vec<wmhttp::Error> {
-    let servers = ["Microsoft-IIS/6.0", ""].map(|server| wmhttp::Error::IncompatibleServer {
-        server: server.to_owned(),
-    });
+    let servers =
+        ["Microsoft-IIS/6.0", "squid/5.7", ""].map(|server| wmhttp::Error::IncompatibleServer {
+            server: server.to_owned(),
+        });
     let mut errors = vec![
         wmhttp::Error::InvalidRedirect,
-        wmhttp::Error::InsecureRedirect,
+        wmhttp::Error::InsecureRedirect {
+            url: url::Url::parse("http://studio:8080/live").unwrap(),
+        },
         wmhttp::Error::TooManyHops,
         wmhttp::Error::NotAnEncoder,
         wmhttp::Error::EndedEarly,
@@ -256,14 +279,16 @@ fn of_input() -> [asf::Error; 5] {
         asf::Error::Incomplete { bytes: 0 },
         asf::Error::Incomplete { bytes: 17 },
         not_asf(0x3C, asf::Format::of(b"<html>")),
-        not_asf(0, None),
+        not_asf(0, asf::Format::of(&[0; 8])),
         asf::Error::NoFileProperties,
     ]
 }
 
-fn of_tls() -> [TlsError; 14] {
+fn of_tls() -> [TlsError; 16] {
     let names = ["encoder.example", "192.0.2.1"].map(str::to_owned);
     [
+        TlsError::Timeout(Duration::from_secs(10)),
+        TlsError::SelfSigned,
         TlsError::NotTls,
         TlsError::Closed,
         TlsError::NothingInCommon("received fatal alert: ProtocolVersion".to_owned()),
@@ -286,7 +311,7 @@ fn of_access() -> Vec<Error> {
     for role in [Role::Server, Role::Proxy] {
         errors.push(denied(role, Denied::WrongCredentials));
         errors.push(denied(role, Denied::NoCredentials));
-        for offered in [&["Basic"][..], &["Digest"], &[]] {
+        for offered in [&["Basic"][..], &["Digest"], &["Bearer"], &[]] {
             let offered = offered.iter().map(|scheme| (*scheme).to_owned()).collect();
             errors.push(denied(role, Denied::NoUsableScheme { offered }));
         }
