@@ -41,8 +41,13 @@ impl Secrets {
         Self(secrets.into())
     }
 
+    /// The secrets of `credentials` alone.
+    pub fn of_credentials<'a>(credentials: impl Iterator<Item = &'a Credentials>) -> Self {
+        Self::new(&HeaderMap::new(), credentials)
+    }
+
     /// Returns `text` without the secrets.
-    fn redact(&self, text: &str) -> String {
+    pub fn redact(&self, text: &str) -> String {
         let mut text = text.to_owned();
         for secret in self.0.iter() {
             text = without(&text, secret);

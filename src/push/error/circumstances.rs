@@ -7,6 +7,7 @@ use url::{Host, Url};
 
 use crate::auth::Scheme;
 use crate::push::{ProxySource, Settings};
+use crate::wmhttp::Secrets;
 
 /// Facts about a push at the time of a failure: its text and its hint depend on them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -118,9 +119,13 @@ impl Circumstances {
             Some(Proxy { peer, source })
         });
         let elsewhere = server.origin() != home.origin();
+        // A server may have put what it knows into the URL.
+        let access = &settings.session.access;
+        let credentials = [&access.credentials, &access.proxy_credentials];
+        let secrets = Secrets::of_credentials(credentials.into_iter().flatten());
         self.redirected = peer(home).filter(|_| elsewhere).map(|home| Redirected {
             home,
-            url: server.to_string(),
+            url: secrets.redact(server.as_str()),
         });
     }
 }

@@ -198,9 +198,8 @@ impl Viewer {
             self.server = server(url, access);
             let place = &mut sight.place;
             place.redirected = url.host_str() != self.settings.session.url.host_str();
-            let proxy = access.proxy.as_ref().map(Url::origin);
             let circumstances = &mut place.circumstances;
-            circumstances.lead_to(&self.settings, &url.origin(), proxy.as_ref());
+            circumstances.lead_to(&self.settings, url, access.proxy.as_ref());
         }
         self.url = url.clone();
     }
