@@ -186,14 +186,16 @@ fn tone_through_asfmux_that_asks_whether_it_can_seek() {
     assert!(outcome.push.data_packets > 5);
 }
 
-/// Every `gst-launch-1.0` of the README, as a shell would hand it over.
+/// Every `gst-launch-1.0` of the README and the recipes, as a shell would hand it over.
 #[test]
-fn the_pipelines_of_the_readme_are_pipelines() {
+fn the_pipelines_of_the_documentation_are_pipelines() {
     gst::init().unwrap();
     gstwmspush::plugin_register_static().unwrap();
-    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("README.md");
-    let readme = std::fs::read_to_string(path).unwrap().replace("\\\n", " ");
-    let commands = readme
+    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+    let pages = ["README.md", "docs/recipes.md"]
+        .map(|page| std::fs::read_to_string(root.join(page)).unwrap());
+    let pages = pages.concat().replace("\\\n", " ");
+    let commands = pages
         .lines()
         .filter_map(|line| line.strip_prefix("$ gst-launch-1.0 "));
     let mut pipelines = 0;
@@ -206,5 +208,5 @@ fn the_pipelines_of_the_readme_are_pipelines() {
         }
         pipelines += 1;
     }
-    assert!(pipelines >= 6, "{pipelines}");
+    assert!(pipelines >= 15, "{pipelines}");
 }
