@@ -262,10 +262,10 @@ fn allowed(failure: &Failure) -> String {
     let names: Vec<_> = known.iter().map(|scheme| scheme.as_str()).collect();
     let names = names.join(" or ");
     match *known {
-        [Scheme::Basic] if !failure.circumstances.encrypted => format!(
+        [Scheme::Basic] if !failure.circumstances.encrypted => {
             "Allow Basic with auth-methods, and set allow-cleartext-auth=true to send the password over a connection \
-             that is not encrypted"
-        ),
+             that is not encrypted".to_owned()
+        }
         _ => format!("Allow {names} with auth-methods"),
     }
 }
