@@ -44,6 +44,8 @@ pub(super) enum Report {
     Status(Status),
     /// Data packets were dropped: the total.
     Dropped(u64),
+    /// The same, all since the last report in front of the key frame that a new session begins with.
+    Skipped { skipped: u64, total: u64 },
     /// Data waits although the connection stands: how far it is behind.
     Behind(Duration),
 }
@@ -99,6 +101,9 @@ impl Notifier {
                 Report::Phase(phase) => callback.on_phase(*phase),
                 Report::Status(status) => callback.on_status(status),
                 Report::Dropped(total) => callback.on_packets_dropped(*total),
+                Report::Skipped { skipped, total } => {
+                    callback.on_packets_skipped(*skipped, *total);
+                }
                 Report::Behind(behind) => callback.on_falling_behind(*behind),
             }
             inner = self.lock();

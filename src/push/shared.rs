@@ -41,7 +41,10 @@ impl Shared {
     pub(super) fn report_drops(&self) {
         if let Some(total) = self.counters.take_untold_drops() {
             let notifier = self.lifecycle.notifier();
-            notifier.queue(Report::Dropped(total));
+            notifier.queue(match self.counters.take_gated() {
+                Some(skipped) => Report::Skipped { skipped, total },
+                None => Report::Dropped(total),
+            });
             notifier.spawn();
         }
     }

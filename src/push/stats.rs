@@ -74,6 +74,10 @@ struct Inner {
     replayed: u64,
     dropped: u64,
     lost: u64,
+    /// Packets dropped or lost since the last report.
+    fresh: u64,
+    /// Those of them that were in front of the key frame of a new session.
+    gated: u64,
     /// Dropped or lost packets that no report has told of.
     untold: bool,
     /// A report has told of dropped packets.
@@ -134,10 +138,22 @@ impl Counters {
         self.lose(packets, |inner| inner.lost += packets);
     }
 
+    /// Counts a packet in front of the key frame that a new session begins with, which was sent before if it comes `again`.
+    pub(super) fn gated(&self, again: bool) {
+        self.lose(1, |inner| {
+            match again {
+                true => inner.lost += 1,
+                false => inner.dropped += 1,
+            }
+            inner.gated += 1;
+        });
+    }
+
     fn lose(&self, packets: u64, count: impl FnOnce(&mut Inner)) {
         if packets > 0 {
             let mut inner = self.lock();
             count(&mut inner);
+            inner.fresh += packets;
             inner.untold = true;
             drop(inner);
             self.drops.notify_one();
@@ -152,6 +168,7 @@ impl Counters {
     /// Counts what is left at the end of a push. A report tells of it if it is to be `told`, or if one has told of less.
     pub(super) fn settle(&self, dropped: u64, lost: u64, told: bool) {
         let mut inner = self.lock();
+        inner.fresh += dropped + lost;
         inner.dropped += dropped;
         inner.lost += lost;
         inner.untold |= (told || inner.told) && dropped + lost > 0;
@@ -168,6 +185,14 @@ impl Counters {
         while !self.lock().untold {
             self.drops.notified().await;
         }
+    }
+
+    /// The number of packets since the last report, if all were in front of the key frame of a new session.
+    pub(super) fn take_gated(&self) -> Option<u64> {
+        let mut inner = self.lock();
+        let fresh = std::mem::take(&mut inner.fresh);
+        let gated = std::mem::take(&mut inner.gated);
+        (gated > 0 && gated == fresh).then_some(gated)
     }
 
     /// The number of dropped packets, if no report has told of it.

@@ -174,6 +174,12 @@ pub trait StatusCallback: Send + Sync + 'static {
         let _ = total;
     }
 
+    /// `skipped` data packets were dropped because a new session begins with a key frame, `total` in all by now.
+    fn on_packets_skipped(&self, skipped: u64, total: u64) {
+        let _ = skipped;
+        self.on_packets_dropped(total);
+    }
+
     /// Data has waited for 2 s or longer although the connection stands: the line or the server is slower than the stream.
     /// Called when that begins, and at most every 10 s while it lasts.
     fn on_falling_behind(&self, behind: Duration) {

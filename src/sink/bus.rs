@@ -226,25 +226,41 @@ fn reconnecting(location: &str, status: &Status, failure: &Failure) -> String {
 pub(super) fn post_dropped(origin: Origin<'_>, state: SessionState, total: u64) {
     const HINT: &str = "The network or the server takes less than the bit rate of the stream, or was away: lower the \
          bit rate, or raise max-size-bytes and max-size-time.";
+    let packets = data_packets(total);
+    let text = format!(
+        "Dropped {packets} of the push to {} so far.",
+        origin.location
+    );
+    post_drops(origin, state, total, &text, HINT);
+}
+
+/// WARNING for `skipped` data packets in front of the key frame of a new session, `total` dropped until now.
+pub(super) fn post_skipped(origin: Origin<'_>, state: SessionState, skipped: u64, total: u64) {
+    const HINT: &str = "Players can do nothing with data before a key frame. More frequent key frames make the gap shorter.";
+    let packets = data_packets(skipped);
+    let text = format!("Skipped {packets} up to the next key frame, because a new session began.");
+    post_drops(origin, state, total, &text, HINT);
+}
+
+fn data_packets(count: u64) -> String {
+    match count {
+        1 => "1 data packet".to_owned(),
+        count => format!("{count} data packets"),
+    }
+}
+
+fn post_drops(origin: Origin<'_>, state: SessionState, total: u64, text: &str, hint: &str) {
     let report = Report {
         state,
         previous_state: state,
         reason: "packets-dropped",
         packets_dropped: total,
         hresult: Some(HResult::NS_E_NET_WRITE),
-        hint: HINT.into(),
+        hint: hint.into(),
         ..Report::default()
     };
-    let packets = match total {
-        1 => "1 data packet".to_owned(),
-        total => format!("{total} data packets"),
-    };
-    let text = format!(
-        "Dropped {packets} of the push to {} so far.",
-        origin.location
-    );
-    let error = glib::Error::new(gst::ResourceError::Write, &text);
-    post_warning(origin, error, HINT, &report, Phase::Push);
+    let error = glib::Error::new(gst::ResourceError::Write, text);
+    post_warning(origin, error, hint, &report, Phase::Push);
 }
 
 /// The statistics, as a message of their own.

@@ -129,6 +129,13 @@ impl StatusCallback for Callback {
         });
     }
 
+    fn on_packets_skipped(&self, skipped: u64, total: u64) {
+        self.with_origin(|origin| {
+            let state = origin.element.property("session-state");
+            bus::post_skipped(origin, state, skipped, total);
+        });
+    }
+
     fn on_falling_behind(&self, behind: Duration) {
         self.with_origin(|origin| {
             let state = origin.element.property("session-state");

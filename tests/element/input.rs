@@ -516,3 +516,48 @@ fn an_overlong_header_loses_what_it_can_do_without() {
     assert_eq!(push.headers().next().unwrap().len(), live(&header).len());
     assert_eq!(push.received[1..], expected("audio_ffmpeg_p3200.asf")[1..]);
 }
+
+/// D8: what is not ASF is linked, and refused with its name before a byte of it goes out.
+#[test]
+fn what_is_not_asf_is_linked_and_named() {
+    for (upstream, format) in [
+        ("videotestsrc", "raw video"),
+        ("audiotestsrc", "raw audio"),
+        ("videotestsrc is-live=true", "raw video"),
+        (
+            "fakesrc sizetype=fixed ! video/x-wmv,wmvversion=2",
+            "Windows Media Video without a container",
+        ),
+        (
+            "fakesrc sizetype=fixed ! video/quicktime",
+            "MP4 or QuickTime",
+        ),
+        (
+            "fakesrc sizetype=fixed ! video/x-matroska",
+            "Matroska or WebM",
+        ),
+    ] {
+        let point = Point::new();
+        let pipeline = Pipeline::new(&format!(
+            "{upstream} ! wmspushsink name=sink location={}",
+            point.location()
+        ));
+        let bus = pipeline.pipeline.bus().unwrap();
+        let _ = pipeline.pipeline.set_state(gst::State::Playing);
+        let timeout = gst::ClockTime::try_from(LONG).unwrap();
+        let message = bus.timed_pop_filtered(timeout, &[gst::MessageType::Error]);
+        let message = message.expect("an ERROR");
+        let gst::MessageView::Error(error) = message.view() else {
+            panic!("no ERROR")
+        };
+        let text = error.error().message().to_owned();
+        assert!(text.starts_with("Cannot push to "), "{text}");
+        assert!(
+            text.ends_with(&format!(": input is {format}, not ASF.")),
+            "{text}"
+        );
+        assert!(error.error().matches(gst::StreamError::WrongType), "{text}");
+        let hint = error.details().unwrap().get::<String>("hint").unwrap();
+        assert!(hint.contains("asfmux"), "{hint}");
+    }
+}

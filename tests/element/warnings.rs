@@ -22,7 +22,8 @@ fn warnings(name: &str) -> Vec<(String, String)> {
             return warnings;
         };
         let reason = text(warning.details().unwrap(), "reason").to_owned();
-        warnings.push((reason, warning.error().message().to_owned()));
+        let hint = text(warning.details().unwrap(), "hint");
+        warnings.push((reason, format!("{} {hint}", warning.error().message())));
     }
 }
 
@@ -42,6 +43,8 @@ fn absurd_times_are_reported_with_their_cure() {
         assert_eq!(reasons, expected, "{name}: {warnings:?}");
         let has_cure = |(_, text): &(_, String)| text.contains("identity single-segment=true");
         assert!(warnings.iter().all(has_cure), "{warnings:?}");
+        let has_fact = |(_, text): &(_, String)| text.contains(", and players cannot follow. ");
+        assert!(warnings.iter().all(has_fact), "{warnings:?}");
     }
 }
 

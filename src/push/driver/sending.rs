@@ -167,11 +167,7 @@ impl<C: Connector> Driver<C> {
         if self.entry.gate.admit(packet) {
             return false;
         }
-        if offered.again {
-            self.shared.counters.lost(1);
-        } else {
-            self.shared.counters.dropped(1);
-        }
+        self.shared.counters.gated(offered.again);
         self.replay.drop_packet(packet.len());
         true
     }
