@@ -4,7 +4,6 @@ use std::fmt;
 use std::time::Duration;
 
 use http::StatusCode;
-use url::Url;
 
 use crate::auth::{Denied, Role};
 
@@ -39,8 +38,8 @@ pub enum Error {
     InvalidRedirect,
     /// A redirection from `https` to `http`, which would send in the clear what was to be encrypted.
     InsecureRedirect {
-        /// Where it leads, without user information.
-        url: Url,
+        /// Where it leads, without credentials.
+        url: String,
     },
     /// One redirection after the other (decision D-13).
     TooManyHops,

@@ -278,7 +278,7 @@ fn shown_url(url: &str) -> String {
 
 fn insecure_url(error: &Error) -> String {
     match error {
-        Error::Protocol(wmhttp::Error::InsecureRedirect { url }) => shown_url(url.as_str()),
+        Error::Protocol(wmhttp::Error::InsecureRedirect { url }) => shown_url(url),
         _ => String::new(),
     }
 }

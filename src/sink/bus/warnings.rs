@@ -96,18 +96,13 @@ fn shed_hint(object: &ShedObject) -> &'static str {
     }
 }
 
-/// The times that players cannot follow, as a sentence. The cure is the hint's.
+/// The times that players cannot follow, as a sentence.
 fn absurd(times: &AbsurdTimes) -> String {
-    let text = times.to_string();
-    let fact = text.split(": ").next().unwrap_or_default();
+    let fact = times.to_string();
     let mut letters = fact.chars();
     let first = letters.next().map(|first| first.to_ascii_uppercase());
-    let rest = letters.as_str();
-    let fact: String = first.into_iter().chain(rest.chars()).collect();
-    match fact.strip_prefix("Send time") {
-        Some(rest) => format!("The Send Time{rest}, and players cannot follow."),
-        None => format!("{fact}, and players cannot follow."),
-    }
+    let fact: String = first.into_iter().chain(letters).collect();
+    format!("{fact}, and players cannot follow.")
 }
 
 fn post_stream_warning(

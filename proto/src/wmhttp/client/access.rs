@@ -16,7 +16,7 @@ use crate::auth::{
 use crate::wmhttp::message::{
     Response, Target, absolute_form, authority, is_encrypted, origin_form,
 };
-use crate::wmhttp::{Body, Error};
+use crate::wmhttp::{Body, Error, Secrets};
 use party::{Left, Party};
 use way::Way;
 
@@ -170,7 +170,8 @@ impl Access {
         let (server, proxy) = match status {
             305 => (url.clone(), Some(target)),
             _ if is_encrypted(url) && !is_encrypted(&target) => {
-                return Err(Error::InsecureRedirect { url: target });
+                let url = Secrets::of_credentials(self.credentials()).redact(target.as_str());
+                return Err(Error::InsecureRedirect { url });
             }
             _ if target.origin() == url.origin() => {
                 let proxy = self.way.proxy().map(|proxy| proxy.url.clone());

@@ -233,7 +233,9 @@ fn a_redirection_to_http_is_refused() {
         (302, "http://other/live", "http://other/live"),
         (303, "HTTP://mallory:guess@other/", "http://other/"),
     ] {
-        let insecure = Error::InsecureRedirect { url: url(shown) };
+        let insecure = Error::InsecureRedirect {
+            url: url(shown).to_string(),
+        };
         for access in [known(), proxied()] {
             let mut client = trusted("https://media/live", access);
             let error = client.fails(&redirect(status, location));

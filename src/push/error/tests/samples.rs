@@ -255,7 +255,7 @@ fn of_protocol() -> Vec<wmhttp::Error> {
     let mut errors = vec![
         wmhttp::Error::InvalidRedirect,
         wmhttp::Error::InsecureRedirect {
-            url: url::Url::parse("http://studio:8080/live").unwrap(),
+            url: "http://studio:8080/live".to_owned(),
         },
         wmhttp::Error::TooManyHops,
         wmhttp::Error::NotAnEncoder,
