@@ -167,6 +167,25 @@ fn plugins_without_encoders() -> PathBuf {
     folder
 }
 
+/// Runs the pipeline in its argument, and prints each message of its elements up to an ERROR.
+const SHOW_MESSAGES: &str = r#"
+import sys, gi
+gi.require_version("Gst", "1.0")
+from gi.repository import Gst
+Gst.init(None)
+pipeline = Gst.parse_launch(sys.argv[1])
+pipeline.set_state(Gst.State.PLAYING)
+bus, wanted = pipeline.get_bus(), Gst.MessageType.ELEMENT | Gst.MessageType.ERROR
+seconds = 30
+while seconds and (message := bus.timed_pop_filtered(seconds * Gst.SECOND, wanted)):
+    if message.type == Gst.MessageType.ERROR:
+        print("ERROR: from", message.src.get_name(), message.parse_error().gerror.message)
+        seconds = 1
+    else:
+        print(message.get_structure().to_string())
+pipeline.set_state(Gst.State.NULL)
+"#;
+
 /// Plugins are looked for in another process, which has no encoders.
 #[cfg(unix)]
 #[test]
@@ -176,9 +195,13 @@ fn a_missing_encoder_is_named_with_its_package() {
     let plugin = std::env::var_os("WMSPUSH_PLUGIN_DIR").expect(
         "WMSPUSH_PLUGIN_DIR is where `cargo build --release --lib` leaves the plugin; `cargo xtask test` sets it",
     );
+    let pipeline = format!(
+        "videotestsrc is-live=true ! wmspushbin location={}",
+        point.url()
+    );
+    // The system's Python has GStreamer's bindings. gst-launch-1.0 drops messages that come before an ERROR.
     let output = Command::new("timeout")
-        .args(["60", "gst-launch-1.0", "-m", "videotestsrc", "is-live=true"])
-        .args(["!", "wmspushbin", &format!("location={}", point.url())])
+        .args(["60", "/usr/bin/python3", "-c", SHOW_MESSAGES, &pipeline])
         .env("GST_PLUGIN_PATH", plugin)
         .env("GST_PLUGIN_SYSTEM_PATH", &folder)
         .env("GST_REGISTRY", folder.join("registry.bin"))
