@@ -5,8 +5,6 @@
 //! A link that fails says "could not link", and nothing of the encoder and the muxer that are missing. The pad accepts these
 //! types, so that the ERROR for their CAPS event can name the format and the pipeline that makes ASF of it.
 
-use once_cell::sync::Lazy;
-
 use crate::asf::{self, Format};
 
 /// Media types, each with the format that the ERROR names.
@@ -78,7 +76,8 @@ const TYPES: &[(&str, Format)] = &[
     ("multipart/x-mixed-replace", Format::Container("multipart")),
 ];
 
-static CAPS: Lazy<gst::Caps> = Lazy::new(|| {
+/// The caps of [`TYPES`]. They are made anew each time: caps that are kept count as leaked.
+fn foreign() -> gst::Caps {
     let types = TYPES.iter().map(|(name, _)| {
         // Raw video also comes in memory of the GPU.
         (
@@ -87,12 +86,12 @@ static CAPS: Lazy<gst::Caps> = Lazy::new(|| {
         )
     });
     types.collect()
-});
+}
 
 /// The caps of `template`, and behind them those that are refused with an ERROR.
 pub(super) fn linkable(template: &gst::Caps, filter: Option<&gst::Caps>) -> gst::Caps {
     let mut caps = template.clone();
-    caps.merge(CAPS.clone());
+    caps.merge(foreign());
     match filter {
         Some(filter) => filter.intersect_with_mode(&caps, gst::CapsIntersectMode::First),
         None => caps,
