@@ -16,7 +16,7 @@ fn with_client<F: Future<Output = T>, T>(act: impl FnOnce(Client) -> F) -> T {
         .enable_all()
         .build()
         .unwrap();
-    let client = Client::builder()
+    let client = builder()
         .http1_title_case_headers()
         .no_proxy()
         .timeout(PATIENCE)
@@ -40,6 +40,12 @@ async fn post(
         // An empty body has none otherwise.
         .header("Content-Length", body.len());
     request.body(body).send().await
+}
+
+fn builder() -> reqwest::ClientBuilder {
+    // Only where reqwest has TLS, and only once.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    Client::builder()
 }
 
 #[test]
