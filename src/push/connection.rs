@@ -178,7 +178,7 @@ impl Connection {
         self.shared.stats()
     }
 
-    /// What this connection knows of its server, while it stands or is made again after a loss; `None` otherwise.
+    /// The facts about the server that the connection has learned; `None` unless it is open or reconnecting.
     pub fn known_server(&self) -> Option<KnownServer> {
         let stats = self.shared.stats();
         let lost = match stats.state {

@@ -205,7 +205,12 @@ pub(super) fn post_status_warning(origin: Origin<'_>, status: &Status, failure: 
 fn reconnecting(location: &str, status: &Status, failure: &Failure) -> String {
     let attempt = status.attempt;
     let wait = match status.retry_in {
-        _ if status.awaits_data => "when there is data".to_owned(),
+        wait if status.awaits_data => {
+            format!(
+                "in {:.1} s, or later, when there is data",
+                wait.as_secs_f64()
+            )
+        }
         Duration::ZERO => "now".to_owned(),
         wait => format!("in {:.1} s", wait.as_secs_f64()),
     };

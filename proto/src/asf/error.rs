@@ -95,7 +95,7 @@ impl Error {
         )
     }
 
-    /// What the user can do about it, in a sentence.
+    /// The user's next step, in a sentence.
     pub fn hint(&self) -> &'static str {
         match self {
             Error::NotAsf { format, .. } => {

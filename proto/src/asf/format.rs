@@ -81,7 +81,7 @@ pub enum Format {
     EncodedVideo(&'static str),
     /// Audio in this encoding, by its caps
     EncodedAudio(&'static str),
-    /// What only a muxer is missing for, by its caps
+    /// An encoded stream that needs a muxer only, by its caps
     Unmuxed(&'static str),
     /// Another container, by its caps
     Container(&'static str),
@@ -121,7 +121,7 @@ impl Format {
         matches!(self, Format::Unknown(_))
     }
 
-    /// What the user can do about it, in a sentence.
+    /// The user's next step, in a sentence.
     pub fn hint(self) -> &'static str {
         match self {
             Format::Mp4
@@ -202,7 +202,7 @@ impl Format {
         }
     }
 
-    /// What the input is, as a clause.
+    /// The name of the input, as a clause.
     pub(super) fn verdict(self) -> String {
         match self {
             Format::AsfMiddle => "input is ASF from its middle, without its file header".to_owned(),
@@ -428,7 +428,7 @@ fn mpeg_audio(start: &[u8]) -> Option<Format> {
 
 /// Text in ASCII or UTF-8
 fn text(start: &[u8]) -> Option<Format> {
-    /// What is looked at, in bytes
+    /// Bytes at the start of the input that tell the format
     const MOST: usize = 512;
     /// The fewest bytes that make a text
     const FEWEST: usize = 16;

@@ -297,7 +297,7 @@ impl Reader {
         }
     }
 
-    /// What comes starts something, and a header from caps is still its header.
+    /// Expects a start at the next byte. A header from caps stays in force.
     fn start_over(&mut self) {
         self.drop_tail();
         let pending = self.pending.as_ref();

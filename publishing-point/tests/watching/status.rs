@@ -28,7 +28,7 @@ fn the_status_tells_who_pushes_who_watches_and_what_went_wrong() {
     pusher.send(&unpadded);
     let _viewer = Viewer::play(&point, "/live", OLD);
     joined(&point);
-    // Somebody else wants to push there as well.
+    // Another encoder pushes to the same point.
     assert_eq!(Client::connect(&point).setup("/live").status(), 409);
     event(&point, |event| matches!(event, Event::Refused { .. }));
     let status = status(&point);
@@ -112,7 +112,7 @@ fn errors_are_remembered_up_to_a_number() {
     assert!(status["points"].as_array().unwrap().len() >= 100);
 }
 
-/// Names are anybody's: they stay inside their strings.
+/// A client chooses the names: the document escapes them.
 #[test]
 fn a_name_is_no_json() {
     let point = serve(|_| {});

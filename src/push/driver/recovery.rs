@@ -101,7 +101,7 @@ impl<C: Connector> Driver<C> {
         }
         self.shared.lifecycle.notifier().spawn();
         sleep(delay).await;
-        // Servers close idle sessions: a connection that is made again waits for data. The first one does not.
+        // Servers close idle sessions: the driver waits for data before it reconnects, but not before its first connection.
         if self.awaits_data() {
             let begun = Instant::now();
             self.shared.queue.filled(0).await;

@@ -104,7 +104,7 @@ fn each_setting_in_a_hint_exists() {
     }
 }
 
-/// A proxy is told apart from the server.
+/// Texts name the proxy where the proxy fails, and the server where the server does.
 fn assert_is_about_the_peer(failure: &Failure, text: &str, hint: &str) {
     let is_proxys = matches!(
         &failure.error,
