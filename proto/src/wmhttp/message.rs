@@ -18,8 +18,7 @@ use super::header::{
 };
 use super::{Error, Secrets};
 
-/// A request: a POST of 2.2.2, or CONNECT.
-#[derive(Debug)]
+/// A request: a POST of 2.2.2, or CONNECT. `Debug` does not show its secrets.
 pub struct Request {
     /// The publishing point.
     pub url: Url,
@@ -107,6 +106,11 @@ impl Request {
         }
     }
 
+    /// Returns the URL as it may be logged: a redirection can have put a secret into it.
+    pub fn shown_url(&self) -> String {
+        self.secrets.redact(self.url.as_str())
+    }
+
     /// RFC 9112 section 3.2: the request target.
     ///
     /// Host and port in CONNECT, the whole URL for a proxy that passes the request on, and the path otherwise.
@@ -144,6 +148,19 @@ impl Request {
         };
         put(&[b"Host: ", host.as_bytes(), b"\r\n\r\n"]);
         head.freeze()
+    }
+}
+
+impl fmt::Debug for Request {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let proxy = self.proxy.as_ref();
+        f.debug_struct("Request")
+            .field("url", &self.shown_url())
+            .field("proxy", &proxy.map(|url| self.secrets.redact(url.as_str())))
+            .field("fresh", &self.fresh)
+            .field("headers", &self.headers)
+            .field("body", &self.body)
+            .finish()
     }
 }
 

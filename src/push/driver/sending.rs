@@ -227,7 +227,7 @@ impl<C: Connector> Driver<C> {
     }
 
     fn start(&mut self, request: &Request, connects: bool) {
-        tracing::debug!(url = %request.url, body = ?request.body, "Request");
+        tracing::debug!(url = request.shown_url(), body = ?request.body, "Request");
         let is_push_start = matches!(request.body, Body::PushStart { .. });
         self.response_due = None;
         // A PushStart is answered when its body is complete: only its connection is waited for.
