@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 
-use super::file_header::{DATA_HEAD, FileHeader, MAX_HEADER_OBJECT, file_properties};
+use super::file_header::{DATA_HEAD, FileHeader, MAX_HEADER_OBJECT, file_properties, known};
 use super::guid::Guid;
 use super::header_tree::HeaderTree;
 use super::object::{ObjectHead, put, u16_at, u32_at};
@@ -105,11 +105,6 @@ impl Bitrates {
         }
         rates
     }
-}
-
-/// A bit rate that a producer wrote; `None` for 0 and 0xFFFFFFFF, which mean that it does not know.
-pub(super) fn known(bitrate: u32) -> Option<NonZeroU32> {
-    NonZeroU32::new(bitrate).filter(|bitrate| *bitrate != NonZeroU32::MAX)
 }
 
 /// Writes 0 for every unknown bit rate.

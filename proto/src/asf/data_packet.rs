@@ -6,9 +6,8 @@ use bytes::Bytes;
 
 use super::defect::Defect;
 use super::fields::{Field, Fields};
-use super::key_frames::StreamSet;
 use super::payload::{self, KeyFrameBits};
-use super::splitting::overflow;
+use super::stream_set::StreamSet;
 
 /// ASF 5.2 ASF data packet definition: one packet, with all the bytes it has in a file
 ///
@@ -157,7 +156,7 @@ impl Content {
         let checked = payload::check(payloads, layout.multiple);
         if !matches!(checked, Ok((_, true)))
             && layout.multiple
-            && let Some(defect) = overflow(&payloads)
+            && let Some(defect) = payload::overflow(&payloads)
         {
             return Err(defect);
         }

@@ -5,7 +5,6 @@ use std::num::NonZeroU32;
 
 use bytes::Bytes;
 
-use super::bitrates::known;
 use super::error::Error;
 use super::format::Format;
 use super::guid::Guid;
@@ -253,6 +252,11 @@ impl Summary {
         self.preroll = u64_at(bytes, PREROLL).ok_or(too_small)?;
         Ok(())
     }
+}
+
+/// A bit rate that a producer wrote; `None` for 0 and 0xFFFFFFFF, which mean that it does not know.
+pub(super) fn known(bitrate: u32) -> Option<NonZeroU32> {
+    NonZeroU32::new(bitrate).filter(|bitrate| *bitrate != NonZeroU32::MAX)
 }
 
 /// Number of packets that the Data Object's head announces. 0 and 50 bytes mean that it is not known, and so does a

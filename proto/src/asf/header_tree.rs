@@ -5,7 +5,6 @@ use bytes::Bytes;
 use super::file_header::{DATA_HEAD, FileHeader, HEADER_HEAD};
 use super::guid::Guid;
 use super::object::{Object, put, u32_at, walk};
-use super::shed::ShedObject;
 
 /// Size of the Header Extension's head in bytes
 const EXTENSION_HEAD: usize = 24 /* object head */ + 16 /* reserved */ + 2 /* reserved */ + 4 /* data size */;
@@ -23,6 +22,15 @@ pub(super) struct HeaderTree {
     head: Bytes,
     children: Vec<Node>,
     data_head: Bytes,
+}
+
+/// Something that was left out of a file header because the header was too large
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ShedObject {
+    /// The object's name in the ASF specification
+    pub name: &'static str,
+    /// Its size in bytes
+    pub bytes: usize,
 }
 
 /// One object of the header

@@ -3,6 +3,7 @@
 use super::data_packet::DataPacket;
 use super::file_header::FileHeader;
 use super::stream_properties::StreamType;
+use super::stream_set::StreamSet;
 
 /// Where decoding of the streams in a file header can begin
 ///
@@ -12,10 +13,6 @@ use super::stream_properties::StreamType;
 pub struct KeyFrames {
     video: StreamSet,
 }
-
-/// Numbers of streams, each of 0 to 127: a bit each, in bytes, so that it leaves no gaps in a packet
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct StreamSet([u8; 16]);
 
 impl KeyFrames {
     /// Those of the video streams in this header.
@@ -43,22 +40,6 @@ impl KeyFrames {
         let mut set = StreamSet::default();
         set.insert(stream);
         self.video.meets(set)
-    }
-}
-
-impl StreamSet {
-    /// Adds a stream; only the lower seven bits of `number` count.
-    pub fn insert(&mut self, number: u8) {
-        let number = 1u128.wrapping_shl(u32::from(number & 0x7f));
-        self.0 = (self.bits() | number).to_le_bytes();
-    }
-
-    fn meets(self, other: StreamSet) -> bool {
-        self.bits() & other.bits() != 0
-    }
-
-    fn bits(self) -> u128 {
-        u128::from_le_bytes(self.0)
     }
 }
 

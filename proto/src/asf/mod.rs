@@ -72,6 +72,7 @@ mod shed;
 mod splitting;
 mod stream_formats;
 mod stream_properties;
+mod stream_set;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 mod time_watch;
@@ -83,11 +84,12 @@ pub use error::Error;
 pub use file_header::FileHeader;
 pub use format::{FirstBytes, Format};
 pub use guid::Guid;
+pub use header_tree::ShedObject;
 pub use item::{Item, SkipReason, Skipped};
 pub use key_frames::{KeyFrameGate, KeyFrames};
 pub use padding::{PacketHead, Unpadded};
 pub use reader::Reader;
-pub use shed::{HeaderPacket, ShedObject};
+pub use shed::HeaderPacket;
 pub use stream_properties::{StreamProperties, StreamType};
 pub use time_watch::{AbsurdTimes, StreamTime, TimeWatch};
 

@@ -4,8 +4,13 @@ use std::ops::Range;
 
 use super::defect::Defect;
 use super::fields::Fields;
-use super::key_frames::StreamSet;
 use super::object::u32_at;
+use super::stream_set::StreamSet;
+
+/// ASF 5.2.3.3 Multiple payloads: the largest Number of Payloads
+pub(super) const MOST_PAYLOADS: usize = 63;
+/// Payload Flags: Payload Lengths of two bytes
+pub(super) const PAYLOAD_LENGTH_WORD: u8 = 0x80;
 
 /// ASF 5.2.3 Payload data: the part of a packet that it is in
 #[derive(Clone, Copy)]
@@ -122,9 +127,26 @@ pub(super) fn places(area: Area<'_>, multiple: bool) -> Option<Vec<Place>> {
     (0..flags & 0x3f).map(place).collect()
 }
 
+/// Finds the payloads of a packet whose Number of Payloads has run over into the Payload Length Type, as asfmux writes it
+/// with 64 payloads; `None` for any other packet.
+pub(super) fn overflown(area: &Area<'_>) -> Option<Vec<Place>> {
+    let flags = *area.bytes.first()?;
+    let places = uncounted(area, PAYLOAD_LENGTH_WORD >> 6)?;
+    let written = usize::from(PAYLOAD_LENGTH_WORD).checked_add(places.len())?;
+    let told = flags == written.to_le_bytes().first().copied()?;
+    (places.len() > MOST_PAYLOADS && told).then_some(places)
+}
+
+/// The defect of such a packet.
+#[cold]
+pub(super) fn overflow(area: &Area<'_>) -> Option<Defect> {
+    let count = overflown(area)?.len();
+    Some(Defect::TooManyPayloads { count })
+}
+
 /// Where each payload is if their number, which is not looked at, is as large as the area: they have Payload Lengths of
 /// this type, and the last one ends where the area ends. `None` when they do not, or when one has no stream.
-pub(super) fn uncounted(area: &Area<'_>, length_type: u8) -> Option<Vec<Place>> {
+fn uncounted(area: &Area<'_>, length_type: u8) -> Option<Vec<Place>> {
     let mut fields = Fields {
         packet: area.bytes,
         offset: 1, // Payload Flags

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use super::error::Error;
 use super::file_header::{FileHeader, file_properties};
 use super::guid::Guid;
-use super::header_tree::HeaderTree;
+use super::header_tree::{HeaderTree, ShedObject};
 use super::object::{put, u16_at, u64_at};
 use super::{MAX_HEADER_IN_C, MAX_HEADER_IN_H};
 
@@ -18,15 +18,6 @@ pub enum HeaderPacket {
     Header,
     /// 2.2.3.2 `$C`: a later header, which may also be the first one of a connection that takes a session up again
     StreamChange,
-}
-
-/// Something that was left out of a file header because the header was too large
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ShedObject {
-    /// The object's name in the ASF specification
-    pub name: &'static str,
-    /// Its size in bytes
-    pub bytes: usize,
 }
 
 /// One step of shedding

@@ -7,12 +7,7 @@
 
 use super::data_packet::{DataPacket, Layout, length_types};
 use super::defect::Defect;
-use super::payload::{self, Area, Place};
-
-/// ASF 5.2.3.3 Multiple payloads: the largest Number of Payloads
-const MOST_PAYLOADS: usize = 63;
-/// Payload Flags: Payload Lengths of two bytes
-const PAYLOAD_LENGTH_WORD: u8 = 0x80;
+use super::payload::{MOST_PAYLOADS, PAYLOAD_LENGTH_WORD, Place, overflown};
 
 impl DataPacket {
     /// The payloads of a packet with more than 63 of them in as many packets as it takes, each of this packet's size and
@@ -23,7 +18,7 @@ impl DataPacket {
         };
         let packet = self.as_bytes();
         let (layout, area) = Layout::read(packet, length_types(packet)?).ok()?;
-        let places = uncounted(&area)?;
+        let places = overflown(&area)?;
         let packets = places.len().div_ceil(MOST_PAYLOADS).max(1);
         let each = places.len().div_ceil(packets).max(1);
         let part = |places: &[Place]| {
@@ -35,22 +30,6 @@ impl DataPacket {
         };
         places.chunks(each).map(part).collect()
     }
-}
-
-/// The defect of a packet whose number of payloads has run over, if that is what is wrong with it.
-#[cold]
-pub(super) fn overflow(area: &Area<'_>) -> Option<Defect> {
-    let count = uncounted(area)?.len();
-    Some(Defect::TooManyPayloads { count })
-}
-
-/// Payloads that are found by their lengths alone, where they are as many as the overflown Payload Flags say.
-fn uncounted(area: &Area<'_>) -> Option<Vec<Place>> {
-    let flags = *area.bytes.first()?;
-    let places = payload::uncounted(area, PAYLOAD_LENGTH_WORD >> 6)?;
-    let overflown = usize::from(PAYLOAD_LENGTH_WORD).checked_add(places.len())?;
-    let told = flags == overflown.to_le_bytes().first().copied()?;
-    (places.len() > MOST_PAYLOADS && told).then_some(places)
 }
 
 #[cfg(test)]

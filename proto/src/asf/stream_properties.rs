@@ -2,8 +2,7 @@
 
 use std::num::NonZeroU32;
 
-use super::bitrates::known;
-use super::file_header::FileHeader;
+use super::file_header::{FileHeader, known};
 use super::guid::Guid;
 use super::header_tree::HeaderTree;
 use super::object::{ObjectHead, u16_at, u32_at};
