@@ -13,8 +13,7 @@ use std::time::Duration;
 
 use tokio::task::AbortHandle;
 
-use super::handle::lock;
-use super::shared::Shared;
+use super::lock::lock;
 
 /// PushSetups that a connection may send at once without a PushStart.
 const SETUPS: u32 = 16;
@@ -215,17 +214,17 @@ fn network(address: IpAddr) -> IpAddr {
 
 /// The place of one connection, given back when this is dropped.
 pub(super) struct Ticket {
-    shared: Arc<Shared>,
+    admission: Arc<Admission>,
     id: u64,
     pub(super) peer: IpAddr,
 }
 
 impl Ticket {
     /// `None` when there is no place.
-    pub(super) fn new(shared: &Arc<Shared>, peer: IpAddr) -> Option<Self> {
-        let id = shared.admission.admit(peer)?;
+    pub(super) fn new(admission: &Arc<Admission>, peer: IpAddr) -> Option<Self> {
+        let id = admission.admit(peer)?;
         Some(Self {
-            shared: shared.clone(),
+            admission: admission.clone(),
             id,
             peer: network(peer),
         })
@@ -237,13 +236,13 @@ impl Ticket {
 
     /// Returns whether the connection may be used so. If not, it is to be closed.
     pub(super) fn change(&self, used_for: Use) -> bool {
-        self.shared.admission.change(self.id, used_for)
+        self.admission.change(self.id, used_for)
     }
 }
 
 impl Drop for Ticket {
     fn drop(&mut self) {
-        lock(&self.shared.admission.entries).remove(self.id);
+        lock(&self.admission.entries).remove(self.id);
     }
 }
 

@@ -7,10 +7,8 @@ use std::fmt;
 use std::sync::{Arc, Mutex};
 use std::time::SystemTime;
 
-use super::Event;
-use super::handle::lock;
+use super::lock::lock;
 use super::relay::Relay;
-use super::shared::Shared;
 use wmspush_proto::wmhttp::HResult;
 use wmspush_proto::wmhttp::server::{Received, SessionKey};
 use wmspush_proto::wmsp::Players;
@@ -130,70 +128,21 @@ impl Audience {
             *counter += 1;
         }
     }
-}
 
-/// The presence of a viewer: it ends with this.
-pub(super) struct Presence {
-    pub(super) id: u64,
-    shared: Arc<Shared>,
-    leave: Leave,
-}
-
-impl Presence {
-    /// `None` when there are as many as there may be.
-    pub(super) fn new(
-        shared: &Arc<Shared>,
-        point: &str,
-        session: SessionKey,
-        user_agent: &str,
-        framed: bool,
-    ) -> Option<Self> {
-        let mut viewers = lock(&shared.audience.viewers);
-        if viewers.present.len() >= shared.settings.max_viewers {
+    /// Adds a viewer, and returns its id; `None` if there are `most` already.
+    pub(super) fn join(&self, most: usize, viewer: impl FnOnce(u64) -> Viewer) -> Option<u64> {
+        let mut viewers = lock(&self.viewers);
+        if viewers.present.len() >= most {
             return None;
         }
         viewers.last_id += 1;
         let id = viewers.last_id;
-        let viewer = Viewer {
-            id,
-            point: point.to_owned(),
-            session,
-            user_agent: user_agent.to_owned(),
-            framed,
-            since: SystemTime::now(),
-            packets: 0,
-            skipped: 0,
-        };
-        viewers.present.insert(id, viewer);
-        drop(viewers);
-        shared.tell(Event::ViewerJoined {
-            viewer: id,
-            point: point.to_owned(),
-            user_agent: user_agent.to_owned(),
-        });
-        Some(Self {
-            id,
-            shared: shared.clone(),
-            leave: Leave::Gone,
-        })
+        viewers.present.insert(id, viewer(id));
+        Some(id)
     }
 
-    /// Why it will have ended.
-    pub(super) fn ends(&mut self, leave: Leave) {
-        self.leave = leave;
-    }
-}
-
-impl Drop for Presence {
-    fn drop(&mut self) {
-        let viewer = lock(&self.shared.audience.viewers).present.remove(&self.id);
-        if let Some(viewer) = viewer {
-            self.shared.tell(Event::ViewerLeft {
-                viewer: viewer.id,
-                point: viewer.point,
-                packets: viewer.packets,
-                why: self.leave,
-            });
-        }
+    /// Removes a viewer.
+    pub(super) fn leave(&self, viewer: u64) -> Option<Viewer> {
+        lock(&self.viewers).present.remove(&viewer)
     }
 }

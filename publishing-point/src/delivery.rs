@@ -8,9 +8,10 @@ use std::time::Duration;
 use bytes::{Buf, Bytes};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use super::audience::{Leave, Presence};
+use super::audience::Leave;
 use super::connection::Connection;
-use super::handle::lock;
+use super::lock::lock;
+use super::presence::Presence;
 use super::relay::{Cursor, Entry, Packet, Relay, Step};
 use super::shared::Shared;
 use wmspush_proto::asf::DataPacket;

@@ -9,7 +9,7 @@ use http::header::{HeaderName, HeaderValue};
 use http::{Request, Response};
 
 use super::connection::{Connection, Next};
-use super::handle::lock;
+use super::lock::lock;
 use super::metrics;
 use wmspush_proto::wmhttp::server::{Access, Reply};
 use wmspush_proto::wmsp::reply;

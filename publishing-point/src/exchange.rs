@@ -14,7 +14,7 @@ use tokio::time::sleep;
 use super::admission::Use;
 use super::connection::{Connection, Next};
 use super::faults::{self, Fault, MidBody};
-use super::handle::lock;
+use super::lock::lock;
 use super::recorder::Recorder;
 use super::shared::random_push_id;
 use super::{Closer, Event};

@@ -9,9 +9,9 @@ use bytes::Bytes;
 use serde_json::{Map, Value, json};
 
 use super::date::rfc3339;
-use super::handle::lock;
 use super::history::{self, SAMPLE_SECONDS, Sample};
 use super::journal::Notice;
+use super::lock::lock;
 use super::shared::Shared;
 use super::{PointStatus, Status, Viewer};
 

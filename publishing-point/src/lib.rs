@@ -43,6 +43,7 @@ mod date;
 mod delivery;
 mod documents;
 mod event;
+mod events;
 mod exchange;
 mod faults;
 mod handle;
@@ -50,11 +51,15 @@ mod history;
 mod journal;
 mod json;
 mod ledger;
+mod lock;
 mod meter;
 mod metrics;
 mod misbehaviour;
+mod presence;
+mod pushes;
 mod recorder;
 mod relay;
+mod requests;
 mod shared;
 mod status;
 mod syncer;
@@ -64,13 +69,15 @@ mod wire;
 pub use audience::{Leave, Viewer};
 pub use event::{Closer, Event};
 pub use faults::{Fault, Head, MidBody, Refuse, When};
-pub use handle::{Handle, Push, RequestSeen};
+pub use handle::Handle;
 pub use journal::Notice;
+pub use pushes::Push;
+pub use requests::RequestSeen;
 pub use status::{PointStatus, Status};
 
 use admission::Ticket;
 use connection::Connection;
-use handle::lock;
+use lock::lock;
 use shared::Shared;
 
 /// For what accounts are good.
@@ -260,7 +267,7 @@ fn admit(
     stream: tokio::net::TcpStream,
     peer: IpAddr,
 ) {
-    if let Some(ticket) = Ticket::new(shared, peer) {
+    if let Some(ticket) = Ticket::new(&shared.admission, peer) {
         let id = ticket.id();
         let connection = Connection::new(stream, shared.clone(), ticket);
         shared

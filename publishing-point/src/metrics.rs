@@ -15,7 +15,7 @@ use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Registry;
 
 use super::Status;
-use super::handle::lock;
+use super::lock::lock;
 use super::shared::Shared;
 
 pub(super) use prometheus_text::CONTENT_TYPE;

@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex};
 use bytes::Bytes;
 use tokio::sync::watch;
 
-use super::handle::lock;
+use super::lock::lock;
 use wmspush_proto::asf::{DataPacket, FileHeader, KeyFrames};
 use wmspush_proto::wmhttp::HResult;
 use wmspush_proto::wmhttp::server::{Received, SessionKey};

@@ -4,7 +4,7 @@
 
 use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::{Condvar, Mutex};
+use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -13,10 +13,13 @@ use tokio::sync::{Notify, watch};
 
 use super::admission::{Admission, Limits};
 use super::audience::Audience;
+use super::events::Events;
 use super::faults::Script;
-use super::handle::{Events, Pushes, RequestSeen, lock};
 use super::ledger::Ledger;
+use super::lock::lock;
+use super::pushes::Pushes;
 use super::recorder::Recorder;
+use super::requests::RequestSeen;
 use super::syncer::Syncer;
 use super::{Control, Event, Settings};
 use wmspush_proto::wmhttp::server::{
@@ -41,7 +44,7 @@ pub(super) struct Shared {
     pub(super) events: Events,
     pub(super) control: watch::Sender<Control>,
     pub(super) audience: Audience,
-    pub(super) admission: Admission,
+    pub(super) admission: Arc<Admission>,
     /// The peers of the sessions.
     peers: Mutex<HashMap<SessionKey, IpAddr>>,
     pub(super) ledger: Mutex<Ledger>,
@@ -60,10 +63,10 @@ impl Shared {
             Some(_) => Syncer::start(),
             None => Syncer::default(),
         };
-        let admission = Admission::new(Limits {
+        let admission = Arc::new(Admission::new(Limits {
             connections: settings.max_connections,
             per_peer: settings.max_per_peer,
-        });
+        }));
         Self {
             start: Instant::now(),
             settings,

@@ -5,9 +5,10 @@
 use std::collections::HashMap;
 use std::time::SystemTime;
 
-use super::handle::{Push, lock};
 use super::journal::Notice;
 use super::ledger::Ledger;
+use super::lock::lock;
+use super::pushes::Push;
 use super::shared::Shared;
 use super::{Settings, Viewer};
 use wmspush_proto::wmhttp::server::{Points, SessionKey};

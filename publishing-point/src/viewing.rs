@@ -11,11 +11,11 @@ use http::header::{CONNECTION, CONTENT_LENGTH, HeaderValue, USER_AGENT};
 use http::{Method, Request, Response};
 
 use super::admission::Use;
-use super::audience::Presence;
 use super::connection::{Connection, Next};
 use super::delivery::{Delivery, Form, Playing};
 use super::documents::Document;
-use super::handle::lock;
+use super::lock::lock;
+use super::presence::Presence;
 use super::relay::Relay;
 use super::wire;
 use wmspush_proto::wmhttp::server::Reply;

@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: MPL-2.0
+
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use super::Event;
+use super::audience::{Leave, Viewer};
+use super::shared::Shared;
+use wmspush_proto::wmhttp::server::SessionKey;
+
+/// The presence of a viewer: it ends with this.
+pub(super) struct Presence {
+    pub(super) id: u64,
+    shared: Arc<Shared>,
+    leave: Leave,
+}
+
+impl Presence {
+    /// `None` when there are as many as there may be.
+    pub(super) fn new(
+        shared: &Arc<Shared>,
+        point: &str,
+        session: SessionKey,
+        user_agent: &str,
+        framed: bool,
+    ) -> Option<Self> {
+        let most = shared.settings.max_viewers;
+        let id = shared.audience.join(most, |id| Viewer {
+            id,
+            point: point.to_owned(),
+            session,
+            user_agent: user_agent.to_owned(),
+            framed,
+            since: SystemTime::now(),
+            packets: 0,
+            skipped: 0,
+        })?;
+        shared.tell(Event::ViewerJoined {
+            viewer: id,
+            point: point.to_owned(),
+            user_agent: user_agent.to_owned(),
+        });
+        Some(Self {
+            id,
+            shared: shared.clone(),
+            leave: Leave::Gone,
+        })
+    }
+
+    /// Why it will have ended.
+    pub(super) fn ends(&mut self, leave: Leave) {
+        self.leave = leave;
+    }
+}
+
+impl Drop for Presence {
+    fn drop(&mut self) {
+        if let Some(viewer) = self.shared.audience.leave(self.id) {
+            self.shared.tell(Event::ViewerLeft {
+                viewer: viewer.id,
+                point: viewer.point,
+                packets: viewer.packets,
+                why: self.leave,
+            });
+        }
+    }
+}
