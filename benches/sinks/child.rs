@@ -88,18 +88,6 @@ pub fn status(name: &str) -> Outcome<f64> {
     Ok(number.ok_or("no number")?.parse()?)
 }
 
-/// The process itself.
-pub fn run(arguments: &[&str]) -> Outcome {
-    match arguments {
-        ["file", file, block, sink] => push_file(file, block, sink),
-        ["start"] => crate::start::measure(),
-        ["many", count, seconds, sink] => {
-            crate::many::measure(count.parse()?, seconds.parse()?, sink)
-        }
-        _ => Err("unknown arguments".into()),
-    }
-}
-
 /// GStreamer, with the plugin that was built with this program.
 pub fn init() -> Outcome {
     gst::init()?;
@@ -123,7 +111,8 @@ pub fn await_line() -> Outcome {
     Ok(())
 }
 
-fn push_file(file: &str, block: &str, sink: &str) -> Outcome {
+/// Pushes a file, and prints the CPU time that it took, in nanoseconds.
+pub fn push_file(file: &str, block: &str, sink: &str) -> Outcome {
     init()?;
     let null = File::options().write(true).open("/dev/null")?.into_raw_fd();
     let sink = sink.replace("NULL", &null.to_string());

@@ -59,7 +59,7 @@ fn main() -> Outcome {
     if let [child::COMMAND, arguments @ ..] =
         &arguments.iter().map(String::as_str).collect::<Vec<_>>()[..]
     {
-        return child::run(arguments);
+        return measure(arguments);
     }
     for name in &arguments {
         if !PARTS.iter().any(|(part, _)| part == name) {
@@ -74,4 +74,14 @@ fn main() -> Outcome {
         }
     }
     Ok(())
+}
+
+/// Measures in this process, which a part has started.
+fn measure(arguments: &[&str]) -> Outcome {
+    match arguments {
+        ["file", file, block, sink] => child::push_file(file, block, sink),
+        ["start"] => start::measure(),
+        ["many", count, seconds, sink] => many::measure(count.parse()?, seconds.parse()?, sink),
+        _ => Err("unknown arguments".into()),
+    }
 }

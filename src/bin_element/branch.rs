@@ -60,20 +60,6 @@ fn is_video(caps: &gst::CapsRef) -> bool {
     structure.is_some_and(|structure| structure.name().starts_with("video/"))
 }
 
-/// Posts the ERROR for caps that the muxer does not take.
-pub(super) fn post_refused(bin: &WmsPushBin, caps: Option<&gst::CapsRef>) {
-    let type_ = caps
-        .and_then(|caps| caps.structure(0))
-        .map(|structure| structure.name().to_string());
-    let type_ = type_.unwrap_or_else(|| "a stream of an unknown type".to_owned());
-    gst::element_error!(
-        bin,
-        gst::StreamError::WrongType,
-        ("The muxer does not take {type_}. Decode the stream, for example with decodebin, and link the raw pictures or sound."),
-        ["{caps:?}"]
-    );
-}
-
 impl Branch {
     /// Makes the elements of stream `id` in a bin and starts them.
     ///

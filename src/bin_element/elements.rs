@@ -97,6 +97,20 @@ pub(super) fn set_if_present(element: &gst::Element, name: &str, value: impl Int
     }
 }
 
+/// Posts the ERROR for caps that the muxer does not take.
+pub(super) fn post_refused(bin: &WmsPushBin, caps: Option<&gst::CapsRef>) {
+    let type_ = caps
+        .and_then(|caps| caps.structure(0))
+        .map(|structure| structure.name().to_string());
+    let type_ = type_.unwrap_or_else(|| "a stream of an unknown type".to_owned());
+    gst::element_error!(
+        bin,
+        gst::StreamError::WrongType,
+        ("The muxer does not take {type_}. Decode the stream, for example with decodebin, and link the raw pictures or sound."),
+        ["{caps:?}"]
+    );
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

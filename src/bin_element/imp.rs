@@ -10,6 +10,7 @@ use gst::subclass::prelude::*;
 use once_cell::sync::Lazy;
 
 use super::branch::{self, Branch, Failure};
+use super::elements;
 use super::forwarding;
 use super::gaps;
 use super::muxing::Muxing;
@@ -418,7 +419,7 @@ impl WmsPushBin {
         match failure {
             _ if is_second => {}
             Failure::Missing(missing) => missing.post(&self.obj()),
-            Failure::NotLinked => branch::post_refused(&self.obj(), Some(caps)),
+            Failure::NotLinked => elements::post_refused(&self.obj(), Some(caps)),
         }
     }
 }

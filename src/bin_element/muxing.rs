@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use gst::prelude::*;
 
 use super::WmsPushBin;
+use super::elements::post_refused;
 use super::muxer::{self, Failure, Member, Started};
 use super::stream::{Inside, Stream};
 
@@ -476,7 +477,7 @@ fn post(bin: &WmsPushBin, failure: &Failure) {
         Failure::Missing(missing) => missing.post(bin),
         Failure::Refused(source) => {
             let caps = source.current_caps();
-            super::branch::post_refused(bin, caps.as_deref());
+            post_refused(bin, caps.as_deref());
         }
         Failure::Stopped => {}
     }
