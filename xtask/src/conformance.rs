@@ -24,8 +24,8 @@ const DECISIONS: &str = "proto/src/wmhttp/mod.rs";
 const SOURCES: &[&str] = &["src", "tests", "proto", "publishing-point"];
 
 /// Prints the table and checks it. With `strict`, nothing may be pending.
-pub fn run(strict: bool) -> Result {
-    let coverage = Coverage::of(&Workspace::find()?)?;
+pub fn run(workspace: &Workspace, strict: bool) -> Result {
+    let coverage = Coverage::of(workspace)?;
     coverage.print();
     if strict {
         coverage.require_all()

@@ -3,113 +3,72 @@
 //! `cargo xtask demo`: ten seconds of live test picture and tone through the plugin to the project's own publishing
 //! point, and a proof that they arrived; then the same with `wmspushbin`. With `--watch` no end, and URLs to watch it at.
 
-use std::path::PathBuf;
+use std::fs;
+use std::io::PipeWriter;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::path::Path;
+use std::process::Child;
+use std::thread;
+use std::time::{Duration, Instant};
 
-use crate::pipeline::{self, Files};
-use crate::publishing_point::{self, PublishingPoint, Watched};
 use crate::run::{self, Result};
 use crate::workspace::Workspace;
-use crate::{proof, setup, test};
+use crate::{pipeline, proof, test};
 
-/// The publishing point's name; its recording is named after it.
-const POINT: &str = "live";
+/// Builds the publishing point.
+const BUILD_POINT: &[&str] = &["build", "--package", "publishing-point"];
 
-/// The publishing point of `wmspushbin`.
-const BIN_POINT: &str = "bin";
+/// The pipelines, with the names that they push to, after which their recordings are named.
+const PUSHES: [(&str, &str); 2] = [("live", pipeline::BY_HAND), ("bin", pipeline::WITH_BIN)];
 
-/// Where everything goes.
-#[derive(Debug)]
-struct Paths {
-    /// The folder of all of them.
-    folder: PathBuf,
-    /// What asfmux made.
-    pushed: PathBuf,
-    /// What the publishing point recorded.
-    recording: PathBuf,
-    /// What the publishing point recorded of `wmspushbin`.
-    bin_recording: PathBuf,
-    /// One picture of the recording.
-    picture: PathBuf,
-    /// What gst-launch-1.0 printed.
-    log: PathBuf,
-    /// GStreamer's registry.
-    registry: PathBuf,
-}
+/// The port that the README has.
+const USUAL_PORT: u16 = 8080;
 
-impl Paths {
-    /// The paths of a demo in this workspace.
-    fn new(workspace: &Workspace) -> Self {
-        let folder = workspace.target.join("demo");
-        Self {
-            pushed: folder.join("pushed.asf"),
-            recording: folder.join(format!("{POINT}.asf")),
-            bin_recording: folder.join(format!("{BIN_POINT}.asf")),
-            picture: folder.join("picture.png"),
-            log: folder.join("gst-launch.log"),
-            registry: folder.join("registry.bin"),
-            folder,
-        }
-    }
+/// Interval between two looks at the publishing point.
+const LOOK: Duration = Duration::from_millis(20);
 
-    /// Makes the folder and removes what an earlier demo left, so that nothing old can pass for new.
-    fn clear(&self) -> Result {
-        std::fs::create_dir_all(&self.folder)
-            .map_err(|error| format!("cannot make {}: {error}", self.folder.display()))?;
-        for path in [
-            &self.pushed,
-            &self.recording,
-            &self.bin_recording,
-            &self.picture,
-            &self.log,
-            &self.registry,
-        ] {
-            if path.exists() {
-                std::fs::remove_file(path)
-                    .map_err(|error| format!("cannot remove {}: {error}", path.display()))?;
-            }
-        }
-        Ok(())
-    }
-}
+/// The longest that the publishing point may take to start, or to finish its recordings.
+const LIMIT: Duration = Duration::from_secs(20);
 
 /// Runs the demo.
-pub fn run(watch: bool) -> Result {
-    setup::ensure(false)?;
-    let workspace = Workspace::find()?;
-    for arguments in [test::BUILD, publishing_point::BUILD] {
-        let mut build = workspace.cargo(arguments);
-        println!("==> {}", run::shown(&build));
-        run::through(&mut build)?;
-    }
+pub fn run(workspace: &Workspace, watch: bool) -> Result {
+    run::through(&mut workspace.cargo(test::BUILD))?;
+    run::through(&mut workspace.cargo(BUILD_POINT))?;
     workspace.require_plugin()?;
-    let paths = Paths::new(&workspace);
-    paths.clear()?;
-    pipeline::require_element(&workspace, &paths.registry)?;
+    pipeline::require_element(workspace)?;
     if watch {
-        return self::watch(&workspace, &paths);
+        return self::watch(workspace);
     }
-    push(&workspace, &paths)?;
-    prove(&workspace, &paths)?;
+    let folder = workspace.target.join("demo");
+    clear(&folder)?;
+    push(workspace, &folder)?;
+    prove(workspace, &folder)?;
+    let folder = workspace.short(&folder);
     println!(
-        "==> the demo worked: what was pushed has arrived, and can be decoded\n    recording: {}\n    picture:   {}",
-        workspace.short(&paths.recording),
-        workspace.short(&paths.picture)
+        "==> the demo worked: what was pushed has arrived, and can be decoded\n    recording: {folder}/live.asf\n    \
+         picture:   {folder}/picture.png"
     );
     Ok(())
 }
 
-/// Pushes to a publishing point of its own.
-fn push(workspace: &Workspace, paths: &Paths) -> Result {
-    let point = PublishingPoint::start(workspace, &paths.folder)?;
-    let files = Files {
-        pushed: &paths.pushed,
-        log: &paths.log,
-        registry: &paths.registry,
+/// Makes the folder anew, so that nothing old can pass for new.
+fn clear(folder: &Path) -> Result {
+    let removed = if folder.exists() {
+        fs::remove_dir_all(folder)
+    } else {
+        Ok(())
     };
-    let pushes = [(pipeline::BY_HAND, POINT), (pipeline::WITH_BIN, BIN_POINT)];
-    let mut pushes = pushes.into_iter();
-    let pushed = pushes.try_for_each(|(pipeline, name)| {
-        pipeline::push(workspace, &files, pipeline, &format!("{}{name}", point.url))
+    removed
+        .and_then(|()| fs::create_dir_all(folder))
+        .map_err(|error| format!("cannot clear {}: {error}", folder.display()))
+}
+
+/// Pushes to a publishing point, which records.
+fn push(workspace: &Workspace, folder: &Path) -> Result {
+    let point = PublishingPoint::start(workspace, &["--record", &workspace.short(folder)])?;
+    let pushed = PUSHES.into_iter().try_for_each(|(name, pipeline)| {
+        let location = format!("http://{}/{name}", point.address);
+        pipeline::push(workspace, pipeline, &location, &folder.join("pushed.asf"))
     });
     // Stopped in any case: what it says belongs to the report of a failure too.
     let stopped = point.stop();
@@ -117,34 +76,106 @@ fn push(workspace: &Workspace, paths: &Paths) -> Result {
 }
 
 /// Pushes until Ctrl-C, and tells where to look.
-fn watch(workspace: &Workspace, paths: &Paths) -> Result {
-    let point = Watched::start(workspace)?;
-    let address = point.address;
+fn watch(workspace: &Workspace) -> Result {
+    let point = PublishingPoint::start(workspace, &[])?;
+    let (address, name) = (point.address, PUSHES[0].0);
     println!(
         "==> watch it with one of these; Ctrl-C ends it
-    ffplay mmsh://{address}/{POINT}
-    vlc mmsh://{address}/{POINT}
-    gst-launch-1.0 playbin uri=http://{address}/{POINT}
+    ffplay mmsh://{address}/{name}
+    vlc mmsh://{address}/{name}
+    gst-launch-1.0 playbin uri=http://{address}/{name}
     how it fares: http://{address}/status"
     );
-    pipeline::push_on(
-        workspace,
-        &paths.registry,
-        &format!("http://{address}/{POINT}"),
-        point.leash,
-    )
+    let location = format!("http://{address}/{name}");
+    let mut push = pipeline::launch(workspace, pipeline::ENDLESS, &location, Path::new(""));
+    push.stdin(point.leash);
+    // In place of this program where the system has that, so that whatever ends it ends the push.
+    #[cfg(unix)]
+    {
+        println!("==> {}", run::shown(&push));
+        let error = std::os::unix::process::CommandExt::exec(&mut push);
+        Err(format!("cannot start gst-launch-1.0: {error}"))
+    }
+    #[cfg(not(unix))]
+    run::through(&mut push)
 }
 
-/// Checks the recording.
-fn prove(workspace: &Workspace, paths: &Paths) -> Result {
-    let recording = &paths.recording;
-    println!("==> checking {}", workspace.short(recording));
-    proof::same_packets(workspace, &paths.pushed, recording)?;
-    proof::decoded_by_ffmpeg(workspace, &paths.pushed, recording)?;
-    proof::decoded_by_gstreamer(workspace, recording, &paths.registry)?;
-    proof::picture(workspace, recording, &paths.picture)?;
-    let recording = &paths.bin_recording;
-    println!("==> checking {}", workspace.short(recording));
-    proof::decoded_by_ffmpeg(workspace, &paths.pushed, recording)?;
-    proof::decoded_by_gstreamer(workspace, recording, &paths.registry)
+/// Checks the recordings.
+fn prove(workspace: &Workspace, folder: &Path) -> Result {
+    for (name, _) in PUSHES {
+        let recording = folder.join(format!("{name}.asf"));
+        println!("==> checking {}", workspace.short(&recording));
+        proof::decoded(workspace, &recording)?;
+        pipeline::decode(workspace, &recording)?;
+    }
+    let recording = folder.join("live.asf");
+    proof::same_packets(workspace, &folder.join("pushed.asf"), &recording)?;
+    proof::picture(workspace, &recording, &folder.join("picture.png"))
+}
+
+/// The project's own publishing point, as a process that ends when its leash is closed.
+struct PublishingPoint {
+    /// The process.
+    child: Child,
+    /// The address that it listens on.
+    address: SocketAddr,
+    /// The other end of its standard input.
+    leash: PipeWriter,
+}
+
+impl PublishingPoint {
+    /// Starts it on the README's port, or on any free one when that is taken.
+    fn start(workspace: &Workspace, arguments: &[&str]) -> Result<Self> {
+        let address = free_address().map_err(|error| format!("no port is free: {error}"))?;
+        let pipe = std::io::pipe();
+        let (input, leash) = pipe.map_err(|error| format!("cannot make a pipe: {error}"))?;
+        let program = workspace.target.join("debug/publishing-point");
+        let mut command = workspace.command(&program.to_string_lossy());
+        command.args(["--listen", &address.to_string(), "--end-with-stdin"]);
+        println!("==> {}", run::shown(command.args(arguments)));
+        // Ctrl-C is for the push, which ends in good order first.
+        #[cfg(unix)]
+        std::os::unix::process::CommandExt::process_group(&mut command, 0);
+        let child = command.stdin(input).spawn();
+        let mut child =
+            child.map_err(|error| format!("cannot start the publishing point: {error}"))?;
+        let deadline = Instant::now() + LIMIT;
+        while TcpStream::connect(address).is_err() {
+            let ended = child.try_wait().is_ok_and(|status| status.is_some());
+            if ended || Instant::now() > deadline {
+                return Err("the publishing point did not start".to_owned());
+            }
+            thread::sleep(LOOK);
+        }
+        Ok(Self {
+            child,
+            address,
+            leash,
+        })
+    }
+
+    /// Asks it to finish its recordings and end, and waits for it.
+    fn stop(mut self) -> Result {
+        drop(self.leash);
+        let deadline = Instant::now() + LIMIT;
+        loop {
+            match self.child.try_wait() {
+                Ok(Some(status)) if status.success() => return Ok(()),
+                Ok(None) if Instant::now() < deadline => thread::sleep(LOOK),
+                ended => {
+                    // It fails only for a process that has ended already.
+                    let _ = self.child.kill();
+                    return Err(format!("the publishing point did not end well: {ended:?}"));
+                }
+            }
+        }
+    }
+}
+
+/// An address of this machine that is free right now.
+fn free_address() -> std::io::Result<SocketAddr> {
+    let usual = TcpListener::bind((Ipv4Addr::LOCALHOST, USUAL_PORT));
+    usual
+        .or_else(|_| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)))?
+        .local_addr()
 }

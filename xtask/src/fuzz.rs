@@ -4,64 +4,42 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::sync::Mutex;
+use std::time::Duration;
 
-use crate::run::{self, Process, Result};
-use crate::tools::{self, Tool};
+use crate::run::{self, Result};
+use crate::setup;
 use crate::workspace::Workspace;
 
-/// How long each target runs when nothing else is said.
+/// Seconds that each target runs when nothing else is said.
 pub const SECONDS: u32 = 60;
 
-/// What builds the targets.
-const CARGO_FUZZ: Tool = Tool {
-    name: "cargo-fuzz",
-    version: "0.13.1",
-};
+/// Version of cargo-fuzz, which builds the targets.
+const VERSION: &str = "0.13.1";
 
-/// How many run at a time: as many cores as any machine has.
+/// Targets that run at the same time: as many as any machine has cores.
 const AT_A_TIME: usize = 2;
 
-/// What may come on top: reading the inputs, and an input that takes too long.
+/// Time beyond `--seconds`: reading the inputs, and an input that takes too long.
 const GRACE: Duration = Duration::from_secs(120);
-
-/// A target that is running.
-struct Running {
-    /// Its name.
-    target: String,
-    /// Its process.
-    process: Process,
-    /// When it has to be done.
-    deadline: Instant,
-}
-
-/// Does the set-up, then [`check`].
-pub fn run(seconds: u32, targets: &[String]) -> Result {
-    crate::setup::ensure(true)?;
-    check(&Workspace::find()?, seconds, targets)
-}
 
 /// Runs targets, all of them when none is named, for so many seconds each.
 pub fn check(workspace: &Workspace, seconds: u32, wanted: &[String]) -> Result {
     let targets = chosen(&known(workspace)?, wanted)?;
     build(workspace)?;
-    let mut waiting = targets.into_iter();
-    let mut running = Vec::new();
-    let mut failed = Vec::new();
-    loop {
-        while running.len() < AT_A_TIME
-            && let Some(target) = waiting.next()
-        {
-            running.push(start(workspace, target, seconds)?);
-        }
-        if running.is_empty() {
-            break;
-        }
-        // They all take the same time: whoever began first is done first.
-        if let Err(message) = finish(workspace, running.remove(0)) {
-            failed.push(message);
-        }
-    }
+    let waiting = Mutex::new(targets.iter());
+    let next = || waiting.lock().ok().and_then(|mut waiting| waiting.next());
+    let work = || {
+        let outcomes = std::iter::from_fn(next).map(|target| fuzz(workspace, target, seconds));
+        outcomes.filter_map(Result::err).collect::<Vec<_>>()
+    };
+    let failed: Vec<String> = std::thread::scope(|scope| {
+        let workers = [(); AT_A_TIME].map(|()| scope.spawn(work));
+        let failed = workers.into_iter().map(std::thread::ScopedJoinHandle::join);
+        failed
+            .flat_map(|worker| worker.unwrap_or_else(|_| vec!["a worker panicked".to_owned()]))
+            .collect()
+    });
     if failed.is_empty() {
         Ok(())
     } else {
@@ -69,10 +47,9 @@ pub fn check(workspace: &Workspace, seconds: u32, wanted: &[String]) -> Result {
     }
 }
 
-/// The targets that there are.
+/// The names of the targets.
 fn known(workspace: &Workspace) -> Result<Vec<String>> {
-    let folder = workspace.root.join("fuzz/targets");
-    let mut names: Vec<_> = files(&folder)?
+    let mut names: Vec<_> = files(&workspace.root.join("fuzz/targets"))?
         .iter()
         .filter_map(|path| Some(path.file_stem()?.to_string_lossy().into_owned()))
         .collect();
@@ -80,7 +57,7 @@ fn known(workspace: &Workspace) -> Result<Vec<String>> {
     Ok(names)
 }
 
-/// Those of them that are wanted.
+/// The targets to run.
 fn chosen(known: &[String], wanted: &[String]) -> Result<Vec<String>> {
     match wanted.iter().find(|target| !known.contains(target)) {
         Some(unknown) => Err(format!(
@@ -97,24 +74,26 @@ fn chosen(known: &[String], wanted: &[String]) -> Result<Vec<String>> {
 /// Without a sanitizer: there is no `unsafe` in what they run, sanitizers need a nightly compiler, and what libFuzzer
 /// itself needs is on every stable one.
 fn build(workspace: &Workspace) -> Result {
-    let program = tools::installed(workspace, &CARGO_FUZZ)?;
+    let program = setup::tool(workspace, "cargo-fuzz", VERSION)?;
     let mut command = workspace.command(&program.to_string_lossy());
     command.args(["build", "--sanitizer", "none", "--fuzz-dir", "fuzz"]);
     command.arg("--target-dir").arg(build_directory(workspace));
-    println!("==> {}", run::shown(&command));
     run::through(&mut command)
 }
 
-/// Where the targets are built.
+/// The folder that the targets are built in.
 fn build_directory(workspace: &Workspace) -> PathBuf {
     workspace.target.join("fuzz")
 }
 
-/// Starts a target. libFuzzer keeps what it finds in the first of its folders, so that the tree stays as it is.
-fn start(workspace: &Workspace, target: String, seconds: u32) -> Result<Running> {
-    let found = make(workspace.target.join("fuzz-corpus").join(&target))?;
-    let artifacts = make(artifacts(workspace, &target))?;
-    let mut command = workspace.command(&program(workspace, &target)?.to_string_lossy());
+/// Runs a target. libFuzzer keeps what it finds in the first of its folders, so that the tree stays as it is.
+fn fuzz(workspace: &Workspace, target: &str, seconds: u32) -> Result {
+    let found = workspace.target.join("fuzz-corpus").join(target);
+    let artifacts = workspace.target.join("fuzz-artifacts").join(target);
+    for folder in [&found, &artifacts] {
+        fs::create_dir_all(folder).map_err(|error| unusable(folder, &error))?;
+    }
+    let mut command = workspace.command(&program(workspace, target)?.to_string_lossy());
     // An input that takes 10 s, or 512 MB, is a failure.
     command.args(["-timeout=10", "-rss_limit_mb=512", "-print_final_stats=1"]);
     command.arg(format!("-max_total_time={seconds}"));
@@ -126,64 +105,34 @@ fn start(workspace: &Workspace, target: String, seconds: u32) -> Result<Running>
         command.arg(format!("-dict={}", words.display()));
     }
     command.arg(&found);
-    command.arg(workspace.root.join("fuzz/corpus").join(&target));
+    command.arg(workspace.root.join("fuzz/corpus").join(target));
     println!("==> {target}: {seconds} s");
-    Ok(Running {
-        process: Process::start(&mut command)?,
-        target,
-        deadline: Instant::now() + Duration::from_secs(seconds.into()) + GRACE,
-    })
-}
-
-/// Waits for a target, and tells what came of it.
-fn finish(workspace: &Workspace, running: Running) -> Result {
-    let Running {
-        target,
-        process,
-        deadline,
-    } = running;
     let mut lines = Vec::new();
-    let ended = loop {
-        match process.line(deadline) {
-            Ok(Some(line)) => lines.push(line),
-            Ok(None) => break process.finish(deadline),
-            Err(message) => break Err(message),
-        }
-    };
-    let Err(message) = ended else {
-        let summary = lines.iter().rfind(|line| line.contains("DONE"));
-        println!("==> {target}: {}", summary.map_or("done", String::as_str));
-        return Ok(());
-    };
-    for line in lines.iter().filter(|line| !is_progress(line)) {
-        println!("{target}: {line}");
-    }
-    let input = lines.iter().find_map(|line| input_of(line));
-    Err(match input {
-        Some(input) => format!(
-            "{message}: it fails on {input}. Put that into fuzz/corpus/{target}, and `cargo test --test fuzz_corpus` \
-             fails on it too"
-        ),
-        None => format!("{message}; see {target}'s lines above, and {}", {
-            workspace.short(&artifacts(workspace, &target))
-        }),
-    })
+    let limit = Duration::from_secs(seconds.into()) + GRACE;
+    run::followed(&mut command, limit, |line| lines.push(line.to_owned()))
+        .map_err(|message| failure(target, &message, &lines))?;
+    let summary = lines.iter().rfind(|line| line.contains("DONE"));
+    println!("==> {target}: {}", summary.map_or("done", String::as_str));
+    Ok(())
 }
 
-/// Where inputs go that a target fails on.
-fn artifacts(workspace: &Workspace, target: &str) -> PathBuf {
-    workspace.target.join("fuzz-artifacts").join(target)
-}
-
-/// Whether libFuzzer tells how far it is.
-fn is_progress(line: &str) -> bool {
-    line.starts_with('#')
-}
-
-/// The file that libFuzzer says it has left an input in.
-fn input_of(line: &str) -> Option<&str> {
-    let (_, path) = line.split_once("Test unit written to ")?;
-    Some(path)
+/// The message for a target that failed: all that libFuzzer printed but its progress, and what to do.
+fn failure(target: &str, message: &str, lines: &[String]) -> String {
+    let lines: Vec<&str> = lines
+        .iter()
+        .map(String::as_str)
+        .filter(|line| !line.starts_with('#'))
+        .collect();
+    let input = lines
+        .iter()
+        .find_map(|line| line.split_once("Test unit written to "));
+    let cure = input.map_or_else(String::new, |(_, input)| {
+        format!(
+            "{target} fails on {input}. Put that into fuzz/corpus/{target}, and `cargo test --test fuzz_corpus` fails on \
+             it too"
+        )
+    });
+    format!("{}\n{message}\n{cure}", lines.join("\n"))
 }
 
 /// The program of a target, below the directory of whichever platform this is.
@@ -196,16 +145,10 @@ fn program(workspace: &Workspace, target: &str) -> Result<PathBuf> {
         .ok_or_else(|| format!("cargo-fuzz has not left {target} where it should"))
 }
 
-/// What is in a folder.
+/// The files of a folder.
 fn files(folder: &Path) -> Result<Vec<PathBuf>> {
     let entries = fs::read_dir(folder).map_err(|error| unusable(folder, &error))?;
     Ok(entries.flatten().map(|entry| entry.path()).collect())
-}
-
-/// Makes sure that a folder is there.
-fn make(folder: PathBuf) -> Result<PathBuf> {
-    fs::create_dir_all(&folder).map_err(|error| unusable(&folder, &error))?;
-    Ok(folder)
 }
 
 /// The message for a folder.
@@ -218,7 +161,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn targets_are_those_that_there_are() {
+    fn an_unknown_target_is_named_beside_the_known() {
         let known = ["a", "b"].map(String::from);
         assert_eq!(chosen(&known, &[]), Ok(known.to_vec()));
         assert_eq!(chosen(&known, &known[1..]), Ok(vec!["b".to_owned()]));
@@ -227,10 +170,16 @@ mod tests {
     }
 
     #[test]
-    fn the_input_of_a_failure_is_found() {
-        let line = "artifact_prefix='/t/'; Test unit written to /t/crash-0a";
-        assert_eq!(input_of(line), Some("/t/crash-0a"));
-        assert_eq!(input_of("==1== ERROR: libFuzzer: deadly signal"), None);
-        assert!(is_progress("#2\tINITED cov: 7") && !is_progress(line));
+    fn a_failure_names_its_input_without_the_progress() {
+        let lines = [
+            "#2\tINITED cov: 7",
+            "artifact_prefix='/t/'; Test unit written to /t/crash-0a",
+        ];
+        let message = failure("pair", "it failed", &lines.map(String::from));
+        assert!(
+            message.contains("fails on /t/crash-0a") && !message.contains("INITED"),
+            "{message}"
+        );
+        assert!(!failure("pair", "it failed", &[]).contains("fails on"));
     }
 }

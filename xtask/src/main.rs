@@ -8,43 +8,44 @@
 //! | module | what it knows |
 //! |---|---|
 //! | `setup`, `packages` | what has to be installed, and how to install it |
-//! | `test` | the checks of a change, in order |
-//! | `faults` | the table of what becomes of a push in each fault and phase |
-//! | `fuzz`, `deny`, `tools` | the fuzz targets, each for a while; what dependencies may be; programs from crates.io |
+//! | `test`, `suites` | the checks of a change, in order; the test programs |
+//! | `fuzz`, `deny` | the fuzz targets, each for a while; what dependencies may be |
 //! | `bench` | the element beside GStreamer's own sinks, and what the core costs |
 //! | `conformance`, `requirements`, `citations` | which test holds which requirement of the protocol |
-//! | `demo`, `pipeline`, `messages`, `publishing_point` | ten seconds pushed through the plugin, shown as they go |
-//! | `proof`, `asf` | what the demo asks of the recording afterwards |
+//! | `demo`, `pipeline`, `proof` | ten seconds pushed through the plugin, and what is asked of the recording |
 //! | `run`, `workspace` | commands and their output; where things are |
 
-mod asf;
 mod bench;
 mod citations;
 mod conformance;
 mod demo;
 mod deny;
-mod faults;
 mod fuzz;
-mod messages;
 mod packages;
 mod pipeline;
 mod proof;
-mod publishing_point;
 mod requirements;
 mod run;
 mod setup;
+mod suites;
 mod test;
-mod tools;
 mod workspace;
 
 use std::process::ExitCode;
+
+use run::Result;
+use test::Parts;
+use workspace::Workspace;
 
 /// What `--help` prints.
 const USAGE: &str = "\
 Usage: cargo xtask <command>
 
 Commands:
-  test         format, lint, check conformance, build, test and document everything, stopping at the first failure
+  test         format, lint, check conformance and dependencies, build, test and document everything, stopping at the
+               first failure; with --only PART... these parts alone, with --from PART that one and all behind it. Parts are
+               format, lint, conformance, deny, build, each test suite by its name (unit: all unit tests), doctests,
+               fuzz, document
   demo         push ten seconds of live test picture and tone to the project's own publishing point, and check what it
                recorded; with --watch instead push until Ctrl-C, and print the URLs to watch it at
   conformance  print which test holds which requirement of MS-WMHTTP, or why none does, and fail on a gap;
@@ -60,35 +61,44 @@ Commands:
 Each command first installs what it needs where there is apt-get, and otherwise says what is missing.
 ";
 
+/// The test that makes the table of faults and phases, with what it prints.
+const FAULTS: &[&str] = &[
+    "test",
+    "--quiet",
+    "--test",
+    "faults",
+    "--",
+    "--exact",
+    "every_fault_in_every_phase",
+    "--nocapture",
+];
+
 /// A command of this program.
 #[derive(Debug, PartialEq)]
 enum Task {
-    /// `cargo xtask test`
-    Test,
-    /// `cargo xtask demo`
+    /// `cargo xtask test [--only PART... | --from PART]`
+    Test(Parts),
+    /// `cargo xtask demo [--watch]`
     Demo {
-        /// `--watch`
+        /// Without an end.
         watch: bool,
     },
-    /// `cargo xtask conformance`
+    /// `cargo xtask conformance [--strict]`
     Conformance {
-        /// `--strict`
+        /// With nothing pending.
         strict: bool,
     },
     /// `cargo xtask faults`
     Faults,
-    /// `cargo xtask fuzz`
+    /// `cargo xtask fuzz [--seconds N] [TARGET...]`
     Fuzz {
-        /// `--seconds`
+        /// Seconds for each target.
         seconds: u32,
-        /// The targets; all of them when there are none.
+        /// The targets; none means all.
         targets: Vec<String>,
     },
-    /// `cargo xtask bench`
-    Bench {
-        /// The parts; all of them when there are none.
-        parts: Vec<String>,
-    },
+    /// `cargo xtask bench [PART...]`; no part means all of them.
+    Bench(Vec<String>),
     /// `cargo xtask deny`
     Deny,
     /// `cargo xtask help`
@@ -100,20 +110,8 @@ fn main() -> ExitCode {
         .skip(1)
         .map(|argument| argument.to_string_lossy().into_owned())
         .collect();
-    let outcome = parse(&arguments).and_then(|task| match task {
-        Task::Test => test::run(),
-        Task::Demo { watch } => demo::run(watch),
-        Task::Conformance { strict } => conformance::run(strict),
-        Task::Faults => faults::run(),
-        Task::Fuzz { seconds, targets } => fuzz::run(seconds, &targets),
-        Task::Bench { parts } => bench::run(&parts),
-        Task::Deny => deny::run(),
-        Task::Help => {
-            print!("{USAGE}");
-            Ok(())
-        }
-    });
-    match outcome {
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match parse(&arguments).and_then(run) {
         Ok(()) => ExitCode::SUCCESS,
         Err(message) => {
             eprintln!("xtask: {message}");
@@ -122,63 +120,80 @@ fn main() -> ExitCode {
     }
 }
 
-/// The task that the command line asks for.
-fn parse(arguments: &[String]) -> run::Result<Task> {
-    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    match arguments[..] {
-        ["test"] => Ok(Task::Test),
+/// Does the set-up, then the task.
+fn run(task: Task) -> Result {
+    match task {
+        Task::Help => {
+            print!("{USAGE}");
+            return Ok(());
+        }
+        Task::Conformance { .. } => {}
+        Task::Demo { .. } => setup::ensure(false)?,
+        _ => setup::ensure(true)?,
+    }
+    let workspace = &Workspace::find()?;
+    match task {
+        Task::Test(parts) => test::run(workspace, &parts),
+        Task::Demo { watch } => demo::run(workspace, watch),
+        Task::Conformance { strict } => conformance::run(workspace, strict),
+        Task::Faults => run::through(&mut workspace.cargo(FAULTS)),
+        Task::Fuzz { seconds, targets } => fuzz::check(workspace, seconds, &targets),
+        Task::Bench(parts) => bench::run(workspace, &parts),
+        Task::Deny => deny::check(workspace),
+        Task::Help => Ok(()),
+    }
+}
+
+/// Reads the command line.
+fn parse(arguments: &[&str]) -> Result<Task> {
+    if matches!(arguments, ["help"])
+        || arguments
+            .iter()
+            .any(|&word| word == "--help" || word == "-h")
+    {
+        return Ok(Task::Help);
+    }
+    let words = |words: &[&str]| words.iter().copied().map(String::from).collect();
+    // Names, none of which is an option.
+    let names = |names: &[&str]| names.iter().all(|name| !name.starts_with('-'));
+    match *arguments {
+        [] => Err(unusable("a command is missing")),
+        ["test"] => Ok(Task::Test(Parts::All)),
+        ["test", "--only", ref parts @ ..] if !parts.is_empty() && names(parts) => {
+            Ok(Task::Test(Parts::Only(words(parts))))
+        }
+        ["test", "--from", part] => Ok(Task::Test(Parts::From(part.to_owned()))),
         ["demo"] => Ok(Task::Demo { watch: false }),
         ["demo", "--watch"] => Ok(Task::Demo { watch: true }),
         ["conformance"] => Ok(Task::Conformance { strict: false }),
         ["conformance", "--strict"] => Ok(Task::Conformance { strict: true }),
         ["deny"] => Ok(Task::Deny),
         ["faults"] => Ok(Task::Faults),
-        ["help"] => Ok(Task::Help),
-        [] => Err(format!("a command is missing\n\n{USAGE}")),
-        _ if arguments
-            .iter()
-            .any(|&argument| argument == "--help" || argument == "-h") =>
+        ["fuzz", "--seconds", seconds, ref targets @ ..] if names(targets) => match seconds.parse()
         {
-            Ok(Task::Help)
-        }
-        ["conformance", "--strict", extra, ..]
-        | ["demo", "--watch", extra, ..]
-        | [
-            "test" | "demo" | "conformance" | "deny" | "faults" | "help",
-            extra,
-            ..,
-        ] => Err(format!("unknown argument \"{extra}\"\n\n{USAGE}")),
-        ["fuzz", ref arguments @ ..] => parse_fuzz(arguments),
-        ["bench", ref parts @ ..] => parse_bench(parts),
-        [unknown, ..] => Err(format!("unknown command \"{unknown}\"\n\n{USAGE}")),
-    }
-}
-
-/// `[--seconds N] [target…]`
-fn parse_fuzz(arguments: &[&str]) -> run::Result<Task> {
-    let (seconds, targets) = match *arguments {
-        ["--seconds", seconds, ref targets @ ..] => match seconds.parse() {
-            Ok(seconds @ 1..) => (seconds, targets),
-            _ => {
-                return Err(format!("\"{seconds}\" is no number of seconds\n\n{USAGE}"));
-            }
+            Ok(seconds @ 1..) => Ok(Task::Fuzz {
+                seconds,
+                targets: words(targets),
+            }),
+            _ => Err(unusable(&format!("\"{seconds}\" is no number of seconds"))),
         },
-        ref targets => (fuzz::SECONDS, targets),
-    };
-    if let Some(option) = targets.iter().find(|target| target.starts_with('-')) {
-        return Err(format!("unknown argument \"{option}\"\n\n{USAGE}"));
+        ["fuzz", ref targets @ ..] if names(targets) => Ok(Task::Fuzz {
+            seconds: fuzz::SECONDS,
+            targets: words(targets),
+        }),
+        ["bench", ref parts @ ..] if parts.iter().all(|part| bench::is_part(part)) => {
+            Ok(Task::Bench(words(parts)))
+        }
+        _ => Err(unusable(&format!(
+            "\"{}\" is not understood",
+            arguments.join(" ")
+        ))),
     }
-    let targets = targets.iter().copied().map(String::from).collect();
-    Ok(Task::Fuzz { seconds, targets })
 }
 
-/// `[part…]`
-fn parse_bench(parts: &[&str]) -> run::Result<Task> {
-    if let Some(part) = parts.iter().find(|part| !bench::is_part(part)) {
-        return Err(format!("unknown part \"{part}\"\n\n{USAGE}"));
-    }
-    let parts = parts.iter().copied().map(String::from).collect();
-    Ok(Task::Bench { parts })
+/// The message for a command line.
+fn unusable(message: &str) -> String {
+    format!("{message}\n\n{USAGE}")
 }
 
 #[cfg(test)]
@@ -186,33 +201,46 @@ mod tests {
     use super::*;
 
     /// Parses a command line written as one string.
-    fn parsed(line: &str) -> run::Result<Task> {
-        let arguments: Vec<String> = line.split_whitespace().map(String::from).collect();
-        parse(&arguments)
+    fn parsed(line: &str) -> Result<Task> {
+        parse(&line.split_whitespace().collect::<Vec<_>>())
     }
 
     #[test]
     fn commands_and_help_are_understood() {
-        assert_eq!(parsed("test"), Ok(Task::Test));
-        assert_eq!(parsed("demo"), Ok(Task::Demo { watch: false }));
-        assert_eq!(parsed("deny"), Ok(Task::Deny));
-        for (line, strict) in [("conformance", false), ("conformance --strict", true)] {
-            assert_eq!(parsed(line), Ok(Task::Conformance { strict }), "{line}");
-        }
-        for (line, seconds, targets) in [
-            ("fuzz", 60, vec![]),
+        let words = |words: &[&str]| words.iter().copied().map(String::from).collect();
+        for (line, task) in [
+            ("test", Task::Test(Parts::All)),
             (
-                "fuzz --seconds 5 pair asf_reader",
-                5,
-                vec!["pair", "asf_reader"],
+                "test --only lint bin",
+                Task::Test(Parts::Only(words(&["lint", "bin"]))),
             ),
+            (
+                "test --from fuzz",
+                Task::Test(Parts::From("fuzz".to_owned())),
+            ),
+            ("demo", Task::Demo { watch: false }),
+            ("demo --watch", Task::Demo { watch: true }),
+            ("deny", Task::Deny),
+            ("conformance", Task::Conformance { strict: false }),
+            ("conformance --strict", Task::Conformance { strict: true }),
+            (
+                "fuzz",
+                Task::Fuzz {
+                    seconds: 60,
+                    targets: vec![],
+                },
+            ),
+            (
+                "fuzz --seconds 5 pair",
+                Task::Fuzz {
+                    seconds: 5,
+                    targets: words(&["pair"]),
+                },
+            ),
+            ("bench", Task::Bench(vec![])),
+            ("bench core many", Task::Bench(words(&["core", "many"]))),
         ] {
-            let targets = targets.into_iter().map(String::from).collect();
-            assert_eq!(parsed(line), Ok(Task::Fuzz { seconds, targets }), "{line}");
-        }
-        for (line, parts) in [("bench", vec![]), ("bench core many", vec!["core", "many"])] {
-            let parts = parts.into_iter().map(String::from).collect();
-            assert_eq!(parsed(line), Ok(Task::Bench { parts }), "{line}");
+            assert_eq!(parsed(line), Ok(task), "{line}");
         }
         for line in ["help", "--help", "-h", "demo --help", "fuzz --help"] {
             assert_eq!(parsed(line), Ok(Task::Help), "{line}");
@@ -224,12 +252,14 @@ mod tests {
         for (line, named) in [
             ("", "missing"),
             ("tset", "\"tset\""),
-            ("demo --fast", "\"--fast\""),
-            ("conformance --strict x", "\"x\""),
+            ("test --only", "--only"),
+            ("test --from a b", "a b"),
+            ("demo --fast", "--fast\""),
+            ("conformance --strict x", "x\""),
             ("fuzz --seconds 0", "\"0\""),
-            ("fuzz --seconds", "\"--seconds\""),
-            ("fuzz pair --fast", "\"--fast\""),
-            ("bench --fast", "\"--fast\""),
+            ("fuzz --seconds", "--seconds\""),
+            ("fuzz pair --fast", "--fast\""),
+            ("bench --fast", "--fast\""),
         ] {
             let message = parsed(line).err().unwrap_or_default();
             assert!(

@@ -2,15 +2,11 @@
 
 //! The pipelines of the demo, run by gst-launch-1.0 with the plugin that was just built.
 
-use std::collections::VecDeque;
-use std::fs::File;
-use std::io::{PipeWriter, Write};
 use std::path::Path;
 use std::process::Command;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use crate::messages;
-use crate::run::{self, Process, Result};
+use crate::run::{self, Result};
 use crate::workspace::Workspace;
 
 /// Ten seconds of test picture and tone as Windows Media Video and Audio in ASF, to the sink and beside it to a file.
@@ -20,7 +16,7 @@ pub const BY_HAND: &str = "\
     audiotestsrc is-live=true num-buffers=431 samplesperbuffer=1024 ! audio/x-raw,rate=44100 ! avenc_wmav2 ! m. \
     m. ! tee name=t \
     t. ! queue ! wmspushsink location=LOCATION \
-    t. ! queue ! filesink location=PUSHED";
+    t. ! queue ! filesink location=FILE";
 
 /// The same picture and tone, encoded by the bin.
 pub const WITH_BIN: &str = "\
@@ -29,40 +25,23 @@ pub const WITH_BIN: &str = "\
     audiotestsrc is-live=true num-buffers=431 samplesperbuffer=1024 ! audio/x-raw,rate=44100 ! p.";
 
 /// The same without an end.
-const PUSH_ON: &str = "\
+pub const ENDLESS: &str = "\
     videotestsrc is-live=true pattern=ball ! video/x-raw,width=320,height=240,framerate=30/1 \
     ! wmspushbin name=p location=LOCATION video-bitrate=500000 key-frame-interval=1000 \
     audiotestsrc is-live=true wave=ticks ! p.";
 
 /// Decodes all streams of a file and throws the result away.
 const DECODE: &str = "\
-    filesrc location=RECORDING ! decodebin name=d \
+    filesrc location=FILE ! decodebin name=d \
     d. ! queue ! videoconvert ! fakesink \
     d. ! queue ! audioconvert ! fakesink";
 
-/// The longest that ten seconds of live material may take to push.
-const PUSH_LIMIT: Duration = Duration::from_secs(60);
-
-/// The longest that decoding the recording may take.
-const DECODE_LIMIT: Duration = Duration::from_secs(60);
-
-/// How much of the log a failure shows.
-const TAIL: usize = 25;
-
-/// The files of one demo.
-#[derive(Debug)]
-pub struct Files<'a> {
-    /// What asfmux made, written beside the push.
-    pub pushed: &'a Path,
-    /// All that gst-launch-1.0 printed.
-    pub log: &'a Path,
-    /// The plugin registry; the user's is not touched.
-    pub registry: &'a Path,
-}
+/// The longest that a pipeline of ten seconds may take.
+const LIMIT: Duration = Duration::from_secs(60);
 
 /// Makes sure that GStreamer loads the element, so that a broken plugin is told apart from a failed push.
-pub fn require_element(workspace: &Workspace, registry: &Path) -> Result {
-    let mut command = gstreamer(workspace, "gst-inspect-1.0", registry);
+pub fn require_element(workspace: &Workspace) -> Result {
+    let mut command = gstreamer(workspace, "gst-inspect-1.0");
     // Without a version, it wants the plugin to be as new as GStreamer itself.
     command.args(["--exists", "--atleast-version=0.0", "wmspushsink"]);
     if run::succeeds(&mut command) {
@@ -75,101 +54,40 @@ pub fn require_element(workspace: &Workspace, registry: &Path) -> Result {
     ))
 }
 
-/// Pushes to `location` with a pipeline, showing the progress as it comes.
-pub fn push(workspace: &Workspace, files: &Files, pipeline: &str, location: &str) -> Result {
-    let mut command = gstreamer(workspace, "gst-launch-1.0", files.registry);
-    command.args(["-m", "-e"]);
-    let pushed = workspace.short(files.pushed);
-    add(
-        &mut command,
-        pipeline,
-        &[("LOCATION", location), ("PUSHED", &pushed)],
-    );
+/// Runs a pipeline to its end and shows what it prints.
+pub fn push(workspace: &Workspace, pipeline: &str, location: &str, file: &Path) -> Result {
+    let mut command = launch(workspace, pipeline, location, file);
     println!("==> {}", run::shown(&command));
-    let mut tail = VecDeque::new();
-    follow(&mut command, files.log, &mut tail).map_err(|message| {
-        let tail: Vec<String> = tail.into();
-        format!(
-            "the push failed: {message}\nThe end of {}:\n{}",
-            workspace.short(files.log),
-            tail.join("\n")
-        )
-    })
+    run::followed(&mut command, LIMIT, |line| println!("[gst-launch] {line}"))
 }
 
-/// Pushes to `location` until Ctrl-C, holding a leash: in place of this program where the system has that, so that
-/// whatever ends it ends the push.
-pub fn push_on(
-    workspace: &Workspace,
-    registry: &Path,
-    location: &str,
-    leash: PipeWriter,
-) -> Result {
-    let mut command = gstreamer(workspace, "gst-launch-1.0", registry);
-    command.args(["-q", "-e", "--no-position"]);
-    add(&mut command, PUSH_ON, &[("LOCATION", location)]);
-    println!("==> {}", run::shown(&command));
-    command.stdin(leash);
-    #[cfg(unix)]
-    {
-        let error = std::os::unix::process::CommandExt::exec(&mut command);
-        Err(format!("cannot start gst-launch-1.0: {error}"))
-    }
-    #[cfg(not(unix))]
-    run::through(&mut command)
+/// Decodes a recording to its end.
+pub fn decode(workspace: &Workspace, recording: &Path) -> Result {
+    let mut command = launch(workspace, DECODE, "", recording);
+    run::bounded(&mut command, LIMIT)
+        .map_err(|message| format!("GStreamer does not decode the recording: {message}"))?;
+    println!("    GStreamer decoded it to the end");
+    Ok(())
 }
 
-/// Runs the push to its end: every line into the log, the condensed ones shown, the last ones kept.
-fn follow(command: &mut Command, log: &Path, tail: &mut VecDeque<String>) -> Result {
-    let unwritable = |error| format!("cannot write {}: {error}", log.display());
-    let mut log = File::create(log).map_err(unwritable)?;
-    let deadline = Instant::now() + PUSH_LIMIT;
-    let process = Process::start(command)?;
-    while let Some(line) = process.line(deadline)? {
-        writeln!(log, "{line}").map_err(unwritable)?;
-        if let Some(text) = messages::condensed(&line) {
-            println!("[gst-launch] {text}");
-        }
-        if !messages::is_chatter(&line) {
-            tail.push_back(line);
-        }
-        if tail.len() > TAIL {
-            tail.pop_front();
-        }
-    }
-    process.finish(deadline)
-}
-
-/// Decodes a recording with GStreamer.
-pub fn decode(workspace: &Workspace, recording: &Path, registry: &Path) -> Result {
-    let mut command = gstreamer(workspace, "gst-launch-1.0", registry);
-    command.arg("-q");
-    let recording = workspace.short(recording);
-    add(&mut command, DECODE, &[("RECORDING", &recording)]);
-    run::bounded(&mut command, DECODE_LIMIT).map(drop)
-}
-
-/// Adds a pipeline's words as arguments, with its placeholders replaced.
-fn add(command: &mut Command, pipeline: &str, placeholders: &[(&str, &str)]) {
-    for word in pipeline.split_whitespace() {
-        let replaced = placeholders
-            .iter()
-            .fold(word.to_owned(), |word, (name, value)| {
-                word.replace(name, value)
-            });
-        command.arg(replaced);
-    }
+/// gst-launch-1.0 with a pipeline, in which `LOCATION` and `FILE` are replaced.
+pub fn launch(workspace: &Workspace, pipeline: &str, location: &str, file: &Path) -> Command {
+    let mut command = gstreamer(workspace, "gst-launch-1.0");
+    command.args(["-e", "--no-position"]);
+    let file = workspace.short(file);
+    let words = pipeline.split_whitespace();
+    command.args(words.map(|word| word.replace("LOCATION", location).replace("FILE", &file)));
+    command
 }
 
 /// A program of GStreamer that uses the plugin just built, speaks English and takes no proxy to this machine.
-fn gstreamer(workspace: &Workspace, program: &str, registry: &Path) -> Command {
+fn gstreamer(workspace: &Workspace, program: &str) -> Command {
     let mut command = workspace.command(program);
-    command
+    workspace
+        .with_registry(&mut command)
         .env("GST_PLUGIN_PATH", workspace.plugin_directory())
-        .env("GST_REGISTRY", registry)
-        // These would win over the two above.
+        // It would win over the one above.
         .env_remove("GST_PLUGIN_PATH_1_0")
-        .env_remove("GST_REGISTRY_1_0")
         .env("LC_ALL", "C.UTF-8")
         .env("no_proxy", "127.0.0.1")
         .env("NO_PROXY", "127.0.0.1");
@@ -181,12 +99,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_pipeline_becomes_words_and_a_path_with_spaces_stays_one() {
-        let mut command = Command::new("gst-launch-1.0");
-        add(&mut command, DECODE, &[("RECORDING", "a b/live.asf")]);
-        let words: Vec<_> = command.get_args().collect();
+    fn a_path_with_spaces_stays_one_word() {
+        let workspace = Workspace {
+            root: "/w".into(),
+            target: "/w/target".into(),
+        };
+        let command = launch(&workspace, DECODE, "", Path::new("/w/a b/live.asf"));
+        let words: Vec<_> = command.get_args().skip(2).take(4).collect();
         assert_eq!(
-            words[..4],
+            words,
             ["filesrc", "location=a b/live.asf", "!", "decodebin"]
         );
     }

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! Set-up: installs what is missing where there is apt-get, and otherwise says what is missing.
+//! Set-up, the only place that installs: packages where there is apt-get, parts of the toolchain, programs of crates.io.
 
-use std::path::Path;
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
-use crate::packages::{self, Package, Probe, Use};
+use crate::packages::{self, Package};
 use crate::run::{self, Result};
+use crate::workspace::Workspace;
 
 /// The oldest GStreamer that the plugin works with, for pkg-config.
 const OLDEST_GSTREAMER: &str = "gstreamer-1.0 >= 1.22";
@@ -24,12 +25,30 @@ fi
 "$@"
 "#;
 
-/// Makes sure that everything a command needs is there.
+/// apt-get without questions.
+const APT_GET: [&str; 5] = [
+    "env",
+    "DEBIAN_FRONTEND=noninteractive",
+    "apt-get",
+    "-o",
+    "DPkg::Lock::Timeout=300",
+];
+
+/// Makes sure that everything a command needs is there; with `tests`, also what the tests need.
 pub fn ensure(tests: bool) -> Result {
-    if run::found("apt-get") && run::found("dpkg-query") {
-        install(&missing_on_debian(tests)?)?;
-    } else {
-        report(&missing_elsewhere(tests))?;
+    let missing = packages::missing(packages::needed(tests)?)?;
+    if !missing.is_empty() {
+        if !run::found("apt-get") {
+            return Err(by_hand(&missing));
+        }
+        install(&missing)?;
+        let missing = packages::missing(missing)?;
+        if !missing.is_empty() {
+            let list = list(&missing);
+            return Err(format!(
+                "installed, and not found all the same; xtask/packages.tsv has the probes:\n{list}"
+            ));
+        }
     }
     if !run::succeeds(Command::new("pkg-config").args(["--exists", OLDEST_GSTREAMER])) {
         return Err(format!(
@@ -40,42 +59,14 @@ pub fn ensure(tests: bool) -> Result {
     if tests { rust_components() } else { Ok(()) }
 }
 
-/// The packages that dpkg does not have.
-fn missing_on_debian(tests: bool) -> Result<Vec<&'static Package>> {
-    let mut query = Command::new("dpkg-query");
-    query
-        .args(["-W", "-f", packages::DPKG_FORMAT])
-        .args(packages::needed(tests).map(|package| package.name))
-        .stderr(Stdio::null());
-    // It fails when it does not know one of the packages, and still prints the others.
-    let output = query
-        .output()
-        .map_err(|error| format!("cannot start dpkg-query: {error}"))?;
-    let printed = String::from_utf8_lossy(&output.stdout);
-    Ok(packages::missing(
-        packages::needed(tests),
-        &printed,
-        run::found,
-    ))
-}
-
-/// Installs packages with apt-get, showing what is done.
-fn install(missing: &[&Package]) -> Result {
-    if missing.is_empty() {
-        return Ok(());
-    }
-    println!("==> set-up: these packages are missing and will be installed");
-    for package in missing {
-        println!("      {:<34} {}", package.name, package.reason);
-    }
-    let names: Vec<&str> = missing.iter().map(|package| package.name).collect();
-    let services: Vec<&str> = missing
-        .iter()
-        .flat_map(|package| package.services())
-        .copied()
-        .collect();
-    let install = ["install", "-y", "--no-install-recommends"];
-    let install = [&install[..], &names].concat();
+/// Installs packages with apt-get.
+fn install(missing: &[Package]) -> Result {
+    println!(
+        "==> set-up: these packages are missing and will be installed\n{}",
+        list(missing)
+    );
+    let mut install = vec!["install", "-y", "--no-install-recommends"];
+    install.extend(missing.iter().map(|package| package.name));
     if !is_root() && !run::found("sudo") {
         return Err(format!(
             "installing packages needs root and there is no sudo; as root, run: apt-get update && apt-get {}",
@@ -85,16 +76,11 @@ fn install(missing: &[&Package]) -> Result {
     if let Err(message) = as_root(&[&APT_GET[..], &["update"]].concat()) {
         println!("==> set-up: {message}; trying with the package lists that are there");
     }
-    if services.is_empty() {
-        as_root(&[&APT_GET[..], &install].concat())
-    } else {
-        println!("==> set-up: without starting {}", services.join(", "));
-        let shell = ["sh", "-c", WITHOUT_SERVICES, "sh"];
-        as_root(&[&shell[..], &APT_GET, &install].concat())
-    }
-    .map_err(|message| format!("set-up: {message}; see apt-get's messages above"))?;
+    let shell = ["sh", "-c", WITHOUT_SERVICES, "sh"];
+    as_root(&[&shell[..], &APT_GET, &install].concat())
+        .map_err(|message| format!("set-up: {message}; see apt-get's messages above"))?;
     // Nor with the system next time.
-    for service in services {
+    for service in missing.iter().flat_map(|package| &package.services) {
         if let Err(message) = as_root(&["update-rc.d", service, "disable"]) {
             println!("==> set-up: {message}; {service} may start with the system");
         }
@@ -102,73 +88,30 @@ fn install(missing: &[&Package]) -> Result {
     Ok(())
 }
 
-/// apt-get without questions.
-const APT_GET: [&str; 5] = [
-    "env",
-    "DEBIAN_FRONTEND=noninteractive",
-    "apt-get",
-    "-o",
-    "DPkg::Lock::Timeout=300",
-];
-
 /// Runs a command as root.
 fn as_root(words: &[&str]) -> Result {
     let mut command = Command::new(if is_root() { "env" } else { "sudo" });
-    command.args(words);
-    println!("==> set-up: {}", run::shown(&command));
-    run::through(&mut command)
+    run::through(command.args(words))
 }
 
-/// Whether this process may install packages itself.
+/// Returns whether this process may install packages itself.
 fn is_root() -> bool {
     run::output(Command::new("id").arg("-u")).is_ok_and(|id| id.trim() == "0")
 }
 
-/// What is missing on a system without apt-get, by trying what the packages bring.
-fn missing_elsewhere(tests: bool) -> Vec<&'static Package> {
-    packages::needed(tests)
-        .filter(|package| !is_there(package.probe))
-        .collect()
+/// Packages with their reasons, one a line.
+fn list(packages: &[Package]) -> String {
+    let line = |package: &Package| format!("  {:<34} {}", package.name, package.reason);
+    packages.iter().map(line).collect::<Vec<_>>().join("\n")
 }
 
-/// Tries one probe.
-fn is_there(probe: Probe) -> bool {
-    match probe {
-        Probe::Program(program) => run::found(program),
-        Probe::Module(module) => {
-            run::succeeds(Command::new("pkg-config").args(["--exists", module]))
-        }
-        Probe::Element(element) => {
-            run::succeeds(Command::new("gst-inspect-1.0").args(["--exists", element]))
-        }
-        Probe::Python(statement) => run::succeeds(Command::new("python3").args(["-c", statement])),
-        Probe::File(places) => places.iter().any(|place| Path::new(place).exists()),
-    }
-}
-
-/// Fails with a list of what to install by hand, if anything is missing.
-fn report(missing: &[&Package]) -> Result {
-    if missing.is_empty() {
-        return Ok(());
-    }
-    let list: String = missing
-        .iter()
-        .map(|package| format!("  {:<34} {}\n", package.name, package.reason))
-        .collect();
-    Err(format!(
-        "this system has no apt-get, and something that is needed is missing. By the names of Debian:\n{list}\
-         Elsewhere that is: GStreamer 1.22 or later with its tools, its development files and the base, good, bad, \
-         ugly and libav plugins; pkg-config and a C compiler; ffmpeg with ffprobe{}. Install it and run this again.",
-        if missing
-            .iter()
-            .any(|package| package.needed_for != Use::Everything)
-        {
-            "; Python 3 with PyGObject and GStreamer's typelibs, gjs, libclang, MIT Kerberos, meson with ninja, and for \
-             the tests on Linux the servers above"
-        } else {
-            ""
-        }
-    ))
+/// The message for a system without apt-get.
+fn by_hand(missing: &[Package]) -> String {
+    format!(
+        "this system has no apt-get, and something that is needed is missing. By the names of Debian:\n{}\n\
+         docs/recipes.md has the names of other systems for the first of them. Install it and run this again.",
+        list(missing)
+    )
 }
 
 /// Adds rustfmt and clippy to the toolchain where they are missing.
@@ -182,10 +125,27 @@ fn rust_components() -> Result {
                 "`cargo {subcommand}` is missing; install {component} of the same release as rustc"
             ));
         }
-        let mut command = Command::new("rustup");
-        command.args(["component", "add", component]);
-        println!("==> set-up: {}", run::shown(&command));
-        run::through(&mut command)?;
+        run::through(Command::new("rustup").args(["component", "add", component]))?;
     }
     Ok(())
+}
+
+/// Returns the path of a program of crates.io in one version; builds it below the target directory when it is nowhere.
+pub fn tool(workspace: &Workspace, name: &str, version: &str) -> Result<PathBuf> {
+    let root = workspace.target.join("tools");
+    let file = format!("{name}{}", std::env::consts::EXE_SUFFIX);
+    let own = root.join("bin").join(file);
+    let expected = format!("{name} {version}");
+    let is_it = |program: &PathBuf| {
+        let mut command = Command::new(program);
+        let output = command.arg("--version").stdin(Stdio::null()).output();
+        output.is_ok_and(|output| String::from_utf8_lossy(&output.stdout).trim() == expected)
+    };
+    if let Some(program) = [own.clone(), name.into()].into_iter().find(is_it) {
+        return Ok(program);
+    }
+    let version = format!("={version}");
+    let install = ["install", "--locked", name, "--version", &version];
+    run::through(workspace.cargo(&install).arg("--root").arg(root))?;
+    Ok(own)
 }

@@ -4,118 +4,156 @@
 
 use std::time::Instant;
 
-use crate::conformance;
-use crate::deny;
-use crate::fuzz;
 use crate::run::{self, Result};
-use crate::setup;
+use crate::suites::{self, Suite};
 use crate::workspace::Workspace;
-
-/// One check.
-enum Step {
-    /// Arguments of cargo.
-    Cargo(&'static [&'static str]),
-    /// What `cargo xtask conformance` checks.
-    Conformance,
-    /// What `cargo xtask deny` checks.
-    Deny,
-    /// What `cargo xtask fuzz` does.
-    Fuzz,
-}
-
-/// The steps.
-const STEPS: &[Step] = &[
-    Step::Cargo(&["fmt", "--all", "--check"]),
-    Step::Cargo(&[
-        "clippy",
-        "--workspace",
-        "--all-targets",
-        "--all-features",
-        "--",
-        "-D",
-        "warnings",
-    ]),
-    Step::Cargo(&["fmt", "--manifest-path", "fuzz/Cargo.toml", "--check"]),
-    Step::Cargo(&[
-        "clippy",
-        "--manifest-path",
-        "fuzz/Cargo.toml",
-        "--",
-        "-D",
-        "warnings",
-    ]),
-    Step::Conformance,
-    Step::Deny,
-    Step::Cargo(BUILD),
-    Step::Cargo(&["test", "--workspace", "--all-features"]),
-    // By itself: there are tests of timing.
-    Step::Fuzz,
-    Step::Cargo(DOCUMENT),
-];
+use crate::{conformance, deny, fuzz};
 
 /// Builds the plugin as users get it: the tests that run gst-launch-1.0 or Python load this one.
 pub const BUILD: &[&str] = &["build", "--release", "--lib"];
 
-/// Documents everything; a warning is a failure here.
-const DOCUMENT: &[&str] = &["doc", "--workspace", "--no-deps", "--all-features"];
+/// The checks before the test suites.
+const BEFORE: &[(&str, Check)] = &[
+    ("format", format),
+    ("lint", lint),
+    ("conformance", conformance::check),
+    ("deny", deny::check),
+    ("build", build),
+];
 
-/// Runs all steps.
-pub fn run() -> Result {
-    setup::ensure(true)?;
-    let workspace = Workspace::find()?;
+/// The checks after the test suites.
+const AFTER: &[(&str, Check)] = &[
+    ("doctests", doctests),
+    ("fuzz", |workspace| {
+        fuzz::check(workspace, fuzz::SECONDS, &[])
+    }),
+    ("document", document),
+];
+
+/// One check.
+type Check = fn(&Workspace) -> Result;
+
+/// The parts of `cargo xtask test` that are wanted.
+#[derive(Debug, PartialEq, Default)]
+pub enum Parts {
+    /// All of them.
+    #[default]
+    All,
+    /// These alone.
+    Only(Vec<String>),
+    /// This one, and all behind it.
+    From(String),
+}
+
+/// Runs the parts that are wanted.
+pub fn run(workspace: &Workspace, parts: &Parts) -> Result {
     let started = Instant::now();
-    for (index, step) in STEPS.iter().enumerate() {
-        let place = format!("[{}/{}]", index + 1, STEPS.len());
-        run_step(&workspace, &place, step)?;
+    match parts {
+        Parts::All => all(workspace, None)?,
+        Parts::From(name) => all(workspace, Some(name))?,
+        Parts::Only(names) => only(workspace, names)?,
     }
-    let seconds = started.elapsed().as_secs_f64();
-    println!("==> all {} steps passed in {seconds:.1} s", STEPS.len());
+    println!("==> passed in {:.1} s", started.elapsed().as_secs_f64());
     Ok(())
 }
 
-/// Runs one step and tells how long it took.
-fn run_step(workspace: &Workspace, place: &str, step: &Step) -> Result {
-    let started = Instant::now();
-    let outcome = match step {
-        Step::Cargo(arguments) => run_cargo(workspace, place, arguments),
-        Step::Conformance => {
-            println!("==> {place} cargo xtask conformance");
-            conformance::check(workspace)
-        }
-        Step::Deny => {
-            println!("==> {place} cargo xtask deny");
-            deny::check(workspace)
-        }
-        Step::Fuzz => {
-            println!("==> {place} cargo xtask fuzz");
-            fuzz::check(workspace, fuzz::SECONDS, &[])
-        }
+/// Runs all parts, from one on if that is named.
+fn all(workspace: &Workspace, from: Option<&str>) -> Result {
+    let is_from = |(name, _): &(&str, Check)| Some(*name) == from;
+    let after = AFTER.iter().position(is_from);
+    let before = match from {
+        None => Some(0),
+        Some(_) => BEFORE.iter().position(is_from),
     };
-    let seconds = started.elapsed().as_secs_f64();
-    outcome.map_err(|message| format!("step {place} failed after {seconds:.1} s: {message}"))?;
-    println!("==> {place} passed in {seconds:.1} s");
+    for (name, check) in BEFORE.iter().skip(before.unwrap_or(BEFORE.len())) {
+        timed(workspace, name, *check)?;
+    }
+    if after.is_none() {
+        let mut suites = suites::all(workspace)?;
+        if let (None, Some(from)) = (before, from) {
+            let names: Vec<_> = suites.iter().map(Suite::name).collect();
+            let place = names.iter().position(|name| *name == from);
+            suites = suites.split_off(place.ok_or_else(|| unknown(from, &names))?);
+        }
+        suites::run(workspace, &suites)?;
+    }
+    for (name, check) in AFTER.iter().skip(after.unwrap_or(0)) {
+        timed(workspace, name, *check)?;
+    }
     Ok(())
 }
 
-/// Runs cargo, with the environment that the tests and the documentation need.
-fn run_cargo(workspace: &Workspace, place: &str, arguments: &[&str]) -> Result {
-    let mut command = workspace.cargo(arguments);
-    command
-        .env("WMSPUSH_PLUGIN_DIR", workspace.plugin_directory())
-        // A registry of its own: the user's is not touched.
-        .env("GST_REGISTRY", workspace.target.join("gst-registry.bin"))
-        .env_remove("GST_REGISTRY_1_0");
-    if arguments.contains(&"--manifest-path") {
-        // Another workspace, which has a target directory of its own otherwise.
-        command.env("CARGO_TARGET_DIR", &workspace.target);
-    }
-    if arguments == DOCUMENT {
-        command.env("RUSTDOCFLAGS", "-D warnings");
-    }
-    println!("==> {place} {}", run::shown(&command));
-    run::through(&mut command)?;
-    if arguments == BUILD {
-        workspace.require_plugin()?;
+/// Runs the named parts alone. A suite gets a plugin of its sources first.
+fn only(workspace: &Workspace, names: &[String]) -> Result {
+    let mut built = false;
+    for name in names {
+        let mut checks = BEFORE.iter().chain(AFTER);
+        if let Some((name, check)) = checks.find(|(check, _)| check == name) {
+            timed(workspace, name, *check)?;
+            continue;
+        }
+        if !std::mem::replace(&mut built, true) {
+            build(workspace)?;
+        }
+        suites::run(workspace, &suites::named(workspace, name)?)?;
     }
     Ok(())
+}
+
+/// The message for a part that there is not.
+fn unknown(name: &str, suites: &[&str]) -> String {
+    let before = BEFORE.iter().map(|(name, _)| *name);
+    let after = AFTER.iter().map(|(name, _)| *name);
+    let names: Vec<_> = before.chain(suites.iter().copied()).chain(after).collect();
+    format!(
+        "there is no part \"{name}\"; there are {}",
+        names.join(", ")
+    )
+}
+
+/// Runs a check and tells how long it took.
+fn timed(workspace: &Workspace, name: &str, check: Check) -> Result {
+    println!("==> [{name}]");
+    let started = Instant::now();
+    check(workspace).map_err(|message| {
+        format!("{message}\nOnce it is mended: cargo xtask test --from {name}")
+    })?;
+    println!("==> [{name}] {:.1} s", started.elapsed().as_secs_f64());
+    Ok(())
+}
+
+/// Checks the format of both workspaces.
+fn format(workspace: &Workspace) -> Result {
+    run::through(&mut workspace.cargo(&["fmt", "--all", "--check"]))?;
+    let fuzz = ["fmt", "--manifest-path", "fuzz/Cargo.toml", "--check"];
+    run::through(&mut workspace.cargo(&fuzz))
+}
+
+/// Checks both workspaces with clippy.
+fn lint(workspace: &Workspace) -> Result {
+    let strict = ["--", "-D", "warnings"];
+    let all = ["clippy", "--workspace", "--all-targets", "--all-features"];
+    run::through(&mut workspace.cargo(&[&all[..], &strict].concat()))?;
+    let fuzz = ["clippy", "--manifest-path", "fuzz/Cargo.toml"];
+    let mut fuzz = workspace.cargo(&[&fuzz[..], &strict].concat());
+    // Another workspace, which has a target directory of its own otherwise.
+    run::through(fuzz.env("CARGO_TARGET_DIR", &workspace.target))
+}
+
+/// Builds the plugin as users get it.
+fn build(workspace: &Workspace) -> Result {
+    run::through(&mut workspace.cargo(BUILD))?;
+    workspace.require_plugin()
+}
+
+/// Runs the examples in the documentation.
+fn doctests(workspace: &Workspace) -> Result {
+    let arguments = ["test", "--workspace", "--all-features", "--doc"];
+    run::through(workspace.with_registry(&mut workspace.cargo(&arguments)))
+}
+
+/// Documents everything; a warning is a failure here.
+fn document(workspace: &Workspace) -> Result {
+    let mut command = workspace.cargo(&["doc", "--workspace", "--no-deps", "--all-features"]);
+    run::through(command.env("RUSTDOCFLAGS", "-D warnings"))
 }

@@ -59,6 +59,15 @@ impl Workspace {
         command
     }
 
+    /// Gives a command a plugin registry below the target directory: the user's is not touched.
+    pub fn with_registry<'a>(&self, command: &'a mut Command) -> &'a mut Command {
+        let registry = self.target.join("gst-registry.bin");
+        command
+            .env("GST_REGISTRY", registry)
+            // It would win over the one above.
+            .env_remove("GST_REGISTRY_1_0")
+    }
+
     /// The directory of the plugin as users get it.
     pub fn plugin_directory(&self) -> PathBuf {
         self.target.join("release")
@@ -85,8 +94,8 @@ impl Workspace {
     }
 }
 
-/// The first string member called `name` in a JSON text. Enough for paths in the output of `cargo metadata`.
-fn json_string(json: &str, name: &str) -> Option<String> {
+/// Returns the first string member called `name` in a JSON text. Enough for what cargo prints.
+pub fn json_string(json: &str, name: &str) -> Option<String> {
     let start = format!("\"{name}\":\"");
     let (_, rest) = json.split_once(&start)?;
     let mut value = String::new();

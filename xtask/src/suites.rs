@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: MPL-2.0
+
+//! The test suites, which are the test programs that cargo builds.
+
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use crate::run::{self, Result};
+use crate::workspace::{Workspace, json_string};
+
+/// Suites that run at the same time: most of what they do is to wait for a clock or for another process.
+const AT_A_TIME: usize = 2;
+
+/// Suites that run with nothing beside them, since they measure the whole process or machine.
+const ALONE: &[&str] = &["early_status", "leaks", "long_life"];
+
+/// The longest that a suite may take.
+const LIMIT: Duration = Duration::from_secs(900);
+
+/// Arguments of cargo for all test programs.
+const ALL: &[&str] = &["--workspace", "--all-features"];
+
+/// One test program.
+#[derive(Debug, PartialEq)]
+pub struct Suite {
+    /// The name of its target; of unit tests, with `unit:` in front.
+    name: String,
+    /// The program.
+    program: PathBuf,
+    /// The folder of its package, in which it runs.
+    folder: PathBuf,
+}
+
+impl Suite {
+    /// The name for `--only` and `--from`.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+}
+
+/// Builds all suites.
+pub fn all(workspace: &Workspace) -> Result<Vec<Suite>> {
+    build(workspace, ALL)
+}
+
+/// Builds the suite of a name; `unit` is all unit tests.
+pub fn named(workspace: &Workspace, name: &str) -> Result<Vec<Suite>> {
+    let which = match name {
+        "unit" => &["--lib", "--bins"][..],
+        name => &["--test", name],
+    };
+    build(workspace, &[ALL, which].concat())
+}
+
+/// Builds test programs.
+fn build(workspace: &Workspace, which: &[&str]) -> Result<Vec<Suite>> {
+    let mut command = workspace.cargo(&["test", "--no-run"]);
+    command.args(which);
+    println!("==> {}", run::shown(&command));
+    let messages = run::output(command.arg("--message-format=json-render-diagnostics"))?;
+    let mut suites: Vec<_> = messages.lines().filter_map(suite).collect();
+    suites.sort_by(|one, other| one.name.cmp(&other.name));
+    Ok(suites)
+}
+
+/// The suite that a message of cargo is about.
+fn suite(message: &str) -> Option<Suite> {
+    if !message.contains("\"test\":true},\"features\"") {
+        return None;
+    }
+    let program = json_string(message, "executable")?.into();
+    let manifest = json_string(message, "manifest_path")?;
+    let target = json_string(message, "name")?;
+    let is_unit = !message.contains("\"kind\":[\"test\"]");
+    Some(Suite {
+        name: if is_unit {
+            format!("unit:{target}")
+        } else {
+            target
+        },
+        program,
+        folder: Path::new(&manifest).parent()?.to_path_buf(),
+    })
+}
+
+/// Runs suites, stopping at the first that fails.
+pub fn run(workspace: &Workspace, suites: &[Suite]) -> Result {
+    let is_alone = |suite: &&Suite| ALONE.contains(&suite.name());
+    let (alone, together): (Vec<_>, Vec<_>) = suites.iter().partition(is_alone);
+    some(workspace, &together, AT_A_TIME)?;
+    some(workspace, &alone, 1)
+}
+
+/// Runs suites, so many at a time.
+fn some(workspace: &Workspace, suites: &[&Suite], at_a_time: usize) -> Result {
+    let waiting = Mutex::new((suites.iter(), None));
+    let next = || {
+        let mut waiting = waiting.lock().ok()?;
+        let (suites, failure) = &mut *waiting;
+        if failure.is_some() {
+            None
+        } else {
+            suites.next()
+        }
+    };
+    let work = || {
+        while let Some(suite) = next() {
+            if let Err(message) = one(workspace, suite)
+                && let Ok(mut waiting) = waiting.lock()
+            {
+                waiting.1.get_or_insert(message);
+            }
+        }
+    };
+    std::thread::scope(|scope| {
+        for _ in 0..at_a_time {
+            scope.spawn(work);
+        }
+    });
+    let (_, failure) = waiting
+        .into_inner()
+        .unwrap_or_else(|error| error.into_inner());
+    failure.map_or(Ok(()), Err)
+}
+
+/// Runs one suite, and shows its output when it has failed.
+fn one(workspace: &Workspace, suite: &Suite) -> Result {
+    let started = Instant::now();
+    let mut command = run::clean(&suite.program);
+    command
+        .current_dir(&suite.folder)
+        .env("CARGO_MANIFEST_DIR", &suite.folder)
+        .env("WMSPUSH_PLUGIN_DIR", workspace.plugin_directory());
+    let name = suite.name();
+    let lines = run::bounded(workspace.with_registry(&mut command), LIMIT).map_err(|message| {
+        format!("{message}\nOnce it is mended: cargo xtask test --from {name}")
+    })?;
+    let result = lines.iter().rfind(|line| line.starts_with("test result"));
+    let result = result.map_or("no tests", String::as_str);
+    println!(
+        "==> [{name}] {:.1} s; {result}",
+        started.elapsed().as_secs_f64()
+    );
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A message of cargo about a target of a kind.
+    fn message(kind: &str, test: bool) -> String {
+        format!(
+            "{{\"reason\":\"compiler-artifact\",\"manifest_path\":\"/w/proto/Cargo.toml\",\"target\":{{\"kind\":[\"{kind}\"],\
+             \"name\":\"pair\"}},\"profile\":{{\"opt_level\":\"0\",\"test\":{test}}},\"features\":[],\"executable\":\"/w/target/pair-1\"}}"
+        )
+    }
+
+    #[test]
+    fn a_test_program_is_a_suite_in_its_folder() {
+        for (kind, name) in [("test", "pair"), ("lib", "unit:pair")] {
+            let expected = Suite {
+                name: name.to_owned(),
+                program: "/w/target/pair-1".into(),
+                folder: "/w/proto".into(),
+            };
+            assert_eq!(suite(&message(kind, true)), Some(expected));
+        }
+    }
+
+    #[test]
+    fn a_program_without_tests_is_no_suite() {
+        assert_eq!(suite(&message("bin", false)), None);
+    }
+}
