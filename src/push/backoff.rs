@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// How long to wait before each attempt to connect again: twice as long each time, and never quite the same.
+/// Exponential backoff with jitter: 250 ms, doubled for each attempt, at most 10 s.
 #[derive(Debug, Default)]
 pub(super) struct Backoff {
     attempts: u32,
@@ -12,8 +12,8 @@ impl Backoff {
     const SHORTEST: Duration = Duration::from_millis(250);
     const LONGEST: Duration = Duration::from_secs(10);
 
-    /// The wait before the next attempt. `random` spreads the attempts of encoders that lost the same server: by it,
-    /// the wait is up to a quarter shorter.
+    /// Returns the wait before the next attempt. `random` shortens it by up to a quarter, so that encoders that lost
+    /// the same server do not reconnect at the same moment.
     pub(super) fn next(&mut self, random: u8) -> Duration {
         let wait = Self::SHORTEST
             .saturating_mul(1 << self.attempts.min(16))
@@ -27,7 +27,7 @@ impl Backoff {
         self.attempts = self.attempts.saturating_add(1);
     }
 
-    /// Attempts so far.
+    /// Returns the number of attempts so far.
     pub(super) fn attempts(&self) -> u32 {
         self.attempts
     }
@@ -46,7 +46,7 @@ mod tests {
     }
 
     #[test]
-    fn waits_are_spread() {
+    fn random_shortens_a_wait_by_a_quarter_at_most() {
         assert_eq!(Backoff::default().next(255), Duration::from_micros(187_500));
         let mut tired = Backoff { attempts: u32::MAX };
         assert_eq!(tired.next(255), Duration::from_millis(7500));

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! Work that blocks, such as name resolution and the application's handlers, on a thread of its own.
+//! Blocking work, such as name resolution and the application's handlers, on a thread of its own.
 //!
-//! tokio's pool for such work panics when the system grants no thread. A plugin must not end the process that it is in.
+//! tokio's pool for blocking work panics if the system grants no thread, which would end the host process.
 
 use std::future::Future;
 use std::io;
@@ -17,7 +17,7 @@ use super::socket::block_broken_pipe_signal;
 
 /// The result of work on a thread of its own; `None` if the work panicked.
 ///
-/// Dropping it discards the result. The thread ends when the work does.
+/// Dropping the task discards the result. The thread ends when the work does.
 #[derive(Debug)]
 pub(super) struct Task<T>(oneshot::Receiver<T>);
 
@@ -25,7 +25,7 @@ pub(super) struct Task<T>(oneshot::Receiver<T>);
 ///
 /// # Errors
 ///
-/// The system's, when it grants no thread.
+/// The operating system's, if it grants no thread.
 pub(super) fn run<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> io::Result<Task<T>> {
@@ -72,7 +72,7 @@ mod tests {
     }
 
     #[test]
-    fn a_dropped_task_waits_for_nothing() {
+    fn a_dropped_task_does_not_stop_its_work() {
         let (release, released) = mpsc::channel::<()>();
         let (finish, finished) = mpsc::channel();
         let task = run(move || {
@@ -85,7 +85,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_subscriber_of_the_caller_follows() {
+    async fn work_runs_with_the_subscriber_of_its_caller() {
         let _default = dispatcher::set_default(&Dispatch::new(Marked));
         let marked = || dispatcher::get_default(Dispatch::is::<Marked>);
         assert_eq!(run(marked).unwrap().await, Some(true));
@@ -116,18 +116,18 @@ mod tests {
 
     #[cfg(target_os = "linux")]
     #[tokio::test]
-    async fn a_broken_pipe_is_no_signal_there() {
-        use super::super::socket::tests::broken_pipe_waits;
+    async fn a_broken_pipe_raises_no_signal_on_that_thread() {
+        use super::super::socket::tests::broken_pipe_is_pending;
 
-        assert_eq!(run(broken_pipe_waits).unwrap().await, Some(true));
+        assert_eq!(run(broken_pipe_is_pending).unwrap().await, Some(true));
     }
 
     #[cfg(target_os = "linux")]
     #[test]
-    fn without_threads_there_is_an_error() {
+    fn work_without_a_thread_is_an_error() {
         use super::super::runtime::tests::{Resource, in_own_process, limit};
 
-        let test = "push::blocking::tests::without_threads_there_is_an_error";
+        let test = "push::blocking::tests::work_without_a_thread_is_an_error";
         in_own_process(test, &[], || {
             let limited = limit(Resource::Threads, 0);
             assert_eq!(

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! Requests one after the other, over one connection for as long as it lasts.
+//! Sequential requests, over one connection for as long as it lasts.
 
 use std::time::Duration;
 
@@ -13,29 +13,29 @@ use crate::wmhttp::{Body, Request};
 
 /// Makes connections.
 pub(super) trait Connector: Send + 'static {
-    /// The connections that it makes.
+    /// The type of the connections.
     type Link: Link;
 
     /// Connects to the host and port of `peer`.
     fn connect(&self, peer: &Url) -> Opening<Self::Link>;
 
-    /// Agrees on TLS with the host of `server`, over `opening`.
+    /// Performs a TLS handshake with the host of `server` over `opening`.
     fn secure(&self, opening: Opening<Self::Link>, server: &Url) -> Opening<Self::Link>;
 }
 
-/// Sends requests.
+/// Sends requests and keeps the connection between them.
 pub(super) struct Client<C: Connector> {
     connector: C,
     exchange: Option<Exchange<C::Link>>,
     /// The connection between two requests.
     idle: Option<C::Link>,
-    /// Where the last connection led.
+    /// The route of the last connection.
     route: Option<Route>,
-    /// Where the last request went.
+    /// The destination of the last request.
     destination: Option<Destination>,
 }
 
-/// The way of a request.
+/// The server of a request, and the proxy on the way.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Destination {
     /// The URL on the server.
@@ -44,7 +44,7 @@ pub(super) struct Destination {
     pub(super) proxy: Option<Url>,
 }
 
-/// Where a connection leads.
+/// The two ends of a connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Route {
     /// The server, or the proxy.
@@ -65,17 +65,17 @@ impl<C: Connector> Client<C> {
         }
     }
 
-    /// The request under way.
+    /// Returns the request under way.
     pub(super) fn exchange(&self) -> Option<&Exchange<C::Link>> {
         self.exchange.as_ref()
     }
 
-    /// The request under way.
+    /// Returns the request under way.
     pub(super) fn exchange_mut(&mut self) -> Option<&mut Exchange<C::Link>> {
         self.exchange.as_mut()
     }
 
-    /// Where the last request went, or was to go; `None` before the first one.
+    /// Returns the destination of the last request, sent or not; `None` before the first one.
     pub(super) fn destination(&self) -> Option<&Destination> {
         self.destination.as_ref()
     }
@@ -85,14 +85,14 @@ impl<C: Connector> Client<C> {
         self.idle.as_mut().is_some_and(Link::is_idle)
     }
 
-    /// Bytes of the current PushStart's body that the connection has accepted.
+    /// Returns the bytes of the current PushStart's body that the connection has accepted.
     pub(super) fn body_written(&self) -> Option<u64> {
         let exchange = self.exchange.as_ref();
         let exchange = exchange.filter(|exchange| exchange.is_push_start());
         exchange.map(Exchange::written)
     }
 
-    /// Round-trip time of the connection, where the kernel tells.
+    /// Returns the round-trip time of the connection; `None` where the kernel does not report it.
     pub(super) fn round_trip_time(&self) -> Option<Duration> {
         match (&self.exchange, &self.idle) {
             (Some(exchange), _) => exchange.round_trip_time(),
@@ -101,7 +101,7 @@ impl<C: Connector> Client<C> {
         }
     }
 
-    /// Begins a request. The one before it is dropped, unless it is [finished](Self::finish).
+    /// Begins a request. Drops the request before it, unless that is [finished](Self::finish).
     pub(super) fn start(&mut self, request: &Request) {
         self.exchange = None;
         let idle = self.idle.take().filter(|_| !request.fresh);
@@ -121,7 +121,7 @@ impl<C: Connector> Client<C> {
             (Some(link), Some(last), secured) if last.secured == secured => {
                 Exchange::over(link, request)
             }
-            // The proxy has made a tunnel, and TLS begins in it.
+            // The proxy has made a tunnel: the TLS handshake goes through it.
             (Some(link), Some(last), Some(_)) if last.secured.is_none() => {
                 let tunnel = Box::pin(std::future::ready(Ok::<_, Error>(link)));
                 Exchange::through_tunnel(self.connector.secure(tunnel, &request.url), request)
@@ -137,7 +137,7 @@ impl<C: Connector> Client<C> {
         });
     }
 
-    /// Ends a request whose response has come, and keeps its connection where that can be used again.
+    /// Ends a request whose response has been received, and keeps its connection if that can be reused.
     pub(super) fn finish(&mut self) {
         self.idle = self.exchange.take().and_then(Exchange::into_idle);
     }
@@ -156,7 +156,7 @@ impl<C: Connector> Client<C> {
     }
 }
 
-/// Returns whether the request goes over TLS: all to `https` URLs but CONNECT.
+/// Returns whether the request goes over TLS, as all requests to `https` URLs but CONNECT do.
 fn is_secured(request: &Request) -> bool {
     request.url.scheme() == "https" && !matches!(request.body, Body::Connect)
 }

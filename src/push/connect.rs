@@ -25,7 +25,7 @@ const KEEPALIVE: Duration = Duration::from_secs(15);
 /// Unanswered keepalive probes after which the system gives the connection up.
 const KEEPALIVE_RETRIES: u32 = 3;
 
-/// Connects to `port` of `host`, by the first of its addresses that accepts.
+/// Connects to `port` of `host`, over the first of its addresses that accepts.
 ///
 /// `zone` is the interface, by name or index, over which an IPv6 link-local address is reached (RFC 4007 section 11).
 /// `resolved` is called once when the addresses are known, for an address in `host` at once. The caller limits the time;
@@ -33,7 +33,7 @@ const KEEPALIVE_RETRIES: u32 = 3;
 ///
 /// # Errors
 ///
-/// [`Error::Unresolvable`] without an address, [`Error::CannotConnect`] with the failure that says most otherwise.
+/// [`Error::Unresolvable`] without an address. Otherwise [`Error::CannotConnect`] with the most specific failure.
 pub(super) async fn connect(
     host: &Host<&str>,
     port: u16,
@@ -94,7 +94,10 @@ fn scope_id(zone: &str) -> Result<u32, Error> {
 }
 
 #[cfg(unix)]
-#[allow(unsafe_code, reason = "the C library alone knows interfaces by name")]
+#[allow(
+    unsafe_code,
+    reason = "interface names are only available from the C library"
+)]
 fn interface_index(name: &str) -> Option<u32> {
     let name = std::ffi::CString::new(name).ok()?;
     // SAFETY: `name` ends with a NUL and lives during the call.
@@ -135,7 +138,7 @@ fn interleave(addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
 ///
 /// # Errors
 ///
-/// The failure that says most, when all attempts have failed.
+/// The most specific failure, after all attempts have failed.
 async fn race<T, A: Future<Output = io::Result<T>>>(
     addresses: Vec<SocketAddr>,
     attempt: impl Fn(SocketAddr) -> A,
@@ -181,7 +184,7 @@ impl<A: Future> Attempts<A> {
     }
 }
 
-/// Returns the failure that says more about the host, or the earlier one.
+/// Returns the more specific failure, or the earlier one.
 fn more_telling(earlier: Option<io::Error>, later: io::Error) -> io::Error {
     match earlier {
         Some(earlier) if weight(&earlier) >= weight(&later) => earlier,
@@ -189,7 +192,7 @@ fn more_telling(earlier: Option<io::Error>, later: io::Error) -> io::Error {
     }
 }
 
-/// Ranks failures to connect: the host's answer, a firewall's, the routers', and last this system's own.
+/// Ranks failures to connect by the sender of the answer: the host, a firewall, a router, and last this system.
 fn weight(error: &io::Error) -> u8 {
     match error.kind() {
         ErrorKind::ConnectionRefused => 5,
@@ -197,7 +200,7 @@ fn weight(error: &io::Error) -> u8 {
         ErrorKind::PermissionDenied => 3,
         ErrorKind::TimedOut => 2,
         ErrorKind::HostUnreachable => 1,
-        // Also what is said of IPv6 where there is none: no such address family, no such source address.
+        // Includes errors about missing IPv6: no such address family, no such source address.
         _ => 0,
     }
 }
@@ -212,10 +215,10 @@ async fn open(address: SocketAddr) -> io::Result<TcpStream> {
     socket.connect(address).await
 }
 
-/// Sets the options of a connection. Where the system refuses one, its default serves as well.
+/// Sets socket options. If the system refuses one, its default remains.
 ///
-/// Not TCP_USER_TIMEOUT: Linux counts it from the moment when the peer's receive buffer is full, and does not stop for a
-/// slow peer that goes on taking and acknowledging data. Stalls are the driver's to time.
+/// TCP_USER_TIMEOUT is not set: Linux counts it from the moment when the peer's receive buffer is full, and does not
+/// stop for a slow peer that goes on reading and acknowledging data. The driver detects stalls.
 fn set_options(socket: &TcpSocket) {
     let keepalive = TcpKeepalive::new().with_time(KEEPALIVE);
     #[cfg(not(any(target_os = "haiku", target_os = "openbsd", target_os = "solaris")))]

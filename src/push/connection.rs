@@ -25,34 +25,34 @@ use crate::wmhttp::HResult;
 
 /// `IWMWriterPushSink`: one push to one publishing point.
 ///
-/// Everything that waits for the network happens on a thread that all connections of the process share. The application
-/// is called on other threads. `tracing` events go to the subscriber that is current where [`connect`](Self::connect) is
-/// called. Dropping it disconnects.
+/// All network I/O happens on one thread that the connections of the process share. The callback runs on other threads.
+/// `tracing` events go to the subscriber that is current where [`connect`](Self::connect) is called. Dropping a
+/// connection disconnects it.
 ///
-/// The writer's half, [`WriterSink`], may be used before the connection stands: content is queued, up to
-/// [`Settings::limits`], and then the caller is blocked or packets are dropped.
+/// The writer's half, [`WriterSink`], may be used before the connection stands: content is queued up to
+/// [`Settings::limits`]. After that, the caller blocks or packets are dropped.
 pub struct Connection {
     shared: Arc<Shared>,
     stall_timeout: Duration,
     header_written: AtomicBool,
-    /// The driver, which leaves its session when the application disconnects.
+    /// The driver task, which returns its session when the application disconnects.
     driver: Mutex<Option<Parked>>,
 }
 
 impl Connection {
-    /// `IWMWriterPushSink::Connect`: returns at once; the callback reports how it goes.
+    /// `IWMWriterPushSink::Connect`: returns at once. The callback reports the progress.
     ///
     /// # Errors
     ///
-    /// The system's, when it grants no thread or descriptor.
+    /// The operating system's, if it grants no thread or descriptor.
     pub fn connect(settings: Settings, callback: impl StatusCallback) -> io::Result<Self> {
         Self::begin(settings, callback, None)
     }
 
-    /// `IWMWriterPushSink::Connect` after [`disconnect`](Self::disconnect): takes the session up again, with the same
-    /// push-id, for up to five minutes and as long as the server knows it. Statistics go on as well.
+    /// `IWMWriterPushSink::Connect` after [`disconnect`](Self::disconnect): resumes the session with the same push-id,
+    /// for up to five minutes and as long as the server knows it. Statistics continue.
     ///
-    /// After anything else than a disconnection, or with other settings for the session, it is a new one.
+    /// After any other end than a disconnection, or with other settings for the session, a new session begins.
     ///
     /// # Errors
     ///
@@ -87,7 +87,7 @@ impl Connection {
             driver: Mutex::new(Some(runtime.spawn(driver.with_current_subscriber()))),
             shared,
             stall_timeout,
-            // A session that is taken up again has its `$H`: what differs from it is a `$C`.
+            // A resumed session has its `$H`: a different header is sent as `$C`.
             header_written: AtomicBool::new(takes_up),
         })
     }
@@ -99,23 +99,24 @@ impl Connection {
             .take()
     }
 
-    /// `IWMWriterPushSink::Disconnect`: closes the connection without `$E`. Returns at once, and nothing is reported
-    /// after the [`WmtStatus::Closed`](super::WmtStatus::Closed) that it causes. After the end, or a failure, it does
-    /// nothing: then, and when it was called before, it returns FALSE.
+    /// `IWMWriterPushSink::Disconnect`: closes the connection without `$E`. Returns at once.
+    /// [`WmtStatus::Closed`](super::WmtStatus::Closed) is the last report.
+    ///
+    /// Returns false, and does nothing, if the push has ended, has failed or was disconnected before.
     pub fn disconnect(&self) -> bool {
         self.shared.leave()
     }
 
-    /// `IWMWriterPushSink::EndSession`: sends what waits and `$E` (S_OK), then closes. Returns at once.
+    /// `IWMWriterPushSink::EndSession`: sends the queued content and `$E` (S_OK), then closes. Returns at once; false
+    /// if the push is over.
     ///
-    /// If not everything could be sent within `timeout`, the push ends with
-    /// [`WmtStatus::Closed`](super::WmtStatus::Closed) and a failure in it; or, when nothing was ever sent or the
-    /// connection was lost meanwhile, with that failure. FALSE when there is no connection any more.
+    /// If not everything is sent within `timeout`, the push ends with [`WmtStatus::Closed`](super::WmtStatus::Closed)
+    /// and a failure in it. If nothing was ever sent or the connection was lost meanwhile, the push fails instead.
     pub fn end_session(&self, timeout: Duration) -> bool {
         self.shared.announce_end(HResult::S_OK, timeout)
     }
 
-    /// Ends the push because of something that its owner found. The callback gets it like any other failure.
+    /// Fails the push with an error that its owner found. The callback receives it like any other failure.
     pub fn fail(&self, error: Error) -> WriteError {
         let phase = match self.state() {
             SessionState::Disconnected | SessionState::Connecting => Phase::Setup,
@@ -127,58 +128,58 @@ impl Connection {
         WriteError::Failed(self.shared.lifecycle.failure())
     }
 
-    /// Counts a data packet as dropped that its owner has left out.
+    /// Counts a data packet as dropped that the owner has omitted.
     pub fn skip_data_unit(&self) {
         self.shared.counters.skipped(1);
     }
 
-    /// Discards data packets that were queued and not sent.
+    /// Discards unsent data packets.
     pub fn flush(&self) {
         self.shared.flush();
     }
 
-    /// Tells whether upstream is live, which decides for [`Leaky::Auto`](super::Leaky::Auto).
+    /// Sets whether upstream is live, which decides for [`Leaky::Auto`](super::Leaky::Auto).
     pub fn set_live(&self, live: bool) {
         self.shared.queue.set_live(live);
     }
 
-    /// Tells whether data units come in real time: each at its Send Time, or as a live upstream delivers it. Those that
-    /// wait are late then, which is [reported](StatusCallback::on_falling_behind).
+    /// Sets whether data units are handed over in real time: each at its Send Time, or as a live upstream delivers it.
+    /// Data units that wait are late then, which is [reported](StatusCallback::on_falling_behind).
     pub fn set_real_time(&self, real_time: bool) {
         self.shared.queue.set_real_time(real_time);
     }
 
-    /// Lets whatever blocks return at once, now and until it is called with `false`.
+    /// Makes blocked calls return at once until it is called with `false`.
     pub fn interrupt(&self, interrupted: bool) {
         self.shared.interrupt(interrupted);
     }
 
-    /// Returns whether the connection stands or is being made, and has not ended.
+    /// Returns whether the push is not over: connecting, connected or reconnecting.
     pub fn is_alive(&self) -> bool {
         self.shared.lifecycle.is_alive()
     }
 
-    /// Returns whether it is over, and not by a failure.
+    /// Returns whether the push is over without a failure.
     pub fn has_ended(&self) -> bool {
         self.shared.lifecycle.has_ended()
     }
 
-    /// Returns whether the application [disconnected](Self::disconnect) before it came to an end.
+    /// Returns whether the application [disconnected](Self::disconnect) before the push was over.
     pub fn was_left(&self) -> bool {
         self.shared.lifecycle.was_left()
     }
 
-    /// Where the session stands.
+    /// Returns the session state.
     pub fn state(&self) -> SessionState {
         self.shared.lifecycle.session_state()
     }
 
-    /// What has been sent and what waits.
+    /// Returns the statistics.
     pub fn stats(&self) -> Stats {
         self.shared.stats()
     }
 
-    /// The facts about the server that the connection has learned; `None` unless it is open or reconnecting.
+    /// Returns the facts that the connection knows about its server; `None` unless it is open or reconnecting.
     pub fn known_server(&self) -> Option<KnownServer> {
         let stats = self.shared.stats();
         let lost = match stats.state {
@@ -194,14 +195,15 @@ impl Connection {
         })
     }
 
-    /// What viewers should see: for [`verify`](super::verify()). It goes on to tell while the push goes on.
+    /// Returns the header and Send Time that viewers should see, for [`verify`](super::verify()). The returned value
+    /// follows the push.
     pub fn on_air(&self) -> OnAir {
         self.shared.on_air.clone()
     }
 
-    /// `OnDataUnit` of many at once: one lock, and one wake-up.
+    /// `OnDataUnit` for a batch, with one lock and one wake-up.
     ///
-    /// Removes from `batch` what it is done with; after an interruption the rest is still in it.
+    /// Removes queued and dropped data units from `batch`. After an interruption the rest is still in it.
     ///
     /// # Errors
     ///
@@ -217,31 +219,31 @@ impl Connection {
     }
 }
 
-/// The server that a connection leads to.
+/// The server of a connection.
 #[derive(Clone, Debug)]
 pub struct KnownServer {
-    /// What it said when it let the push in.
+    /// Facts from its response to PushSetup.
     pub server: Probe,
-    /// Why the connection was lost, while it does not stand again.
+    /// The failure that ended the last connection, while no other one stands.
     pub lost: Option<Arc<Failure>>,
 }
 
-/// ASF data packets, in their order, for [`Connection::on_data_units`]. Emptied, it keeps its memory.
+/// A batch of ASF data packets for [`Connection::on_data_units`]. Reuse an emptied batch: it keeps its memory.
 #[derive(Default)]
 pub struct DataUnits(VecDeque<Content>);
 
 impl DataUnits {
-    /// Appends one.
+    /// Appends a data packet.
     pub fn push(&mut self, packet: DataPacket) {
         self.0.push_back(Content::DataUnit(packet));
     }
 
-    /// Whether there are none.
+    /// Returns whether the batch is empty.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// Drops them.
+    /// Drops all data packets.
     pub fn clear(&mut self) {
         self.0.clear();
     }

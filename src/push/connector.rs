@@ -12,7 +12,7 @@ use super::connect::connect;
 use super::exchange::Opening;
 use super::line::Line;
 
-/// How far a connection has come that is being made.
+/// A step in making a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Milestone {
     /// The addresses of the host are known.
@@ -30,7 +30,7 @@ pub(super) struct TcpConnector {
 }
 
 impl TcpConnector {
-    /// A connector that sends `milestones` how far each connection has come.
+    /// A connector that sends the [`Milestone`]s of each connection to `milestones`.
     pub(super) fn new(settings: &Settings, milestones: mpsc::UnboundedSender<Milestone>) -> Self {
         let session = &settings.session;
         let server = host(&session.url).zip(settings.zone.clone());
@@ -63,11 +63,11 @@ impl Connector for TcpConnector {
         Box::pin(async move {
             let host = peer.host().unwrap_or(Host::Domain(""));
             let port = peer.port_or_known_default().unwrap_or_default();
-            let told = || {
-                // Fails only when the driver is gone.
+            let resolved = || {
+                // Fails only after the driver has been dropped.
                 let _ = milestones.send(Milestone::Resolved);
             };
-            connect(&host, port, zone.as_deref(), told)
+            connect(&host, port, zone.as_deref(), resolved)
                 .await
                 .map(Line::new)
         })

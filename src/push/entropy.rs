@@ -13,7 +13,7 @@ impl Entropy for SystemEntropy {
     }
 
     fn random(&mut self, bytes: &mut [u8]) {
-        // Without a random source nothing on the system works; a nonce of zeros is then the least of its troubles.
+        // A system without a random source cannot run TLS either; the nonce is zeros then.
         let _ = getrandom::fill(bytes);
     }
 }

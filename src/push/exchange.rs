@@ -16,13 +16,13 @@ use super::Error;
 use super::line::Link;
 use crate::wmhttp::{BadResponse, Body, Request, Response, ResponseReader, Secrets, Stage};
 
-/// Most pieces of one `writev`: 64 packets with their framing headers.
+/// Limit on the pieces of one `writev`: 64 packets with their framing headers.
 const MAX_PIECES: usize = 128;
 
-/// Bytes of a response that are read at once.
+/// Size in bytes of one read of a response.
 const READ: usize = 2048;
 
-/// Longest wait for the body of a response. Servers that announce no length and keep the connection open send none.
+/// Timeout for the body of a response. Servers that announce no length and keep the connection open send none.
 const RESPONSE_BODY_TIMEOUT: Duration = Duration::from_millis(300);
 
 /// A connection that is being made.
@@ -32,24 +32,24 @@ pub(super) type Opening<L> = Pin<Box<dyn Future<Output = Result<L, Error>> + Sen
 pub(super) struct Exchange<L> {
     connection: Connection<L>,
     is_push_start: bool,
-    /// Only a proxy reads it.
+    /// The request is a CONNECT to a proxy.
     is_connect: bool,
-    /// The head, and then the body.
+    /// The unwritten rest of the head, followed by the body.
     pieces: VecDeque<Bytes>,
     /// Bytes in `pieces`.
     waiting: usize,
-    /// Bytes of the body that are still to be written.
+    /// Bytes of the body that are not written yet.
     remaining: u64,
     head_len: u64,
     /// The position on the line at which the body begins.
     body_begins_at: u64,
     reader: ResponseReader,
-    /// What the response is not to show.
+    /// Secrets to remove from the response.
     secrets: Secrets,
-    /// Ends the wait for the body of the response.
+    /// The timeout for the body of the response.
     body_due: Option<Pin<Box<Sleep>>>,
     reusable: bool,
-    /// The connection is a tunnel, which stood before.
+    /// The connection is a tunnel that was made by an earlier CONNECT.
     through_tunnel: bool,
 }
 
@@ -58,17 +58,17 @@ enum Connection<L> {
     Open(L),
 }
 
-/// What happened to an exchange.
+/// An event of an exchange.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Progress {
-    /// Its connection stands.
+    /// The connection stands.
     Connected,
-    /// The response has come. The body of the request may still be incomplete.
+    /// The response was received. The body of the request may still be incomplete.
     Response(Response),
 }
 
 impl<L: Link> Exchange<L> {
-    /// A request over a connection that stands.
+    /// A request over an existing connection.
     pub(super) fn over(link: L, request: &Request) -> Self {
         let mut exchange = Self::new(Connection::Open(link), request);
         exchange.begin();
@@ -80,7 +80,7 @@ impl<L: Link> Exchange<L> {
         Self::new(Connection::Opening(opening), request)
     }
 
-    /// A request over TLS that is being agreed on through a tunnel.
+    /// A request over a TLS handshake under way in a tunnel.
     pub(super) fn through_tunnel(opening: Opening<L>, request: &Request) -> Self {
         Self {
             through_tunnel: true,
@@ -147,7 +147,7 @@ impl<L: Link> Exchange<L> {
         self.is_push_start && !self.is_connecting()
     }
 
-    /// Returns whether the request goes through a tunnel whose connection stood before.
+    /// Returns whether the request goes through a tunnel that was made before.
     pub(super) fn is_through_tunnel(&self) -> bool {
         self.through_tunnel
     }
@@ -158,12 +158,12 @@ impl<L: Link> Exchange<L> {
         self.pieces.push_back(piece);
     }
 
-    /// Bytes that the connection has not accepted yet.
+    /// Returns the bytes that the connection has not accepted yet.
     pub(super) fn waiting(&self) -> usize {
         self.waiting
     }
 
-    /// Bytes of the body that the connection has accepted.
+    /// Returns the bytes of the body that the connection has accepted.
     pub(super) fn written(&self) -> u64 {
         match &self.connection {
             Connection::Opening(_) => 0,
@@ -171,7 +171,7 @@ impl<L: Link> Exchange<L> {
         }
     }
 
-    /// Bytes of the body that the peer has acknowledged.
+    /// Returns the bytes of the body that the peer has acknowledged.
     pub(super) fn acknowledged(&mut self) -> u64 {
         match &mut self.connection {
             Connection::Opening(_) => 0,
@@ -179,7 +179,7 @@ impl<L: Link> Exchange<L> {
         }
     }
 
-    /// Returns whether the kernel has bytes that the peer has not acknowledged.
+    /// Returns whether the kernel has unacknowledged bytes.
     pub(super) fn has_unacknowledged(&self) -> bool {
         matches!(&self.connection, Connection::Open(link) if link.has_unacknowledged())
     }
@@ -189,7 +189,7 @@ impl<L: Link> Exchange<L> {
         matches!(&self.connection, Connection::Open(link) if link.was_reset())
     }
 
-    /// Round-trip time, where the kernel tells.
+    /// Returns the round-trip time; `None` where the kernel does not report it.
     pub(super) fn round_trip_time(&self) -> Option<Duration> {
         match &self.connection {
             Connection::Opening(_) => None,
@@ -197,7 +197,7 @@ impl<L: Link> Exchange<L> {
         }
     }
 
-    /// The connection, if another request can go over it. Call it after [`Progress::Response`].
+    /// Returns the connection if it can be reused. Call it after [`Progress::Response`].
     pub(super) fn into_idle(self) -> Option<L> {
         match self.connection {
             Connection::Open(link) if self.reusable => Some(link),
@@ -205,18 +205,18 @@ impl<L: Link> Exchange<L> {
         }
     }
 
-    /// Ends the connection, so that the peer knows that nothing is missing.
+    /// Closes the connection so that the peer sees a complete stream.
     pub(super) fn close(mut self) {
         if let Connection::Open(link) = &mut self.connection {
             link.close();
         }
     }
 
-    /// Waits for what comes next, and sends meanwhile. `None` as soon as at most `room` bytes wait.
+    /// Sends, and waits for an event. Returns `None` as soon as at most `room` bytes wait.
     ///
     /// # Errors
     ///
-    /// Why there is no connection, or no response over it.
+    /// The failure of the connection, or of the response.
     pub(super) async fn progress_or_room(
         &mut self,
         room: Option<usize>,
@@ -229,7 +229,7 @@ impl<L: Link> Exchange<L> {
         .await
     }
 
-    /// Waits until everything is handed to the kernel, or for what comes before: then it is `Some`.
+    /// Sends, and waits until the kernel has accepted everything. Returns an event that happens before that.
     ///
     /// # Errors
     ///
@@ -250,7 +250,7 @@ impl<L: Link> Exchange<L> {
         }
     }
 
-    /// Sends what fits. The response comes first: it may say that the rest is not wanted.
+    /// Sends what fits. The response is read first, because it may refuse the rest of the body.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Progress, Error>> {
         if let Connection::Opening(opening) = &mut self.connection {
             let link = ready!(opening.as_mut().poll(cx))?;
@@ -297,7 +297,8 @@ impl<L: Link> Exchange<L> {
         Poll::Ready(self.finish().ok_or(Error::Closed))
     }
 
-    /// A response that comes while the body flows has to stop it at once; otherwise its body is read as well.
+    /// Returns the part of the response that is needed. While the body flows, the head is enough, because it stops the
+    /// body at once.
     fn wanted(&self) -> Stage {
         if self.is_complete() {
             Stage::Complete
@@ -323,7 +324,7 @@ impl<L: Link> Exchange<L> {
         Some(response.redacted(&self.secrets))
     }
 
-    /// The response that was received before the connection broke with `error`, if there is one.
+    /// Returns a response that was received before the connection broke with `error`.
     fn last_words(&mut self, error: &io::Error) -> Result<Response, Error> {
         let unread = match &mut self.connection {
             Connection::Open(link) => link.unread(),
@@ -335,7 +336,7 @@ impl<L: Link> Exchange<L> {
         }
     }
 
-    /// Writes as long as there is something to write, and room for it.
+    /// Writes until nothing is left or the socket is full.
     fn poll_send(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let Connection::Open(link) = &mut self.connection else {
             return Poll::Pending;
@@ -379,7 +380,7 @@ fn bad(error: BadResponse) -> Error {
     Error::BadResponse(error.to_string())
 }
 
-/// The error of a connection that stood.
+/// Returns the error for a broken connection.
 pub(super) fn lost(error: &io::Error) -> Error {
     match error.kind() {
         // A broken pipe is a reset after the peer has closed its side.

@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! When content was handed to the queue.
+//! The ages of the contents of the queue.
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// How far apart two marks are at least: what is handed over in between counts as old as the first.
+/// Shortest interval between two marks. Content that is handed over in between counts as old as the mark.
 const RESOLUTION: Duration = Duration::from_millis(100);
 
-/// The times at which the contents of a queue were handed over, one for many contents.
+/// The times at which contents were handed to the queue, with one mark for many contents.
 ///
-/// Contents are numbered from 0 in the order of the queue. What is taken out at its front, and put back there, keeps its
+/// Contents are numbered from 0 in the order of the queue. Content that is taken from the front and put back keeps its
 /// number.
 #[derive(Debug, Default)]
 pub(super) struct Handovers {
@@ -22,7 +22,7 @@ pub(super) struct Handovers {
     count: u64,
 }
 
-/// The time of all contents from a number on, up to the next mark.
+/// The time of all contents from number `first` up to the next mark.
 #[derive(Clone, Copy, Debug)]
 struct Mark {
     first: u64,
@@ -30,7 +30,7 @@ struct Mark {
 }
 
 impl Handovers {
-    /// Content is handed over now. It may have to wait before it is [appended](Self::append).
+    /// Records that content is handed over now. It may have to wait before it is [appended](Self::append).
     pub(super) fn begin(&mut self) {
         let now = Instant::now();
         let mark = Mark {
@@ -44,13 +44,13 @@ impl Handovers {
         }
     }
 
-    /// One content more is in the queue.
+    /// Counts content that was appended to the queue.
     pub(super) fn append(&mut self) {
         self.count += 1;
     }
 
-    /// Forgets the times of all but the last `waiting` contents, which are in the queue. Called before more is taken out,
-    /// so that content that is put back still has its time.
+    /// Forgets the times of all but the last `waiting` contents, which are in the queue. Call this before content is
+    /// taken, so that content that is put back still has its time.
     pub(super) fn forget_taken(&mut self, waiting: usize) {
         let oldest = self.oldest(waiting);
         while self.marks.get(1).is_some_and(|mark| mark.first <= oldest) {
@@ -58,7 +58,7 @@ impl Handovers {
         }
     }
 
-    /// How long ago the oldest of the last `waiting` contents was handed over.
+    /// Returns the time since the oldest of the last `waiting` contents was handed over.
     pub(super) fn age(&self, waiting: usize) -> Duration {
         let oldest = self.oldest(waiting);
         let later = self.marks.partition_point(|mark| mark.first <= oldest);
@@ -111,7 +111,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn content_that_is_put_back_has_its_age() {
+    async fn content_that_is_put_back_keeps_its_age() {
         let mut handovers = Handovers::default();
         for _ in 0..4 {
             hand_over(&mut handovers, 1);
@@ -124,9 +124,9 @@ mod tests {
         assert_eq!(handovers.marks.len(), 2);
     }
 
-    /// A queue that leaks upstream drops what it is handed.
+    /// A queue that leaks upstream drops new content.
     #[tokio::test(start_paused = true)]
-    async fn what_is_not_appended_leaves_no_mark() {
+    async fn dropped_content_leaves_no_mark() {
         let mut handovers = Handovers::default();
         hand_over(&mut handovers, 1);
         for _ in 0..1000 {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! The one answer to "where does this push stand?".
+//! The state of a push, in one place. The element, the statistics and the predicates read it here.
 //!
 //! ```text
 //!              opened                    lost
@@ -13,7 +13,11 @@
 //!           Ended        Left        Undrained      Failed
 //! ```
 //!
-//! Each transition is a method, and queues the report of it for the application. Nothing leaves the last row.
+//! Each transition is a method, which also queues the report of it. The states of the last row are final.
+
+mod state;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,128 +30,18 @@ use super::settings::NO_LIMIT;
 use super::stats::Counters;
 use super::status::StatusDetails;
 use super::{Failure, SessionState, Status, WmtStatus};
+use state::{Deadline, Outcome, Progress, Stage, State};
+pub(super) use state::{Retry, Stop};
 
-/// Where a push stands, behind one lock and with one watch.
+/// The state of a push, behind one lock and observed by one watch.
 pub(super) struct Lifecycle {
     state: watch::Sender<State>,
     counters: Arc<Counters>,
     notifier: Notifier,
 }
 
-#[derive(Debug, Default)]
-struct State {
-    stage: Stage,
-    /// PushSetup has succeeded.
-    opened: bool,
-    /// The announced end of the stream.
-    end: Option<Deadline>,
-    /// Blocked callers return at once.
-    interrupted: bool,
-    /// Why the current or the last connection was lost.
-    last_loss: Option<Arc<Failure>>,
-}
-
-#[derive(Clone, Debug, Default)]
-enum Stage {
-    /// The driver has not begun.
-    #[default]
-    New,
-    /// On the way to the first successful PushSetup.
-    Opening { connecting: bool },
-    /// The connection stands.
-    Open(Progress),
-    /// The connection was lost.
-    Reconnecting {
-        attempt: u32,
-        retry_at: Instant,
-        progress: Progress,
-    },
-    /// It is over.
-    Over(Outcome),
-}
-
-/// How far the stream has come.
-#[derive(Clone, Copy, Debug, Default)]
-struct Progress {
-    /// Content was sent.
-    streaming: bool,
-    /// The end of the stream was announced after that.
-    ending: bool,
-}
-
-/// How a push is over.
-#[derive(Clone, Debug)]
-enum Outcome {
-    /// The server has the whole stream, as far as can be known.
-    Ended,
-    /// The application disconnected.
-    Left,
-    /// The application ended the stream, and not everything could be sent in time.
-    Undrained,
-    /// The push has failed.
-    Failed(Arc<Failure>),
-}
-
-/// When everything has to be sent.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Deadline {
-    /// The moment.
-    pub(super) at: Instant,
-    /// How long that was after the announcement.
-    pub(super) timeout: Duration,
-}
-
-/// Why a writer cannot go on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Stop {
-    /// The push is over, or its end was announced.
-    Closed,
-    /// The application interrupted its writer.
-    Interrupted,
-}
-
-/// The current wait for a connection.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Retry {
-    /// The attempt, from 1; 0: none.
-    pub(super) attempt: u32,
-    /// Until then.
-    pub(super) retry_in: Duration,
-    /// The failure of the current or the last loss.
-    pub(super) last_loss: Option<Arc<Failure>>,
-}
-
-impl Stage {
-    fn session_state(&self) -> SessionState {
-        match self {
-            Self::New => SessionState::Disconnected,
-            Self::Opening { .. } => SessionState::Connecting,
-            Self::Open(progress) if progress.ending => SessionState::Ending,
-            Self::Open(progress) if progress.streaming => SessionState::Streaming,
-            Self::Open(_) => SessionState::Connected,
-            Self::Reconnecting { .. } => SessionState::Reconnecting,
-            Self::Over(Outcome::Ended) => SessionState::Ended,
-            Self::Over(Outcome::Left | Outcome::Undrained) => SessionState::Disconnected,
-            Self::Over(Outcome::Failed(_)) => SessionState::Failed,
-        }
-    }
-
-    fn is_over(&self) -> bool {
-        matches!(self, Self::Over(_))
-    }
-
-    /// How far the stream has come, where there may be one.
-    fn progress_mut(&mut self) -> Option<&mut Progress> {
-        match self {
-            Self::Open(progress) => Some(progress),
-            Self::Reconnecting { progress, .. } => Some(progress),
-            _ => None,
-        }
-    }
-}
-
 impl Lifecycle {
-    /// A push that has not begun.
+    /// The state of a push that has not begun.
     pub(super) fn new(counters: Arc<Counters>, notifier: Notifier) -> Self {
         Self {
             state: watch::Sender::new(State::default()),
@@ -156,12 +50,12 @@ impl Lifecycle {
         }
     }
 
-    /// The queue of reports.
+    /// Returns the queue of reports.
     pub(super) fn notifier(&self) -> &Notifier {
         &self.notifier
     }
 
-    /// The driver begins.
+    /// The driver has begun.
     pub(super) fn begin(&self) {
         self.change(WmtStatus::Locating, StatusDetails::default(), |state| {
             let new = matches!(state.stage, Stage::New);
@@ -184,7 +78,7 @@ impl Lifecycle {
         );
     }
 
-    /// PushSetup has succeeded, or, if `resumed`, a session that the application had left goes on. Reported once.
+    /// PushSetup has succeeded or, with `resumed`, a parked session continues. Reported once.
     pub(super) fn opened(&self, resumed: bool) {
         let details = StatusDetails {
             resumed,
@@ -204,7 +98,7 @@ impl Lifecycle {
         });
     }
 
-    /// `$H` is sent. Reported once.
+    /// `$H` was sent. Reported once.
     pub(super) fn started(&self) {
         self.change(WmtStatus::Started, StatusDetails::default(), |state| {
             let progress = state.stage.progress_mut()?;
@@ -212,7 +106,7 @@ impl Lifecycle {
         });
     }
 
-    /// Announces the end of the stream, `timeout` before everything has to be sent. FALSE if the push is over.
+    /// Announces the end of the stream. Everything has to be sent within `timeout`. Returns false if the push is over.
     pub(super) fn announce_end(&self, timeout: Duration) -> bool {
         let at = Instant::now() + timeout.min(NO_LIMIT);
         let mut alive = false;
@@ -227,7 +121,7 @@ impl Lifecycle {
         alive
     }
 
-    /// The stream comes to its announced end. Reported once, and only where there is a stream.
+    /// The stream is ending, after its announcement. Reported once, and only if content was sent.
     pub(super) fn ending(&self) {
         self.change(
             WmtStatus::EndOfStreaming,
@@ -240,8 +134,8 @@ impl Lifecycle {
         );
     }
 
-    /// The connection was lost or could not be made, and is tried again after `retry_in`, and not before there is data if it
-    /// `awaits_data`.
+    /// The connection was lost or could not be made. The next attempt follows after `retry_in`, and not before there is
+    /// data if it `awaits_data`.
     pub(super) fn lost(
         &self,
         failure: Failure,
@@ -317,7 +211,7 @@ impl Lifecycle {
         });
     }
 
-    /// The end could not be sent in time.
+    /// The end could not be sent within its timeout.
     pub(super) fn undrained(&self, failure: Failure) {
         let details = StatusDetails {
             failure: Some(Arc::new(failure)),
@@ -326,7 +220,7 @@ impl Lifecycle {
         self.finish(WmtStatus::Closed, details, Outcome::Undrained);
     }
 
-    /// The application disconnects. FALSE if the push was over before.
+    /// The application disconnects. Returns false if the push was over before.
     pub(super) fn leave(&self) -> bool {
         self.finish(WmtStatus::Closed, StatusDetails::default(), Outcome::Left)
     }
@@ -337,7 +231,7 @@ impl Lifecycle {
         })
     }
 
-    /// Changes the state, and queues the report of it. `None` changes nothing.
+    /// Makes a transition, and queues the report of it. `transition` returns `None` if it changes nothing.
     fn change(
         &self,
         status: WmtStatus,
@@ -354,7 +248,7 @@ impl Lifecycle {
         })
     }
 
-    /// Reports are queued under the lock, so that they have the order of the transitions.
+    /// Queues a report. Called under the lock, so that reports have the order of the transitions.
     fn report(
         &self,
         status: WmtStatus,
@@ -375,7 +269,7 @@ impl Lifecycle {
         }));
     }
 
-    /// Interrupts blocked callers, now and until it is called with `false`.
+    /// Interrupts blocked callers until it is called with `false`.
     pub(super) fn interrupt(&self, interrupted: bool) {
         self.state
             .send_modify(|state| state.interrupted = interrupted);
@@ -386,17 +280,17 @@ impl Lifecycle {
         self.state.borrow().interrupted
     }
 
-    /// Where the session stands.
+    /// Returns the session state.
     pub(super) fn session_state(&self) -> SessionState {
         self.state.borrow().stage.session_state()
     }
 
-    /// Returns whether there is a connection, or one is being made.
+    /// Returns whether the push is not over.
     pub(super) fn is_alive(&self) -> bool {
         !self.state.borrow().stage.is_over()
     }
 
-    /// Returns whether it is over, and not by a failure.
+    /// Returns whether the push is over without a failure.
     pub(super) fn has_ended(&self) -> bool {
         match &self.state.borrow().stage {
             Stage::Over(outcome) => !matches!(outcome, Outcome::Failed(_)),
@@ -414,12 +308,12 @@ impl Lifecycle {
         self.state.borrow().opened
     }
 
-    /// Returns whether the connection was lost and does not stand again.
+    /// Returns whether the connection was lost and no other one stands.
     pub(super) fn is_reconnecting(&self) -> bool {
         matches!(self.state.borrow().stage, Stage::Reconnecting { .. })
     }
 
-    /// Why it failed.
+    /// Returns the failure of a failed push.
     pub(super) fn failure(&self) -> Option<Arc<Failure>> {
         match &self.state.borrow().stage {
             Stage::Over(Outcome::Failed(failure)) => Some(failure.clone()),
@@ -427,7 +321,7 @@ impl Lifecycle {
         }
     }
 
-    /// The current wait for a connection, and why the last one was lost.
+    /// Returns the state of reconnecting, and the last loss.
     pub(super) fn retry(&self) -> Retry {
         let state = self.state.borrow();
         let (attempt, retry_in) = match state.stage {
@@ -443,7 +337,7 @@ impl Lifecycle {
         }
     }
 
-    /// Returns whether a writer may hand over more.
+    /// Checks whether the writer may hand over more content.
     ///
     /// # Errors
     ///
@@ -460,7 +354,7 @@ impl Lifecycle {
         }
     }
 
-    /// Waits until the push is over, whoever ends it.
+    /// Waits until the push is over.
     pub(super) async fn over(&self) {
         self.wait_for(|state| state.stage.is_over()).await;
     }
@@ -471,15 +365,15 @@ impl Lifecycle {
             .await;
     }
 
-    /// Waits until the connection stands and the end of the stream is not announced, or, if not `takes`, until it does not
-    /// or is.
+    /// With `takes`, waits until the connection stands and no end is announced. Otherwise waits until one of these no
+    /// longer holds.
     pub(super) async fn takes_data(&self, takes: bool) {
         let takes_data =
             |state: &State| matches!(state.stage, Stage::Open(_)) && state.end.is_none();
         self.wait_for(|state| takes_data(state) == takes).await;
     }
 
-    /// Waits until the announced end should have been sent, and returns how long it had.
+    /// Waits until the timeout of the announced end has passed, and returns that timeout.
     pub(super) async fn drain_timeout(&self) -> Duration {
         let mut receiver = self.state.subscribe();
         loop {
@@ -489,17 +383,14 @@ impl Lifecycle {
                     tokio::time::sleep_until(at).await;
                     return timeout;
                 }
-                // The sender is in `self`.
+                // Cannot fail: the sender is in `self`.
                 None => drop(receiver.changed().await),
             }
         }
     }
 
     async fn wait_for(&self, condition: impl FnMut(&State) -> bool) {
-        // The sender is in `self`: it cannot be dropped meanwhile.
+        // Cannot fail: the sender is in `self`.
         let _ = self.state.subscribe().wait_for(condition).await;
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -17,49 +17,52 @@ mod tls;
 #[cfg(feature = "tls")]
 pub(super) use tls::TlsLine;
 
-/// Bytes that may wait unsent in the kernel's send buffer: about a second of what encoders of this protocol produce.
+/// Limit on the unsent bytes in the kernel's send buffer: about a second of the stream of a usual encoder.
 const MAX_UNSENT: u32 = 64 * 1024;
 
-/// Most bytes that are read off a broken connection.
+/// Limit on the bytes read from a broken connection.
 const MAX_UNREAD: usize = 16 * 1024;
 
-/// What an exchange needs of a connection. Positions count the bytes that went through [`poll_write`](Self::poll_write).
+/// The operations of a connection that an exchange uses. Positions count the bytes written with
+/// [`poll_write`](Self::poll_write).
 pub(super) trait Link: Send + 'static {
-    /// Reads into `bytes`; 0 at the end.
+    /// Reads into `bytes`. Returns 0 at the end.
     fn poll_read(&mut self, cx: &mut Context<'_>, bytes: &mut [u8]) -> Poll<io::Result<usize>>;
 
-    /// Writes what fits of `pieces`. What was accepted may wait until [`poll_flush`](Self::poll_flush) is ready.
+    /// Writes as much of `pieces` as fits. Accepted bytes may be buffered until [`poll_flush`](Self::poll_flush) is
+    /// ready.
     fn poll_write(
         &mut self,
         cx: &mut Context<'_>,
         pieces: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>>;
 
-    /// Hands what was accepted to the kernel.
+    /// Hands buffered bytes to the kernel.
     fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
 
-    /// What was received and not read, at most 16 KiB, also after the connection has broken.
+    /// Returns received bytes that were not read, at most 16 KiB. Works after the connection has broken.
     fn unread(&mut self) -> Vec<u8>;
 
-    /// Returns whether the connection stands and the peer has sent nothing unasked.
+    /// Returns whether the connection stands and the peer has sent nothing unrequested.
     fn is_idle(&mut self) -> bool;
 
-    /// Bytes accepted so far.
+    /// Returns the bytes accepted so far.
     fn written(&self) -> u64;
 
-    /// Bytes that the peer has acknowledged; where the kernel does not tell, those that it has taken.
+    /// Returns the bytes that the peer has acknowledged, or those that the kernel has accepted where it does not report
+    /// that.
     fn acknowledged(&mut self) -> u64;
 
-    /// Returns whether the kernel has bytes that the peer has not acknowledged. False where it does not tell.
+    /// Returns whether the kernel has unacknowledged bytes; false where it does not report that.
     fn has_unacknowledged(&self) -> bool;
 
     /// Returns whether the peer has reset the connection.
     fn was_reset(&self) -> bool;
 
-    /// Round-trip time, where the kernel tells.
+    /// Returns the round-trip time; `None` where the kernel does not report it.
     fn round_trip_time(&self) -> Option<Duration>;
 
-    /// Tells the peer that the stream ends here, as far as that works without waiting.
+    /// Sends the end of the stream to the peer (close_notify and FIN), without waiting.
     fn close(&mut self);
 }
 
@@ -246,7 +249,7 @@ impl Link for TcpLine {
     }
 }
 
-/// For TLS over it.
+/// The transport for TLS.
 impl AsyncRead for TcpLine {
     fn poll_read(
         mut self: Pin<&mut Self>,

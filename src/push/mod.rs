@@ -15,8 +15,8 @@
 //!  StatusCallback ◀──────────┼──────┘ notifier, lifecycle
 //! ```
 //!
-//! A payload is never copied on this way: a packet is a slice of the buffer that it came in until it is written. Where the
-//! push stands is in `lifecycle` alone. `ARCHITECTURE.md` has the invariants.
+//! No payload is copied on this path: a packet stays a slice of its buffer until it is written. `lifecycle` alone holds
+//! the state of the push. `ARCHITECTURE.md` lists the invariants.
 
 mod backoff;
 mod blocking;

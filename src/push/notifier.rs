@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! Reports on their way to the application: in order, and never on the network thread.
+//! The queue of reports to the application: delivered in order, and never on the network thread.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -11,17 +11,17 @@ use super::{Phase, Status, StatusCallback};
 
 /// An ordered queue of reports.
 ///
-/// One thread at a time takes reports out and calls the application. What the driver queues is taken out by a task on a
-/// thread that [`StatusCallback::spawn`] provides; an application's or streaming thread takes out what is there by itself.
-/// No lock is held while the application is called.
+/// One thread at a time delivers reports. Reports of the driver are delivered by a task on a thread that
+/// [`StatusCallback::spawn`] provides. Application and streaming threads deliver the queued reports themselves. No lock
+/// is held during a call of the application.
 #[derive(Clone)]
 pub(super) struct Notifier {
-    shared: Arc<Shared>,
+    queue: Arc<ReportQueue>,
     callback: Arc<dyn StatusCallback>,
 }
 
 #[derive(Default)]
-struct Shared {
+struct ReportQueue {
     inner: Mutex<Inner>,
     delivered: Condvar,
 }
@@ -31,40 +31,40 @@ struct Inner {
     reports: VecDeque<(Arc<dyn StatusCallback>, Report)>,
     /// The thread that is calling the application.
     busy: Option<ThreadId>,
-    /// A task was spawned that has not begun.
+    /// A task was spawned and has not begun.
     spawned: bool,
 }
 
-/// Something to tell the application.
+/// One call of the application.
 #[derive(Debug)]
 pub(super) enum Report {
     /// A new phase of connecting.
     Phase(Phase),
     /// A change of status.
     Status(Status),
-    /// Data packets were dropped: the total.
+    /// Data packets were dropped; the total.
     Dropped(u64),
-    /// The same, all since the last report in front of the key frame that a new session begins with.
+    /// Data packets were dropped, and all since the last report precede the key frame with which a new session begins.
     Skipped { skipped: u64, total: u64 },
-    /// Data waits although the connection stands: how far it is behind.
+    /// Data waits although the connection stands; the time by which the oldest packet is late.
     Behind(Duration),
 }
 
 impl Notifier {
-    /// A notifier of `callback`. Reports queued in `last` are delivered before its own.
+    /// A notifier of `callback`. Reports that are queued in `last` are delivered before its own.
     pub(super) fn new(callback: impl StatusCallback, last: Option<&Self>) -> Self {
         Self {
-            shared: last.map_or_else(Arc::default, |last| last.shared.clone()),
+            queue: last.map_or_else(Arc::default, |last| last.queue.clone()),
             callback: Arc::new(callback),
         }
     }
 
-    /// The application.
+    /// Returns the application's callback.
     pub(super) fn callback(&self) -> &Arc<dyn StatusCallback> {
         &self.callback
     }
 
-    /// Appends a report. It is delivered after [`spawn`](Self::spawn) or by [`deliver`](Self::deliver).
+    /// Appends a report. [`spawn`](Self::spawn) or [`deliver`](Self::deliver) delivers it.
     pub(super) fn queue(&self, report: Report) {
         let report = (self.callback.clone(), report);
         self.lock().reports.push_back(report);
@@ -88,7 +88,7 @@ impl Notifier {
         }
     }
 
-    /// Delivers the queued reports on this thread, unless another thread is about it.
+    /// Delivers the queued reports on this thread, unless another thread is delivering.
     pub(super) fn deliver(&self) {
         let mut inner = self.lock();
         if inner.busy.is_some() {
@@ -110,18 +110,20 @@ impl Notifier {
         }
         inner.busy = None;
         drop(inner);
-        self.shared.delivered.notify_all();
+        self.queue.delivered.notify_all();
     }
 
-    /// Delivers the queued reports, or waits until another thread has done so. Ends early when `interrupted`, which
-    /// [`wake`](Self::wake) has it look at. A handler that is called by this thread does not wait for itself.
+    /// Delivers the queued reports, or waits until another thread has delivered them.
+    ///
+    /// Returns early if `interrupted` is true, which [`wake`](Self::wake) has checked again. A handler that runs on
+    /// this thread does not wait for itself.
     pub(super) fn flush(&self, interrupted: impl Fn() -> bool) {
         self.deliver();
         let this = thread::current().id();
         let mut inner = self.lock();
         while inner.busy.is_some_and(|thread| thread != this) && !interrupted() {
             inner = self
-                .shared
+                .queue
                 .delivered
                 .wait(inner)
                 .unwrap_or_else(PoisonError::into_inner);
@@ -131,11 +133,11 @@ impl Notifier {
     /// Wakes [`flush`](Self::flush).
     pub(super) fn wake(&self) {
         drop(self.lock());
-        self.shared.delivered.notify_all();
+        self.queue.delivered.notify_all();
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
-        self.shared
+        self.queue
             .inner
             .lock()
             .unwrap_or_else(PoisonError::into_inner)

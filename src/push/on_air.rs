@@ -5,32 +5,33 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::asf::{DataPacket, FileHeader};
 
-/// The header that a push has sent last, and the Send Time of the last data packet behind it: what viewers should see.
+/// The header that a push has sent last, and the Send Time of the last data packet behind it: the stream that viewers
+/// should see.
 ///
-/// Clones share what they tell.
+/// Clones share one state.
 #[derive(Clone, Debug, Default)]
 pub struct OnAir(Arc<Inner>);
 
 #[derive(Debug, Default)]
 struct Inner {
     header: Mutex<Option<FileHeader>>,
-    /// One more than the Send Time in milliseconds; 0: none.
+    /// The Send Time in milliseconds plus one; 0: no packet was sent behind the header.
     send_time: AtomicU64,
 }
 
 impl OnAir {
-    /// The header in force.
+    /// Returns the header in force.
     pub fn header(&self) -> Option<FileHeader> {
         self.lock().clone()
     }
 
-    /// The Send Time of the last data packet in milliseconds; `None` before the first one behind the header.
+    /// Returns the Send Time of the last data packet in milliseconds; `None` before the first one behind the header.
     pub fn send_time(&self) -> Option<u32> {
         let next = self.0.send_time.load(Ordering::Relaxed).checked_sub(1)?;
         u32::try_from(next).ok()
     }
 
-    /// A header was sent.
+    /// Records a header that was sent.
     pub(super) fn sent_header(&self, header: &FileHeader) {
         let mut current = self.lock();
         if current.as_ref() != Some(header) {
@@ -39,7 +40,7 @@ impl OnAir {
         self.0.send_time.store(0, Ordering::Relaxed);
     }
 
-    /// A data packet was sent.
+    /// Records a data packet that was sent.
     pub(super) fn sent_packet(&self, packet: &DataPacket) {
         if let Some(send_time) = packet.send_time() {
             let next = u64::from(send_time).saturating_add(1);

@@ -7,8 +7,8 @@ use tokio::time::Instant;
 use crate::asf::FileHeader;
 use crate::wmhttp::{PushSession, SessionConfig};
 
-/// How long a session can be taken up again after `IWMWriterPushSink::Disconnect`, by the SDK.
-const PARKED_FOR: Duration = Duration::from_secs(5 * 60);
+/// Time within which a session can be resumed after `IWMWriterPushSink::Disconnect`, as in the SDK.
+const RESUMABLE_FOR: Duration = Duration::from_secs(5 * 60);
 
 /// A session whose connection the application has closed.
 pub(super) struct ParkedSession {
@@ -19,7 +19,7 @@ pub(super) struct ParkedSession {
 }
 
 impl ParkedSession {
-    /// A session that can be taken up again; `header` is the last that was sent.
+    /// Parks `session` if it can be resumed. `header` is the last header that was sent in it.
     pub(super) fn new(
         session: PushSession,
         config: SessionConfig,
@@ -33,9 +33,9 @@ impl ParkedSession {
         })
     }
 
-    /// The session and its header, if it is the one that `config` asks for and not too old.
+    /// Returns the session and its header if `config` is unchanged and at most five minutes have passed.
     pub(super) fn take(self, config: &SessionConfig) -> Option<(PushSession, Option<FileHeader>)> {
-        let fits = self.config == *config && self.since.elapsed() <= PARKED_FOR;
+        let fits = self.config == *config && self.since.elapsed() <= RESUMABLE_FOR;
         fits.then_some((self.session, self.header))
     }
 }

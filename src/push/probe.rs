@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! Whether a publishing point can be pushed to, without pushing.
+//! A test of a publishing point up to PushSetup, without a push.
 
 use std::sync::Arc;
 use std::sync::mpsc::{RecvTimeoutError, sync_channel};
@@ -17,19 +17,19 @@ use super::stats::Counters;
 use super::{Circumstances, Error, Failure, Phase, Settings, Stats, StatusCallback, runtime};
 use crate::wmhttp::SetupBody;
 
-/// What a server says to a PushSetup.
+/// Facts that a server reveals in its response to PushSetup.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Probe {
-    /// Its Server field.
+    /// Value of the Server field.
     pub server: String,
-    /// The authentication scheme that let the request in, as it is written in HTTP; empty: none was needed.
+    /// Name of the authentication scheme that the server accepted, as in HTTP; empty: it demanded none.
     pub authentication: &'static str,
-    /// Round-trip time of the connection, where the system tells.
+    /// Round-trip time of the connection; zero where the kernel does not report it.
     pub round_trip_time: Duration,
 }
 
 impl Probe {
-    /// What a push knows that is connected.
+    /// Returns the facts that a connected push has in its statistics.
     pub fn of(stats: &Stats) -> Self {
         Self {
             server: stats.server.clone(),
@@ -39,15 +39,16 @@ impl Probe {
     }
 }
 
-/// Resolves, connects, authenticates, sends PushSetup, and leaves.
+/// Resolves, connects, authenticates, sends PushSetup, and closes the connection.
 ///
-/// The PushSetup has no body: with AutoDestroy a server would remove the publishing point when the probe leaves.
+/// The PushSetup has no body, because with AutoDestroy a server would remove the publishing point when the probe
+/// disconnects.
 ///
-/// Blocks for at most twice [`Settings::timeout`]. The callback is asked for credentials, and told which phase has begun.
+/// Blocks for at most twice [`Settings::timeout`]. The callback provides credentials and receives the phases.
 ///
 /// # Errors
 ///
-/// The failure that a push would end with, or [`Error::ResponseTimeout`] when it takes too long.
+/// The failure that a push would end with, or [`Error::ResponseTimeout`] after twice the timeout.
 pub fn probe(mut settings: Settings, callback: impl StatusCallback) -> Result<Probe, Failure> {
     let no_system =
         |error: std::io::Error| Failure::new(Phase::Resolve, Error::NoResources(error.to_string()));
@@ -63,7 +64,7 @@ pub fn probe(mut settings: Settings, callback: impl StatusCallback) -> Result<Pr
     let (sender, receiver) = sync_channel(1);
     let probing = driver::probe(settings, shared.clone(), connector, milestones);
     let probing = async move {
-        // Nobody waits any more where this fails.
+        // Fails only after the receiver has timed out.
         let _ = sender.send(probing.await);
     };
     let task = runtime.spawn(probing.with_current_subscriber());

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! What follows the loss of a connection: plain state, without a clock.
+//! The reconnection policy: decides what follows the loss of a connection. Plain state, without a clock.
 //!
 //! | loss | before a push was accepted | after |
 //! |---|---|---|
@@ -11,8 +11,8 @@
 //! | connection refused, without a proxy | final, unless `retry-first-connect` | a new session: the server has restarted |
 //! | no Windows Media server, a player's answer, other statuses, bad input | final | final |
 //!
-//! A connection is good after [`GOOD`] of streaming with acknowledged data. Only that ends a loss: the wait between two
-//! attempts doubles, and `reconnect-timeout` runs, from the first loss until then.
+//! A connection is good after [`GOOD`] of streaming with acknowledged data. Only a good connection ends a loss. From
+//! the first loss until then, the wait between attempts doubles, and `reconnect-timeout` runs.
 
 use std::io::ErrorKind;
 use std::time::Duration;
@@ -24,36 +24,36 @@ use super::Error;
 use super::backoff::Backoff;
 use crate::wmhttp;
 
-/// How long a connection has to stream, with acknowledged data, until it is good.
+/// Streaming time, with acknowledged data, after which a connection is good.
 pub(super) const GOOD: Duration = Duration::from_secs(10);
 
-/// How long a server may take to refuse a PushStart that resumes a session. It says nothing when it does not refuse.
+/// Time in which a server may refuse a PushStart that resumes a session. A server that accepts it sends no response.
 const PROBATION: Duration = Duration::from_millis(250);
 
-/// A server that does not know a session may take its first data, and close then: what it closes on within this time was
-/// not received.
+/// A server that does not know a session may read its first data and close the connection. Data that was acknowledged
+/// within this time before the close counts as not received.
 const EARLY: Duration = Duration::from_secs(1);
 
-/// Longest `Retry-After` that is honoured.
+/// Upper bound on an honoured `Retry-After`.
 const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(5 * 60);
 
-/// Longest time, beyond `reconnect-timeout`, that an attempt may take, and longest stall of a connection that is not good.
+/// Time beyond `reconnect-timeout` that an attempt may take, and the stall timeout of a connection that is not good.
 const OVERTIME: Duration = Duration::from_secs(5);
 
-/// What the application wants.
+/// The application's settings.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Policy {
-    /// Longest time without a good connection; zero: never reconnect; [`Duration::MAX`]: no limit.
+    /// Limit on the time without a good connection; zero: never reconnect; [`Duration::MAX`]: no limit.
     pub(super) timeout: Duration,
-    /// Whether a first connection that cannot be made is tried again.
+    /// Retries a first connection that fails.
     pub(super) retry_first: bool,
-    /// Whether a session may be resumed.
+    /// Allows resuming a session.
     pub(super) resume: bool,
-    /// Whether a proxy stands in front of the server.
+    /// A proxy is in front of the server.
     pub(super) proxied: bool,
 }
 
-/// The state between the losses of a connection.
+/// The state of the policy across connections.
 #[derive(Debug)]
 pub(super) struct Reconnect {
     policy: Policy,
@@ -63,43 +63,43 @@ pub(super) struct Reconnect {
     connection: Connection,
 }
 
-/// How far the push has come in this run.
+/// The furthest stage that the push has reached since it was started.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum History {
     New,
     /// PushSetup has succeeded.
     Opened,
-    /// The peer has acknowledged data, and did not refuse the stream at once.
+    /// The peer has acknowledged data, and the server did not refuse the stream at once.
     Accepted,
 }
 
-/// Whether sessions can be resumed at this server.
+/// The experience with resuming sessions at this server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Resumption {
     Untried,
-    /// One has ended before its connection was good.
+    /// A resumed session ended before its connection was good.
     Failed,
 }
 
-/// A loss that no good connection has ended.
+/// A loss that no good connection has ended yet.
 #[derive(Debug)]
 struct OpenLoss {
-    /// When the first connection was lost, later by the time in which there was nothing to send.
+    /// The time of the first loss, plus the time spent waiting for data.
     since: Instant,
     backoff: Backoff,
     /// Connections that the peer ended after it had received data.
     short_lived: u32,
-    told: Told,
+    last_report: LastReport,
 }
 
-/// What the application knows of an open loss.
+/// The last report about an open loss.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Told {
-    /// That the connection is lost.
+enum LastReport {
+    /// The connection is lost.
     Lost,
-    /// That it stands again.
+    /// The connection stands again.
     Recovered,
-    /// That it stood again, and was lost again. It is told of nothing but attempts until a connection is good.
+    /// The connection stood again and was lost again. Until a connection is good, only attempts are reported.
     LostAgain,
 }
 
@@ -107,52 +107,52 @@ enum Told {
 #[derive(Clone, Copy, Debug)]
 struct Connection {
     kind: Kind,
-    /// When a PushStart was sent over it.
+    /// The time at which the first PushStart was sent over this connection.
     started: Option<Instant>,
-    /// When the peer first acknowledged data of that.
+    /// The time at which the peer first acknowledged data of it.
     delivered: Option<Instant>,
-    /// When the last PushStart was sent, if it goes on without `$H`.
+    /// The time at which the last PushStart was sent, if it had no `$H`.
     goes_on_since: Option<Instant>,
     probation: Probation,
     good: bool,
 }
 
-/// Which session a connection is for.
+/// The session that a connection is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
-    /// A new one.
+    /// A new session.
     New,
-    /// One that the server should know.
+    /// A session that the server should know.
     Resumed,
-    /// One whose PushStart comes so long after PushSetup that the server may have forgotten it (3.2.6.2).
+    /// A session whose PushStart is sent so long after PushSetup that the server may have discarded it (3.2.6.2).
     Late,
 }
 
-/// Whether the server has had its time to refuse a PushStart.
+/// The time that a server has to refuse a PushStart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Probation {
     /// The PushStart has no connection yet.
     Ahead,
-    /// It has until then.
+    /// The server may refuse until then.
     Until(Instant),
     Over,
 }
 
-/// How a connection was lost.
+/// The kind of a loss, which determines the next session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Loss {
-    /// Trying again would not help.
+    /// Reconnecting would not help.
     Final,
-    /// The connection is gone, and the server may know the session.
+    /// The connection was lost, and the server may still know the session.
     Connection,
-    /// The server has refused or forgotten the session.
+    /// The server has refused or discarded the session.
     Session,
 }
 
-/// What to do after a loss.
+/// The decision after a loss.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Verdict {
-    /// Whether the server has refused the current PushStart, so that all of it is to be sent again.
+    /// The server has refused the current PushStart: all of it is to be sent again.
     pub(super) refused: bool,
     /// The next attempt; `None`: the push has failed.
     pub(super) attempt: Option<Attempt>,
@@ -163,14 +163,14 @@ pub(super) struct Verdict {
 /// The next attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Attempt {
-    /// From 1, for the current loss.
+    /// Counts from 1 for each loss.
     pub(super) number: u32,
-    /// How long to wait.
+    /// Wait before the attempt.
     pub(super) delay: Duration,
-    /// Which session it is for.
+    /// The session that the attempt is for.
     pub(super) kind: Kind,
-    /// Whether the application hears of it.
-    pub(super) told: bool,
+    /// The attempt is reported to the application.
+    pub(super) reported: bool,
 }
 
 impl Connection {
@@ -185,14 +185,14 @@ impl Connection {
         }
     }
 
-    /// Returns whether the server may have forgotten the session.
+    /// Returns whether the server may have discarded the session.
     fn may_be_forgotten(&self) -> bool {
         self.kind != Kind::New && !self.good
     }
 }
 
 impl Reconnect {
-    /// The state before the first connection.
+    /// A policy before the first connection.
     pub(super) fn new(policy: Policy) -> Self {
         Self {
             policy,
@@ -203,39 +203,39 @@ impl Reconnect {
         }
     }
 
-    /// A connection is going to be made.
+    /// Starts a new connection for a session of `kind`.
     pub(super) fn connecting(&mut self, kind: Kind) {
         self.connection = Connection::new(kind);
     }
 
-    /// PushSetup has succeeded.
+    /// Records that PushSetup has succeeded.
     pub(super) fn configured(&mut self) {
         self.history = self.history.max(History::Opened);
     }
 
-    /// The server has taken the session by a PushSetup, and the first PushStart of the session is still to come.
+    /// Records that PushSetup was accepted and the first PushStart of the session is still to come.
     pub(super) fn accepted_setup(&mut self) {
         self.connection.kind = Kind::New;
     }
 
-    /// A PushStart comes long after its PushSetup.
+    /// Records that a PushStart is sent long after its PushSetup.
     pub(super) fn late(&mut self) {
         if self.connection.kind == Kind::New {
             self.connection.kind = Kind::Late;
         }
     }
 
-    /// A PushStart is sent, with `$H` unless it `goes_on`.
+    /// Records a PushStart, with `$H` unless it `goes_on`.
     pub(super) fn push_start(&mut self, goes_on: bool, now: Instant) {
         self.connection.goes_on_since = goes_on.then_some(now);
     }
 
-    /// When the first PushStart of this connection was sent.
+    /// Returns the time at which the first PushStart of this connection was sent.
     pub(super) fn streams_since(&self) -> Option<Instant> {
         self.connection.started
     }
 
-    /// A PushStart is sent over a connection that stands.
+    /// Records a PushStart over an established connection.
     pub(super) fn started(&mut self, now: Instant) {
         let connection = &mut self.connection;
         connection.started.get_or_insert(now);
@@ -245,13 +245,13 @@ impl Reconnect {
         }
     }
 
-    /// Returns whether content has to wait: a server that is about to refuse a resumption takes content and drops it.
+    /// Returns whether content is held back: a server that is about to refuse a resumption would read and drop it.
     pub(super) fn holds_content(&self) -> bool {
         let connection = &self.connection;
         connection.kind == Kind::Resumed && connection.probation != Probation::Over
     }
 
-    /// When the server has had its time to refuse the PushStart.
+    /// Returns the time at which the server can no longer refuse the PushStart.
     pub(super) fn probation(&self) -> Option<Instant> {
         match self.connection.probation {
             Probation::Until(until) => Some(until),
@@ -259,19 +259,19 @@ impl Reconnect {
         }
     }
 
-    /// Returns whether the server has accepted a push in this run.
+    /// Returns whether the server has accepted a push since the start.
     pub(super) fn has_accepted(&self) -> bool {
         self.history == History::Accepted
     }
 
-    /// The server has not refused the PushStart.
+    /// Records that the server has not refused the PushStart.
     pub(super) fn end_probation(&mut self) {
         self.connection.probation = Probation::Over;
         self.history = self.history.max(History::Opened);
     }
 
-    /// The peer has acknowledged data. Returns the attempt that has led to a good connection if the application does not
-    /// know of it.
+    /// Records acknowledged data. Returns the number of the attempt that has led to a good connection if no report of
+    /// that is out.
     pub(super) fn acknowledged(&mut self, now: Instant) -> Option<u32> {
         let connection = &mut self.connection;
         let started = connection.started?;
@@ -285,27 +285,28 @@ impl Reconnect {
         }
         self.resumption = Resumption::Untried;
         let loss = self.loss.take()?;
-        (loss.told != Told::Recovered).then(|| loss.backoff.attempts())
+        (loss.last_report != LastReport::Recovered).then(|| loss.backoff.attempts())
     }
 
-    /// The connection stands again. Returns the attempt that has led to it if the application is to know.
+    /// Records that the connection stands again. Returns the number of the attempt that has led to it if that is to be
+    /// reported.
     pub(super) fn recovered(&mut self) -> Option<u32> {
         let loss = self.loss.as_mut()?;
-        if loss.told != Told::Lost {
+        if loss.last_report != LastReport::Lost {
             return None;
         }
-        loss.told = Told::Recovered;
+        loss.last_report = LastReport::Recovered;
         Some(loss.backoff.attempts())
     }
 
-    /// Until when a connection that is being made has to stand.
+    /// Returns the time by which a connection that is being made has to stand.
     pub(super) fn deadline(&self) -> Option<Instant> {
         let loss = self.loss.as_ref()?;
         loss.since
             .checked_add(self.policy.timeout.saturating_add(OVERTIME))
     }
 
-    /// Longest stall of the current connection, where the application's limit is `limit`.
+    /// Returns the stall timeout of the current connection; `limit` is the application's.
     pub(super) fn stall_limit(&self, limit: Duration) -> Duration {
         match self.deadline() {
             Some(_) if !self.connection.good => limit.min(OVERTIME),
@@ -313,16 +314,17 @@ impl Reconnect {
         }
     }
 
-    /// For `waited`, there was nothing to send, and no connection was made.
+    /// Extends the loss by `waited`, in which no connection was attempted because there was nothing to send.
     pub(super) fn idled(&mut self, waited: Duration) {
         if let Some(loss) = &mut self.loss {
             loss.since += waited;
         }
     }
 
-    /// A connection was lost, or could not be made. With a `young_header` the server may not have read the header in force,
-    /// and gets it in a new session. `random` spreads the attempts of encoders that have lost the same
-    /// server.
+    /// Decides what follows a lost or failed connection.
+    ///
+    /// With a `young_header` the server may not have read the header in force, which a new session sends again.
+    /// `random` spreads the attempts of encoders that have lost the same server.
     pub(super) fn lost(
         &mut self,
         error: &Error,
@@ -333,7 +335,7 @@ impl Reconnect {
         let resumed = self.connection.may_be_forgotten();
         let loss = self.classify(error, resumed);
         if loss == Loss::Connection && self.connection.delivered.is_some() {
-            // A server that had refused the push would have said so.
+            // A server that refuses a push sends a response.
             self.history = History::Accepted;
         }
         let stood = self.connection.started.is_some();
@@ -347,7 +349,7 @@ impl Reconnect {
         };
         let attempt = match loss {
             Loss::Final => None,
-            // The server has only said that it does not know the session.
+            // The refusal only means that the server does not know the session.
             Loss::Session if resumed && stood => Some(self.at_once(now)),
             _ => self.next_attempt(error, kind, now, random),
         };
@@ -370,7 +372,7 @@ impl Reconnect {
             | Error::Tls(_)
             | Error::LateChallenge
             | Error::NoResources(_) => Loss::Connection,
-            // Some receivers look at no push-id, and would take data for a stream whose header they have not received.
+            // Some receivers ignore the push-id and would accept data without the header that they need.
             Error::CannotConnect { kind, .. } => match kind {
                 ErrorKind::ConnectionRefused if !self.policy.proxied => Loss::Session,
                 _ => Loss::Connection,
@@ -385,7 +387,8 @@ impl Reconnect {
         }
     }
 
-    /// The server keeps no session for which it sends a status (3.2.4.1, 3.2.6.1); a gateway only knows its own connection.
+    /// Classifies a status. The server discards a session for which it sends a status (3.2.4.1, 3.2.6.1); a gateway's
+    /// status is about its own connection.
     fn classify_status(&self, status: StatusCode) -> Loss {
         match status.as_u16() {
             502 | 504 => Loss::Connection,
@@ -395,8 +398,8 @@ impl Reconnect {
         }
     }
 
-    /// Returns whether the server has most likely dropped what its system acknowledged: it has ended the connection soon after
-    /// a PushStart without `$H`, or after the first data of a session that it does not know.
+    /// Returns whether the server has most likely dropped data that its kernel acknowledged: it has ended the
+    /// connection soon after a PushStart without `$H`, or after the first data of a session that it does not know.
     fn is_early(&self, error: &Error, now: Instant) -> bool {
         let connection = &self.connection;
         let Some(since) = connection.goes_on_since else {
@@ -412,11 +415,11 @@ impl Reconnect {
         is_end(error) && now.saturating_duration_since(since) < early
     }
 
-    /// Begins a new session after a resumption that was refused.
+    /// Begins a new session, without a wait, after a refused resumption.
     fn at_once(&mut self, now: Instant) -> Attempt {
-        let told = self.loss.is_none() && self.history > History::New;
+        let reported = self.loss.is_none() && self.history > History::New;
         let loss = self.open_loss(now);
-        if told {
+        if reported {
             loss.backoff.count();
         }
         let number = loss.backoff.attempts().max(1);
@@ -424,7 +427,7 @@ impl Reconnect {
             number,
             delay: Duration::ZERO,
             kind: Kind::New,
-            told,
+            reported,
         }
     }
 
@@ -453,7 +456,7 @@ impl Reconnect {
             number: loss.backoff.attempts(),
             delay,
             kind,
-            told: true,
+            reported: true,
         })
     }
 
@@ -462,15 +465,15 @@ impl Reconnect {
             since: now,
             backoff: Backoff::default(),
             short_lived: 0,
-            told: Told::Lost,
+            last_report: LastReport::Lost,
         });
-        if loss.told == Told::Recovered {
-            loss.told = Told::LostAgain;
+        if loss.last_report == LastReport::Recovered {
+            loss.last_report = LastReport::LostAgain;
         }
         loss
     }
 
-    /// Counts connections that the peer has ended early, and returns whether they are more than one.
+    /// Counts connections that the peer ended before they were good, and returns whether there was more than one.
     fn count_short_lived(&mut self, error: &Error) -> bool {
         let delivered = self.connection.delivered.is_some() && !self.connection.good;
         let Some(loss) = &mut self.loss else {

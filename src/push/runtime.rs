@@ -14,18 +14,18 @@ use tokio::sync::oneshot;
 
 use super::socket::block_broken_pipe_signal;
 
-/// The runtime of the first process that needed one. Those of forked children hang on it, one behind the other.
+/// The runtime of the first process that needed one. Runtimes of forked children are linked behind it.
 ///
-/// A cell without a lock: `fork` may copy the memory of this process while another thread is in [`handle`], and a lock
-/// would then stay closed in the child. Instead, threads that come at the same time each start a runtime, and one is kept.
+/// The cell has no lock, because `fork` may copy the memory of this process while another thread is in [`handle`], and
+/// a lock would stay closed in the child. Threads that call at the same time may each start a runtime; one is kept.
 static FIRST: OnceBox<Network> = OnceBox::new();
 
 /// The runtime of one process.
 struct Network {
     process: u32,
     handle: Handle,
-    /// The runtime of a child that was forked after this one had started. The thread of this one does not exist there,
-    /// and its tasks are leaked, because they share descriptors with the parent.
+    /// The runtime of a child that was forked after this one had started. The thread of this one does not exist there.
+    /// Its tasks are leaked, because they share descriptors with the parent.
     forked: OnceBox<Network>,
     /// Ends the thread when it is dropped.
     _alive: oneshot::Sender<Infallible>,
@@ -35,7 +35,7 @@ struct Network {
 ///
 /// # Errors
 ///
-/// The system's, when it grants no thread or no descriptor. A later call tries again.
+/// The operating system's, if it grants no thread or no descriptor. A later call tries again.
 pub(super) fn handle() -> io::Result<Handle> {
     let mut network = FIRST.get_or_try_init(Network::start)?;
     while let Some(forked) = network.forked.get() {
@@ -48,7 +48,7 @@ pub(super) fn handle() -> io::Result<Handle> {
 }
 
 impl Network {
-    /// Starts a runtime on a thread of its own. tokio's multi-thread runtime panics when there is no thread.
+    /// Starts a runtime on a thread of its own, because tokio's multi-thread runtime panics if it gets no thread.
     fn start() -> io::Result<Box<Self>> {
         let (sender, receiver) = sync_channel(1);
         let (alive, dropped) = oneshot::channel();

@@ -5,68 +5,70 @@ use std::time::Duration;
 use super::Trust;
 use crate::wmhttp::SessionConfig;
 
-/// Longer than any push. Added to a moment, a [`Duration::MAX`] would overflow.
+/// Longer than any push, for deadlines: an `Instant` plus [`Duration::MAX`] would overflow.
 pub const NO_LIMIT: Duration = Duration::from_secs(30 * 365 * 24 * 3600);
 
-/// How to connect and how long to wait.
+/// The server, the credentials, the limits and the timeouts of a push.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// What the protocol needs to know.
+    /// URL, access, PushSetup body and other settings of the protocol.
     pub session: SessionConfig,
-    /// The interface, by name or number, that an IPv6 link-local address in the URL of the session is reached by.
+    /// The interface, by name or index, over which an IPv6 link-local address in the session's URL is reached.
     pub zone: Option<String>,
-    /// The same for the address of the proxy.
+    /// The interface for a link-local address of the proxy.
     pub proxy_zone: Option<String>,
     /// The setting that names the proxy of the session, if there is one.
     pub proxy_source: Option<ProxySource>,
-    /// The longest wait for resolving and connecting, and for each response.
+    /// Limit on resolving and connecting together, and on the wait for each response.
     pub timeout: Duration,
-    /// The longest time without any progress while data waits.
+    /// Limit on the time in which the peer acknowledges nothing while data is unsent or unacknowledged.
     pub stall_timeout: Duration,
-    /// How long to try again after a loss: zero is never, [`Duration::MAX`] for ever.
+    /// Limit on reconnecting after a loss: zero disables reconnecting, [`Duration::MAX`] removes the limit.
     pub reconnect_timeout: Duration,
-    /// Whether a first connection that cannot be made is tried again like a lost one.
+    /// Retries a first connection that fails, like a lost one.
     pub retry_first_connect: bool,
-    /// Whether the session is resumed after a loss. Otherwise each connection begins a new one.
+    /// Resumes the session after a loss. If false, each connection begins a new session.
     pub resume: bool,
-    /// How soon after its beginning a push may fail; 0: at once.
+    /// Time from [`Connection::connect`](super::Connection::connect) before which no failure is reported; zero: none.
     pub earliest_failure: Duration,
-    /// What may wait unsent.
+    /// Bounds on the memory that the push holds, and on the unsent part of the stream.
     pub limits: Limits,
-    /// Whom to trust behind an `https` location.
+    /// The trust anchors for `https` locations.
     pub trust: Trust,
 }
 
 /// The setting that names a proxy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ProxySource {
-    /// A property of the application's.
+    /// The element's property.
     Property,
-    /// The variable of the environment with this name.
+    /// The environment variable with this name.
     Environment(&'static str),
 }
 
-/// What may wait unsent or unacknowledged, and what happens to what is more.
+/// Bounds on unsent and unacknowledged content, and the policy when one is reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Bytes of memory, about; 0: no limit.
+    /// Approximate bytes of memory, unsent and unacknowledged; 0: no limit.
     pub bytes: usize,
-    /// Unsent time, by the Send Times; zero: no limit.
+    /// Duration of the unsent content, by its Send Times; zero: no limit.
     pub time: Duration,
-    /// What happens when one of them is reached.
+    /// The policy when a limit is reached.
     pub leaky: Leaky,
 }
 
-/// What happens when the [`Limits`] are reached. Whole data packets are dropped, and always up to a key frame.
+/// The policy when the [`Limits`] are reached.
+///
+/// Whole data packets are dropped, and always up to a key frame.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Leaky {
-    /// The writer is blocked; when that has lasted as long as `stall_timeout`, the oldest are dropped all the same.
+    /// Blocks the writer. After `stall_timeout` without progress, drops the oldest packets.
     #[default]
     No,
     /// [`Downstream`](Self::Downstream) where [upstream is live](super::Connection::set_live), and otherwise [`No`](Self::No).
     Auto,
-    /// New packets are dropped.
+    /// Drops new packets.
     Upstream,
-    /// Old packets are dropped.
+    /// Drops the oldest packets.
     Downstream,
 }

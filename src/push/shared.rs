@@ -12,7 +12,7 @@ use super::stats::{Counters, Stats};
 use super::{Failure, Limits, Phase, WriteError};
 use crate::wmhttp::HResult;
 
-/// What the application's threads, the streaming thread and the driver have in common.
+/// State that the application's threads, the streaming thread and the driver share.
 pub(super) struct Shared {
     pub(super) lifecycle: Lifecycle,
     pub(super) queue: Queue,
@@ -37,9 +37,9 @@ impl Shared {
         }
     }
 
-    /// Reports dropped packets of which no report has told.
+    /// Reports dropped packets that no report has included yet.
     pub(super) fn report_drops(&self) {
-        if let Some(total) = self.counters.take_untold_drops() {
+        if let Some(total) = self.counters.take_unreported_drops() {
             let notifier = self.lifecycle.notifier();
             notifier.queue(match self.counters.take_gated() {
                 Some(skipped) => Report::Skipped { skipped, total },
@@ -56,7 +56,7 @@ impl Shared {
         self.flush_reports();
     }
 
-    /// `Disconnect`. FALSE if the push was over before.
+    /// `Disconnect`. Returns false if the push was over before.
     pub(super) fn leave(&self) -> bool {
         let left = self.lifecycle.leave();
         self.wake_writer();
@@ -64,7 +64,7 @@ impl Shared {
         left
     }
 
-    /// Hands all of `batch` over, and removes from it what is done with.
+    /// Queues all of `batch`. Removes content from it that was queued or dropped.
     pub(super) fn push(
         &self,
         batch: &mut VecDeque<Content>,
@@ -89,12 +89,13 @@ impl Shared {
         }
     }
 
-    /// Discards what was not sent.
+    /// Discards unsent data packets.
     pub(super) fn flush(&self) {
         self.queue.flush();
     }
 
-    /// Announces the end of the stream: what waits has to be sent within `timeout`. FALSE if the push is over.
+    /// Announces the end of the stream: queued content has to be sent within `timeout`. Returns false if the push is
+    /// over.
     pub(super) fn announce_end(&self, reason: HResult, timeout: Duration) -> bool {
         if !self.lifecycle.announce_end(timeout) {
             return false;
@@ -105,7 +106,7 @@ impl Shared {
         true
     }
 
-    /// Blocks until the push is over. The announced end bounds that.
+    /// Blocks until the push is over. The timeout of the announced end bounds the wait.
     pub(super) fn wait_for_end(&self) -> Result<(), WriteError> {
         block_on(self.lifecycle.over_or_interrupted());
         if self.lifecycle.is_alive() {
@@ -123,13 +124,13 @@ impl Shared {
         self.wake_writer();
     }
 
-    /// Has a blocked writer look at the lifecycle again.
+    /// Has a blocked writer check the lifecycle again.
     pub(super) fn wake_writer(&self) {
         self.queue.wake();
         self.lifecycle.notifier().wake();
     }
 
-    /// What has been sent and what waits.
+    /// Returns the statistics.
     pub(super) fn stats(&self) -> Stats {
         let retry = self.lifecycle.retry();
         let (queued_bytes, queued_time) = self.queue.level();
@@ -145,8 +146,7 @@ impl Shared {
         }
     }
 
-    /// The application hears of the end before its streaming thread goes on: what comes behind it then, such as EOS, has
-    /// its place there.
+    /// Delivers the report of the end before the streaming thread continues, so that it precedes EOS and later errors.
     fn flush_reports(&self) {
         let lifecycle = &self.lifecycle;
         lifecycle.notifier().flush(|| lifecycle.is_interrupted());

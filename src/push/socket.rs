@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! What the kernel knows of a connection.
+//! A connection's socket options and kernel counters.
 #![allow(
     unsafe_code,
-    reason = "what TCP has got across is told by the system alone, and signals are the C library's"
+    reason = "TCP_INFO and the signal mask are only available from the C library"
 )]
 
 use std::io::{self, ErrorKind, Read};
@@ -18,24 +18,24 @@ use tokio::net::TcpStream;
 pub(super) struct Socket<'a>(SockRef<'a>);
 
 impl<'a> Socket<'a> {
-    /// The socket of `stream`.
+    /// Borrows the socket of `stream`.
     pub(super) fn of(stream: &'a TcpStream) -> Self {
         Self(SockRef::from(stream))
     }
 
-    /// Tells the peer that nothing more comes. What it says can still be read.
+    /// Sends FIN. The peer's data can still be read.
     pub(super) fn close(&self) {
-        // A connection that is gone needs no end.
+        // Fails only if the connection is already closed.
         let _ = self.0.shutdown(Shutdown::Write);
     }
 
-    /// Lets no more than `bytes` wait in the system that are not on their way, where it can: what waits is better kept
-    /// where it can still be dropped, and sent again.
+    /// Limits the unsent bytes in the kernel's send buffer to `bytes`, on Linux. Unsent data is better kept in the
+    /// queue, where it can still be dropped or sent over another connection.
     pub(super) fn limit_unsent(&self, bytes: u32) {
         limit_unsent(&self.0, bytes);
     }
 
-    /// Whether it stands, and nothing has come that is still to be read.
+    /// Returns whether the connection stands and its receive buffer is empty.
     pub(super) fn is_idle(&self) -> bool {
         self.peek().is_err_and(|error| is_nothing(&error))
     }
@@ -44,48 +44,48 @@ impl<'a> Socket<'a> {
         self.0.peek(&mut [MaybeUninit::uninit()])
     }
 
-    /// What TCP has got across since the connection began, where the system tells.
+    /// Returns the delivery counters since the connection began, on Linux.
     pub(super) fn delivery(&self) -> Option<Delivery> {
         delivery(&self.0)
     }
 
-    /// Whether the peer has reset the connection since it was last asked, and nobody has met that reset yet.
+    /// Returns whether the peer has reset the connection since the last call (reads and clears SO_ERROR).
     pub(super) fn was_reset(&self) -> bool {
         !matches!(self.0.take_error(), Ok(None))
     }
 
-    /// What has come in that nobody has read, up to `limit` bytes. It is taken out.
+    /// Reads at most `limit` bytes from the receive buffer.
     pub(super) fn unread(&self, limit: usize) -> Vec<u8> {
         let mut unread = Vec::new();
-        // The socket does not block, its owner has set it so: this ends where nothing is left.
+        // The socket is non-blocking, so this ends with WouldBlock when the buffer is empty.
         let _ = (&*self.0).take(limit as u64).read_to_end(&mut unread);
         unread
     }
 }
 
-/// Whether there is nothing yet.
+/// Returns whether a read has failed because no data has been received yet.
 fn is_nothing(error: &io::Error) -> bool {
     matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted)
 }
 
-/// What TCP has got across.
+/// TCP's delivery counters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Delivery {
-    /// Bytes that the peer has acknowledged. Where the count begins is the system's affair.
+    /// Bytes that the peer has acknowledged, from a start that depends on the system.
     pub(super) acknowledged: u64,
-    /// How long it takes there and back, on average.
+    /// Smoothed round-trip time.
     pub(super) round_trip_time: Duration,
-    /// The connection is over: both ends are closed and acknowledged, or it was reset.
+    /// The connection is closed: both FINs are acknowledged, or it was reset.
     pub(super) over: bool,
 }
 
-/// Linux's TCP_INFO. Its counts outlive the connection.
+/// Linux's TCP_INFO. The counters remain readable after the connection is closed.
 #[cfg(target_os = "linux")]
 fn delivery(socket: &SockRef<'_>) -> Option<Delivery> {
     use std::os::fd::AsRawFd;
 
-    // Where `struct tcp_info` has tcpi_state, tcpi_rtt and tcpi_bytes_acked: the C library's declaration
-    // may end before them.
+    // Offsets of tcpi_state, tcpi_rtt and tcpi_bytes_acked in `struct tcp_info`. The C library's declaration may end
+    // before them.
     const STATE: usize = 0;
     const TCP_CLOSE: u8 = 7;
     const ROUND_TRIP_TIME: usize = 68;
@@ -121,7 +121,7 @@ fn delivery(_: &SockRef<'_>) -> Option<Delivery> {
 fn limit_unsent(socket: &SockRef<'_>, bytes: u32) {
     use std::os::fd::AsRawFd;
 
-    // Where it cannot be set, the system's own limit stays.
+    // If the option cannot be set, the system's default remains.
     // SAFETY: The descriptor is open for as long as `socket` lives, and the option is one unsigned int.
     unsafe {
         libc::setsockopt(
@@ -137,14 +137,14 @@ fn limit_unsent(socket: &SockRef<'_>, bytes: u32) {
 #[cfg(not(target_os = "linux"))]
 fn limit_unsent(_: &SockRef<'_>, _: u32) {}
 
-/// Lets writing to a connection that is gone fail on this thread, and nothing more.
+/// Blocks SIGPIPE on the calling thread, so that a write to a closed connection fails with an error.
 ///
-/// The signal that comes with it ends a process by default. Rust's own programs ignore it; a plugin lives in others, such
-/// as gst-launch-1.0, and what they do with signals is theirs to say: this is about the calling thread alone.
+/// SIGPIPE ends a process by default. Rust programs ignore it, but the plugin's host, such as gst-launch-1.0, may not.
+/// The process's own signal handling stays as it is: only this thread's mask changes.
 #[cfg(unix)]
 pub(super) fn block_broken_pipe_signal() {
     let mut signals = MaybeUninit::<libc::sigset_t>::uninit();
-    // SAFETY: The set is made empty before anything else is done with it; the old mask is not asked for.
+    // SAFETY: The set is initialised by sigemptyset before its first use; a null pointer for the old mask is allowed.
     unsafe {
         libc::sigemptyset(signals.as_mut_ptr());
         libc::sigaddset(signals.as_mut_ptr(), libc::SIGPIPE);
@@ -161,8 +161,8 @@ pub(super) mod tests {
 
     use super::*;
 
-    /// Writes to a connection that is gone; whether the signal of that waits on this thread, and does no harm.
-    pub(in crate::push) fn broken_pipe_waits() -> bool {
+    /// Writes to a closed connection, and returns whether SIGPIPE is pending on this thread.
+    pub(in crate::push) fn broken_pipe_is_pending() -> bool {
         use std::os::unix::net::UnixStream;
 
         let (mut near, far) = UnixStream::pair().unwrap();
@@ -170,7 +170,7 @@ pub(super) mod tests {
         let written = near.write_vectored(&[std::io::IoSlice::new(b"gone")]);
         assert_eq!(written.unwrap_err().kind(), ErrorKind::BrokenPipe);
         let mut pending = MaybeUninit::<libc::sigset_t>::uninit();
-        // SAFETY: The set is filled before it is looked at.
+        // SAFETY: sigpending fills the set before it is read.
         unsafe {
             assert_eq!(libc::sigpending(pending.as_mut_ptr()), 0);
             libc::sigismember(pending.as_ptr(), libc::SIGPIPE) == 1
@@ -178,11 +178,11 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn a_broken_pipe_is_no_signal_where_that_is_blocked() {
+    fn a_blocked_broken_pipe_signal_stays_pending() {
         let thread = std::thread::spawn(|| {
-            assert!(!broken_pipe_waits(), "it comes at once");
+            assert!(!broken_pipe_is_pending(), "the signal is delivered at once");
             block_broken_pipe_signal();
-            broken_pipe_waits()
+            broken_pipe_is_pending()
         });
         assert!(thread.join().unwrap());
     }

@@ -9,53 +9,55 @@ use tokio::time::Instant;
 use super::{Failure, SessionState};
 use crate::wmhttp;
 
-/// What a connection has sent and what waits.
+/// Statistics of a connection.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Stats {
-    /// Where it stands.
+    /// The session state.
     pub state: SessionState,
-    /// The Server field of the server; empty as long as it is not known.
+    /// Value of the server's Server field; empty until it is known.
     pub server: String,
-    /// The authentication scheme that let the last PushSetup in, as it is written in HTTP; empty: none was needed.
+    /// Name of the authentication scheme that the server accepted for the last PushSetup, as in HTTP; empty: it
+    /// demanded none.
     pub authentication: &'static str,
-    /// Bytes of PushStart bodies handed to the system.
+    /// Bytes of PushStart bodies that the kernel has accepted.
     pub bytes_sent: u64,
-    /// Bytes of those that the peer has acknowledged, where the system tells.
+    /// Bytes of those that the peer has acknowledged; as many as accepted where the kernel does not report it.
     pub bytes_acked: u64,
-    /// Data packets, each counted once.
+    /// Data packets sent, each counted once.
     pub packets_sent: u64,
-    /// Data packets that never went out: too much waited, or the server began anew in the middle of a group of pictures.
+    /// Data packets that were never sent: the limits were reached, or a new session began in the middle of a group of
+    /// pictures.
     pub packets_dropped: u64,
-    /// Data packets sent more than once.
+    /// Data packets that were sent again.
     pub packets_replayed: u64,
-    /// Data packets that were sent, that the peer never acknowledged, and that were not sent again.
+    /// Data packets that were sent, but neither acknowledged nor sent again.
     pub packets_lost: u64,
-    /// Bytes of padding that stayed behind.
+    /// Bytes of padding removed from data packets.
     pub padding_removed: u64,
-    /// Bytes that wait.
+    /// Approximate bytes of memory of unsent and unacknowledged content.
     pub queued_bytes: usize,
-    /// How much stream that is, by its Send Times.
+    /// Duration of the unsent content, by its Send Times.
     pub queued_time: Duration,
     /// TCP connections made.
     pub connects: u32,
-    /// Losses that were made good.
+    /// Losses after which a connection stood again.
     pub reconnects: u32,
-    /// Round-trip time of the connection, where the system tells.
+    /// Round-trip time of the connection; zero where the kernel does not report it.
     pub round_trip_time: Duration,
     /// PushStart requests.
     pub push_starts: u32,
-    /// Bits per second over the last ten seconds.
+    /// Sent bits per second over the last 10 s.
     pub bitrate: u64,
-    /// How long the session has been open.
+    /// Time since the session was opened.
     pub uptime: Duration,
-    /// The attempt to reconnect that is under way, from 1; 0: none.
+    /// Number of the attempt to reconnect, from 1; 0: none.
     pub attempt: u32,
-    /// How long until then.
+    /// Time until the attempt.
     pub retry_in: Duration,
-    /// Why the current or the last connection was lost.
+    /// The failure that ended the current or the last connection.
     pub last_loss: Option<Arc<Failure>>,
-    /// How far the oldest unsent packet is behind its time, to a tenth of a second: how long ago it was handed over.
-    /// Packets are handed over at their Send Times, or as a live upstream delivers them. 0 when none waits.
+    /// Delay of the oldest unsent packet, to 0.1 s: the time since it was handed over at its Send Time, or as a live
+    /// upstream delivered it. Zero if none waits.
     pub behind: Duration,
 }
 
@@ -76,12 +78,12 @@ struct Inner {
     lost: u64,
     /// Packets dropped or lost since the last report.
     fresh: u64,
-    /// Those of them that were in front of the key frame of a new session.
+    /// Those of `fresh` that preceded the key frame of a new session.
     gated: u64,
-    /// Dropped or lost packets that no report has told of.
-    untold: bool,
-    /// A report has told of dropped packets.
-    told: bool,
+    /// Packets were dropped or lost since the last report.
+    unreported: bool,
+    /// A report of dropped packets was made.
+    reported: bool,
     /// Bytes of the bodies before the current one.
     before: Delivered,
     current: Delivered,
@@ -123,22 +125,23 @@ impl Counters {
         self.lock().replayed += packets;
     }
 
-    /// Begins anew: what was counted belongs to another session.
+    /// Resets all counters for another session.
     pub(super) fn reset(&self) {
         *self.lock() = Inner::default();
     }
 
-    /// Counts packets that are dropped without having been sent.
+    /// Counts packets that were dropped before they were sent.
     pub(super) fn dropped(&self, packets: u64) {
         self.lose(packets, |inner| inner.dropped += packets);
     }
 
-    /// Counts packets that were sent, and that the peer lacks for good.
+    /// Counts packets that were sent and that the peer never gets.
     pub(super) fn lost(&self, packets: u64) {
         self.lose(packets, |inner| inner.lost += packets);
     }
 
-    /// Counts a packet in front of the key frame that a new session begins with, which was sent before if it comes `again`.
+    /// Counts a packet that was dropped because it precedes the key frame of a new session. It was sent before if
+    /// `again`.
     pub(super) fn gated(&self, again: bool) {
         self.lose(1, |inner| {
             match again {
@@ -154,40 +157,41 @@ impl Counters {
             let mut inner = self.lock();
             count(&mut inner);
             inner.fresh += packets;
-            inner.untold = true;
+            inner.unreported = true;
             drop(inner);
             self.drops.notify_one();
         }
     }
 
-    /// Counts packets that are left out on purpose, of which no report tells.
+    /// Counts packets that were omitted on purpose. No report includes them as new.
     pub(super) fn skipped(&self, packets: u64) {
         self.lock().dropped += packets;
     }
 
-    /// Counts what is left at the end of a push. A report tells of it if it is to be `told`, or if one has told of less.
-    pub(super) fn settle(&self, dropped: u64, lost: u64, told: bool) {
+    /// Counts the content that is left at the end of a push. A report follows if `reported`, or if there was a report of
+    /// drops before.
+    pub(super) fn settle(&self, dropped: u64, lost: u64, reported: bool) {
         let mut inner = self.lock();
         inner.fresh += dropped + lost;
         inner.dropped += dropped;
         inner.lost += lost;
-        inner.untold |= (told || inner.told) && dropped + lost > 0;
+        inner.unreported |= (reported || inner.reported) && dropped + lost > 0;
     }
 
-    /// Packets that the peer never gets.
+    /// Returns the packets that the peer never gets.
     pub(super) fn packets_dropped(&self) -> u64 {
         let inner = self.lock();
         inner.dropped + inner.lost
     }
 
-    /// Waits until packets are dropped that no report has told of.
-    pub(super) async fn untold_drops(&self) {
-        while !self.lock().untold {
+    /// Waits until there are dropped packets that no report has included.
+    pub(super) async fn unreported_drops(&self) {
+        while !self.lock().unreported {
             self.drops.notified().await;
         }
     }
 
-    /// The number of packets since the last report, if all were in front of the key frame of a new session.
+    /// Returns the number of packets since the last report, if all of them preceded the key frame of a new session.
     pub(super) fn take_gated(&self) -> Option<u64> {
         let mut inner = self.lock();
         let fresh = std::mem::take(&mut inner.fresh);
@@ -195,15 +199,15 @@ impl Counters {
         (gated > 0 && gated == fresh).then_some(gated)
     }
 
-    /// The number of dropped packets, if no report has told of it.
-    pub(super) fn take_untold_drops(&self) -> Option<u64> {
+    /// Returns the total of dropped packets, if it has changed since the last report.
+    pub(super) fn take_unreported_drops(&self) -> Option<u64> {
         let mut inner = self.lock();
-        let untold = std::mem::take(&mut inner.untold);
-        inner.told |= untold;
-        untold.then_some(inner.dropped + inner.lost)
+        let unreported = std::mem::take(&mut inner.unreported);
+        inner.reported |= unreported;
+        unreported.then_some(inner.dropped + inner.lost)
     }
 
-    /// Bytes of the current body that were written, and that the peer has acknowledged.
+    /// Records the bytes of the current body that were written and acknowledged.
     pub(super) fn delivered(&self, written: u64, acknowledged: u64, round_trip_time: Duration) {
         let mut inner = self.lock();
         inner.current = Delivered {
@@ -213,7 +217,7 @@ impl Counters {
         inner.round_trip_time = round_trip_time;
     }
 
-    /// Another PushStart begins.
+    /// Starts the count of another PushStart.
     pub(super) fn push_started(&self) {
         let mut inner = self.lock();
         let current = std::mem::take(&mut inner.current);
@@ -221,7 +225,7 @@ impl Counters {
         inner.before.acknowledged += current.acknowledged;
     }
 
-    /// The last PushStart had no connection.
+    /// Takes back the count of a PushStart that had no connection.
     pub(super) fn push_start_unsent(&self) {
         self.lock().unsent += 1;
     }
@@ -252,7 +256,7 @@ impl Counters {
         self.lock().closed = Some(Instant::now());
     }
 
-    /// All that is known here.
+    /// Returns the statistics that are counted here.
     pub(super) fn stats(&self) -> Stats {
         let now = Instant::now();
         let mut inner = self.lock();
@@ -285,10 +289,10 @@ impl Counters {
     }
 }
 
-/// A rate over the last [`Rate::WINDOW`], from a byte count looked at now and then.
+/// A data rate over the last [`Rate::WINDOW`], from samples of a byte count.
 #[derive(Default)]
 struct Rate {
-    /// When a second began, and what the count was then; the oldest first.
+    /// Samples of the time and the count, one per second, oldest first.
     marks: std::collections::VecDeque<(Instant, u64)>,
 }
 
@@ -296,7 +300,7 @@ impl Rate {
     const WINDOW: Duration = Duration::from_secs(10);
     const STEP: Duration = Duration::from_secs(1);
 
-    /// Bits per second up to `now`.
+    /// Adds a sample, and returns the bits per second.
     fn update(&mut self, now: Instant, bytes: u64) -> u64 {
         let age = |(then, _): &(Instant, u64)| now.saturating_duration_since(*then);
         if self.marks.back().is_none_or(|mark| age(mark) >= Self::STEP) {
@@ -340,7 +344,7 @@ mod tests {
     }
 
     #[test]
-    fn a_rate_that_nobody_looked_at_decays() {
+    fn a_rate_without_samples_decays() {
         let start = Instant::now();
         let mut rate = Rate::default();
         rate.update(start, 0);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! What a connection tells its owner: the counterpart of `IWMStatusCallback::OnStatus`.
+//! Reports of a connection to its owner: the counterpart of `IWMStatusCallback::OnStatus`.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,25 +16,25 @@ use crate::wmhttp::{CredentialsWanted, HResult};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(i32)]
 pub enum WmtStatus {
-    /// The push has failed; the HRESULT tells why.
+    /// The push has failed; the HRESULT has the reason.
     Error = 0,
     /// PushSetup is finished. The HRESULT may be a failure.
     Opened = 1,
-    /// The writer has ended; what waits is being sent.
+    /// The writer has ended the stream; queued content is being sent.
     EndOfStreaming = 6,
     /// The server's name is being resolved.
     Locating = 7,
-    /// The server is being connected to.
+    /// The TCP connection is being made.
     Connecting = 8,
     /// The first `$H` was sent.
     Started = 11,
-    /// `$E` (S_OK) is on the wire.
+    /// `$E` (S_OK) was sent.
     Stopped = 12,
     /// The connection is closed.
     Closed = 13,
-    /// The connection was lost and is made again.
+    /// The connection was lost, and another one will be made.
     ReconnectStart = 35,
-    /// It stands again.
+    /// A connection stands again.
     ReconnectEnd = 36,
 }
 
@@ -56,40 +56,40 @@ impl WmtStatus {
     }
 }
 
-/// Where a connection stands.
+/// The state of a push.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum SessionState {
-    /// Nothing has been tried, or `Disconnect` was called.
+    /// No connection was attempted, or the application has disconnected.
     #[default]
     Disconnected,
-    /// On the way to a successful PushSetup.
+    /// The first PushSetup has not succeeded yet.
     Connecting,
     /// PushSetup succeeded.
     Connected,
     /// `$H` was sent.
     Streaming,
-    /// The connection was lost and is made again.
+    /// The connection was lost, and another one is being made.
     Reconnecting,
-    /// The end was announced; what waits is being sent.
+    /// The end was announced; queued content is being sent.
     Ending,
-    /// `$E` is on the wire and the connection closed.
+    /// `$E` was sent and the connection is closed.
     Ended,
     /// The push has failed.
     Failed,
 }
 
-/// What is being done, as error details name it.
+/// The step of a push in which a failure happened, as error details name it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Phase {
     /// Resolving the server's name.
     Resolve,
-    /// Connecting to it.
+    /// Connecting to the server.
     Connect,
-    /// Agreeing on TLS.
+    /// The TLS handshake.
     Tls,
-    /// Answering a challenge.
+    /// Answering an authentication challenge.
     Authenticate,
-    /// Getting through the proxy.
+    /// Connecting through the proxy.
     Proxy,
     /// PushSetup.
     Setup,
@@ -102,7 +102,7 @@ pub enum Phase {
 }
 
 impl Phase {
-    /// The token that stands in error details.
+    /// Returns the name of the phase in error details.
     pub fn name(self) -> &'static str {
         match self {
             Self::Resolve => "resolve",
@@ -120,28 +120,28 @@ impl Phase {
 /// One call of [`StatusCallback::on_status`].
 #[derive(Clone, Debug)]
 pub struct Status {
-    /// What happened.
+    /// The event.
     pub status: WmtStatus,
-    /// The state from now on.
+    /// The state after the event.
     pub state: SessionState,
-    /// The state until now.
+    /// The state before the event.
     pub previous_state: SessionState,
-    /// Why it failed or has to be done again, or why the end did not go out.
+    /// The failure that ended the push or the connection, or that kept the end from being sent.
     pub failure: Option<Arc<Failure>>,
-    /// Which attempt to connect again this is about; 0: none.
+    /// Number of the attempt to reconnect, from 1; 0: none.
     pub attempt: u32,
-    /// How long until then.
+    /// Wait before the attempt.
     pub retry_in: Duration,
-    /// Whether the next attempt waits for data, after `retry_in`.
+    /// True if the next attempt also waits for data, after `retry_in`.
     pub awaits_data: bool,
-    /// Whether the connection that stands again goes on with the session of the last one.
+    /// True if the new connection continues the session of the last one.
     pub resumed: bool,
-    /// Data packets dropped so far.
+    /// Data packets dropped or lost so far.
     pub packets_dropped: u64,
 }
 
 impl Status {
-    /// Whether it succeeded.
+    /// Returns the HRESULT of the failure, or `S_OK`.
     pub fn hresult(&self) -> HResult {
         self.failure
             .as_ref()
@@ -149,7 +149,7 @@ impl Status {
     }
 }
 
-/// The part of a status beside its name and state.
+/// The fields of a status beside its name and states.
 #[derive(Clone, Debug, Default)]
 pub(super) struct StatusDetails {
     pub(super) failure: Option<Arc<Failure>>,
@@ -161,7 +161,8 @@ pub(super) struct StatusDetails {
 
 /// `IWMStatusCallback`: called in order, one call at a time, and never on the network thread.
 ///
-/// A callback that blocks holds up its own connection's reports, and nothing else.
+/// A callback that blocks delays only the reports of its own connection.
+///
 pub trait StatusCallback: Send + Sync + 'static {
     /// A new phase of connecting began.
     fn on_phase(&self, phase: Phase);
@@ -169,24 +170,26 @@ pub trait StatusCallback: Send + Sync + 'static {
     /// `IWMStatusCallback::OnStatus`
     fn on_status(&self, status: &Status);
 
-    /// Data packets were dropped, so many in all by now. Told when it begins, and now and then while it goes on.
+    /// Data packets were dropped, `total` of them so far. Called when dropping begins, and at most every 10 s while it
+    /// continues.
     fn on_packets_dropped(&self, total: u64) {
         let _ = total;
     }
 
-    /// `skipped` data packets were dropped because a new session begins with a key frame, `total` in all by now.
+    /// `skipped` data packets were dropped because a new session begins with a key frame; `total` were dropped so far.
     fn on_packets_skipped(&self, skipped: u64, total: u64) {
         let _ = skipped;
         self.on_packets_dropped(total);
     }
 
-    /// Data has waited for 2 s or longer although the connection stands: the line or the server is slower than the stream.
-    /// Called when that begins, and at most every 10 s while it lasts.
+    /// The oldest unsent packet is `behind` late, 2 s or more, although the connection stands: the network or the
+    /// server is slower than the stream. Called when this begins, and at most every 10 s while it lasts.
     fn on_falling_behind(&self, behind: Duration) {
         let _ = behind;
     }
 
-    /// Runs `task`, which calls back, soon and on a thread that may block. FALSE if there is none.
+    /// Runs `task`, which calls the other methods, soon and on a thread that may block. Returns false if there is no
+    /// thread.
     fn spawn(&self, task: Box<dyn FnOnce() + Send>) -> bool {
         std::thread::Builder::new()
             .name("wmhttp-reports".to_owned())

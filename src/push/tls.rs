@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! Trust in servers: rustls with ring, and the system's trust store.
+//! TLS: rustls with ring, and the trust anchors of the system.
 
 use std::fmt;
 use std::io::{self, ErrorKind};
@@ -27,10 +27,10 @@ mod testing;
 mod tests;
 mod verifier;
 
-/// Most configurations that are kept for further connections. Each has 100 kB of trust anchors.
+/// Limit on the cached configurations. Each has about 100 kB of trust anchors.
 const MAX_CONFIGS: usize = 8;
 
-/// Most TLS sessions that a configuration keeps for resumption, with the certificates of the server.
+/// Limit on the TLS sessions that a configuration keeps for resumption, with the certificates of the server.
 const MAX_TICKETS: usize = 32;
 
 /// Trust anchors for the certificates of servers.
@@ -41,12 +41,12 @@ pub struct Trust {
 }
 
 impl Trust {
-    /// Trusts what the system trusts, and the certificates in `ca_file`, a PEM file: authorities, and servers that show
-    /// the very same certificate. Unless `strict`, any server is trusted.
+    /// Trusts the anchors of the system, and the certificates in `ca_file`, a PEM file: authorities, and servers that
+    /// present exactly such a certificate. Unless `strict`, trusts any server.
     ///
     /// # Errors
     ///
-    /// The file cannot be read, or has no certificate in it, or a damaged one.
+    /// The file cannot be read, contains no certificate, or contains a damaged one.
     pub fn new(strict: bool, ca_file: Option<&Path>) -> io::Result<Self> {
         let anchors = ca_file.map(anchors::read).transpose()?;
         Ok(Self {
@@ -55,22 +55,22 @@ impl Trust {
         })
     }
 
-    /// Returns the configuration for connections, which equal trust shares in the whole process.
+    /// Returns the configuration for connections. Equal values of trust share one in the whole process.
     ///
     /// The first call reads the system's store, which takes some 10 ms.
     ///
     /// # Errors
     ///
-    /// [`Error::Tls`] without any trust anchor.
+    /// [`Error::Tls`] if there is no trust anchor.
     pub(super) fn client_config(&self) -> Result<Arc<ClientConfig>, Error> {
         CONFIGS.get(self)
     }
 
-    /// Agrees on TLS with the host of `server` over `line`.
+    /// Performs the TLS handshake with the host of `server` over `line`.
     ///
     /// # Errors
     ///
-    /// [`Error::Tls`]
+    /// [`Error::Tls`] if the handshake fails.
     pub(super) async fn secure(&self, line: Line, server: &Url) -> Result<Line, Error> {
         let Line::Plain(line) = line else {
             return Err(other("TLS within TLS"));
@@ -99,7 +99,7 @@ impl Trust {
         let task = blocking::run(move || self.client_config());
         let task = task.map_err(|error| Error::NoResources(error.to_string()))?;
         let config = task.await;
-        config.unwrap_or_else(|| Err(no_anchors("the thread that reads them has ended early")))
+        config.unwrap_or_else(|| Err(no_anchors("the thread that reads them ended early")))
     }
 
     fn make_config(&self) -> Result<ClientConfig, Error> {
@@ -131,31 +131,31 @@ impl Trust {
 static CONFIGS: Configs = Configs(Mutex::new(Vec::new()));
 
 /// Configurations by trust, oldest first.
-struct Configs(Mutex<Vec<(Trust, Shared)>>);
+struct Configs(Mutex<Vec<(Trust, CachedConfig)>>);
 
 /// A configuration that is made once.
-type Shared = Arc<OnceLock<Result<Arc<ClientConfig>, Error>>>;
+type CachedConfig = Arc<OnceLock<Result<Arc<ClientConfig>, Error>>>;
 
 impl Configs {
-    /// Returns the configuration, and makes it first if it is not known.
+    /// Returns the configuration, and creates it if it is not cached.
     fn get(&self, trust: &Trust) -> Result<Arc<ClientConfig>, Error> {
         let shared = self.shared(trust);
         let config = shared.get_or_init(|| trust.make_config().map(Arc::new));
         if config.is_err() {
-            // The store may be there next time.
+            // The system's store may be readable at the next call.
             self.lock().retain(|(other, _)| other != trust);
         }
         config.clone()
     }
 
-    /// Returns the configuration if it is known, without waiting for it.
+    /// Returns the configuration if it is cached, without waiting for another thread that creates it.
     fn known(&self, trust: &Trust) -> Option<Arc<ClientConfig>> {
         let configs = self.lock();
         let (_, known) = configs.iter().find(|(other, _)| other == trust)?;
         known.get()?.clone().ok()
     }
 
-    fn shared(&self, trust: &Trust) -> Shared {
+    fn shared(&self, trust: &Trust) -> CachedConfig {
         let mut configs = self.lock();
         if let Some((_, known)) = configs.iter().find(|(other, _)| other == trust) {
             return known.clone();
@@ -163,12 +163,12 @@ impl Configs {
         if configs.len() == MAX_CONFIGS {
             configs.remove(0);
         }
-        let shared = Shared::default();
+        let shared = CachedConfig::default();
         configs.push((trust.clone(), shared.clone()));
         shared
     }
 
-    fn lock(&self) -> MutexGuard<'_, Vec<(Trust, Shared)>> {
+    fn lock(&self) -> MutexGuard<'_, Vec<(Trust, CachedConfig)>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -191,11 +191,11 @@ impl fmt::Debug for Trust {
     }
 }
 
-/// Gives reqwest the trust of the push.
+/// Gives reqwest the trust anchors of the push.
 ///
 /// # Errors
 ///
-/// [`Error::Tls`] without any trust anchor, if the first request needs one.
+/// [`Error::Tls`] if there is no trust anchor and the location is `https`.
 #[cfg(feature = "verify")]
 pub(super) async fn preconfigured(
     builder: reqwest::ClientBuilder,
@@ -204,7 +204,7 @@ pub(super) async fn preconfigured(
     let config = match settings.trust.config().await {
         Ok(config) => ClientConfig::clone(&config),
         Err(error) if settings.session.url.scheme() == "https" => return Err(error),
-        // A redirection to https then finds no trust.
+        // A redirection to https then fails, because there are no anchors.
         Err(_) => ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
             .with_safe_default_protocol_versions()
             .map_err(other)?
@@ -214,7 +214,7 @@ pub(super) async fn preconfigured(
     Ok(builder.tls_backend_preconfigured(config))
 }
 
-/// The error of a handshake that is in an error of the system's, if one is.
+/// Returns the TLS error inside an I/O error, if there is one.
 #[cfg(feature = "verify")]
 pub(super) fn error_in(error: &io::Error) -> Option<Error> {
     let inner = error.get_ref()?;
@@ -227,7 +227,7 @@ pub(super) fn error_in(error: &io::Error) -> Option<Error> {
     }
 }
 
-/// Returns the error of a handshake.
+/// Converts an I/O error of the handshake.
 fn handshake_error(error: &io::Error) -> Error {
     let failure = error
         .get_ref()
@@ -249,7 +249,7 @@ fn tls_error(error: &rustls::Error) -> TlsError {
     use AlertDescription as Alert;
     use rustls::Error as Failed;
     match error {
-        // The bytes of the peer are no records.
+        // The peer's bytes are not TLS records.
         Failed::InvalidMessage(
             InvalidMessage::InvalidContentType
             | InvalidMessage::MessageTooLarge
@@ -285,7 +285,8 @@ fn certificate_error(error: &CertificateError) -> TlsError {
     }
 }
 
-/// The reason in `Other(OtherError(CaUsedAsEndEntity))`, as rustls writes those that it has no sentence for.
+/// Returns the reason in `Other(OtherError(CaUsedAsEndEntity))`, which is how rustls displays errors without a text of
+/// their own.
 fn bare_reason(error: &str) -> &str {
     let reason = error.split(" {").next().unwrap_or(error);
     match reason.contains(' ') {
@@ -298,7 +299,7 @@ fn bare_reason(error: &str) -> &str {
     }
 }
 
-/// The name in `DnsName("media")` and `IpAddress(192.0.2.1)`, as rustls presents names.
+/// Returns the name in `DnsName("media")` or `IpAddress(192.0.2.1)`, which is how rustls displays names.
 fn bare_name(presented: &str) -> &str {
     let name = presented
         .split_once('(')
@@ -306,7 +307,7 @@ fn bare_name(presented: &str) -> &str {
     name.trim_end_matches(')').trim_matches('"')
 }
 
-/// Returns the name that the certificate has to have.
+/// Returns the name that the certificate must have.
 fn server_name(url: &Url) -> Result<ServerName<'static>, InvalidDnsNameError> {
     match url.host() {
         Some(Host::Ipv4(address)) => Ok(ServerName::IpAddress(IpAddr::V4(address).into())),

@@ -7,30 +7,30 @@ use std::time::Duration;
 use super::Failure;
 use crate::asf::{DataPacket, FileHeader, ShedObject};
 
-/// `IWMWriterSink`: what a writer of ASF tells its sink.
+/// `IWMWriterSink`: the interface through which a writer of ASF hands over its stream.
 ///
 /// `AllocateDataUnit` has no counterpart here: data units are [`bytes::Bytes`], and the writer brings its own.
 pub trait WriterSink {
-    /// `OnHeader`: the ASF file header, before any data unit. Another one later starts the next playlist entry.
+    /// `OnHeader`: the ASF file header, before any data unit. A later header starts the next playlist entry.
     ///
-    /// Returns the optional objects that had to go for the header to fit its packet.
+    /// Returns the optional objects that were removed because the header did not fit its packet.
     ///
     /// # Errors
     ///
-    /// [`WriteError`]; the push fails when it does not fit without them either.
+    /// [`WriteError`]. The push fails if the header does not fit without the optional objects either.
     fn on_header(&self, header: &FileHeader) -> Result<Vec<ShedObject>, WriteError>;
 
-    /// `IsRealTime`: whether data units must come at the time they are to be sent.
+    /// `IsRealTime`: returns whether data units must be delivered at their Send Times.
     fn is_real_time(&self) -> bool;
 
-    /// `OnDataUnit`: one ASF data packet. Blocks while too much waits.
+    /// `OnDataUnit`: one ASF data packet. Blocks while the limits are reached.
     ///
     /// # Errors
     ///
     /// [`WriteError`]
     fn on_data_unit(&self, packet: DataPacket) -> Result<(), WriteError>;
 
-    /// `OnEndWriting`: nothing more comes. Blocks for at most `timeout` until everything has gone out.
+    /// `OnEndWriting`: the stream has ended. Blocks for at most `timeout` until everything has been sent.
     ///
     /// # Errors
     ///
@@ -38,12 +38,12 @@ pub trait WriterSink {
     fn on_end_writing(&self, timeout: Duration) -> Result<(), WriteError>;
 }
 
-/// Why something was not written.
+/// The reason for which content was not accepted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum WriteError {
-    /// The push has failed, or, without a failure, was ended by its owner.
+    /// The push has failed or, without a failure, the application has ended it.
     Failed(Option<Arc<Failure>>),
-    /// The caller was told to return.
+    /// [`Connection::interrupt`](super::Connection::interrupt) was called.
     Interrupted,
 }
 

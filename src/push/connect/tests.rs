@@ -45,7 +45,7 @@ fn an_address_is_tried_once() {
     assert_interleaved("4a 6a 4a 4b 6a", "4a 6a 4b");
 }
 
-/// What an attempt does, and when, counted from its start.
+/// The result of an attempt, and its time from the start of the attempt.
 #[derive(Clone, Copy)]
 enum Fate {
     Hangs,
@@ -188,7 +188,7 @@ async fn silent_addresses_leave_the_time_to_the_caller() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn of_several_failures_the_most_telling_counts() {
+async fn the_most_specific_of_several_failures_is_returned() {
     use ErrorKind::*;
 
     for (kinds, told) in [
@@ -220,7 +220,7 @@ async fn of_several_failures_the_most_telling_counts() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn no_address_is_a_failure() {
+async fn connecting_without_an_address_fails() {
     let raced = Attempted::now().race(&[]).await;
     assert_eq!(raced, Some(Err(ErrorKind::AddrNotAvailable)));
 }

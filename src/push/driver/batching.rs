@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! How much the driver takes out of the queue at a time.
+//! Batching: how many bytes the driver takes out of the queue at a time.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// In a flood, content is taken in batches, each with one wake-up, because taking every packet by itself costs a multiple.
-/// Live content is never a flood: its packets are taken as they come.
+/// At a high data rate (a flood), content is taken in batches with one wake-up each, because a wake-up for every packet
+/// costs several times as much. Live content is never a flood: its packets are taken as they are queued.
 pub(super) struct Batching {
     since: Instant,
     bytes: usize,
@@ -15,14 +15,16 @@ pub(super) struct Batching {
 }
 
 impl Batching {
-    /// What is waited for in a flood, in bytes: as much as a few `writev` take away.
+    /// Bytes to wait for in a flood: as many as a few `writev` calls write.
     const BATCH: usize = 128 * 1024;
-    /// How long that may take. Then what is there is taken.
+    /// Longest wait for a batch. After it, the driver takes what is queued.
     pub(super) const LONGEST_WAIT: Duration = Duration::from_millis(1);
-    /// A flood is measured by this many bytes: it begins with a gigabit per second.
+    /// Bytes over which the data rate is measured.
     const MEASURE: usize = 512 * 1024;
+    /// A flood begins when [`MEASURE`](Self::MEASURE) bytes take less than this: 1 Gbit/s.
     const BEGINS: Duration = Duration::from_millis(4);
-    /// So long it may take without being over: threads share processors, and each has to wait for its turn.
+    /// A flood lasts while they take less than this. The bound is loose, because threads that share processors are
+    /// delayed.
     const LASTS: Duration = Duration::from_millis(32);
 
     pub(super) fn new() -> Self {
@@ -33,7 +35,7 @@ impl Batching {
         }
     }
 
-    /// So many bytes were taken.
+    /// Records that `bytes` were taken.
     pub(super) fn take(&mut self, bytes: usize) {
         self.bytes += bytes;
         if self.bytes >= Self::MEASURE {
@@ -46,7 +48,7 @@ impl Batching {
         }
     }
 
-    /// No batch has come for a while.
+    /// Records that no batch was complete within [`LONGEST_WAIT`](Self::LONGEST_WAIT).
     pub(super) fn calm(&mut self) {
         if self.since.elapsed() > Self::LASTS {
             self.measure();
@@ -54,7 +56,7 @@ impl Batching {
         }
     }
 
-    /// How long it is since it was last asked.
+    /// Starts a new measurement, and returns the duration of the last one.
     fn measure(&mut self) -> Duration {
         let now = Instant::now();
         self.bytes = 0;
@@ -65,7 +67,7 @@ impl Batching {
         self.flood
     }
 
-    /// How many bytes are worth a wake-up.
+    /// Returns the bytes of content to wait for.
     pub(super) fn batch(&self) -> usize {
         if self.flood { Self::BATCH } else { 0 }
     }
@@ -75,7 +77,7 @@ impl Batching {
 mod tests {
     use super::*;
 
-    /// The stream that [`Batching`] sees in packets of 1,400 bytes, so many a millisecond.
+    /// Takes `packets` of 1,400 bytes in each of `milliseconds`.
     async fn flow(flow: &mut Batching, packets: usize, milliseconds: usize) {
         for _ in 0..milliseconds {
             tokio::time::advance(Duration::from_millis(1)).await;
@@ -84,7 +86,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn only_a_flood_is_taken_in_batchs() {
+    async fn only_a_flood_is_taken_in_batches() {
         let mut stream = Batching::new();
         flow(&mut stream, 1, 1000).await;
         assert!(!stream.is_flood());
@@ -97,7 +99,7 @@ mod tests {
 
     /// 512 KB are 375 packets.
     #[tokio::test(start_paused = true)]
-    async fn a_flood_is_over_when_it_is_slow_or_nothing_comes() {
+    async fn a_flood_ends_when_the_rate_falls_or_content_stops() {
         let mut stream = Batching::new();
         flow(&mut stream, 375, 2).await;
         flow(&mut stream, 12, 320).await;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! The end of a stream: 3.1.4.4, and what may cross it.
+//! The end of a stream (3.1.4.4), and responses that cross it.
 
 use std::time::Duration;
 
@@ -15,20 +15,20 @@ use crate::push::exchange::{Exchange, Progress};
 use crate::push::line::Link;
 use crate::wmhttp::{self, Response};
 
-/// How long a server may take to refuse what it received before the end: a short stream is over before its response has
-/// come.
+/// Time in which a server may still refuse a stream after its end was acknowledged. The response to a short stream is
+/// sent after its end.
 const FAREWELL: Duration = Duration::from_millis(250);
 
-/// How long a reset may follow the end of the server's side.
+/// Time in which a reset may follow the peer's FIN.
 const RESET_GRACE: Duration = Duration::from_millis(20);
 
-/// How often the kernel is asked for acknowledgements: it does not report them by itself.
+/// Interval between two queries of the kernel, which does not report acknowledgements by itself.
 const ACKNOWLEDGEMENT_INTERVAL: Duration = Duration::from_millis(5);
 
 impl<C: Connector> Driver<C> {
     /// Sends the last bytes, waits until the peer has acknowledged them, and closes the connection.
     ///
-    /// FALSE when everything goes again because a challenge has crossed the end.
+    /// Returns false if a challenge has crossed the end, so that the PushStart is sent again.
     pub(super) async fn close(&mut self, last: Bytes) -> Result<bool, Error> {
         let Some(exchange) = self.client.exchange_mut().filter(|_| !last.is_empty()) else {
             self.client.abandon();
@@ -43,7 +43,7 @@ impl<C: Connector> Driver<C> {
             return Ok(true);
         };
         if let Some(response) = farewell(exchange).await? {
-            // What a server has not read resets the connection behind its response.
+            // A server that closes with unread data resets the connection after its response.
             let read = settle(exchange).await.is_ok();
             return self.handle_crossing(&response, read);
         }
@@ -52,16 +52,18 @@ impl<C: Connector> Driver<C> {
         Ok(true)
     }
 
-    /// A response that has crossed the end of the stream; `ended` if the server has read everything, as far as can be known.
+    /// Handles a response that has crossed the end of the stream. `ended` is true if the server has read everything, as
+    /// far as the connection shows.
     fn handle_crossing(&mut self, response: &Response, ended: bool) -> Result<bool, Error> {
         match response.status {
             StatusCode::UNAUTHORIZED | StatusCode::PROXY_AUTHENTICATION_REQUIRED => {
                 self.handle_response(response)?;
                 Ok(false)
             }
-            // Some receivers answer the end itself, and one of them with 422. What comes sooner is the PushStart's.
+            // Some receivers respond to the end itself, one of them with 422. An earlier response belongs to the
+            // PushStart.
             StatusCode::UNPROCESSABLE_ENTITY if ended && self.has_streamed() => Ok(true),
-            // Where a server just closes, which it may, its proxy makes 502 of that.
+            // A server may close without a response; its proxy then responds with 502.
             StatusCode::BAD_GATEWAY if ended && self.session.is_using_proxy() => Ok(true),
             status if status.is_success() && ended => Ok(true),
             status if status.is_success() => Err(wmhttp::Error::EndedEarly.into()),
@@ -69,14 +71,15 @@ impl<C: Connector> Driver<C> {
         }
     }
 
-    /// Returns whether the connection has streamed for long enough that a refusal of its PushStart would have come.
+    /// Returns whether the connection has streamed for long enough that a refusal of its PushStart would have been
+    /// received.
     fn has_streamed(&self) -> bool {
         let since = self.policy.streams_since();
         since.is_some_and(|since| since.elapsed() >= FAREWELL)
     }
 }
 
-/// Waits until everything is handed to the kernel, or returns the response that comes before.
+/// Waits until the kernel has accepted everything. Returns a response that is received before that.
 async fn flush<L: Link>(exchange: &mut Exchange<L>) -> Result<Option<Response>, Error> {
     loop {
         match exchange.flush().await? {
@@ -87,7 +90,8 @@ async fn flush<L: Link>(exchange: &mut Exchange<L>) -> Result<Option<Response>, 
     }
 }
 
-/// Waits until the peer has acknowledged everything, and has had its time to refuse it or has closed its side.
+/// Waits until the peer has acknowledged everything and either [`FAREWELL`] has passed or the peer has closed its side.
+/// Returns a response that is received before that.
 async fn farewell<L: Link>(exchange: &mut Exchange<L>) -> Result<Option<Response>, Error> {
     loop {
         let acknowledged = !exchange.has_unacknowledged();
@@ -112,8 +116,8 @@ async fn farewell<L: Link>(exchange: &mut Exchange<L>) -> Result<Option<Response
     }
 }
 
-/// The peer has closed its side: it has received everything if it acknowledges that, and no reset follows. A reset
-/// follows where the server has left something unread.
+/// Checks, after the peer has closed its side, that it has acknowledged everything and that no reset follows. A reset
+/// follows if the server has left data unread.
 async fn settle<L: Link>(exchange: &mut Exchange<L>) -> Result<(), Error> {
     let deadline = Instant::now() + FAREWELL;
     let mut reset = exchange.was_reset();

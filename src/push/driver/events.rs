@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! What comes back to the driver: from the exchange, from the session, and from threads that may block.
+//! Events for the driver from the exchange, the session and blocking tasks.
 
 use tokio::time::Instant;
 
@@ -14,7 +14,7 @@ use crate::push::{Error, Phase};
 use crate::wmhttp::{CredentialsWanted, Event, Response};
 
 impl<C: Connector> Driver<C> {
-    /// A connection that is being made has come further.
+    /// Handles a step in making a connection.
     pub(super) fn handle_milestone(&mut self, milestone: Milestone) {
         match (milestone, self.phase) {
             (Milestone::Resolved, Phase::Resolve) => {
@@ -32,7 +32,7 @@ impl<C: Connector> Driver<C> {
         }
     }
 
-    /// The connection, the response, or the loss of the connection; `None`: the exchange takes more.
+    /// Handles the connection, the response or the loss of the connection. `None`: the exchange accepts more content.
     pub(super) fn handle_progress(
         &mut self,
         progress: Result<Option<Progress>, Error>,
@@ -88,7 +88,7 @@ impl<C: Connector> Driver<C> {
         Err(error)
     }
 
-    /// Returns whether the server only has nothing to say to a body that it has received.
+    /// Returns whether the server has acknowledged the whole body and merely sent no response to it.
     fn handle_silence(&mut self) -> bool {
         let silent = !self.replay.awaits_acknowledgement() && self.session.handle_silence();
         if silent {
@@ -108,7 +108,7 @@ impl<C: Connector> Driver<C> {
                 provided?;
             }
             Some(BlockingTask::Computed(role, result)) => self.session.computed(role, result),
-            None => return Err(Error::NoResources("a thread has ended early".to_owned())),
+            None => return Err(Error::NoResources("a thread ended early".to_owned())),
         }
         Ok(())
     }
@@ -131,7 +131,7 @@ impl<C: Connector> Driver<C> {
                 Event::ServerConfigured { server } => self.handle_configured(server),
                 Event::PushStartSent { begins_at, header } => {
                     self.shared.counters.push_started();
-                    self.expect_forgetting();
+                    self.check_session_age();
                     self.policy.push_start(header.is_none(), Instant::now());
                     if header.is_some() {
                         self.shared.lifecycle.started();
@@ -162,8 +162,8 @@ impl<C: Connector> Driver<C> {
         self.shared.counters.configured(server, authentication);
         if !self.session.is_streaming() {
             self.policy.accepted_setup();
-            // Without a PushStart that could be refused, the connection stands.
-            if !self.replay.waits() {
+            // There is no PushStart that could be refused, so the connection has recovered.
+            if !self.replay.is_pending() {
                 self.end_recovery();
             }
         }
@@ -171,7 +171,7 @@ impl<C: Connector> Driver<C> {
         self.enter(Phase::Start);
     }
 
-    /// Asks the application, for as long as it takes.
+    /// Asks the application for credentials, without a time limit.
     fn ask(&mut self, wanted: CredentialsWanted) -> Result<(), Error> {
         let callback = self.shared.lifecycle.notifier().callback().clone();
         self.run_blocking(move || {
@@ -191,7 +191,7 @@ impl<C: Connector> Driver<C> {
     }
 }
 
-/// Returns whether there was no response, rather than a bad one.
+/// Returns whether no response was received, rather than a bad one.
 fn is_silence(error: &Error) -> bool {
     !matches!(error, Error::BadResponse(_))
 }

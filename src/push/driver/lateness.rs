@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! Data that waits although the connection stands: the line or the server is slower than the stream.
+//! Reports of data that is late although the connection stands: the network or the server is slower than the stream.
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -11,15 +11,15 @@ use crate::push::notifier::Report;
 use crate::push::queue::Queue;
 use crate::push::shared::Shared;
 
-/// Longest time that data waits without a report.
+/// Delay from which data is reported as late.
 const LATE: Duration = Duration::from_secs(2);
 
-/// Shortest time between two reports.
+/// Minimum interval between two reports.
 const INTERVAL: Duration = Duration::from_secs(10);
 
 /// Reports data that waits for [`LATE`] or longer while the connection stands: at once, then at most every [`INTERVAL`].
 ///
-/// A lost connection is reported by itself.
+/// A lost connection has its own report.
 pub(super) async fn report_lateness(shared: &Shared) -> Infallible {
     let lifecycle = &shared.lifecycle;
     loop {
@@ -36,8 +36,8 @@ pub(super) async fn report_lateness(shared: &Shared) -> Infallible {
     }
 }
 
-/// Waits until data is late, and returns how late. A connection that catches up with what has waited for it by half a
-/// second each second is given the time for it.
+/// Waits until data is late, and returns its delay. A connection whose delay falls by at least half a second per second
+/// is catching up, and is not reported.
 async fn late(queue: &Queue) -> Duration {
     let mut before = queue.behind();
     let mut waited = LATE;
@@ -49,7 +49,7 @@ async fn late(queue: &Queue) -> Duration {
             return behind;
         }
         before = behind;
-        // What is caught up is looked at over a second, in which the data that waits comes and goes many times.
+        // While a backlog shrinks, its delay is sampled every second: it fluctuates too much over shorter intervals.
         waited = if catches_up || behind >= LATE {
             LATE / 2
         } else {
@@ -79,8 +79,8 @@ mod tests {
         assert_eq!(pushed, Ok(0));
     }
 
-    /// A queue with data of ten seconds, after which data comes as before and `taken` times as much is taken. Returns
-    /// whether data is late in the next ten seconds.
+    /// Fills a queue with data of ten seconds. Then data is queued at the same rate and taken at `taken` times that
+    /// rate. Returns whether data is late in the next ten seconds.
     async fn is_late_when(taken: usize) -> bool {
         let queue = Queue::new(Limits {
             bytes: 0,
@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_connection_that_catches_up_is_given_the_time() {
+    async fn a_connection_that_catches_up_is_not_reported() {
         assert!(is_late_when(1).await);
         assert!(!is_late_when(2).await);
     }

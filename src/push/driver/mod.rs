@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! The task that runs one push: it moves content between the queue, the session and the exchange, and asks the policy
-//! what follows a loss.
+//! The driver: the task that runs one push. It moves content between the queue, the session and the exchange, and asks
+//! the policy what to do after a loss.
 
 mod batching;
 mod closing;
@@ -44,14 +44,14 @@ use crate::asf::{FileHeader, KeyFrameGate};
 use crate::auth::{Credentials, Role, StepResult};
 use crate::wmhttp::PushSession;
 
-/// Shortest time between two reports of dropped packets.
+/// Minimum interval between two reports of dropped packets.
 const DROPS_INTERVAL: Duration = Duration::from_secs(10);
 
-/// A session that another driver has left, when it is done.
+/// The task of another driver, which returns the session that it parked.
 pub(super) type Parked = JoinHandle<Option<ParkedSession>>;
 
-/// Runs one push to its end and reports how it goes. `last` may leave a session to be taken up. Returns the session if the
-/// application has left it.
+/// Runs one push to its end and reports its progress. `last` may return a session to resume. Returns the session if the
+/// application has disconnected.
 pub(super) async fn drive(
     settings: Settings,
     shared: Arc<Shared>,
@@ -79,11 +79,11 @@ pub(super) async fn drive(
             Err(failure) => Outcome::Failed(failure),
         },
     };
-    driver.settle_accounts(&outcome);
-    // The connection closes here, before the application hears that it is closed.
+    driver.count_undelivered(&outcome);
+    // Closes the connection before that is reported.
     let (session, header) = driver.into_session();
     let parked = shared.lifecycle.was_left().then_some(session);
-    // What authenticates is dropped as well: a program may end as soon as it hears of the end, and its libraries with it.
+    // Drops the authenticators as well: a program may end, and unload its libraries, as soon as the end is reported.
     let parked = parked.and_then(|session| ParkedSession::new(session, config, header));
     shared.counters.closed();
     if shared.lifecycle.is_alive() {
@@ -109,7 +109,7 @@ pub(super) async fn drive(
     parked
 }
 
-/// Runs one push session until PushSetup has succeeded, and leaves it.
+/// Runs one push session until PushSetup has succeeded, and closes the connection.
 pub(super) async fn probe(
     settings: Settings,
     shared: Arc<Shared>,
@@ -127,22 +127,22 @@ pub(super) async fn probe(
     })
 }
 
-/// Reports dropped packets: at once, then at most every [`DROPS_INTERVAL`], and the last time with the final count.
+/// Reports dropped packets: at once, then at most every [`DROPS_INTERVAL`].
 async fn report_drops(shared: &Shared) -> std::convert::Infallible {
     loop {
-        shared.counters.untold_drops().await;
+        shared.counters.unreported_drops().await;
         shared.report_drops();
         sleep(DROPS_INTERVAL).await;
     }
 }
 
-/// How a push is over.
+/// The result of a push.
 enum Outcome {
-    /// Somebody else has ended it: the application, or a writer whose input is bad.
+    /// The lifecycle is over: the application disconnected, or failed the push because of its input.
     Over,
     /// `$E` was sent.
     Ended,
-    /// Not everything was sent in time.
+    /// The end of the stream was not sent within its timeout.
     Undrained(Failure),
     Failed(Failure),
 }
@@ -154,24 +154,24 @@ struct Driver<C: Connector> {
     milestones: mpsc::UnboundedReceiver<Milestone>,
     phase: Phase,
     session: PushSession,
-    /// A task on a thread that may block.
+    /// A blocking task under way.
     blocking: Option<blocking::Task<BlockingTask>>,
-    /// Content out of the queue, on its way into the session.
+    /// Content taken from the queue that the session has not accepted yet.
     taken: VecDeque<Content>,
     replay: ReplayBuffer,
     policy: Reconnect,
     batching: Batching,
     entry: Entry,
     delivery: Delivery,
-    /// When the response has to be there.
+    /// The time by which the response has to be received.
     response_due: Option<Instant>,
-    /// When PushSetup last succeeded.
+    /// The time of the last successful PushSetup.
     configured: Option<Instant>,
-    /// The peer has acknowledged the end of the stream, and ended the connection. The end was sent once more.
+    /// The peer acknowledged the end of the stream and then ended the connection; the end was sent again.
     end_repeated: bool,
 }
 
-/// The result of a task on a thread that may block.
+/// The result of a blocking task.
 enum BlockingTask {
     Credentials(Role, Option<Credentials>),
     Computed(Role, StepResult),
@@ -181,7 +181,7 @@ enum BlockingTask {
 #[derive(Default)]
 struct Entry {
     header: Option<FileHeader>,
-    /// Closed where a new session has begun in the middle of the entry.
+    /// Closed while packets in front of the key frame of a new session are dropped.
     gate: KeyFrameGate,
 }
 
@@ -227,13 +227,13 @@ impl<C: Connector> Driver<C> {
         }
     }
 
-    /// Closes the connection. What is left is the session, and the last header that was sent in it.
+    /// Closes the connection, and returns the session and the last header that was sent in it.
     fn into_session(self) -> (PushSession, Option<FileHeader>) {
         let header = self.entry.header.or_else(|| self.replay.header().cloned());
         (self.session, header)
     }
 
-    /// Ends when `$E` was sent and the connection may be closed, or cannot be made any more.
+    /// Runs connections until `$E` was sent and the connection may be closed, or until the push fails.
     async fn run(&mut self, last: Option<Parked>) -> Result<(), Failure> {
         self.begin(last).await;
         let mut number = 0u64;
@@ -242,7 +242,7 @@ impl<C: Connector> Driver<C> {
             let span = tracing::debug_span!("connection", number);
             match self.run_connection().instrument(span).await {
                 Ok(()) => {
-                    // The stream may have been over before the server had its time to refuse it.
+                    // A short stream ends before the server's time to refuse it has passed.
                     self.end_recovery();
                     return Ok(());
                 }
@@ -256,13 +256,13 @@ impl<C: Connector> Driver<C> {
         }
     }
 
-    /// Ends when `$E` was sent and the connection may be closed.
+    /// Runs one connection until `$E` was sent and it may be closed.
     async fn run_connection(&mut self) -> Result<(), Error> {
         while !self.step().await? {}
         Ok(())
     }
 
-    /// TRUE when the connection may be closed.
+    /// Makes one step. Returns true when the connection may be closed.
     async fn step(&mut self) -> Result<bool, Error> {
         let mut over = false;
         let last = self.send_waiting()?;
@@ -272,7 +272,7 @@ impl<C: Connector> Driver<C> {
             Some(last) => over = self.close(last).await?,
             None => self.turn().await?,
         }
-        // What is to be sent again stands before what is new.
+        // An event may schedule content to be sent again, which precedes new content.
         self.report_events()?;
         self.shared
             .counters
@@ -280,7 +280,7 @@ impl<C: Connector> Driver<C> {
         Ok(over)
     }
 
-    /// Waits for whatever comes next and takes it in.
+    /// Waits for the next event and handles it.
     async fn turn(&mut self) -> Result<(), Error> {
         let due = self.due();
         let takes_content = self.takes_content();
@@ -310,8 +310,8 @@ impl<C: Connector> Driver<C> {
         self.shared.report_phase(phase);
     }
 
-    /// Counts what the peer will never get. A report tells of it where nothing else does.
-    fn settle_accounts(&mut self, outcome: &Outcome) {
+    /// Counts the content that the peer never gets. A report includes it if the outcome is not a failure.
+    fn count_undelivered(&mut self, outcome: &Outcome) {
         self.take_acknowledgements();
         self.shared
             .counters
@@ -319,12 +319,13 @@ impl<C: Connector> Driver<C> {
         let shared = &self.shared;
         shared.queue.put_back(&mut self.taken);
         let (dropped, lost) = (shared.queue.clear(), self.replay.give_up());
-        let told = matches!(outcome, Outcome::Ended | Outcome::Undrained(_));
-        shared.counters.settle(dropped, lost, told);
+        let reported = matches!(outcome, Outcome::Ended | Outcome::Undrained(_));
+        shared.counters.settle(dropped, lost, reported);
     }
 }
 
-/// The progress of the request under way, or `None` when at most `room` bytes of it wait; for ever when there is none.
+/// Waits for progress of the request under way; `None` when at most `room` bytes of it wait. Waits forever without a
+/// request.
 async fn progress<C: Connector>(
     client: &mut Client<C>,
     room: Option<usize>,
@@ -335,7 +336,7 @@ async fn progress<C: Connector>(
     }
 }
 
-/// The result of the task on another thread; for ever when there is none. `None`: that thread has ended early.
+/// Waits for the result of the blocking task; `None` if its thread panicked. Waits forever without a task.
 async fn result(task: &mut Option<blocking::Task<BlockingTask>>) -> Option<BlockingTask> {
     match task {
         Some(task) => task.await,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! Another connection after the loss of one, as the policy has it.
+//! Recovery: another connection after a loss, as the policy decides.
 
 use tokio::time::{Instant, sleep};
 
@@ -13,17 +13,17 @@ use crate::push::reconnect::{Attempt, Kind, is_end};
 use crate::push::{Circumstances, Error, Failure, Phase};
 use crate::wmhttp::{self, Entropy};
 
-/// How a push goes on after an error.
+/// The result of recovering from an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Recovered {
-    /// On another connection.
+    /// The push continues over another connection.
     Again,
-    /// Not at all: it had come to its end.
+    /// The push is over: the server has the end of the stream.
     Over,
 }
 
 impl<C: Connector> Driver<C> {
-    /// Begins with the session that `last` has left, or with a new one.
+    /// Begins with the session that `last` has parked, or with a new one.
     pub(super) async fn begin(&mut self, last: Option<Parked>) {
         self.shared.lifecycle.begin();
         self.enter(Phase::Resolve);
@@ -36,7 +36,7 @@ impl<C: Connector> Driver<C> {
         if let Some((session, header)) = session.filter(|_| self.settings.resume) {
             tracing::info!("Taking the session up again");
             self.session = session;
-            self.replay.take_up(header.clone());
+            self.replay.continue_session(header.clone());
             if self.session.resume(header) {
                 self.policy.connecting(Kind::Resumed);
                 return;
@@ -46,7 +46,7 @@ impl<C: Connector> Driver<C> {
         self.session.configure_server();
     }
 
-    /// After an error: prepares another connection, and waits until it is time for it.
+    /// Prepares another connection after an error, and waits until it is due.
     ///
     /// # Errors
     ///
@@ -71,21 +71,22 @@ impl<C: Connector> Driver<C> {
         let Some(attempt) = verdict.attempt else {
             return Err(failure);
         };
-        if self.phase == Phase::End && !self.replay.waits() && self.shared.queue.is_empty() {
+        if self.phase == Phase::End && !self.replay.is_pending() && self.shared.queue.is_empty() {
             if !is_end(&failure.error) || !self.session.is_resumable() {
-                // Nothing is left that could be sent better.
+                // All content was sent, so another connection has nothing to add.
                 return Err(failure);
             }
-            // The peer's system has the end. Whether the server has, it tells when it gets the end again.
+            // The peer's kernel has acknowledged the end. The server's reaction to a second end shows whether it has
+            // read it.
             self.end_repeated = true;
-            self.replay.repeat_end();
+            self.replay.resend_end();
         }
         self.wait(failure, attempt).await;
         self.reconnect(attempt.kind);
         Ok(Recovered::Again)
     }
 
-    /// Reports the attempt, and waits until it is time for it.
+    /// Reports the attempt, and waits until it is due.
     async fn wait(&mut self, failure: Failure, attempt: Attempt) {
         let Attempt { number, delay, .. } = attempt;
         tracing::info!(
@@ -94,14 +95,15 @@ impl<C: Connector> Driver<C> {
             ?delay,
             "Lost: {failure}"
         );
-        if attempt.told {
+        if attempt.reported {
             let awaits_data = self.awaits_data() && self.shared.queue.is_empty();
             let lifecycle = &self.shared.lifecycle;
             lifecycle.lost(failure, number, delay, awaits_data);
         }
         self.shared.lifecycle.notifier().spawn();
         sleep(delay).await;
-        // Servers close idle sessions: the driver waits for data before it reconnects, but not before its first connection.
+        // Servers close idle sessions, so the driver waits for data before it reconnects. A first connection does not
+        // wait.
         if self.awaits_data() {
             let begun = Instant::now();
             self.shared.queue.filled(0).await;
@@ -109,23 +111,23 @@ impl<C: Connector> Driver<C> {
         }
     }
 
-    /// Returns whether the next attempt is made when there is data.
+    /// Returns whether the next attempt waits for data.
     fn awaits_data(&self) -> bool {
-        !self.replay.waits() && self.shared.lifecycle.was_opened()
+        !self.replay.is_pending() && self.shared.lifecycle.was_opened()
     }
 
-    /// Returns whether the server has the whole stream, as far as can be known.
+    /// Returns whether the server has the whole stream, as far as the connection showed.
     fn is_complete(&mut self, refused: bool, error: &Error) -> bool {
         if refused
-            && self.replay.comes_to_its_end()
+            && self.replay.ends_the_stream()
             && !self.replay.is_worth_a_session(self.entry.gate.key_frames())
         {
-            // The server knows the session no more because it has received the end.
+            // The server no longer knows the session because it has received the end.
             let lost = self.replay.give_up();
             self.shared.counters.lost(lost);
             return true;
         }
-        let acknowledged = self.phase == Phase::End && !self.replay.waits() && is_end(error);
+        let acknowledged = self.phase == Phase::End && !self.replay.is_pending() && is_end(error);
         if acknowledged && self.end_repeated {
             tracing::info!("The peer acknowledged the end of the stream twice: {error}");
             return true;
@@ -133,7 +135,7 @@ impl<C: Connector> Driver<C> {
         false
     }
 
-    /// Drops what is under way.
+    /// Drops the request and the blocking task under way.
     fn leave_connection(&mut self) {
         let connecting =
             |exchange: &Exchange<C::Link>| exchange.is_push_start() && exchange.is_connecting();
@@ -146,7 +148,7 @@ impl<C: Connector> Driver<C> {
         self.shared.queue.put_back(&mut self.taken);
     }
 
-    /// Begins another connection: with the session as it is, where the server may still know it, or with a new one.
+    /// Begins another connection: with the same session if the server may still know it, or with a new one.
     fn reconnect(&mut self, kind: Kind) {
         self.enter(Phase::Resolve);
         let header = self.replay.header().cloned();
@@ -166,17 +168,17 @@ impl<C: Connector> Driver<C> {
         self.session.restart(header);
     }
 
-    /// A PushStart is sent. When that comes long after PushSetup, the server may have forgotten the session by then
+    /// Tells the policy if a PushStart is sent so long after PushSetup that the server may have discarded the session
     /// (3.2.6.2).
-    pub(super) fn expect_forgetting(&mut self) {
-        let patience = self.session.idle_timeout();
-        let late = |then: Instant| then.elapsed() > patience;
+    pub(super) fn check_session_age(&mut self) {
+        let idle_timeout = self.session.idle_timeout();
+        let late = |then: Instant| then.elapsed() > idle_timeout;
         if self.configured.take().is_some_and(late) {
             self.policy.late();
         }
     }
 
-    /// The server has not refused the PushStart.
+    /// The server's time to refuse the PushStart has passed.
     pub(super) fn end_probation(&mut self) {
         self.policy.end_probation();
         self.shared.counters.opened();
@@ -185,21 +187,22 @@ impl<C: Connector> Driver<C> {
         self.enter(Phase::Push);
     }
 
-    /// The session goes on, or another one has begun.
+    /// The session continues, or a new one has begun.
     pub(super) fn end_recovery(&mut self) {
         if let Some(attempt) = self.policy.recovered() {
-            self.tell_recovered(attempt);
+            self.report_recovered(attempt);
         }
     }
 
-    pub(super) fn tell_recovered(&mut self, attempt: u32) {
+    pub(super) fn report_recovered(&mut self, attempt: u32) {
         let resumed = self.session.has_resumed();
         tracing::info!(attempt, resumed, "Connected again");
         self.shared.counters.reconnected();
         self.shared.lifecycle.recovered(attempt, resumed);
     }
 
-    /// The error in the phase that it belongs to. While a connection is being made, that is the proxy's if there is one.
+    /// Returns the failure with the phase that `error` belongs to. While a connection to a proxy is being made, that is
+    /// [`Phase::Proxy`].
     pub(super) fn failure(&self, error: Error) -> Failure {
         let proxied = self.settings.session.access.proxy.is_some();
         let phase = match (&error, self.phase) {
@@ -222,7 +225,7 @@ impl<C: Connector> Driver<C> {
         self.failure_in(phase, error)
     }
 
-    /// The error in `phase`, with its circumstances.
+    /// Returns the failure in `phase`, with its circumstances.
     pub(super) fn failure_in(&self, phase: Phase, error: Error) -> Failure {
         let mut circumstances = Circumstances::of(&self.settings);
         if let Some(way) = self.client.destination() {

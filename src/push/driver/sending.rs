@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! From the queue through the session into the exchange.
+//! Content on its way from the queue through the session into the exchange.
 
 use bytes::Bytes;
 use tokio::time::Instant;
@@ -13,21 +13,21 @@ use crate::push::queue::Content;
 use crate::push::{Error, Phase};
 use crate::wmhttp::{Body, Offer, Request, Transmit};
 
-/// Bytes of a body that may wait in an exchange: few, so that most wait in the queue, where they can still be dropped.
+/// Bytes of a body that may wait in an exchange: few, because content in the queue can still be dropped.
 const MOST: usize = 16 * 1024;
 
 /// The same in a flood: enough to keep the socket busy.
 const MOST_IN_A_FLOOD: usize = 256 * 1024;
 
-/// Content that the session is offered.
+/// Content that is offered to the session.
 struct Offered {
     content: Content,
-    /// It was sent before.
+    /// The content was sent before.
     again: bool,
 }
 
 impl<C: Connector> Driver<C> {
-    /// Hands what is there to the exchange, as far as there is room; returns the last bytes when it is them.
+    /// Fills the exchange with content as far as it has room. Returns the last bytes of the stream when they are due.
     pub(super) fn send_waiting(&mut self) -> Result<Option<Bytes>, Error> {
         loop {
             self.report_events()?;
@@ -41,7 +41,7 @@ impl<C: Connector> Driver<C> {
                 return Ok(None);
             };
             if !self.offer(offered) {
-                // The session has made something to be sent of it, or waits for a response.
+                // The session has queued something to be sent first, or waits for a response.
                 if !self.session.has_transmits() {
                     return Ok(None);
                 }
@@ -68,12 +68,12 @@ impl<C: Connector> Driver<C> {
         })
     }
 
-    /// Returns whether enough waits in the exchange.
+    /// Returns whether the exchange has no room for more content.
     pub(super) fn is_full(&self) -> bool {
         self.room() == 0
     }
 
-    /// Bytes that the exchange has room for.
+    /// Returns the bytes for which the exchange has room.
     fn room(&self) -> usize {
         let waiting = self.client.exchange().map_or(0, Exchange::waiting);
         self.most_in_exchange().saturating_sub(waiting)
@@ -87,25 +87,26 @@ impl<C: Connector> Driver<C> {
         }
     }
 
-    /// Takes as much out of the queue as the exchange has room for.
+    /// Takes as much content from the queue as the exchange has room for.
     pub(super) fn take_content(&mut self) {
-        if self.replay.is_long() {
+        if self.replay.is_query_due() {
             self.take_acknowledgements();
         }
-        if !self.replay.waits() {
+        if !self.replay.is_pending() {
             let taken = self.shared.queue.take(self.room(), &mut self.taken);
             self.batching.take(taken);
         }
         self.release();
     }
 
-    /// No batch has come: takes what is there.
+    /// Takes what is queued, because no batch was complete in time.
     pub(super) fn calm(&mut self) {
         self.batching.calm();
         self.take_content();
     }
 
-    /// Acknowledged buffers go back to the writer if it is about to come, and are freed here otherwise.
+    /// Gives acknowledged buffers back to the writer in a flood, when it will call again at once. Otherwise frees them
+    /// here.
     fn release(&mut self) {
         if self.batching.is_flood() {
             let freed = self.replay.freed(true);
@@ -119,10 +120,10 @@ impl<C: Connector> Driver<C> {
     pub(super) fn free(&mut self) {
         let freed = self.replay.freed(false);
         self.shared.queue.release(std::mem::take(&mut freed.cost));
-        self.shared.queue.keep_nothing();
+        self.shared.queue.free_returned();
     }
 
-    /// Offers content to the session. FALSE when the session does not take it now: it is put back.
+    /// Offers content to the session. Returns false if the session does not accept it now, and puts it back.
     fn offer(&mut self, offered: Offered) -> bool {
         if self.drops(&offered) {
             return true;
@@ -153,13 +154,13 @@ impl<C: Connector> Driver<C> {
         false
     }
 
-    /// Returns whether `header` is the application's first one, and the one that a session taken up again has already.
+    /// Returns whether `header` is the application's first one and equals that of a resumed session.
     fn goes_on_behind(&self, header: &FileHeader) -> bool {
         let first = self.entry.header.is_none();
         first && self.session.is_streaming() && self.session.is_in_force(header)
     }
 
-    /// Drops a data packet in front of the key frame that a new session begins with.
+    /// Drops a data packet in front of the key frame with which a new session begins. Returns whether it did.
     fn drops(&mut self, offered: &Offered) -> bool {
         let Content::DataUnit(packet) = &offered.content else {
             return false;
@@ -172,7 +173,7 @@ impl<C: Connector> Driver<C> {
         true
     }
 
-    /// The session has taken content; `streaming` if a PushStart was under way by then.
+    /// Records content that the session has accepted. `streaming`: a PushStart was under way before.
     fn sent(&mut self, offered: Offered, streaming: bool) {
         if !self.is_delivering() {
             self.delivery.begin();
@@ -192,7 +193,7 @@ impl<C: Connector> Driver<C> {
             }
             Content::EndOfStream(_) => {}
         }
-        // The event of the PushStart that a header opens brings it along.
+        // A header that opens a PushStart is recorded by the event of that PushStart.
         let opens = matches!(content, Content::Header(_)) && !streaming;
         if !opens {
             let ends_at = self.session.counters().body_bytes;
@@ -200,7 +201,7 @@ impl<C: Connector> Driver<C> {
         }
     }
 
-    /// Takes what the session wants sent; returns the last bytes when it is them.
+    /// Hands the session's requests and bodies to the client. Returns the last bytes of the stream when they are due.
     fn transmit(&mut self) -> Result<Option<Bytes>, Error> {
         while self.blocking.is_none() && self.session.has_transmits() {
             let connects = self.session.owes_request() && !self.client.is_connected();
@@ -230,7 +231,7 @@ impl<C: Connector> Driver<C> {
         tracing::debug!(url = request.shown_url(), body = ?request.body, "Request");
         let is_push_start = matches!(request.body, Body::PushStart { .. });
         self.response_due = None;
-        // A PushStart is answered when its body is complete: only its connection is waited for.
+        // The response to a PushStart follows its complete body: only the connection has a time limit now.
         if connects || !is_push_start {
             self.expect_response();
         }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! A server in memory, on the clock of the runtime: what happens to a connection is in a script.
+//! A server in memory, in virtual time. A script determines the fate of each connection.
 
 use std::io::{self, ErrorKind, IoSlice};
 use std::pin::Pin;
@@ -22,37 +22,37 @@ use crate::wmhttp::server::{
 };
 use crate::wmhttp::{HResult, PushId};
 
-/// How long it takes to the server.
+/// Latency of a connection and of a response.
 const LATENCY: Duration = Duration::from_millis(20);
 
-/// How long each PushStart lasts, if its body does: until nobody can take it for refused any more.
+/// Minimum duration of a PushStart whose body is long enough: until it can no longer count as refused.
 const LEAST: Duration = Duration::from_secs(10);
 
-/// What becomes of a PushStart.
+/// The event that ends a PushStart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Fate {
     /// Its connection is reset.
     Reset,
     /// Its connection is closed.
     Close,
-    /// An early answer, with which the session is over.
+    /// The server refuses with this status, and the session is over.
     Refuse(u16),
-    /// Nothing is read any more.
+    /// The server stops reading.
     Silence,
-    /// A reset, and a server that has forgotten the session.
+    /// The connection is reset, and the server has forgotten the session.
     Forget,
-    /// A reset, and nobody there for so long.
+    /// The connection is reset, and the server is unreachable for this time.
     Outage(Duration),
-    /// The end of the stream is met with a reset, and not taken for one.
+    /// The server resets the connection at the end of the stream, without having read it.
     NoEnd,
 }
 
-/// What came, and what happened.
+/// The server's counters.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Seen {
     /// Data packets, each counted once.
     pub(super) packets: u64,
-    /// Data packets that had come before.
+    /// Data packets that had been received before.
     pub(super) again: u64,
     /// Sessions that began.
     pub(super) sessions: u64,
@@ -64,16 +64,16 @@ pub(super) struct Seen {
     pub(super) ends: u64,
 }
 
-/// The server and the way to it.
+/// The server's state and its script.
 pub(super) struct Server {
     script: Box<dyn FnMut() -> (Duration, Fate) + Send>,
-    /// The number in a data packet; they begin at 1.
+    /// Returns the number in a data packet; numbers begin at 1.
     number: fn(&[u8]) -> u64,
     pub(super) seen: Seen,
     sessions: Sessions,
     start: Instant,
     newest: u64,
-    /// When the script strikes next, and how.
+    /// The time and the kind of the next scripted event.
     next: (Instant, Fate),
     away_until: Option<Instant>,
 }
@@ -81,7 +81,7 @@ pub(super) struct Server {
 type Locked = Arc<Mutex<Server>>;
 
 impl Server {
-    /// A server whose connections fare as `script` says: after so long, that.
+    /// A server whose `script` returns the time until the next event, and the event.
     pub(super) fn new(
         mut script: impl FnMut() -> (Duration, Fate) + Send + 'static,
         number: fn(&[u8]) -> u64,
@@ -142,7 +142,7 @@ impl Server {
     }
 }
 
-/// The way to a [`Server`].
+/// A connector to a [`Server`].
 pub(super) struct Memory(pub(super) Locked);
 
 impl Connector for Memory {
@@ -168,19 +168,19 @@ impl Connector for Memory {
     }
 }
 
-/// A connection to a [`Server`], which reads what is written at once.
+/// A connection to a [`Server`], which reads everything at once.
 pub(super) struct MemoryLink {
     server: Locked,
     input: BytesMut,
     talk: Talk,
     output: BytesMut,
-    /// When the output is there, or the fate strikes.
+    /// The time at which the output is readable, or the scripted event happens.
     timer: Pin<Box<Sleep>>,
     written: u64,
     reader: Option<Waker>,
 }
 
-/// What the server expects, or has done.
+/// The server's state of a connection.
 enum Talk {
     Head,
     SetupBody(Box<PushRequest>, usize),
@@ -202,7 +202,7 @@ impl MemoryLink {
         }
     }
 
-    /// Reads what has been written. FALSE when more has to come first.
+    /// Reads the input. Returns false if more is needed first.
     fn read(&mut self) -> bool {
         match &mut self.talk {
             Talk::Head => self.read_head(),
@@ -298,7 +298,7 @@ impl MemoryLink {
         self.timer = Box::pin(sleep(LATENCY));
     }
 
-    /// The fate of a PushStart.
+    /// Applies the scripted event.
     fn strike(&mut self) {
         let Talk::PushStart(session, fate) = std::mem::replace(&mut self.talk, Talk::Silent) else {
             return;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! The driver, up to a month of it, on a clock that runs as fast as the processor.
+//! The driver in virtual time, for up to a month.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
@@ -24,10 +24,10 @@ use crate::wmhttp::{AccessConfig, HResult, SessionConfig, SetupBody};
 
 const MONTH: Duration = Duration::from_secs(30 * 24 * 3600);
 
-/// Between two data packets, by their Send Times.
+/// Interval between the Send Times of two data packets.
 const STEP: Duration = Duration::from_secs(8);
 
-/// So many come at the same time: some are under way whenever something happens.
+/// Data packets of one burst, so that some are in flight at each event of the script.
 const BURST: u32 = 5;
 
 /// Every tenth data packet begins with a key frame.
@@ -35,7 +35,7 @@ const KEY_FRAME_DISTANCE: u64 = 10;
 
 const PACKET_SIZE: u32 = 2000;
 
-/// Before the month begins, so that the 32 bits of milliseconds are over in its middle.
+/// The Send Time at the start, chosen so that the 32 bits of milliseconds wrap in the middle of the month.
 const FIRST_SEND_TIME: u32 = 3_000_000_000;
 
 struct Silent;
@@ -102,7 +102,7 @@ fn number(packet: &[u8]) -> u64 {
     u64::from_le_bytes(packet[15..23].try_into().unwrap())
 }
 
-/// What happens, one after the other: every five minutes on average something else.
+/// The fates of the connections: on average one every five minutes.
 fn script() -> impl FnMut() -> (Duration, Fate) {
     let fates = [
         Fate::Reset,
@@ -131,7 +131,7 @@ fn push(shared: &Shared, content: Content) {
         .unwrap();
 }
 
-/// Writes so many packets, each at the time of its burst.
+/// Writes `packets` packets, each at the time of its burst.
 async fn write(shared: &Shared, numbers: std::ops::RangeInclusive<u64>) {
     let mut ticks = interval(STEP * BURST);
     for number in numbers {
@@ -155,7 +155,7 @@ fn resident() -> u64 {
     })
 }
 
-/// A push that has got its header, and the task that drives it.
+/// A push whose header was written, and the task that drives it.
 fn begin(server: &Arc<Mutex<Server>>) -> (Arc<Shared>, Parked) {
     begin_with(server, Notifier::new(Silent, None), settings())
 }
@@ -175,7 +175,7 @@ fn begin_with(
     (shared, driver)
 }
 
-/// The application, as far as it hears of data that is behind.
+/// An application that records reports of late data.
 #[derive(Default)]
 struct Behind(Mutex<Vec<(Instant, Duration)>>);
 
@@ -194,8 +194,8 @@ impl StatusCallback for Arc<Behind> {
     }
 }
 
-/// Pushes for 30 s to a server that meets its fate after ten. Returns when data was reported to be behind, and how far, in
-/// seconds.
+/// Pushes for 30 s to a server that meets its fate after 10 s. Returns the times at which data was reported as late,
+/// and the delays, in seconds.
 async fn push_in_real_time(fate: Fate, real_time: bool) -> Vec<(u64, u64)> {
     let server = Server::new(move || (Duration::from_secs(10), fate), number);
     let heard = Arc::new(Behind::default());
@@ -219,23 +219,23 @@ async fn push_in_real_time(fate: Fate, real_time: bool) -> Vec<(u64, u64)> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn data_that_waits_is_reported_while_the_connection_stands() {
+async fn late_data_is_reported_while_the_connection_stands() {
     let reports = push_in_real_time(Fate::Silence, true).await;
     assert_eq!(reports, [(12, 2), (22, 12)]);
 }
 
 #[tokio::test(start_paused = true)]
-async fn data_that_waits_for_another_connection_is_not_reported() {
+async fn data_that_waits_for_a_connection_is_not_late() {
     let outage = Fate::Outage(Duration::from_secs(12));
     assert_eq!(push_in_real_time(outage, true).await, []);
 }
 
 #[tokio::test(start_paused = true)]
-async fn data_without_a_time_of_its_own_is_never_late() {
+async fn data_without_real_time_is_never_late() {
     assert_eq!(push_in_real_time(Fate::Silence, false).await, []);
 }
 
-/// What the texts of a failure are made from has neither a password nor a user in it.
+/// The texts of a failure can contain neither a password nor a user.
 #[test]
 fn the_circumstances_of_a_failure_have_no_credentials() {
     let mut settings = settings();
@@ -260,9 +260,9 @@ fn the_circumstances_of_a_failure_have_no_credentials() {
     assert_eq!(Circumstances::of(&settings), expected);
 }
 
-/// The end goes once more where a server may not have read it, and not for ever.
+/// The end is sent once more if the server may not have read it, and then no more.
 #[tokio::test(start_paused = true)]
-async fn an_end_that_has_arrived_goes_twice_at_the_most() {
+async fn an_acknowledged_end_is_sent_at_most_twice() {
     let server = Server::new(|| (MONTH, Fate::NoEnd), number);
     let (shared, driver) = begin(&server);
     write(&shared, 1..=u64::from(BURST)).await;
@@ -278,7 +278,7 @@ async fn an_end_that_has_arrived_goes_twice_at_the_most() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_month_of_losses_loses_no_packet_without_counting_it() {
+async fn in_a_month_of_losses_every_lost_packet_is_counted() {
     let begun = Instant::now();
     let server = Server::new(script(), number);
     let (shared, driver) = begin(&server);
@@ -301,10 +301,10 @@ async fn a_month_of_losses_loses_no_packet_without_counting_it() {
         packets
     );
     assert_eq!((seen.again, seen.ends), (0, 1));
-    // What is lost behind the last data packet of a body is not told: the next PushStart makes it good.
+    // A `$E` lost behind the last data packet of a body is not counted: the next PushStart replaces it.
     let reconnects = u64::from(stats.reconnects);
     assert!((seen.losses * 99 / 100..=seen.losses).contains(&reconnects));
-    // A resumption that is refused costs a connection.
+    // A refused resumption costs a connection.
     let refused = seen.losses / 8 + 1;
     let connects = u64::from(stats.connects);
     assert!((seen.losses + 1..=seen.losses + 1 + refused).contains(&connects));

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! How long things may take, and what the peer has acknowledged.
+//! Timeouts, and acknowledgements by the peer.
 
 use std::time::Duration;
 
@@ -13,16 +13,17 @@ use crate::push::{Error, Failure, Phase, TlsError};
 
 use super::Outcome;
 
-/// Interval at which the kernel is asked for acknowledgements: it does not report them by itself.
+/// Interval between two queries of the kernel, which does not report acknowledgements by itself.
 const ACKNOWLEDGEMENT_INTERVAL: Duration = Duration::from_millis(100);
 
-/// How far the current body has come.
+/// The delivery of the current body.
 pub(super) struct Delivery {
     /// Bytes that the peer has acknowledged.
     acknowledged: u64,
-    /// When they last rose, or delivery began. What the kernel takes is no progress: it takes some when a cable is pulled.
+    /// The time at which `acknowledged` last rose, or delivery began. Bytes that the kernel accepts are no progress: it
+    /// accepts some after a cable is pulled.
     progressed: Instant,
-    /// When the kernel is asked again.
+    /// The time of the next query.
     pub(super) due: Instant,
 }
 
@@ -36,18 +37,18 @@ impl Delivery {
         }
     }
 
-    /// Something begins to be delivered.
+    /// Restarts the stall timeout.
     pub(super) fn begin(&mut self) {
         self.progressed = Instant::now();
     }
 
-    /// Another body begins.
+    /// Starts another body.
     pub(super) fn restart(&mut self) {
         self.acknowledged = 0;
         self.begin();
     }
 
-    /// Returns whether more is acknowledged than before.
+    /// Records `acknowledged` bytes, and returns whether they are more than before.
     fn update(&mut self, acknowledged: u64) -> bool {
         let now = Instant::now();
         self.due = now + ACKNOWLEDGEMENT_INTERVAL;
@@ -61,7 +62,7 @@ impl Delivery {
 }
 
 impl<C: Connector> Driver<C> {
-    /// When the current wait is over.
+    /// Returns the time at which the current wait times out.
     pub(super) fn due(&mut self) -> Option<Instant> {
         if self.is_delivering() {
             let limit = self.policy.stall_limit(self.settings.stall_timeout);
@@ -77,18 +78,18 @@ impl<C: Connector> Driver<C> {
         }
     }
 
-    /// A response, or a connection, has to be there in time.
+    /// Starts the timeout of a response or a connection.
     pub(super) fn expect_response(&mut self) {
         self.response_due = Instant::now().checked_add(self.settings.timeout);
     }
 
-    /// Returns whether a connection is being made, or a response awaited.
+    /// Returns whether a connection is being made or a response awaited.
     fn is_attempting(&self) -> bool {
         let exchange = self.client.exchange();
         exchange.is_some_and(|exchange| !exchange.is_streaming())
     }
 
-    /// Returns whether there is content that the peer has not acknowledged, and a connection for it.
+    /// Returns whether a connection has content that the peer has not acknowledged.
     pub(super) fn is_delivering(&self) -> bool {
         self.client.exchange().is_some_and(|exchange| {
             let waits = exchange.waiting() > 0 || self.replay.awaits_acknowledgement();
@@ -96,7 +97,7 @@ impl<C: Connector> Driver<C> {
         })
     }
 
-    /// Why a wait is over without a result.
+    /// Returns the error of the wait that timed out.
     pub(super) fn expired(&self) -> Error {
         if self.is_delivering() {
             return Error::Stalled(self.policy.stall_limit(self.settings.stall_timeout));
@@ -117,13 +118,13 @@ impl<C: Connector> Driver<C> {
         }
     }
 
-    /// Bytes of the current PushStart's body so far.
+    /// Returns the bytes of the current PushStart's body so far.
     fn body_bytes(&self) -> u64 {
         let all = self.session.counters().body_bytes;
         all.saturating_sub(self.replay.begins_at())
     }
 
-    /// Takes in what the peer has acknowledged.
+    /// Queries the acknowledged bytes, and updates the replay buffer, the statistics and the policy.
     pub(super) fn take_acknowledgements(&mut self) {
         let body_bytes = self.body_bytes();
         let exchange = self.client.exchange_mut();
@@ -139,12 +140,12 @@ impl<C: Connector> Driver<C> {
         if self.delivery.update(acknowledged)
             && let Some(attempt) = self.policy.acknowledged(Instant::now())
         {
-            self.tell_recovered(attempt);
+            self.report_recovered(attempt);
         }
     }
 
-    /// The announced end was not sent within `timeout`. Where the connection was lost, that is why; where nothing was ever
-    /// sent, the push has failed.
+    /// Returns the outcome if the announced end was not sent within `timeout`. If the connection was lost, its loss is
+    /// the failure. If nothing was ever sent, the push has failed.
     pub(super) fn undrained(&self, timeout: Duration) -> Outcome {
         let lifecycle = &self.shared.lifecycle;
         let last_loss = lifecycle.retry().last_loss;

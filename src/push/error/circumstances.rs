@@ -12,19 +12,19 @@ use crate::wmhttp::Secrets;
 /// Facts about a push at the time of a failure: its text and its hint depend on them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Circumstances {
-    /// The server that requests were sent to, or were to be sent to.
+    /// The server of the requests.
     pub server: Option<Peer>,
     /// The proxy in front of it.
     pub proxy: Option<Proxy>,
     /// Requests to the server go over TLS.
     pub encrypted: bool,
-    /// The server has accepted a push before, in this run.
+    /// The server has accepted a push since the start.
     pub accepted: bool,
     /// The server has ended each connection since the first loss, after it had received data.
     pub repeated: bool,
     /// Attempts to reconnect that came before the failure.
     pub attempts: u32,
-    /// `eos-timeout`, if it has passed while the connection was lost.
+    /// `eos-timeout`, if it passed while the connection was lost.
     pub drained_for: Option<Duration>,
     /// PushSetup has a body, for `template-url` or `auto-destroy`.
     pub setup_body: bool,
@@ -34,11 +34,11 @@ pub struct Circumstances {
     pub plain_user: bool,
     /// The settings have a user, and no password.
     pub no_password: bool,
-    /// The same for the proxy.
+    /// The settings have a user for the proxy, and no password.
     pub no_proxy_password: bool,
     /// The settings do not allow the scheme Basic.
     pub without_basic: bool,
-    /// The redirection by which requests go elsewhere than to the location.
+    /// The redirection of the requests to another server.
     pub redirected: Option<Redirected>,
     /// PushSetup never succeeded.
     pub never_opened: bool,
@@ -67,7 +67,7 @@ pub struct Peer {
 pub struct Proxy {
     /// Its host and port.
     pub peer: Peer,
-    /// `None`: a server has named it in a redirection.
+    /// The setting that names it; `None`: a server named it in a redirection.
     pub source: Option<ProxySource>,
 }
 
@@ -90,12 +90,12 @@ impl Circumstances {
         circumstances
     }
 
-    /// Returns whether a proxy passes the requests on, so that a response may be its own.
+    /// Returns whether an HTTP proxy forwards the requests, so that a response may be its own.
     pub(super) fn is_relayed(&self) -> bool {
         self.proxy.is_some() && !self.encrypted
     }
 
-    /// Requests go to `server`, through `proxy` if there is one.
+    /// Records that requests go to `server`, through `proxy` if there is one.
     pub(in crate::push) fn lead_to(
         &mut self,
         settings: &Settings,
@@ -119,7 +119,7 @@ impl Circumstances {
             Some(Proxy { peer, source })
         });
         let elsewhere = server.origin() != home.origin();
-        // A server may have put what it knows into the URL.
+        // A server may have put credentials that it knows into the URL.
         let access = &settings.session.access;
         let credentials = [&access.credentials, &access.proxy_credentials];
         let secrets = Secrets::of_credentials(credentials.into_iter().flatten());
@@ -130,7 +130,7 @@ impl Circumstances {
     }
 }
 
-/// A host, and the interface by which it is reached.
+/// A host, and the interface over which it is reached.
 type Zone<'a> = (Host<&'a str>, &'a str);
 
 fn zone_of<'a>(url: &'a Url, zone: Option<&'a str>) -> Option<Zone<'a>> {

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! What can fail, and what the user reads of it.
+//! Failures of a push, and their texts and hints.
 //!
-//! A failure is a [`Symptom`](table::Symptom) by its error and its phase. That is a row of the table: the reason, the text,
-//! and the hints for different circumstances. The tables of `docs/troubleshooting.md` are made from it.
+//! The error and the phase of a failure determine its [`Symptom`](table::Symptom): a row of the table with the reason,
+//! the text, and hints for different circumstances. The tables of `docs/troubleshooting.md` are generated from it.
 
 use std::fmt;
 use std::io;
@@ -28,37 +28,37 @@ mod tests;
 mod tls;
 mod words;
 
-/// Why a push failed, and when. `Display` is a clause of a sentence; [`sentence`](Self::sentence) is all of it.
+/// A failure of a push. `Display` writes a clause; [`sentence`](Self::sentence) returns the complete sentence.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure {
-    /// What was being done.
+    /// The step that failed.
     pub phase: Phase,
-    /// What went wrong.
+    /// The error.
     pub error: Error,
-    /// What else the text and the hint depend on.
+    /// Facts that the text and the hint depend on.
     pub circumstances: Box<Circumstances>,
 }
 
-/// What goes wrong between this client and the server.
+/// An error between this client and the server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Error {
     /// The server's name has no address.
     Unresolvable(String),
-    /// No connection: refused, unreachable and so on.
+    /// The connection was refused, the host is unreachable, and so on.
     CannotConnect {
-        /// What kind of failure the system reports.
+        /// The kind that the system reports.
         kind: io::ErrorKind,
-        /// The system's words.
+        /// The system's message.
         message: String,
     },
-    /// No agreement on TLS.
+    /// The TLS handshake failed.
     Tls(TlsError),
     /// Resolving or connecting took longer than `timeout`.
     ConnectTimeout(Duration),
-    /// No response came within `timeout`.
+    /// No response was received within `timeout`.
     ResponseTimeout(Duration),
-    /// The response is no HTTP, or too large.
+    /// The response is not HTTP, or too large.
     BadResponse(String),
     /// The server's answer ends the session.
     Protocol(wmhttp::Error),
@@ -68,25 +68,25 @@ pub enum Error {
     Closed,
     /// The connection broke for another reason.
     Broken {
-        /// What kind of failure the system reports.
+        /// The kind that the system reports.
         kind: io::ErrorKind,
-        /// The system's words.
+        /// The system's message.
         message: String,
     },
-    /// The server demanded authentication for a stream that it had taken for so long that its beginning is gone.
+    /// The server demanded authentication so late that the beginning of the stream is no longer kept.
     LateChallenge,
     /// The system grants no thread, no descriptor or no memory.
     NoResources(String),
-    /// The peer took nothing for this time.
+    /// The peer acknowledged nothing for this time.
     Stalled(Duration),
-    /// The peer did not take the rest of the stream within this time after the end was announced.
+    /// The peer did not acknowledge the rest of the stream within this time after the end was announced.
     DrainTimeout(Duration),
     /// The input cannot be pushed.
     Input(asf::Error),
 }
 
 impl Failure {
-    /// A failure of which nothing else is known.
+    /// A failure without circumstances.
     pub fn new(phase: Phase, error: Error) -> Self {
         Self {
             phase,
@@ -95,7 +95,7 @@ impl Failure {
         }
     }
 
-    /// What the SDK's callback would be given.
+    /// Returns the HRESULT that the SDK's callback would receive.
     pub fn hresult(&self) -> HResult {
         match &self.error {
             Error::Unresolvable(_) if self.phase == Phase::Proxy => HResult::NS_E_PROXY_NOT_FOUND,
@@ -135,18 +135,18 @@ impl Failure {
         }
     }
 
-    /// A word that programs can look at; it never changes.
+    /// Returns the `reason` for programs. It never changes.
     pub fn reason(&self) -> &'static str {
         self.row().reason
     }
 
-    /// The HTTP status that ended it, if one did.
+    /// Returns the HTTP status that ended the push, if one did.
     pub fn http_status(&self) -> Option<(StatusCode, &str)> {
         self.error.http_status()
     }
 }
 
-/// The SDK's codes for bad input.
+/// Returns the SDK's code for bad input.
 fn input_hresult(error: &asf::Error) -> HResult {
     match error {
         asf::Error::NotAsf { .. } | asf::Error::Foreign(_) | asf::Error::Incomplete { .. } => {
@@ -187,7 +187,7 @@ impl Error {
         }
     }
 
-    /// The Server field of the response; empty if there is none.
+    /// Returns the Server field of the response; empty if there is none.
     fn software(&self) -> &str {
         match self {
             Self::Protocol(
@@ -198,7 +198,7 @@ impl Error {
         }
     }
 
-    /// The time limit that was exceeded.
+    /// Returns the timeout that was exceeded.
     fn limit(&self) -> Option<Duration> {
         match self {
             Self::Tls(TlsError::Timeout(limit))
@@ -210,7 +210,7 @@ impl Error {
         }
     }
 
-    /// How long the server wants to be left alone, if it says so.
+    /// Returns the server's `Retry-After`, if it sent one.
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Protocol(wmhttp::Error::Refused { retry_after, .. }) => *retry_after,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! Which row of the table a failure has, and which of its hints.
+//! The row of the table for a failure, and the conditions of its hints.
 
 use std::io::ErrorKind;
 
@@ -12,7 +12,7 @@ use crate::auth::{Denied, Role, Scheme, Schemes};
 use crate::push::Phase;
 use crate::wmhttp;
 
-/// Server fields, as they begin, of servers that answer where a Windows Media server was expected.
+/// Prefixes of the Server fields of web servers, which answer on a wrong port.
 const WEB_SERVERS: [&str; 6] = [
     "Microsoft-IIS",
     "Microsoft-HTTPAPI",
@@ -22,7 +22,7 @@ const WEB_SERVERS: [&str; 6] = [
     "Icecast",
 ];
 
-/// The same of proxies.
+/// Prefixes of the Server fields of proxies.
 const PROXIES: [&str; 7] = [
     "squid",
     "tinyproxy",
@@ -33,11 +33,11 @@ const PROXIES: [&str; 7] = [
     "Zscaler",
 ];
 
-/// The same of servers that are meant: Windows Media Services, and the encoder's own server.
+/// Prefixes of the Server fields of Windows Media Services and of the encoder's own server.
 const MEDIA_SERVERS: [&str; 2] = ["Cougar/", "Rex/"];
 
 impl Symptom {
-    /// Returns the kind of an error in a phase.
+    /// Returns the symptom of an error in a phase.
     pub(super) fn of(phase: Phase, error: &Error) -> Self {
         match error {
             Error::Unresolvable(_)
@@ -211,7 +211,7 @@ fn is_one_of(failure: &Failure, names: &[&str]) -> bool {
     names.iter().any(begins_with)
 }
 
-/// The offered schemes that the property `auth-methods` has.
+/// Returns the offered schemes that the property `auth-methods` knows.
 pub(super) fn known_offered(error: &Error) -> Vec<Scheme> {
     let Error::Protocol(wmhttp::Error::Denied {
         denied: Denied::NoUsableScheme { offered },
@@ -229,7 +229,7 @@ pub(super) fn known_offered(error: &Error) -> Vec<Scheme> {
     Schemes::ALL.iter().filter(is_offered).collect()
 }
 
-/// Returns whether Basic is offered, and only `allow-cleartext-auth` keeps it from being used.
+/// Returns whether Basic is offered, and only `allow-cleartext-auth` prevents its use.
 fn is_basic_offered(failure: &Failure) -> bool {
     let Error::Protocol(wmhttp::Error::Denied { role, denied, .. }) = &failure.error else {
         return false;

@@ -2,7 +2,7 @@
 
 //! The table of failures: the reason, the text and the hints of each.
 //!
-//! Texts and hints are templates. [`words`](super::words) has what may stand in braces in them.
+//! Texts and hints are templates. [`words`](super::words) defines the names in braces.
 
 use When::{
     Accepted, BasicOffered, DuringSetup, Encrypted, KnownOffered, MediaServer, NamedProxy,
@@ -10,16 +10,16 @@ use When::{
     Relayed, Repeated, SetupBody, WebServer,
 };
 
-/// A failure as the application reads of it.
+/// The texts of one symptom.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Row {
-    /// The word for programs. Once shipped it never changes.
+    /// The `reason` field of messages. Programs compare it, so it never changes.
     pub(super) reason: &'static str,
-    /// A clause.
+    /// The event, as a clause.
     pub(super) text: &'static str,
-    /// Sentences, each for its circumstances. The first whose conditions all hold is the hint; the last has none.
+    /// Hints with their conditions. The first hint whose conditions all hold applies; the last has none.
     pub(super) hints: &'static [(&'static [When], &'static str)],
-    /// The section of `docs/troubleshooting.md` with more about it; empty: there is none.
+    /// The section of `docs/troubleshooting.md` with details; empty: none.
     #[cfg_attr(not(test), allow(dead_code, reason = "for the documentation"))]
     pub(super) see: &'static str,
 }

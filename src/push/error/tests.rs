@@ -76,7 +76,7 @@ fn each_hint_of_the_table_has_a_failure() {
     }
 }
 
-/// A hint names properties of the element, and of others only these.
+/// Hints name properties of the element, and only these properties of other elements.
 #[test]
 fn each_setting_in_a_hint_exists() {
     const OTHERS: [&str; 6] = [
@@ -307,7 +307,7 @@ fn a_scheme_that_the_settings_leave_out_is_named() {
 }
 
 #[test]
-fn a_password_that_is_not_set_is_named() {
+fn a_missing_password_is_named() {
     let wrong = denied(Role::Server, crate::auth::Denied::WrongCredentials);
     let mut failure = Failure::new(Phase::Authenticate, wrong);
     failure.circumstances.no_password = true;
@@ -320,7 +320,7 @@ fn a_password_that_is_not_set_is_named() {
 }
 
 #[test]
-fn a_push_that_never_had_a_connection_was_not_lost() {
+fn a_push_without_any_connection_is_no_loss() {
     let refused = Error::CannotConnect {
         kind: io::ErrorKind::ConnectionRefused,
         message: String::new(),
@@ -338,7 +338,7 @@ fn a_push_that_never_had_a_connection_was_not_lost() {
 }
 
 #[test]
-fn input_is_refused_with_the_same_words_at_any_time_before_the_header() {
+fn bad_input_has_one_text_in_every_phase_before_the_header() {
     for phase in [Phase::Setup, Phase::Start] {
         let input = Error::Input(asf::Error::Incomplete { bytes: 0 });
         assert_eq!(
@@ -384,7 +384,7 @@ fn setup_hint(error: Error, change: impl FnOnce(&mut Circumstances)) -> String {
 
 /// A9
 #[test]
-fn a_receiver_that_rests_is_named_once() {
+fn the_hint_about_a_resting_receiver_appears_once() {
     let mut failure = Failure::new(Phase::Setup, refused(503, ""));
     assert!(
         failure
@@ -396,7 +396,7 @@ fn a_receiver_that_rests_is_named_once() {
 }
 
 #[test]
-fn a_plain_user_hears_of_backslashes() {
+fn the_hint_for_a_plain_user_explains_backslashes() {
     let wrong = denied(Role::Server, crate::auth::Denied::WrongCredentials);
     let mut failure = Failure::new(Phase::Authenticate, wrong);
     assert!(!failure.hint().contains("gst-launch"));
@@ -407,7 +407,7 @@ fn a_plain_user_hears_of_backslashes() {
 }
 
 #[test]
-fn an_end_while_offline_says_both() {
+fn an_end_while_offline_names_the_loss_and_the_timeout() {
     let mut failure = Failure::new(Phase::Connect, Error::Closed);
     *failure.circumstances = circumstances();
     failure.circumstances.accepted = true;
@@ -425,7 +425,7 @@ fn an_end_while_offline_says_both() {
 }
 
 #[test]
-fn what_a_peer_says_is_one_short_line() {
+fn text_of_a_peer_is_one_short_line() {
     let mut reason = "Not\r\n here ".to_owned();
     reason += &"x".repeat(1000);
     let error = Error::Protocol(wmhttp::Error::Refused {

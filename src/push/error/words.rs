@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! Texts and hints out of the templates of the table.
+//! Texts and hints, filled in from the templates of the table.
 
 use std::time::Duration;
 
@@ -12,10 +12,10 @@ use crate::auth::{Denied, Scheme};
 use crate::push::{Phase, ProxySource};
 use crate::wmhttp;
 
-/// Most characters of a text of the server's in a sentence.
+/// Maximum length, in characters, of a server's text in a sentence.
 const LONGEST_QUOTE: usize = 80;
 
-/// Most characters of a URL of the server's in a sentence.
+/// Maximum length, in characters, of a server's URL in a sentence.
 const LONGEST_URL: usize = 160;
 
 /// The hint for receivers that take no push for some seconds after one.
@@ -27,12 +27,12 @@ impl Failure {
         Symptom::of(self.phase, &self.error).row()
     }
 
-    /// What happened, as a clause without a full stop.
+    /// Returns the event as a clause without a full stop.
     pub(super) fn clause(&self) -> String {
         fill(self.row().text, self)
     }
 
-    /// The next step of the user, in sentences.
+    /// Returns the user's next step, in sentences.
     pub fn hint(&self) -> String {
         let hints = self.row().hints.iter();
         let mut fitting = hints.filter(|(when, _)| when.iter().all(|when| when.holds(self)));
@@ -47,7 +47,7 @@ impl Failure {
         }
     }
 
-    /// Returns whether it is about the way to the server, and not about the stream.
+    /// Returns whether the failure is about reaching the server, not about the stream.
     fn is_before_the_stream(&self) -> bool {
         let is_own = matches!(self.error, Error::Input(_) | Error::NoResources(_));
         !is_own && !self.is_of_the_stream()
@@ -57,7 +57,7 @@ impl Failure {
         matches!(self.phase, Phase::Start | Phase::Push | Phase::End)
     }
 
-    /// The refusal of a push to `location` by an HTTP status, as a sentence; `None` for other failures.
+    /// Returns a sentence about a refusal by an HTTP status; `None` for other failures.
     pub fn refusal(&self, location: &str) -> Option<String> {
         self.http_status()?;
         let status = status(&self.error);
@@ -70,7 +70,7 @@ impl Failure {
         ))
     }
 
-    /// What happened to the push to `location`, as a sentence.
+    /// Returns the event of a push to `location` as a sentence.
     pub fn sentence(&self, location: &str) -> String {
         let clause = self.clause();
         let circumstances = &self.circumstances;
@@ -95,7 +95,7 @@ impl Failure {
                  {timeout} (eos-timeout)."
             );
         }
-        // Input is refused before the header goes out, at whichever point the connection is by then.
+        // Input is rejected before the header is sent, in any state of the connection.
         let is_input = matches!((&self.error, self.phase), (Error::Input(_), Phase::Start));
         let streamed = self.is_of_the_stream() && !is_input;
         match self.error {
@@ -110,7 +110,7 @@ impl Failure {
     }
 }
 
-/// Returns `template` with the facts of `failure` in the place of the names in braces.
+/// Returns `template` with the names in braces replaced by the facts of `failure`.
 fn fill(template: &str, failure: &Failure) -> String {
     let mut text = String::new();
     let mut rest = template;
@@ -123,7 +123,7 @@ fn fill(template: &str, failure: &Failure) -> String {
     text + rest
 }
 
-/// Returns the fact that `name` stands for.
+/// Returns the replacement for `name`.
 fn value(name: &str, failure: &Failure) -> String {
     let circumstances = &failure.circumstances;
     let server = circumstances.server.as_ref();
@@ -164,7 +164,7 @@ fn value(name: &str, failure: &Failure) -> String {
     }
 }
 
-/// The same for the facts about a proxy.
+/// Returns the replacement for a `name` of the proxy.
 fn proxy_value(name: &str, failure: &Failure) -> String {
     let proxy = failure.circumstances.proxy.as_ref();
     let peer = proxy.map(|proxy| &proxy.peer);
@@ -198,7 +198,7 @@ fn port(peer: Option<&Peer>) -> String {
     peer.map_or("that port".into(), |peer| format!("port {}", peer.port))
 }
 
-/// The port on which Windows Media Services most often listen beside a server on the port of `peer`.
+/// Returns the port on which Windows Media Services most often listen beside a server on the port of `peer`.
 fn usual_port(peer: Option<&Peer>) -> &'static str {
     match peer {
         Some(Peer { port: 8080, .. }) => "80",
@@ -211,7 +211,7 @@ fn this_proxy(failure: &Failure) -> String {
     proxy.map_or("the proxy".into(), |proxy| format!("the proxy {proxy}"))
 }
 
-/// The sender of a response.
+/// Returns the possible senders of a response.
 fn responder(failure: &Failure) -> String {
     let mut responder = value("server", failure);
     if failure.circumstances.is_relayed() {
@@ -221,7 +221,7 @@ fn responder(failure: &Failure) -> String {
     responder
 }
 
-/// The same, with its software.
+/// Returns the possible senders of a response, with the Server field.
 fn answerer(failure: &Failure) -> String {
     let answerer = responder(failure);
     match failure.error.software() {
@@ -248,7 +248,7 @@ fn offered(error: &Error) -> String {
     }
 }
 
-/// What a server has refused.
+/// Returns the credentials that a server refused.
 fn credentials(no_password: bool, property: &str) -> String {
     match no_password {
         true => format!("the user, because {property} is not set"),
@@ -256,7 +256,7 @@ fn credentials(no_password: bool, property: &str) -> String {
     }
 }
 
-/// The setting that allows one of the offered schemes.
+/// Returns the setting that allows one of the offered schemes.
 fn allowed(failure: &Failure) -> String {
     let known = known_offered(&failure.error);
     let names: Vec<_> = known.iter().map(|scheme| scheme.as_str()).collect();
@@ -271,7 +271,7 @@ fn allowed(failure: &Failure) -> String {
     }
 }
 
-/// A URL of the peer's, cut if it is far too long.
+/// Returns a URL of the peer's, truncated after [`LONGEST_URL`] characters.
 fn shown_url(url: &str) -> String {
     shortened(url, LONGEST_URL)
 }
@@ -283,7 +283,7 @@ fn insecure_url(error: &Error) -> String {
     }
 }
 
-/// The names in a certificate, as `DnsName("media")` among others.
+/// Returns the names in a certificate.
 fn names(error: &Error) -> String {
     let Error::Tls(super::TlsError::WrongName(names)) = error else {
         return String::new();
@@ -319,7 +319,8 @@ fn input_hint(error: &Error) -> &'static str {
     }
 }
 
-/// A message of the system as a part of a sentence: `Connection refused (os error 111)` without the number and the capital.
+/// Returns a message of the system as a part of a sentence: `Connection refused (os error 111)` without the number and
+/// the capital.
 fn system_words(message: &str) -> String {
     let message = message.split(" (os error").next().unwrap_or_default();
     let message = message.trim_end_matches(['.', ' ']);
@@ -334,12 +335,12 @@ fn system_words(message: &str) -> String {
     }
 }
 
-/// A text of the peer's in one line, cut after [`LONGEST_QUOTE`] characters, and without the full stop at its end.
+/// Returns a text of the peer's on one line, truncated after [`LONGEST_QUOTE`] characters, without a final full stop.
 pub(in crate::push) fn quoted(text: &str) -> String {
     shortened(text.trim().trim_end_matches('.'), LONGEST_QUOTE)
 }
 
-/// A text in one line, cut after `longest` characters.
+/// Returns a text on one line, truncated after `longest` characters.
 fn shortened(text: &str, longest: usize) -> String {
     let clean = |other: char| if other.is_control() { ' ' } else { other };
     let mut characters = text.chars().map(clean);
@@ -350,7 +351,7 @@ fn shortened(text: &str, longest: usize) -> String {
     quote
 }
 
-/// A duration in seconds if it is a whole number of them, or in milliseconds.
+/// Returns a duration in seconds if it is a whole number of them, otherwise in milliseconds.
 pub(in crate::push) fn time(duration: Duration) -> String {
     match duration.as_millis() {
         milliseconds if milliseconds % 1000 == 0 => format!("{} s", duration.as_secs()),

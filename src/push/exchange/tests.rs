@@ -8,7 +8,7 @@ use crate::wmhttp::{self, PushSession};
 
 /// A connection whose peer is a script.
 struct Scripted<W> {
-    /// What poll_read returns, in order, and then nothing more.
+    /// The results of poll_read, in order; then it is pending.
     reads: VecDeque<io::Result<&'static [u8]>>,
     write: W,
     written: u64,
@@ -77,7 +77,7 @@ where
     fn close(&mut self) {}
 }
 
-/// A connection that takes everything.
+/// A connection that accepts everything.
 fn all(pieces: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
     Poll::Ready(Ok(pieces.iter().map(|piece| piece.len()).sum()))
 }
@@ -109,7 +109,7 @@ fn buffers(packets: u8) -> Vec<Bytes> {
         .collect()
 }
 
-/// What the session makes of them, as the driver hands it on.
+/// The pieces that the session makes of them, as the driver passes them on.
 fn chunks(buffers: &[Bytes]) -> Vec<Bytes> {
     let mut session = testing_session();
     let mut reader = Reader::new();
@@ -172,7 +172,7 @@ fn push_start(content_length: u64) -> Request {
 
 /// From the mapped buffer to `writev` no payload is copied: the addresses are the same.
 #[test]
-fn a_payload_is_written_from_its_place_in_the_buffer() {
+fn a_payload_is_written_without_a_copy() {
     let buffers = buffers(200);
     let chunks = chunks(&buffers);
     let size = chunks.iter().map(Bytes::len).sum::<usize>() as u64;

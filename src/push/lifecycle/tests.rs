@@ -67,7 +67,7 @@ fn a_push_is_reported_from_its_beginning_to_its_end() {
 }
 
 #[test]
-fn a_loss_keeps_how_far_the_stream_has_come() {
+fn a_loss_keeps_the_progress_of_the_stream() {
     let (lifecycle, log) = lifecycle();
     lifecycle.begin();
     lifecycle.opened(false);
@@ -133,7 +133,7 @@ fn nothing_follows_a_failure() {
 }
 
 #[test]
-fn a_session_that_was_taken_up_streams_without_a_header() {
+fn a_resumed_session_streams_without_a_header() {
     let (lifecycle, log) = lifecycle();
     lifecycle.begin();
     lifecycle.opened(true);

@@ -15,7 +15,7 @@ async fn pair() -> (TcpLine, std::net::TcpStream) {
     )
 }
 
-/// Writes what there is room for; how much that was.
+/// Writes until the buffer is full, and returns the bytes written.
 async fn write(line: &mut TcpLine, bytes: &[u8]) -> usize {
     std::future::poll_fn(|cx| Link::poll_write(line, cx, &[IoSlice::new(bytes)]))
         .await
@@ -23,13 +23,13 @@ async fn write(line: &mut TcpLine, bytes: &[u8]) -> usize {
 }
 
 #[tokio::test]
-async fn unread_bytes_can_be_taken_out() {
+async fn a_line_with_unread_bytes_is_not_idle() {
     let (mut line, mut far) = pair().await;
     assert_eq!(line.unread(), b"");
     assert!(line.is_idle());
     far.write_all(b"unread").unwrap();
     line.stream.readable().await.unwrap();
-    assert!(!line.is_idle(), "it was not asked for");
+    assert!(!line.is_idle(), "the bytes are unread");
     assert_eq!(line.unread(), b"unread");
     assert!(line.is_idle());
     drop(far);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! A connection with TLS, and which of its plaintext the peer has acknowledged.
+//! A connection with TLS, which maps acknowledged bytes to plaintext.
 
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind, IoSlice};
@@ -17,13 +17,13 @@ use tokio_rustls::client::TlsStream;
 
 use super::{Link, MAX_UNREAD, TcpLine};
 
-/// Plaintext that is encrypted at once: eight records of the largest size.
+/// Bytes of plaintext that are encrypted at once: eight records of the largest size.
 const MAX_ENCRYPTED: usize = 128 * 1024;
 
 /// TLS over TCP.
 ///
-/// The kernel counts encrypted bytes. Each time that all of them have been handed to it, a mark records how many plaintext
-/// bytes these were.
+/// The kernel counts encrypted bytes. Whenever all of them have been handed to it, a mark records the corresponding
+/// count of plaintext bytes.
 pub(in crate::push) struct TlsLine {
     stream: TlsStream<TcpLine>,
     written: u64,
@@ -32,7 +32,7 @@ pub(in crate::push) struct TlsLine {
     acknowledged: u64,
 }
 
-/// A position in both streams: everything before it has been handed to the kernel.
+/// A position in both streams. Everything before it has been handed to the kernel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Mark {
     plaintext: u64,
@@ -40,11 +40,11 @@ struct Mark {
 }
 
 impl TlsLine {
-    /// Agrees on TLS with `server`.
+    /// Performs the handshake with `server` over `line`.
     ///
     /// # Errors
     ///
-    /// Those of the connection; those of rustls are wrapped in them.
+    /// The connection's I/O errors. Errors of rustls are wrapped in them.
     pub(in crate::push) async fn connect(
         config: Arc<ClientConfig>,
         server: ServerName<'static>,
@@ -79,7 +79,7 @@ impl TlsLine {
         }
     }
 
-    /// Decrypts `bytes` that were read off the socket, and returns the plaintext.
+    /// Decrypts `bytes` that were read from the socket, and returns the plaintext.
     fn decrypt(&mut self, mut bytes: &[u8]) -> io::Result<Vec<u8>> {
         let (_, session) = self.stream.get_mut();
         let mut plaintext = Vec::new();
@@ -133,7 +133,7 @@ impl Link for TlsLine {
         if self.tcp().socket().is_idle() {
             return true;
         }
-        // Servers send session tickets when nothing was asked.
+        // Servers send session tickets without a request.
         let unread = self.unread();
         unread.is_empty() && self.tcp().socket().is_idle()
     }
@@ -174,7 +174,7 @@ impl Link for TlsLine {
 
     fn close(&mut self) {
         let mut cx = Context::from_waker(Waker::noop());
-        // The kernel takes the alert at once, or the peer does without it.
+        // The alert is lost if the kernel's buffer is full; the FIN still follows.
         let _ = Pin::new(&mut self.stream).poll_shutdown(&mut cx);
         self.stream.get_mut().0.close();
     }

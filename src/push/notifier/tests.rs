@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::*;
 
-/// Tells which phases it hears of, and blocks in the first until it may go on.
+/// A callback that sends the phases it receives, and blocks in the first until it is released.
 struct Slow {
     heard: Mutex<Sender<Phase>>,
     go_on: Mutex<Receiver<()>>,
@@ -33,7 +33,7 @@ fn slow() -> (Notifier, Receiver<Phase>, Sender<()>) {
 }
 
 #[test]
-fn a_blocked_handler_holds_up_no_reporter() {
+fn a_blocked_handler_does_not_block_the_reporter() {
     let (notifier, hear, go_on) = slow();
     notifier.queue(Report::Phase(Phase::Resolve));
     notifier.spawn();
@@ -84,7 +84,7 @@ fn a_handler_may_flush() {
     let (sender, receiver) = channel();
     let flushing = Arc::new(Flushing(Mutex::default(), sender));
     let notifier = Notifier {
-        shared: Arc::default(),
+        queue: Arc::default(),
         callback: flushing.clone(),
     };
     *flushing.0.lock().unwrap() = Some(notifier.clone());
@@ -95,7 +95,7 @@ fn a_handler_may_flush() {
 }
 
 #[test]
-fn reports_of_a_successor_come_after_those_before() {
+fn reports_of_a_successor_follow_those_of_its_predecessor() {
     let (first, hear, go_on) = slow();
     first.queue(Report::Phase(Phase::Connect));
     let (heard, hear_second) = channel();

@@ -2,11 +2,14 @@
 
 use std::sync::Arc;
 use std::thread;
+use std::time::Instant;
 
 use bytes::Bytes;
 
+use super::inner::EASING;
 use super::*;
-use crate::asf::{Guid, testing};
+use crate::asf::{DataPacket, Guid, testing};
+use crate::push::Leaky;
 
 impl Queue {
     fn push_one(&self, content: Content, timeout: Duration) -> Result<u64, Stop> {
@@ -18,7 +21,7 @@ impl Queue {
         self.push(batch, timeout, || Ok(()))
     }
 
-    /// Bytes of the stream that wait.
+    /// Returns the bytes of the stream in the queue.
     fn bytes(&self) -> usize {
         self.lock().bytes
     }
@@ -36,7 +39,7 @@ fn queue(bytes: usize, leaky: Leaky) -> Queue {
     })
 }
 
-/// What packets of this size cost.
+/// Returns the cost of packets of this size.
 fn cost(size: usize, packets: usize) -> usize {
     packet_cost(size) * packets
 }
@@ -65,7 +68,7 @@ fn video(send_time: u32, key_frame: bool) -> Content {
     Content::DataUnit(DataPacket::parse(bytes.into()))
 }
 
-/// Pushes a header, and a key frame at each multiple of 3; returns how many were dropped.
+/// Pushes a header, and a key frame at each multiple of 3. Returns the number of dropped packets.
 fn fill(queue: &Queue, packets: u32) -> u64 {
     queue.push_one(header(), Duration::ZERO).unwrap();
     let dropped =
@@ -73,7 +76,7 @@ fn fill(queue: &Queue, packets: u32) -> u64 {
     dropped.map(Result::unwrap).sum()
 }
 
-/// The Send Times of what waits.
+/// Returns the Send Times of the queued packets.
 fn drain(queue: &Queue) -> Vec<u32> {
     let send_time = |content| match content {
         Content::DataUnit(packet) => packet.send_time(),
@@ -85,7 +88,7 @@ fn drain(queue: &Queue) -> Vec<u32> {
 }
 
 #[test]
-fn what_goes_in_comes_out_in_order() {
+fn content_is_taken_in_the_order_in_which_it_was_queued() {
     let queue = queue(0, Leaky::No);
     for size in [10, 20, 30] {
         queue.push_one(packet(size), Duration::ZERO).unwrap();
@@ -115,7 +118,7 @@ fn a_full_queue_blocks_for_a_bounded_time() {
 }
 
 #[test]
-fn old_packets_go_up_to_a_key_frame() {
+fn old_packets_are_dropped_up_to_a_key_frame() {
     for leaky in [Leaky::Downstream, Leaky::No] {
         let queue = queue(cost(100, 5), leaky);
         assert_eq!(fill(&queue, 8), 3, "{leaky:?}");
@@ -125,7 +128,7 @@ fn old_packets_go_up_to_a_key_frame() {
 }
 
 #[test]
-fn new_packets_go_up_to_a_key_frame() {
+fn new_packets_are_dropped_up_to_a_key_frame() {
     let queue = queue(cost(100, 5), Leaky::Upstream);
     assert_eq!(fill(&queue, 8), 3);
     assert!(matches!(queue.try_pop(), Some(Content::Header(_))));
@@ -136,9 +139,9 @@ fn new_packets_go_up_to_a_key_frame() {
     assert_eq!(drain(&queue), [9, 10]);
 }
 
-/// Where all of a group of pictures had to go, so does what comes of it.
+/// If a whole group of pictures was dropped, the packets of that group that follow are useless.
 #[test]
-fn the_rest_of_a_dropped_group_goes_too() {
+fn the_rest_of_a_dropped_group_is_dropped() {
     let queue = queue(cost(100, 2), Leaky::Downstream);
     assert_eq!(fill(&queue, 3), 3);
     assert_eq!(queue.push_one(video(3, true), Duration::ZERO), Ok(0));
@@ -157,7 +160,7 @@ fn time_is_a_limit_too() {
     assert_eq!(queue.level().1, Duration::from_millis(4));
 }
 
-/// What a writer is told, as the lifecycle would tell it.
+/// The result of a writer's `check`.
 #[derive(Default)]
 struct StopSign(Mutex<Option<Stop>>);
 
@@ -256,7 +259,7 @@ fn a_crowded_queue_slows_its_writer_down_and_keeps_its_limit() {
 }
 
 #[test]
-fn what_did_not_get_in_stays_in_its_batch() {
+fn content_that_was_not_queued_stays_in_its_batch() {
     let queue = Arc::new(queue(cost(5, 2), Leaky::No));
     let stop = Arc::new(StopSign::default());
     let writer = thread::spawn({
@@ -279,7 +282,7 @@ fn what_did_not_get_in_stays_in_its_batch() {
 }
 
 #[test]
-fn a_writer_that_waits_for_space_is_woken_by_any_and_in_a_crowd_by_half() {
+fn a_full_queue_wakes_at_any_space_a_crowded_one_at_half() {
     let queue = Arc::new(queue(cost(10, 10), Leaky::No));
     queue
         .push_all(&mut batch(&[10; 8]), Duration::ZERO)
@@ -297,9 +300,9 @@ fn a_writer_that_waits_for_space_is_woken_by_any_and_in_a_crowd_by_half() {
     assert_eq!(writer.join().unwrap(), (Ok(0), true));
 }
 
-/// The writer frees it, unless there is none that comes.
+/// The writer frees it, unless no writer calls again.
 #[test]
-fn what_is_given_back_is_freed_by_the_next_writer_or_the_giver() {
+fn returned_buffers_are_freed_by_the_next_writer_or_the_driver() {
     let queue = queue(0, Leaky::No);
     let memory = Bytes::from(vec![0; 100]);
     let give_back = || {
@@ -311,7 +314,7 @@ fn what_is_given_back_is_freed_by_the_next_writer_or_the_giver() {
     queue.push_one(packet(1), Duration::ZERO).unwrap();
     assert!(memory.is_unique());
     give_back();
-    queue.keep_nothing();
+    queue.free_returned();
     assert!(memory.is_unique());
     give_back();
     queue.clear();
@@ -319,7 +322,7 @@ fn what_is_given_back_is_freed_by_the_next_writer_or_the_giver() {
 }
 
 #[tokio::test]
-async fn the_reader_awaits_as_much_as_it_wants() {
+async fn the_reader_awaits_as_many_bytes_as_it_asks_for() {
     use std::future::Future;
     use std::pin::pin;
     use std::task::{Context, Waker};
@@ -338,9 +341,9 @@ async fn the_reader_awaits_as_much_as_it_wants() {
     queue.filled(20).await;
 }
 
-/// Few bytes are taken at once, and many up to a limit, whatever is in them.
+/// The limit on taken bytes counts bytes, not packets.
 #[test]
-fn as_much_is_taken_as_there_is_room_for() {
+fn no_more_bytes_are_taken_than_asked_for() {
     let queue = queue(0, Leaky::No);
     queue
         .push_all(&mut batch(&[10; 9]), Duration::ZERO)
@@ -354,9 +357,9 @@ fn as_much_is_taken_as_there_is_room_for() {
     assert_eq!((queue.take(10, &mut taken), taken.len()), (0, 2));
 }
 
-/// A buffer of many packets is no reason to block for many times as long.
+/// A buffer of many packets does not multiply the longest wait.
 #[test]
-fn a_batch_waits_once_where_nothing_is_taken() {
+fn a_batch_waits_once_if_nothing_is_taken() {
     let queue = queue(cost(10, 1), Leaky::No);
     queue.push_one(packet(10), Duration::ZERO).unwrap();
     let begun = Instant::now();
@@ -366,7 +369,7 @@ fn a_batch_waits_once_where_nothing_is_taken() {
     assert!(took >= timeout && took < 2 * timeout, "{took:?}");
 }
 
-/// What the driver has taken counts until the peer has acknowledged it.
+/// Content that the driver has taken counts until the peer has acknowledged it.
 #[test]
 fn taken_packets_count_until_they_are_released() {
     let queue = queue(cost(10, 4), Leaky::Upstream);
@@ -394,7 +397,7 @@ fn a_flush_keeps_headers_and_discards_packets() {
 }
 
 #[test]
-fn auto_drops_old_packets_where_upstream_is_live() {
+fn auto_drops_old_packets_if_upstream_is_live() {
     let queue = queue(cost(100, 2), Leaky::Auto);
     queue.set_live(true);
     let begun = Instant::now();
@@ -431,7 +434,7 @@ async fn the_oldest_packet_that_waits_is_behind() {
     assert_eq!((seconds(&queue), drain(&queue)), (0, vec![9]));
 }
 
-/// A queue that drops old packets for hours keeps no time of them.
+/// A queue that drops old packets for hours does not accumulate their times.
 #[tokio::test(start_paused = true)]
 async fn dropped_packets_are_not_behind() {
     let queue = queue(cost(10, 5), Leaky::Downstream);

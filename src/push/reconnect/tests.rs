@@ -38,7 +38,7 @@ impl Run {
         self.policy.acknowledged(self.now)
     }
 
-    /// A connection is lost; the next one is being made after the wait.
+    /// Loses the connection, and begins the next one after the wait.
     fn lose(&mut self, error: &Error) -> Verdict {
         let verdict = self.policy.lost(error, false, self.now, 0);
         if let Some(attempt) = verdict.attempt {
@@ -63,7 +63,7 @@ fn refused(status: u16, retry_after: Option<u64>) -> Error {
     })
 }
 
-/// A1: a server that reads some data and closes, for ever.
+/// A1: a server that reads some data and closes, again and again.
 #[test]
 fn short_connections_end_in_a_failure_at_the_timeout() {
     let mut run = Run::new(POLICY);
@@ -88,7 +88,7 @@ fn short_connections_end_in_a_failure_at_the_timeout() {
     assert_eq!(recoveries, 1);
 }
 
-/// A2: what is refused after a push was accepted is tried within the timeout.
+/// A2: a refusal after a push was accepted is retried within the timeout.
 #[test]
 fn refusals_wait_longer_each_time() {
     for status in [403, 409, 503, 404, 410] {
@@ -138,7 +138,7 @@ fn a_failed_resumption_is_followed_by_a_new_session_only() {
     );
 }
 
-/// A4: for receivers that take data without its header.
+/// A4: for receivers that accept data without its header.
 #[test]
 fn without_resume_each_session_is_new() {
     let mut run = Run::new(Policy {
@@ -160,7 +160,7 @@ fn a_missing_point_is_final_until_a_push_was_accepted() {
     assert!(run.lose(&refused(404, None)).attempt.is_some());
 }
 
-/// A8: neither the server nor a short timeout decides alone.
+/// A8: the delay is bounded by five minutes and by the timeout.
 #[test]
 fn retry_after_is_capped_by_five_minutes_and_the_timeout() {
     let year = refused(503, Some(31_536_000));
@@ -189,7 +189,7 @@ fn a_first_connection_is_retried_on_demand() {
 }
 
 #[test]
-fn zero_never_reconnects() {
+fn a_zero_timeout_never_reconnects() {
     let mut run = Run::new(Policy {
         timeout: Duration::ZERO,
         ..POLICY
@@ -205,7 +205,7 @@ fn only_a_good_connection_ends_a_loss() {
     assert_eq!(run.attempt(&Error::Reset).number, 1);
     run.stream(3000);
     assert_eq!(run.policy.recovered(), Some(1));
-    assert_eq!(run.policy.recovered(), None, "it is told once");
+    assert_eq!(run.policy.recovered(), None, "it is reported once");
     assert_eq!(run.attempt(&Error::Reset).number, 2);
     run.stream(1000);
     assert_eq!(run.policy.recovered(), None, "it stood before");
@@ -239,7 +239,7 @@ fn a_refused_connection_means_a_restarted_server() {
 }
 
 #[test]
-fn other_answers_are_final() {
+fn other_statuses_are_final() {
     let final_errors = [
         refused(400, None),
         refused(405, None),
@@ -267,7 +267,7 @@ fn a_stall_is_shorter_while_a_loss_is_open() {
     assert_eq!(run.policy.stall_limit(minute), minute);
 }
 
-/// A server that may not have read the header in force gets it again, and everything behind it.
+/// A server that may not have read the header in force receives it again, with everything behind it.
 #[test]
 fn a_young_header_is_followed_by_a_new_session() {
     let mut run = Run::new(POLICY);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! Processes that lack something, or fork.
+//! Processes without threads or descriptors, and forked processes.
 #![allow(unsafe_code, reason = "limits, users and forks need the C library")]
 
 use std::fs::File;
@@ -12,16 +12,16 @@ use std::time::Duration;
 
 use tokio::net::TcpStream;
 
-use super::super::socket::tests::broken_pipe_waits;
+use super::super::socket::tests::broken_pipe_is_pending;
 use super::*;
 
-/// Nothing takes longer, whatever else the machine does.
+/// Upper bound on any wait, even on a loaded machine.
 const LONG: Duration = Duration::from_secs(20);
 
-/// Set for a test that has a process to itself.
+/// Environment variable of a test that runs in a process of its own.
 const OWN_PROCESS: &str = "WMSPUSH_OWN_PROCESS";
 
-/// Runs `act` in a process of its own, started by `launcher` (a command and its arguments; empty: none).
+/// Runs `act` in a process of its own, started by `launcher` (a command with its arguments; empty: none).
 pub(in crate::push) fn in_own_process(test: &str, launcher: &[&str], act: impl FnOnce()) {
     if std::env::var_os(OWN_PROCESS).is_some() {
         return act();
@@ -48,7 +48,7 @@ pub(in crate::push) fn in_own_process(test: &str, launcher: &[&str], act: impl F
     assert!(out.contains("1 passed"), "{out}");
 }
 
-/// What a system may have no more of.
+/// A resource that a system may run out of.
 #[derive(Clone, Copy)]
 pub(in crate::push) enum Resource {
     Threads,
@@ -61,7 +61,7 @@ impl Resource {
             rlim_cur: 0,
             rlim_max: 0,
         };
-        // SAFETY: The limits are written to a structure that lives here.
+        // SAFETY: The limits are written to a local structure.
         let result = unsafe {
             match self {
                 Self::Threads => libc::getrlimit(libc::RLIMIT_NPROC, &raw mut limits),
@@ -73,7 +73,7 @@ impl Resource {
     }
 
     fn set_limits(self, limits: libc::rlimit) {
-        // SAFETY: The limits are read from a structure that lives here.
+        // SAFETY: The limits are read from a local structure.
         let result = unsafe {
             match self {
                 Self::Threads => libc::setrlimit(libc::RLIMIT_NPROC, &raw const limits),
@@ -84,17 +84,17 @@ impl Resource {
     }
 }
 
-/// A limit that holds until this is dropped.
+/// A limit that ends when this is dropped.
 pub(in crate::push) struct Limited {
     resource: Resource,
     before: libc::rlimit,
 }
 
-/// Limits a resource of this process, which should be [its own](in_own_process). It gives up being root for good: root
-/// has as many threads as it likes.
+/// Limits a resource of this process, which should be [its own](in_own_process). Gives up root for good, because root
+/// has no limit on threads.
 pub(in crate::push) fn limit(resource: Resource, most: libc::rlim_t) -> Limited {
     const NOBODY: libc::uid_t = 65_534;
-    // SAFETY: Plain calls.
+    // SAFETY: The calls take integers only.
     unsafe {
         if libc::geteuid() == 0 {
             assert_eq!(libc::setuid(NOBODY), 0);
@@ -114,10 +114,10 @@ impl Drop for Limited {
     }
 }
 
-/// Forks; the child ends with `true` as success. Returns the child's process id.
+/// Forks. The child succeeds if `act` returns `true`. Returns the child's process id.
 fn fork(act: impl FnOnce() -> bool) -> libc::pid_t {
-    // SAFETY: The child calls what a child of a GStreamer application calls, and ends without running anything of the
-    // parent's. SIGALRM ends it if it hangs.
+    // SAFETY: The child makes the calls that a child of a GStreamer application makes, and exits without running the
+    // parent's code. SIGALRM ends it if it hangs.
     unsafe {
         match libc::fork() {
             0 => {
@@ -133,7 +133,7 @@ fn fork(act: impl FnOnce() -> bool) -> libc::pid_t {
 /// Waits for a child. Returns true if it ended with success.
 fn succeeds(child: libc::pid_t) -> bool {
     let mut status = -1;
-    // SAFETY: The status is written to a number that lives here.
+    // SAFETY: The status is written to a local number.
     assert_eq!(unsafe { libc::waitpid(child, &raw mut status, 0) }, child);
     libc::WIFEXITED(status) && libc::WEXITSTATUS(status) == 0
 }
@@ -150,17 +150,17 @@ fn a_task_connects() -> bool {
     receiver.recv_timeout(LONG).unwrap_or(false)
 }
 
-/// Makes tokio's state for signals, which a feature of the tests brings and the plugin lacks. Making it takes a lock, and
-/// panics without a descriptor.
+/// Initialises tokio's signal state, which only a feature of the tests brings. That takes a lock, and panics without a
+/// descriptor.
 fn prepare_signals() {
     drop(Builder::new_current_thread().enable_all().build());
 }
 
-/// SIGPIPE would end gst-launch-1.0, and every program in C that does not ignore it.
+/// SIGPIPE would end gst-launch-1.0 and every C program that does not ignore it.
 #[test]
-fn a_broken_pipe_is_no_signal_on_the_network_thread() {
+fn a_broken_pipe_raises_no_signal_on_the_network_thread() {
     let (sender, receiver) = mpsc::channel();
-    let task = async move { sender.send(broken_pipe_waits()) };
+    let task = async move { sender.send(broken_pipe_is_pending()) };
     handle().unwrap().spawn(task);
     assert!(receiver.recv_timeout(LONG).unwrap());
 }
@@ -180,7 +180,7 @@ fn a_process_has_one_network_thread() {
 }
 
 #[test]
-fn a_runtime_that_is_not_kept_ends_its_thread() {
+fn a_superfluous_runtime_ends_its_thread() {
     let network = Network::start().unwrap();
     let (sender, receiver) = mpsc::channel::<()>();
     network.handle.spawn(async move {
@@ -215,7 +215,7 @@ fn a_fork_during_the_start_hangs_no_child() {
     in_own_process(test, &[], || {
         prepare_signals();
         for round in 0..50 {
-            // The runtime starts in a process that has none yet.
+            // The runtime starts in a process without one.
             let starting = fork(|| {
                 let starting = thread::spawn(|| handle().is_ok());
                 thread::sleep(Duration::from_micros(10 * round));
@@ -228,8 +228,8 @@ fn a_fork_during_the_start_hangs_no_child() {
 }
 
 #[test]
-fn without_threads_there_is_an_error_and_later_a_runtime() {
-    let test = "push::runtime::tests::without_threads_there_is_an_error_and_later_a_runtime";
+fn a_runtime_without_threads_fails_and_can_be_retried() {
+    let test = "push::runtime::tests::a_runtime_without_threads_fails_and_can_be_retried";
     in_own_process(test, &[], || {
         let limited = limit(Resource::Threads, 0);
         let error = handle().unwrap_err();
@@ -240,8 +240,8 @@ fn without_threads_there_is_an_error_and_later_a_runtime() {
 }
 
 #[test]
-fn without_descriptors_there_is_an_error_and_later_a_runtime() {
-    let test = "push::runtime::tests::without_descriptors_there_is_an_error_and_later_a_runtime";
+fn a_runtime_without_descriptors_fails_and_can_be_retried() {
+    let test = "push::runtime::tests::a_runtime_without_descriptors_fails_and_can_be_retried";
     in_own_process(test, &[], || {
         prepare_signals();
         let free = File::open("/dev/null").unwrap().as_raw_fd() as libc::rlim_t;

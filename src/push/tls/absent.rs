@@ -10,16 +10,16 @@ use url::Url;
 use super::line::Line;
 use super::{Error, TlsError};
 
-/// No trust: nothing is encrypted.
+/// The trust of a build without TLS.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Trust(());
 
 impl Trust {
-    /// Trusts no server.
+    /// Creates a value without trust anchors.
     ///
     /// # Errors
     ///
-    /// Always when there is a file.
+    /// `Unsupported` if there is a file.
     pub fn new(_: bool, ca_file: Option<&Path>) -> io::Result<Self> {
         match ca_file {
             Some(_) => Err(io::Error::new(
@@ -30,7 +30,7 @@ impl Trust {
         }
     }
 
-    /// Agrees on nothing.
+    /// Fails.
     ///
     /// # Errors
     ///
@@ -40,7 +40,7 @@ impl Trust {
     }
 }
 
-/// Leaves reqwest as it is: without TLS.
+/// Returns the builder unchanged: without TLS.
 ///
 /// # Errors
 ///
@@ -56,7 +56,7 @@ pub(super) async fn preconfigured(
     }
 }
 
-/// Finds nothing.
+/// Returns `None`: there are no TLS errors.
 #[cfg(feature = "verify")]
 pub(super) fn error_in(_: &io::Error) -> Option<Error> {
     None

@@ -8,14 +8,14 @@ use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 
-/// Most bytes of a file: enough for all authorities of a system.
+/// Limit on the size of a file in bytes: enough for all authorities of a system.
 const MAX_FILE: u64 = 16 * 1024 * 1024;
 
 /// Reads the certificates in a PEM file.
 ///
 /// # Errors
 ///
-/// The file cannot be read, or has no certificate in it, or a damaged one.
+/// The file cannot be read, contains no certificate, or contains a damaged one.
 pub(super) fn read(path: &Path) -> io::Result<Vec<CertificateDer<'static>>> {
     let mut bytes = Vec::new();
     File::open(path)?
@@ -31,7 +31,7 @@ pub(super) fn parse(bytes: &[u8]) -> io::Result<Vec<CertificateDer<'static>>> {
     // Editors put a byte order mark before the first line.
     let text = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     let certificates = CertificateDer::pem_slice_iter(text).collect::<Result<Vec<_>, _>>();
-    let certificates = certificates.map_err(|_| unusable("what is in it is damaged"))?;
+    let certificates = certificates.map_err(|_| unusable("its content is damaged"))?;
     if certificates.is_empty() {
         return Err(unusable(no_certificate(text)));
     }
@@ -41,17 +41,17 @@ pub(super) fn parse(bytes: &[u8]) -> io::Result<Vec<CertificateDer<'static>>> {
     Ok(certificates)
 }
 
-/// Returns what is in a file instead of certificates in PEM form.
+/// Returns a description of a file that contains no certificate in PEM form.
 fn no_certificate(bytes: &[u8]) -> &'static str {
     let contains = |label: &[u8]| bytes.windows(label.len()).any(|window| window == label);
     if is_certificate(&CertificateDer::from(bytes)) {
-        "it is in DER form, and PEM is needed: openssl x509 -inform DER -in FILE -out FILE.pem"
+        "it is in DER form; PEM is needed: openssl x509 -inform DER -in FILE -out FILE.pem"
     } else if contains(b"PRIVATE KEY-----") {
-        "it holds a private key and no certificate"
+        "it contains a private key, not a certificate"
     } else if contains(b"CERTIFICATE REQUEST-----") {
-        "it holds a request for a certificate, and not the certificate"
+        "it contains a certificate request, not a certificate"
     } else if bytes.contains(&0) {
-        "it is binary, and PEM is needed"
+        "it is binary; PEM is needed"
     } else {
         "there is no certificate in it"
     }
@@ -96,7 +96,7 @@ mod tests {
         let request = certificate.replace("CERTIFICATE", "CERTIFICATE REQUEST");
         assert!(refusal(request.as_bytes()).contains("request"));
         let cut = &certificate[..certificate.len() / 2];
-        assert_eq!(refusal(cut.as_bytes()), "what is in it is damaged");
+        assert_eq!(refusal(cut.as_bytes()), "its content is damaged");
         let other = "-----BEGIN CERTIFICATE-----\nMAMCAQA=\n-----END CERTIFICATE-----\n";
         assert_eq!(refusal(other.as_bytes()), "a certificate in it is damaged");
     }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! Fields of X.509 certificates (RFC 5280 section 4.1) that rustls keeps to itself.
+//! Fields of X.509 certificates (RFC 5280 section 4.1) that rustls does not expose.
 
 use rustls::pki_types::UnixTime;
 
@@ -54,7 +54,7 @@ impl<'a> Fields<'a> {
     }
 }
 
-/// The rest of a series of elements in DER (X.690 section 8.1).
+/// The unread rest of a series of DER elements (X.690 section 8.1).
 struct Reader<'a>(&'a [u8]);
 
 impl<'a> Reader<'a> {
@@ -76,7 +76,7 @@ impl<'a> Reader<'a> {
         Some((tag, contents))
     }
 
-    /// Returns the contents of the next element, which has to have this tag.
+    /// Returns the contents of the next element, which must have this tag.
     fn read(&mut self, tag: u8) -> Option<&'a [u8]> {
         let (other, contents) = self.next()?;
         (other == tag).then_some(contents)
@@ -101,7 +101,7 @@ fn common_name(mut name: Reader<'_>) -> Option<&str> {
     found
 }
 
-/// Reads a Time in one of its two forms (RFC 5280 sections 4.1.2.5.1 and 4.1.2.5.2).
+/// Reads a Time in either form (RFC 5280 sections 4.1.2.5.1 and 4.1.2.5.2).
 fn time(elements: &mut Reader<'_>) -> Option<UnixTime> {
     let (tag, text) = elements.next()?;
     let digits = text.strip_suffix(b"Z")?;
@@ -129,7 +129,7 @@ fn time(elements: &mut Reader<'_>) -> Option<UnixTime> {
     )))
 }
 
-/// Returns the number that up to four decimal digits are.
+/// Parses up to four decimal digits.
 fn number(digits: &[u8]) -> Option<i64> {
     let text = std::str::from_utf8(digits).ok()?;
     let is_number = text.bytes().all(|digit| digit.is_ascii_digit());
@@ -141,7 +141,7 @@ fn days_since_1970(year: i64, month: i64, day: i64) -> Option<i64> {
     if !(1..=12).contains(&month) || !(1..=31).contains(&day) {
         return None;
     }
-    // Years that begin in March have their leap day at their end.
+    // In years that begin in March, the leap day is the last day.
     let (year, month) = match month {
         3.. => (year, month - 3),
         _ => (year - 1, month + 9),

@@ -15,7 +15,7 @@ fn trusting(anchors: &[&Made]) -> Trust {
     }
 }
 
-/// Shakes hands with a server that shows `shown`, and has the key of `owned`.
+/// Performs a handshake with a server that presents `shown` and has the key of `owned`.
 fn shake_hands(trust: &Trust, name: &str, shown: &Made, owned: &Made) -> Result<(), rustls::Error> {
     let key = ring::sign::any_supported_type(&owned.key()).unwrap();
     let shown = rustls::sign::CertifiedKey::new(vec![shown.certificate()], key);
@@ -63,7 +63,7 @@ fn a_self_signed_anchor_is_accepted_for_its_names() {
     }
 }
 
-/// What `openssl req -x509 -subj /CN=localhost` makes.
+/// The certificate of `openssl req -x509 -subj /CN=localhost`.
 #[test]
 fn a_common_name_counts_without_alternative_names() {
     let made = self_signed(&[]);
@@ -167,7 +167,7 @@ fn a_certificate_is_refused_for_a_reason() {
         reason(&trusting(&[&made]), "localhost"),
         TlsError::WrongName(names.into())
     );
-    // What `openssl req -x509` makes is an authority.
+    // A certificate of `openssl req -x509` is an authority.
     let authority = self_signed(&[ALTERNATIVE, SUBJECT].concat());
     let refused = connect(&trusting(&[]), "media.example", &authority).unwrap_err();
     assert_eq!(tls_error(&refused), TlsError::SelfSigned);
@@ -187,7 +187,7 @@ fn a_connection_that_ends_in_the_handshake_is_closed() {
 }
 
 #[test]
-fn any_certificate_will_do_without_verification() {
+fn without_verification_any_certificate_is_accepted() {
     let (made, other) = (self_signed(&[]), self_signed(&[]));
     let lax = Trust {
         strict: false,

@@ -15,8 +15,8 @@ use super::certificate::Fields;
 
 /// Verifies a server's certificate by the trust anchors of the system and of a file.
 ///
-/// A certificate that is an anchor itself needs no chain: its name and its validity count. Path validation would refuse
-/// what `openssl req -x509` makes, an authority used as a server (CaUsedAsEndEntity).
+/// A certificate that is itself an anchor needs no chain: only its name and its validity are checked. Path validation
+/// would refuse a certificate of `openssl req -x509`, because it is an authority used as a server (CaUsedAsEndEntity).
 #[derive(Debug)]
 pub(super) struct AnchorVerifier {
     anchors: Vec<CertificateDer<'static>>,
@@ -79,7 +79,7 @@ impl ServerCertVerifier for AnchorVerifier {
     }
 }
 
-/// A certificate that its own key has signed, and that is no trust anchor.
+/// The error for a certificate that is signed by its own key and is no trust anchor.
 #[derive(Debug)]
 pub(super) struct SelfSigned;
 
@@ -91,7 +91,7 @@ impl fmt::Display for SelfSigned {
 
 impl std::error::Error for SelfSigned {}
 
-/// Returns [`SelfSigned`] where that is the reason of `error`, or `error` itself.
+/// Returns [`SelfSigned`] if that is the cause of `error`, otherwise `error` itself.
 fn self_signed(certificate: &CertificateDer<'_>, error: Error) -> Error {
     let is_of_chain = matches!(
         &error,
@@ -125,7 +125,8 @@ fn verify_validity(fields: &Fields<'_>, now: UnixTime) -> Result<(), Certificate
     Ok(())
 }
 
-/// The common name counts for a certificate without any alternative name, as in `openssl req -x509 -subj /CN=media`.
+/// Verifies the name. The common name counts if the certificate has no alternative name, as with `openssl req -x509
+/// -subj /CN=media`.
 fn verify_name(
     certificate: &CertificateDer<'_>,
     fields: &Fields<'_>,
@@ -147,7 +148,7 @@ fn verify_name(
     }
 }
 
-/// Accepts any certificate. The server still has to have its key.
+/// Accepts any certificate. The server must still have its private key.
 #[derive(Debug)]
 pub(super) struct NoVerification(pub(super) Arc<CryptoProvider>);
 

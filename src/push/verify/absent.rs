@@ -8,7 +8,7 @@ use super::sight::Sight;
 use super::{Ask, Cause};
 use crate::push::Settings;
 
-/// Sees nothing.
+/// Fails.
 ///
 /// # Errors
 ///

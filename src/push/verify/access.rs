@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! Requests of a player, with the credentials that servers and proxies want for them.
+//! Requests of a player, with the authentication that servers and proxies demand.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,22 +20,23 @@ use crate::push::entropy::SystemEntropy;
 use crate::push::{Error, Phase, Settings, blocking};
 use crate::wmhttp::{AccessConfig, CredentialsWanted, Entropy};
 
-/// Requests for one response: a proxy and a server with three schemes of two legs each, and some that expire.
+/// Limit on the requests for one response: enough for a proxy and a server with three schemes of two legs each, and for
+/// expired challenges.
 const MAX_REQUESTS: usize = 20;
 
-/// Most bytes of the page that comes with a challenge that are read, so that the connection stays.
+/// Limit on the bytes of a challenge's body that are read to keep the connection.
 const MAX_PAGE: usize = 64 * 1024;
 
-/// How much later than the connection the response may be late: reqwest tells which of them is.
+/// Time by which the response timeout exceeds the connect timeout, so that reqwest reports the latter first.
 const CONNECT_GRACE: Duration = Duration::from_millis(50);
 
 /// Sends requests and answers challenges.
 pub(super) struct Viewer {
     settings: Arc<Settings>,
     client: Client,
-    /// The client reuses connections.
+    /// The client keeps connections alive between requests.
     reuses: bool,
-    /// Where the next request goes: where the last one was redirected to.
+    /// The URL of the next request, after redirections.
     url: Url,
     server: Authenticator,
     proxy: Option<Authenticator>,
@@ -52,7 +53,7 @@ impl Viewer {
         let timeout = settings.timeout.min(LONGEST_TIMEOUT);
         let client = client(&settings, timeout, false).await?;
         let access = &settings.session.access;
-        // Over a tunnel, reqwest talks to the proxy itself.
+        // For a tunnel, reqwest talks to the proxy itself.
         let proxy = access.proxy.as_ref();
         let proxy = proxy.filter(|_| settings.session.url.scheme() == "http");
         let proxy = proxy.map(|url| {
@@ -72,12 +73,12 @@ impl Viewer {
         })
     }
 
-    /// Sends a GET with these fields, again and again with what challenges want. Returns any other response than a
-    /// challenge, or the last challenge if it cannot be answered.
+    /// Sends a GET with these fields, and repeats it with the authentication that challenges demand. Returns the first
+    /// response that is not a challenge, or the last challenge if it cannot be answered.
     ///
     /// # Errors
     ///
-    /// No response within the timeout, or none at all.
+    /// [`Cause`] if no response was received within the timeout.
     pub(super) async fn get(
         &mut self,
         fields: HeaderMap,
@@ -121,7 +122,7 @@ impl Viewer {
         }
     }
 
-    /// Adds what the server and the proxy want.
+    /// Adds the authentication fields for the server and the proxy.
     async fn authorized(
         &mut self,
         mut fields: HeaderMap,
@@ -142,7 +143,7 @@ impl Viewer {
         Ok(fields)
     }
 
-    /// Takes a challenge. Returns whether there is an answer.
+    /// Handles a challenge. Returns whether the request can be repeated with an answer to it.
     async fn answers(
         &mut self,
         role: Role,
@@ -173,7 +174,7 @@ impl Viewer {
         Ok(matches!(next, Next::Resubmit { .. }))
     }
 
-    /// Keeps connections from now on, if the scheme authenticates those and not requests.
+    /// Keeps connections alive from now on if the scheme authenticates connections rather than requests.
     async fn stay_for(&mut self, role: Role) -> Result<(), Cause> {
         let authenticator = match (role, &self.proxy) {
             (Role::Proxy, Some(proxy)) => proxy,
@@ -191,7 +192,7 @@ impl Viewer {
         Ok(())
     }
 
-    /// The response came from this URL.
+    /// Records the URL of the response.
     fn follow(&mut self, url: &Url, sight: &mut Sight) {
         if url.origin() != self.url.origin() {
             let access = &self.settings.session.access;
@@ -209,7 +210,7 @@ fn server(url: &Url, access: &AccessConfig) -> Authenticator {
     authenticator(Role::Server, url, access, url.scheme() == "https")
 }
 
-/// An authenticator without credentials: those of the settings are the encoder's.
+/// Creates an authenticator without credentials, because those of the settings are the encoder's.
 fn authenticator(role: Role, url: &Url, access: &AccessConfig, encrypted: bool) -> Authenticator {
     let policy = Policy {
         schemes: access.schemes,
@@ -257,7 +258,7 @@ fn no_thread(error: &std::io::Error, sight: &Sight) -> Cause {
     failed(Phase::Authenticate, error, &sight.place)
 }
 
-/// Reads the page of a challenge: NTLM goes on over the same connection.
+/// Reads the body of a challenge, because NTLM continues over the same connection.
 async fn skip_page(mut response: Response) {
     let mut read = 0usize;
     while let Ok(Some(bytes)) = response.chunk().await {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! Whether viewers see what is pushed: pulls the stream as a player does, and leaves.
+//! Verification of a push: pulls the stream as a player does, and compares it with the pushed one.
 
 use std::sync::Arc;
 use std::sync::mpsc::{RecvTimeoutError, sync_channel};
@@ -32,28 +32,28 @@ mod transport;
 
 pub use not_on_air::{Cause, NotOnAir, Place};
 
-/// The timeout that counts when the settings have a longer one, or none.
+/// Upper bound on the timeout of the settings.
 const LONGEST_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// How long the network thread may be late before the caller stops waiting for it.
+/// Time by which the network thread may miss the deadline before the caller gives up on it.
 const GRACE: Duration = Duration::from_secs(1);
 
-/// What a viewer sees of a push.
+/// The result of a verification.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Verified {
-    /// The stream has a header with the streams of the one that was pushed last, and packets that fit it.
+    /// The header describes the streams of the last pushed header, and the packets fit its packet size.
     pub header_matches: bool,
-    /// Time until the first data packet came, from the first request; `None`: none came.
+    /// Time from the first request to the first data packet; `None`: none was received.
     pub first_packet: Option<Duration>,
-    /// Data packets that came.
+    /// Data packets received.
     pub packets: u32,
-    /// How far the last of them is behind the one that was pushed last, by their Send Times.
+    /// Delay of the last received data packet behind the last pushed one, by their Send Times.
     pub behind: Duration,
-    /// Why viewers do not see the push; `None`: they see it.
+    /// The reason for which viewers do not see the push; `None`: they see it.
     pub fault: Option<NotOnAir>,
 }
 
-/// Cancels verifications, those that run.
+/// Cancels running verifications.
 #[derive(Clone, Debug)]
 pub struct Cancel(Arc<watch::Sender<u64>>);
 
@@ -64,21 +64,21 @@ impl Default for Cancel {
 }
 
 impl Cancel {
-    /// Lets all verifications that run with this return at once, with [`Cause::Cancelled`].
+    /// Makes all running verifications with this value return at once, with [`Cause::Cancelled`].
     pub fn cancel(&self) {
         self.0.send_modify(|count| *count = count.wrapping_add(1));
     }
 }
 
-/// The application's answer to the credentials that a server wants of viewers, or a proxy.
+/// The application's callback for the credentials of viewers, or of a proxy.
 type Ask = Arc<dyn Fn(&CredentialsWanted) -> Option<Credentials> + Send + Sync>;
 
-/// Pulls the URL of the session as a player does: Describe and Play of MS-WMSP, or a plain GET if the server does not speak
-/// that. Compares what comes with `on_air`, by [`Connection::on_air`](super::Connection::on_air).
+/// Pulls the URL of the session as a player does: Describe and Play of MS-WMSP, or a plain GET if the server does not
+/// speak that. Compares the stream with `on_air`, from [`Connection::on_air`](super::Connection::on_air).
 ///
-/// Blocks for at most twice [`Settings::timeout`], of which no more than 60 s count. Keeps at most 2 MiB of the stream at a
-/// time. The credentials of the settings are those of the encoder and are not used, except those for the proxy: `ask` is
-/// asked, on a thread of its own.
+/// Blocks for at most twice [`Settings::timeout`] or twice 60 s, whichever is less. Buffers at most 2 MiB of the
+/// stream. The credentials in the settings are the encoder's and are not used, except those for the proxy. `ask` is
+/// called for other credentials, on a thread of its own.
 pub fn verify(
     settings: Settings,
     on_air: Option<OnAir>,
@@ -99,11 +99,11 @@ pub fn verify(
     let watching = async move {
         let watched = tokio::select! {
             biased;
-            // Fails only if the other end is gone, which is as good.
+            // Fails only if the sender was dropped, which cancels as well.
             _ = cancelled.changed() => Verified::not_on_air(NotOnAir::new(Cause::Cancelled, place)),
             watched = watch(settings, on_air, Arc::new(ask), limit) => watched,
         };
-        // Fails when the caller has stopped waiting.
+        // Fails after the caller has given up.
         let _ = sender.send(watched);
     };
     let task = runtime.spawn(watching.with_current_subscriber());
@@ -116,7 +116,7 @@ pub fn verify(
     }
 }
 
-/// Watches for at most `limit`, and judges what was seen by then.
+/// Watches for at most `limit`, and returns the verdict.
 async fn watch(
     settings: Arc<Settings>,
     on_air: Option<OnAir>,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! Why viewers do not see a push, in words.
+//! The reasons for which viewers do not see a push, and their texts and hints.
 
 use std::fmt;
 use std::time::Duration;
@@ -13,16 +13,16 @@ use crate::push::{Failure, Settings};
 use crate::wmhttp::HResult;
 use crate::wmsp::client::Unreadable;
 
-/// Why viewers do not see a push. `Display` is a clause of a sentence.
+/// The reason for which viewers do not see a push. `Display` writes a clause.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NotOnAir {
-    /// What is wrong.
+    /// The cause.
     pub cause: Cause,
-    /// Where the player looked.
+    /// The server and the proxy of the player's requests.
     pub place: Place,
 }
 
-/// What is wrong with a push that viewers do not see.
+/// The cause for which viewers do not see a push.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Cause {
@@ -30,9 +30,9 @@ pub enum Cause {
     Cancelled,
     /// This build cannot verify.
     NotBuilt,
-    /// There is no push, or it has not sent a header, that a stream could be compared with.
+    /// There is no push to compare with, or it has not sent a header.
     NothingPushed,
-    /// No connection, or no response.
+    /// There was no connection, or no response.
     Failed(Failure),
     /// The server refuses viewers.
     Refused {
@@ -41,38 +41,38 @@ pub enum Cause {
         /// The Server field of the response; empty if there is none.
         server: String,
     },
-    /// The server redirected more often than a player follows.
+    /// The server redirected more than five times.
     TooManyRedirects,
     /// The server redirected from `https` to `http`.
     InsecureRedirect,
-    /// The server sends viewers something that no player can read.
+    /// The server sends viewers a body that no player can read.
     Unreadable(Unreadable),
-    /// The stream ended before there was data: with this Reason, or the connection was closed.
+    /// The stream ended before any data: with this Reason, or `None` if the connection was closed.
     Ended(Option<HResult>),
-    /// The server answered, and sent no header within this time.
+    /// The server responded, but sent no header within this time.
     NoHeader(Duration),
-    /// The header came, and no data.
+    /// The server sent a header, but no data.
     NoData {
-        /// How long there was none.
+        /// Time without data.
         limit: Duration,
         /// Size of the data packets in bytes, by the header.
         packet_size: usize,
     },
-    /// Viewers get another header than the one that was pushed.
+    /// Viewers receive another header than the pushed one.
     OtherHeader,
 }
 
-/// Where a player looks for a push.
+/// The server and the proxy of a player's requests.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Place {
-    /// The server that answers, and the proxy in front of it.
+    /// The server, the proxy in front of it, and related facts.
     pub circumstances: Box<Circumstances>,
     /// The server has redirected viewers to another host.
     pub redirected: bool,
 }
 
 impl Place {
-    /// Where the settings lead to.
+    /// Returns the server and the proxy of the settings.
     pub(super) fn of(settings: &Settings) -> Self {
         Self {
             circumstances: Box::new(Circumstances::of(settings)),
@@ -87,7 +87,7 @@ impl Place {
 }
 
 impl Cause {
-    /// Returns whether the server says that there is nothing to see.
+    /// Returns whether the server reports that there is no stream.
     pub(super) fn is_absence(&self) -> bool {
         match self {
             Self::Refused { status, .. } => matches!(status.as_u16(), 404 | 410 | 503),
@@ -102,17 +102,17 @@ impl NotOnAir {
         Self { cause, place }
     }
 
-    /// The next step of the user, in sentences.
+    /// Returns the user's next step, in sentences.
     pub fn hint(&self) -> String {
         let mut hint = self.usual_reason();
-        let is_told = matches!(
+        let is_own = matches!(
             self.cause,
             Cause::Failed(_) | Cause::Cancelled | Cause::NotBuilt
         );
         if self.place.redirected {
             hint += &format!(" The server redirected viewers to {}.", self.place.server());
         }
-        if let Some(proxy) = self.place.circumstances.proxy.as_ref().filter(|_| !is_told) {
+        if let Some(proxy) = self.place.circumstances.proxy.as_ref().filter(|_| !is_own) {
             hint +=
                 &format!(" The requests went through the proxy {proxy}, which may have answered.");
         }
@@ -159,7 +159,7 @@ const NOTHING_PUSHED: &str = "Start the push, and verify while session-state is 
 const OTHER_HEADER: &str = "The server has kept the header of an earlier push, or another encoder pushes to the same \
      place. Start a new session: set resume=false, or stop the push and the publishing point, and start both again.";
 
-/// The usual reasons of a refusal, while the same server accepts the push.
+/// Returns the hint for a refusal of viewers by a server that accepts the push.
 fn refused(status: StatusCode) -> &'static str {
     match status.as_u16() {
         401 => {

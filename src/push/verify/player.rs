@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! A player: Describe and Play of MS-WMSP, and a plain GET where a server does not speak that.
+//! A player: Describe and Play of MS-WMSP, and a plain GET for servers that do not speak it.
 
 use std::sync::Arc;
 
@@ -15,14 +15,14 @@ use super::{Ask, Cause};
 use crate::push::Settings;
 use crate::wmsp::client::{Body, Form, Player};
 
-/// Most bytes without a header in front: two of the largest headers.
+/// Limit on the bytes before a header: two of the largest headers.
 const MAX_UNKNOWN: usize = 2 * 1024 * 1024;
 
-/// Pulls the stream until `sight` has seen enough.
+/// Pulls the stream until `sight` is complete.
 ///
 /// # Errors
 ///
-/// [`Cause`] when there is no more to see.
+/// [`Cause`] if the stream ends or fails before that.
 pub(super) async fn pull(
     settings: Arc<Settings>,
     ask: Ask,
@@ -35,13 +35,13 @@ pub(super) async fn pull(
     };
     tracing::debug!("{refusal:?} to a player, next is a plain request");
     match as_file(&mut viewer, sight).await {
-        // What the server said to a player says more.
+        // The response to a player is the more specific one.
         Err(_) if !sight.has_header() => Err(refusal),
         other => other,
     }
 }
 
-/// Returns whether a server that does not know players may still show the stream.
+/// Returns whether a server that rejects players may still serve a plain GET.
 fn allows_plain(cause: &Cause, sight: &Sight) -> bool {
     let unknown = match cause {
         Cause::Refused { status, .. } => !matches!(status.as_u16(), 401 | 403 | 407),
@@ -51,7 +51,8 @@ fn allows_plain(cause: &Cause, sight: &Sight) -> bool {
     unknown && !sight.has_data()
 }
 
-/// 3.1.4.2 and 3.1.4.3 of MS-WMSP. A server that answers Describe with the stream itself is watched at once.
+/// Sends Describe and Play (MS-WMSP 3.1.4.2 and 3.1.4.3). If the response to Describe is the stream itself, watches
+/// that.
 async fn as_player(viewer: &mut Viewer, sight: &mut Sight) -> Result<(), Cause> {
     let mut player = Player::new(super::transport::random());
     let described = open(viewer, sight, player.describe()).await?;
@@ -78,7 +79,7 @@ async fn as_file(viewer: &mut Viewer, sight: &mut Sight) -> Result<(), Cause> {
     Stream::new(response).watch(sight).await
 }
 
-/// Sends a request. Returns the response if it has a stream.
+/// Sends a request. Returns the response if its status is 200.
 async fn open(
     viewer: &mut Viewer,
     sight: &mut Sight,
@@ -99,7 +100,7 @@ async fn open(
 struct Stream {
     response: Response,
     body: Body,
-    /// Bytes that came before a header.
+    /// Bytes received before a header.
     unknown: usize,
 }
 
@@ -112,13 +113,13 @@ impl Stream {
         }
     }
 
-    /// Shows the rest, until there has been enough of it.
+    /// Shows the stream to `sight` until that is complete.
     async fn watch(&mut self, sight: &mut Sight) -> Result<(), Cause> {
         while !self.show(sight).await? {}
         Ok(())
     }
 
-    /// Shows what has come, or what comes next. Returns whether that is enough.
+    /// Shows the next bytes to `sight`. Returns whether that is complete.
     async fn show(&mut self, sight: &mut Sight) -> Result<bool, Cause> {
         let Some(bytes) = self.next_bytes(sight).await? else {
             return Ok(true);
@@ -138,7 +139,7 @@ impl Stream {
         Ok(false)
     }
 
-    /// The next bytes; `None` when the stream has been watched for long enough, or has ended behind data.
+    /// Returns the next bytes; `None` when the watching time is over, or the stream has ended behind data.
     ///
     /// # Errors
     ///

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! What a player has seen so far, and the verdict on it.
+//! The stream as a player has seen it, and the verdict on it.
 
 use std::time::Duration;
 
@@ -11,35 +11,35 @@ use crate::asf::{DataPacket, FileHeader};
 use crate::push::{Error, Failure, OnAir, Phase, Settings};
 use crate::wmsp::client::Seen;
 
-/// How long a stream is watched after its first data packet, unless it has caught up with the push before.
+/// Watching time after the first data packet. It ends early when the viewer has caught up with the push.
 pub(super) const WATCH: Duration = Duration::from_secs(1);
 
-/// A viewer that is no further behind has caught up with the push.
+/// Delay up to which a viewer has caught up with the push.
 const CAUGHT_UP: Duration = Duration::from_millis(250);
 
-/// Data packets that show that a stream flows: the first alone may be what a relay has kept.
+/// Data packets that prove a live stream: the first alone may come from the buffer of a relay.
 const ENOUGH_PACKETS: u32 = 5;
 
-/// Most data packets that are watched.
+/// Limit on the watched data packets.
 const MAX_PACKETS: u32 = 10_000;
 
-/// What a player sees, compared with what was pushed.
+/// The stream as a player sees it, compared with the pushed stream.
 #[derive(Debug)]
 pub(super) struct Sight {
     begun: Instant,
     on_air: Option<OnAir>,
     /// The header in force at the beginning.
     pushed: Option<FileHeader>,
-    /// The header that came last.
+    /// The last received header.
     header: Option<FileHeader>,
     /// Size of the largest data packet behind it in bytes.
     largest: usize,
     first_packet: Option<Instant>,
     packets: u32,
     behind: Duration,
-    /// Where the requests go.
+    /// The server and the proxy of the requests.
     pub(super) place: Place,
-    /// A server has answered.
+    /// A server has sent a response.
     pub(super) answered: bool,
 }
 
@@ -59,7 +59,7 @@ impl Sight {
         }
     }
 
-    /// Takes what a player sees next. Returns whether that is enough.
+    /// Records a part of the stream. Returns whether the verdict is certain.
     ///
     /// # Errors
     ///
@@ -91,8 +91,8 @@ impl Sight {
         flows || self.packets >= MAX_PACKETS
     }
 
-    /// The Send Time of the last packet that was pushed. A relay that writes the container again has times of its own,
-    /// and packets of another size.
+    /// Returns the Send Time of the last pushed packet; `None` for a relay that rewrites the container with its own
+    /// Send Times, which shows in another packet size.
     fn pushed_until(&self) -> Option<u32> {
         let header = self.header.as_ref()?;
         let pushed = self.on_air.as_ref()?;
@@ -100,27 +100,27 @@ impl Sight {
         pushed.send_time().filter(|_| header.packet_size() == size)
     }
 
-    /// When there has been enough to see, once there is something.
+    /// Returns the end of the watching time; `None` before the first data packet.
     pub(super) fn until(&self) -> Option<Instant> {
         self.first_packet.map(|first| first + WATCH)
     }
 
-    /// Returns whether a header has come.
+    /// Returns whether a header was received.
     pub(super) fn has_header(&self) -> bool {
         self.header.is_some()
     }
 
-    /// Returns whether data has come.
+    /// Returns whether data was received.
     pub(super) fn has_data(&self) -> bool {
         self.packets > 0
     }
 
-    /// The header that has come last.
+    /// Returns the last received header.
     pub(super) fn header(&self) -> Option<&FileHeader> {
         self.header.as_ref()
     }
 
-    /// Judges what was seen in the `limit`, until the stream was left or `outcome` was an error.
+    /// Returns the verdict after at most `limit`; `outcome` is the error that ended the stream, if one did.
     pub(super) fn judge(self, outcome: Result<(), Cause>, limit: Duration) -> Verified {
         let header_matches = self.header_matches();
         let fault = self.fault(outcome, header_matches, limit);
@@ -143,7 +143,7 @@ impl Sight {
     ) -> Option<Cause> {
         let nothing_pushed = self.pushed_headers().next().is_none();
         match outcome {
-            // A broken connection is no news behind data.
+            // A connection that breaks behind data does not change the verdict.
             Err(cause) if !self.has_data() => {
                 let empty = nothing_pushed && cause.is_absence();
                 return Some(if empty { Cause::NothingPushed } else { cause });
@@ -171,7 +171,7 @@ impl Sight {
         })
     }
 
-    /// Headers in force while it was watched.
+    /// Returns the pushed headers that were in force while the stream was watched.
     fn pushed_headers(&self) -> impl Iterator<Item = FileHeader> {
         let now = self.on_air.as_ref().and_then(OnAir::header);
         self.pushed.clone().into_iter().chain(now)

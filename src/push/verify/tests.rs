@@ -100,7 +100,7 @@ async fn data_behind_the_pushed_header_is_on_air() {
 }
 
 #[tokio::test]
-async fn each_thing_that_lacks_has_its_cause() {
+async fn each_missing_part_has_its_own_cause() {
     let (sight, own, packets) = pushed();
     let verified = sight.judge(Ok(()), LIMIT);
     assert!(
@@ -135,7 +135,7 @@ async fn each_thing_that_lacks_has_its_cause() {
 }
 
 #[tokio::test]
-async fn packets_that_do_not_fit_the_header_are_not_its_own() {
+async fn packets_larger_than_the_packet_size_do_not_match_the_header() {
     let (mut sight, header, packets) = pushed();
     let large = [packets[0].as_bytes(), &[0; 100][..]].concat();
     sight.see(Seen::Header(header)).unwrap();

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! reqwest as the plugin needs it: its trust, its threads, and the reasons of its errors.
+//! The reqwest client with the plugin's trust, resolver and error mapping.
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -17,15 +17,15 @@ use crate::auth::{Policy as AuthPolicy, Scheme, basic_authorization};
 use crate::push::{Error, Failure, Phase, Settings, connect, tls};
 use crate::wmhttp::Entropy;
 
-/// Redirections that a player follows.
+/// Limit on the redirections that a player follows.
 const MAX_REDIRECTS: usize = 5;
 
-/// Makes the client of one verification. It uses each connection for one request, because old servers close without
-/// saying so; for authentication of connections it `reuses` them.
+/// Creates the client of a verification. It uses each connection for one request, because old servers close connections
+/// without announcing it. For authentication of connections, it `reuses` them.
 ///
 /// # Errors
 ///
-/// When the settings have something that reqwest cannot use, or there is no trust in any `https` server.
+/// [`Cause`] if reqwest rejects the settings, or there is no trust anchor for `https`.
 pub(super) async fn client(
     settings: &Settings,
     timeout: Duration,
@@ -56,7 +56,7 @@ pub(super) async fn client(
     builder.build().map_err(|error| failure(&error, &place))
 }
 
-/// An IPv6 link-local address is reached over its interface. reqwest knows no zones.
+/// Binds connections to the interface of an IPv6 link-local address, because reqwest knows no zones.
 #[cfg(target_os = "linux")]
 fn through_interface(builder: ClientBuilder, settings: &Settings) -> ClientBuilder {
     let proxied = settings.session.access.proxy.is_some();
@@ -75,7 +75,8 @@ fn through_interface(builder: ClientBuilder, _: &Settings) -> ClientBuilder {
     builder
 }
 
-/// Gives Basic to a proxy that makes tunnels, if it may go over the wire unencrypted: reqwest answers no challenge there.
+/// Sets Basic credentials for a tunnel through the proxy, if the settings allow them unencrypted. reqwest cannot answer
+/// a challenge there.
 fn with_tunnel_account(proxy: Proxy, settings: &Settings) -> Proxy {
     let access = &settings.session.access;
     let policy = AuthPolicy {
@@ -92,7 +93,7 @@ fn with_tunnel_account(proxy: Proxy, settings: &Settings) -> Proxy {
     }
 }
 
-/// Why a redirection is not followed.
+/// The reason for which a redirection is not followed.
 #[derive(Debug)]
 enum NotFollowed {
     TooMany,
@@ -122,7 +123,7 @@ fn redirect(attempt: Attempt<'_>) -> reqwest::redirect::Action {
     attempt.follow()
 }
 
-/// Resolves names on a thread of its own. reqwest's resolver uses tokio's pool, which panics without threads.
+/// Resolves names on a thread of its own. reqwest's resolver uses tokio's pool, which panics if it gets no thread.
 struct Resolver {
     proxied: bool,
 }
@@ -139,7 +140,7 @@ impl Resolve for Resolver {
     }
 }
 
-/// A name without an address, of a server or a proxy.
+/// The name of a server or a proxy that has no address.
 #[derive(Debug)]
 struct Unresolved {
     error: Error,
@@ -154,7 +155,7 @@ impl fmt::Display for Unresolved {
 
 impl StdError for Unresolved {}
 
-/// The cause in an error of reqwest's. Its own words have URLs in them, and stay out.
+/// Returns the cause of an error of reqwest's. Its text is not used, because it contains URLs.
 pub(super) fn failure(error: &reqwest::Error, place: &Place) -> Cause {
     let mut innermost: &(dyn StdError + 'static) = error;
     loop {
@@ -186,7 +187,7 @@ pub(super) fn failure(error: &reqwest::Error, place: &Place) -> Cause {
     failed(phase, error, place)
 }
 
-/// The cause in one link of the chain, if it says one.
+/// Returns the cause for one error of the chain, if that determines it.
 fn known(link: &(dyn StdError + 'static), error: &reqwest::Error, place: &Place) -> Option<Cause> {
     if let Some(reason) = link.downcast_ref::<NotFollowed>() {
         return Some(match reason {
@@ -233,14 +234,14 @@ pub(super) fn failed(phase: Phase, error: Error, place: &Place) -> Cause {
     })
 }
 
-/// The Server field of a response; empty if there is none.
+/// Returns the Server field of a response; empty if there is none.
 pub(super) fn software(response: &Response) -> String {
     let field = response.headers().get(SERVER);
     let text = field.map(|field| String::from_utf8_lossy(field.as_bytes()).into_owned());
     text.unwrap_or_default()
 }
 
-/// Random bytes of an identifier.
+/// Returns random bytes for an identifier.
 pub(super) fn random<const N: usize>() -> [u8; N] {
     let mut bytes = [0; N];
     crate::push::entropy::SystemEntropy.random(&mut bytes);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! On Linux, where all of 127.0.0.0/8 is this host.
+//! Tests for Linux, where all of 127.0.0.0/8 is this host.
 
 use std::net::{SocketAddr, TcpListener};
 use std::time::Instant;
@@ -11,7 +11,7 @@ use tokio::time::timeout;
 use super::super::super::runtime::tests::{Resource, in_own_process, limit};
 use super::*;
 
-/// Nothing takes longer, whatever else the machine does.
+/// Upper bound on any wait, even on a loaded machine.
 const LONG: Duration = Duration::from_secs(20);
 
 /// Connects, and counts the calls of `resolved`.
@@ -33,7 +33,7 @@ fn listen(address: &str) -> (TcpListener, SocketAddr) {
     (listener, address)
 }
 
-/// A listener that swallows SYNs, because its queue is full.
+/// A listener that ignores SYNs, because its backlog is full.
 struct Silent {
     address: SocketAddr,
     _listener: Socket,
@@ -220,8 +220,9 @@ fn a_link_local_address_is_reached_over_its_zone() {
 }
 
 #[test]
-fn without_threads_names_fail_and_addresses_connect() {
-    let test = "push::connect::tests::sockets::without_threads_names_fail_and_addresses_connect";
+fn without_threads_names_fail_and_addresses_still_connect() {
+    let test =
+        "push::connect::tests::sockets::without_threads_names_fail_and_addresses_still_connect";
     in_own_process(test, &[], || {
         let _limited = limit(Resource::Threads, 0);
         block_on(async {

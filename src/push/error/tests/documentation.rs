@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! The tables of `docs/troubleshooting.md` are those of the code.
+//! The tables of `docs/troubleshooting.md` are generated from the code.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -44,7 +44,7 @@ fn troubleshooting_has_the_tables_of_the_code() {
     );
 }
 
-/// Replaces what stands between the comments that name the table.
+/// Replaces the text between the comments that name the table.
 fn with_table(text: &str, name: &str, table: &str) -> String {
     let (begin, end) = (
         format!("<!-- {name}: made from the code -->\n"),
@@ -55,7 +55,7 @@ fn with_table(text: &str, name: &str, table: &str) -> String {
     format!("{before}{begin}\n{table}\n{end}{after}")
 }
 
-/// Each kind of failure but the refusals, which are by status.
+/// The symptoms, except the refusals, which are listed by status.
 fn reasons(examples: &Examples) -> String {
     let mut table =
         "| `reason` | the text | what to do | again |\n| --- | --- | --- | --- |\n".to_owned();
@@ -65,7 +65,7 @@ fn reasons(examples: &Examples) -> String {
         let plain = plain.unwrap();
         let text = match symptom {
             Symptom::NotAsf | Symptom::MalformedAsf => "what is wrong with the input".to_owned(),
-            // As the one before it.
+            // Same cell as in the row before.
             Symptom::Reset => continue,
             Symptom::Closed => "media:80 closed (reset) the connection".to_owned(),
             _ => escaped(&plain.to_string()),
@@ -180,7 +180,7 @@ fn escaped(text: &str) -> String {
     text.replace('\\', "\\\\").replace('*', "\\*")
 }
 
-/// Tells whether the policy tries again, at first with `retry-first-connect`, and after a push was accepted.
+/// Describes whether the policy retries: at first with `retry-first-connect`, and after a push was accepted.
 fn again(error: &Error) -> &'static str {
     let policy = Policy {
         timeout: Duration::from_secs(300),
@@ -221,7 +221,7 @@ fn each_link_of_the_tables_leads_to_a_section() {
     }
 }
 
-/// The element has reasons of its own, in WARNINGs and for its settings.
+/// The element has its own reasons, in WARNINGs and for its settings.
 #[test]
 fn each_reason_of_the_element_is_documented() {
     let documentation = fs::read_to_string(path()).unwrap();

@@ -72,7 +72,7 @@ fn find_examples() -> Examples {
     examples
 }
 
-/// Returns whether the error comes in the phase, and in the circumstances.
+/// Returns whether the error can happen in the phase and in the circumstances.
 fn is_possible(failure: &Failure) -> bool {
     let Failure {
         phase,
@@ -113,7 +113,7 @@ fn is_possible(failure: &Failure) -> bool {
     }
 }
 
-/// Returns whether it may end the wait for a response to CONNECT.
+/// Returns whether the error can end the wait for a response to CONNECT.
 fn is_of_connection(error: &Error) -> bool {
     matches!(
         error,
