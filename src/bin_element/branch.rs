@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! The elements between a pad of the bin and the muxer.
+//! The branch between a pad of the bin and the muxer.
 //!
 //! ```text
 //! raw video   videoconvert ! videoscale ! capsfilter ! avenc_wmv2 ! queue ! inlet
@@ -8,9 +8,9 @@
 //! encoded                                                          queue ! inlet
 //! ```
 //!
-//! The converters and the filter take what the encoder does not: formats, odd sizes, pixels that are not square, sample
-//! rates, more than two channels. The queue lets one thread deliver several streams, although `asfmux` holds back the one
-//! that is ahead.
+//! The converters and the filter convert input that the encoder does not accept: formats, odd sizes, non-square pixels,
+//! sample rates, more than two channels. The queue lets one thread deliver several streams, although `asfmux` blocks
+//! the one that is ahead.
 
 use std::sync::Arc;
 
@@ -24,22 +24,22 @@ use super::raw::RawInput;
 use super::settings::Settings;
 use super::stream::Inside;
 
-/// Most of an encoded stream that waits for the others.
+/// Longest part of an encoded stream that waits for the others.
 const LONGEST_QUEUE: gst::ClockTime = gst::ClockTime::from_seconds(5);
 
 /// The elements of one stream.
 pub(super) struct Branch {
     elements: Vec<gst::Element>,
-    /// Where data goes in.
+    /// The pad for upstream's data.
     pub(super) entrance: gst::Pad,
     pub(super) is_raw: bool,
 }
 
-/// Why there is no branch.
+/// The reason for which there is no branch.
 #[derive(Debug)]
 pub(super) enum Failure {
     Missing(Missing),
-    /// The elements do not fit.
+    /// The elements cannot be linked.
     NotLinked,
 }
 
@@ -49,7 +49,7 @@ impl From<Missing> for Failure {
     }
 }
 
-/// Returns whether caps are of pictures or sound that is not encoded.
+/// Returns whether all structures of `caps` are raw video or audio.
 pub(super) fn is_raw(caps: &gst::CapsRef) -> bool {
     let mut structures = caps.iter();
     structures.all(|structure| matches!(structure.name().as_str(), "video/x-raw" | "audio/x-raw"))
@@ -61,11 +61,11 @@ fn is_video(caps: &gst::CapsRef) -> bool {
 }
 
 impl Branch {
-    /// Makes the elements of stream `id` in a bin and starts them.
+    /// Creates the elements of stream `id` in a bin and starts them.
     ///
     /// # Errors
     ///
-    /// When an element is missing, or the application's does not fit.
+    /// An element is missing, or the application's cannot be linked.
     pub(super) fn build(
         bin: &WmsPushBin,
         muxing: &Arc<Muxing>,
@@ -115,7 +115,7 @@ impl Branch {
         Ok(())
     }
 
-    /// Stops the elements and takes them out of the bin.
+    /// Stops the elements and removes them from the bin.
     pub(super) fn remove(&self, bin: &WmsPushBin) {
         for element in &self.elements {
             // A state change to NULL does not fail.
@@ -132,7 +132,7 @@ fn queue() -> Result<gst::Element, Missing> {
     queue.set_property("max-size-buffers", 0u32);
     queue.set_property("max-size-bytes", 0u32);
     queue.set_property("max-size-time", LONGEST_QUEUE.nseconds());
-    // A query that goes with the data would wait for the muxer, and the muxer may wait for the thread that asks.
+    // A serialised query would wait for the muxer, which may wait for the thread of the query.
     if let Some(pad) = queue.static_pad("sink") {
         pad.add_probe(gst::PadProbeType::QUERY_DOWNSTREAM, |_, info| {
             let query = info.query();
@@ -152,7 +152,7 @@ fn filter(caps: gst::Caps) -> Result<gst::Element, Missing> {
 }
 
 fn video(settings: &Settings) -> Result<Vec<gst::Element>, Missing> {
-    // Players and the encoder want even sizes, and asfmux does not write the shape of a pixel.
+    // Players and the encoder require even sizes, and asfmux does not write the pixel aspect ratio.
     let even = gst::IntRange::with_step(2, 16_384, 2);
     let caps = gst::Caps::builder("video/x-raw")
         .field("width", even)
@@ -182,7 +182,8 @@ fn audio(settings: &Settings) -> Result<Vec<gst::Element>, Missing> {
             elements::instance_of(encoder)?,
         ),
         None => {
-            // The encoder takes up to 48 kHz. It reads mono where GStreamer has it, and crashes where that is not aligned.
+            // The encoder accepts up to 48 kHz. With mono, it reads memory in place, and crashes if that is not
+            // aligned.
             let caps = gst::Caps::builder("audio/x-raw")
                 .field("rate", gst::List::new([44_100i32, 48_000]))
                 .field("channels", 2)
@@ -192,7 +193,7 @@ fn audio(settings: &Settings) -> Result<Vec<gst::Element>, Missing> {
             (caps, encoder)
         }
     };
-    // Sound that is further from its time is moved back to it.
+    // Sound that deviates by more than 20 ms is moved back to its time.
     set_if_present(&encoder, "tolerance", 20_000_000i64);
     Ok(vec![
         elements::make("audioconvert")?,

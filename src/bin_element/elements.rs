@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! The standard elements that the bin is made of, and the messages for those that are missing.
+//! The standard elements of the bin, and messages about missing ones.
 
 use gst::prelude::*;
 
 use super::WmsPushBin;
 
-/// Debian's package of an element, by the beginning of its name.
+/// Debian's package of an element, by the prefix of its name.
 const PACKAGES: [(&str, &str); 5] = [
     ("avenc_", "gstreamer1.0-libav"),
     ("asfmux", "gstreamer1.0-plugins-bad"),
@@ -26,7 +26,7 @@ impl Missing {
         found.map_or("", |(_, package)| package)
     }
 
-    /// Posts the `missing-plugin` message that installers of plugins read, and the ERROR.
+    /// Posts the `missing-plugin` message for plugin installers, and the ERROR.
     pub(super) fn post(&self, bin: &WmsPushBin) {
         let (element, package) = (self.0.as_str(), self.package());
         let structure = gst::Structure::builder("missing-plugin")
@@ -35,7 +35,7 @@ impl Missing {
             .field("name", format!("GStreamer element {element}"))
             .build();
         let message = gst::message::Element::builder(structure).src(bin).build();
-        // Without a bus there is no application to tell.
+        // Fails only without a bus.
         let _ = bin.post_message(message);
         gst::element_error!(
             bin,
@@ -45,17 +45,17 @@ impl Missing {
     }
 }
 
-/// Makes an element.
+/// Creates an element.
 ///
 /// # Errors
 ///
-/// When it is not installed.
+/// [`Missing`] if it is not installed.
 pub(super) fn make(factory: &str) -> Result<gst::Element, Missing> {
     let made = gst::ElementFactory::make(factory).build();
     made.map_err(|_| Missing(factory.to_owned()))
 }
 
-/// Returns the application's element, or another one like it if it is in use.
+/// Returns the application's element, or a copy of it if it is in use.
 ///
 /// # Errors
 ///
@@ -67,11 +67,11 @@ pub(super) fn instance_of(prototype: &gst::Element) -> Result<gst::Element, Miss
     }
 }
 
-/// Makes an element with the properties of another one.
+/// Creates an element with the type and the properties of another one.
 ///
 /// # Errors
 ///
-/// When no factory makes elements of its type.
+/// [`Missing`] if no factory creates elements of its type.
 pub(super) fn copy_of(prototype: &gst::Element) -> Result<gst::Element, Missing> {
     let factory = prototype.factory();
     let factory = factory.ok_or_else(|| Missing(prototype.type_().name().to_owned()))?;
@@ -88,7 +88,7 @@ pub(super) fn copy_of(prototype: &gst::Element) -> Result<gst::Element, Missing>
     Ok(copy)
 }
 
-/// Sets a property that the element may not have in all versions, or as an application's element.
+/// Sets a property that the element may lack: in some versions, or because it is the application's.
 pub(super) fn set_if_present(element: &gst::Element, name: &str, value: impl Into<glib::Value>) {
     if let Some(spec) = element.find_property(name)
         && let Ok(value) = value.into().transform_with_type(spec.value_type())
@@ -97,7 +97,7 @@ pub(super) fn set_if_present(element: &gst::Element, name: &str, value: impl Int
     }
 }
 
-/// Posts the ERROR for caps that the muxer does not take.
+/// Posts the ERROR for caps that the muxer does not accept.
 pub(super) fn post_refused(bin: &WmsPushBin, caps: Option<&gst::CapsRef>) {
     let type_ = caps
         .and_then(|caps| caps.structure(0))
@@ -106,7 +106,7 @@ pub(super) fn post_refused(bin: &WmsPushBin, caps: Option<&gst::CapsRef>) {
     gst::element_error!(
         bin,
         gst::StreamError::WrongType,
-        ("The muxer does not take {type_}. Decode the stream, for example with decodebin, and link the raw pictures or sound."),
+        ("The muxer does not accept {type_}. Decode the stream, for example with decodebin, and link the raw pictures or sound."),
         ["{caps:?}"]
     );
 }

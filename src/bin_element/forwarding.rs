@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! The properties and signals of `wmspushsink` on the bin: what the sink has, the bin has.
+//! Forwards the properties and signals of `wmspushsink` on the bin.
 
 use glib::prelude::*;
 use glib::subclass::Signal;
@@ -10,21 +10,21 @@ use once_cell::sync::Lazy;
 use super::WmsPushBin;
 use crate::sink::{self, WmsPushSink};
 
-/// A property of #GstBaseSink that belongs to a push as well.
+/// The property of #GstBaseSink that is forwarded as well.
 const SYNC: &str = "sync";
 
-/// The properties of the sink, as new specifications for another class.
+/// Returns the properties of the sink, as new specifications for another class.
 pub(super) fn specs() -> Vec<glib::ParamSpec> {
     let sync = glib::ParamSpecBoolean::builder(SYNC)
         .nick("Sync")
-        .blurb("Whether data leaves at its time when upstream is not live; false: as fast as the server takes it")
+        .blurb("Send data at its time when upstream is not live; false: send as fast as the server accepts it")
         .default_value(true)
         .mutable_playing()
         .build();
     sink::new_specs().into_iter().chain([sync]).collect()
 }
 
-/// The signals of the sink: each action calls the sink's, each other one is emitted when the sink emits it.
+/// Returns the signals of the sink. Actions call the sink's; other signals are emitted when the sink emits them.
 pub(super) fn signals() -> &'static [Signal] {
     static SIGNALS: Lazy<Vec<Signal>> =
         Lazy::new(|| sink::signals().iter().map(forwarded).collect());
@@ -51,7 +51,7 @@ fn forwarded(signal: &Signal) -> Signal {
     builder.class_handler(call).build()
 }
 
-/// Lets the bin notify and emit what the sink does.
+/// Connects the sink's notifications and signals to those of the bin.
 pub(super) fn connect(bin: &WmsPushBin, sink: &WmsPushSink) {
     let weak = bin.downgrade();
     sink.connect_notify(None, move |_, spec| {

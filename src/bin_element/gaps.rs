@@ -2,8 +2,9 @@
 
 //! Gaps: `asfmux` sends nothing while one of its streams delivers nothing.
 //!
-//! A stream that another one waits for is filled up with silence or with its last picture. One that cannot be filled, because
-//! it was encoded before or has not begun, leaves the muxer, and comes back with a new muxer when it has data again.
+//! A stream that another one waits for is filled with silence or with its last picture. A stream that cannot be filled,
+//! because it was encoded before or has not begun, leaves the muxer. It returns with a new muxer when it has data
+//! again.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -16,20 +17,20 @@ use super::muxing::{LONGEST_WAIT, Muxing, Phase, State};
 use super::raw::RawInput;
 use super::stream::{Inside, Stream};
 
-/// Time between two looks at the streams.
+/// Interval of the check.
 pub(super) const TICK: gst::ClockTime = gst::ClockTime::from_mseconds(100);
 
-/// A stream that others wait for.
+/// A stream without data that others wait for.
 struct Missed {
     id: usize,
     raw: Option<Arc<RawInput>>,
-    /// Its first filling of a gap.
+    /// The gap is filled for the first time.
     is_new: bool,
     pad: String,
 }
 
 impl Muxing {
-    /// Returns whether a stream is missed and has to be filled. Called every [`TICK`].
+    /// Returns whether a stream without data has to be filled. Called every [`TICK`].
     pub(super) fn misses_data(&self) -> bool {
         let bin = self.bin.upgrade();
         let is_paused = bin.is_some_and(|bin| {
@@ -50,7 +51,7 @@ impl Muxing {
         misses
     }
 
-    /// Fills the streams that are missed.
+    /// Fills the streams without data that others wait for.
     pub(super) fn fill_gaps(&self) {
         let (missed, until) = {
             let mut state = self.lock();
@@ -78,7 +79,7 @@ fn is_overdue(inside: &Inside, since: Instant) -> bool {
 }
 
 impl State {
-    /// The time up to which there is data of a stream that waits for others.
+    /// Returns the time up to which the stream that is furthest ahead has data.
     fn waits_until(&self) -> Option<gst::ClockTime> {
         if self.phase != Phase::Running {
             return None;
@@ -94,7 +95,7 @@ impl State {
         times.max()
     }
 
-    /// The streams in the muxer that have nothing for it.
+    /// Returns the streams in the muxer that have no data for it.
     fn missable(&mut self) -> impl Iterator<Item = (usize, &mut Inside)> {
         let streams = self.streams.iter_mut().filter(|(_, stream)| !stream.ended);
         let inside = streams.filter_map(|(id, stream)| Some((*id, stream.inside.as_mut()?)));
@@ -130,10 +131,10 @@ impl State {
     }
 }
 
-/// WARNING for a pad that delivers nothing.
+/// Posts WARNING for a pad that delivers nothing.
 fn post_no_input(bin: &WmsPushBin, pad: &str) {
-    const HINT: &str = "Check that its source still runs. The other streams go on; what is missing is filled with silence or \
-                        with the last picture, or left out.";
+    const HINT: &str = "Check that its source still runs. The other streams continue. The missing one is filled with silence or \
+                        with its last picture, or left out until it has data.";
     let seconds = LONGEST_WAIT.as_secs_f64();
     let text = format!("Upstream has delivered nothing on the pad {pad} for {seconds} s.");
     let details = gst::Structure::builder("wmspushbin-warning")
@@ -147,6 +148,6 @@ fn post_no_input(bin: &WmsPushBin, pad: &str) {
         .details(details)
         .src(bin)
         .build();
-    // Without a bus there is no application to tell.
+    // Fails only without a bus.
     let _ = bin.post_message(warning);
 }

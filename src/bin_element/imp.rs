@@ -17,7 +17,7 @@ use super::muxing::Muxing;
 use super::settings::{self, Settings};
 use crate::sink::{WmsPushSink, off_the_clock};
 
-/// The GObject shell of `wmspushbin`.
+/// The GObject implementation of `wmspushbin`.
 #[derive(Default)]
 pub struct WmsPushBin {
     settings: Mutex<Settings>,
@@ -27,7 +27,7 @@ pub struct WmsPushBin {
     pads: Mutex<BTreeMap<String, usize>>,
     next_id: AtomicUsize,
     watch: Mutex<Option<gst::PeriodicClockId>>,
-    /// The ERROR of this run is posted.
+    /// An ERROR was posted in this run.
     has_failed: AtomicBool,
 }
 
@@ -45,7 +45,7 @@ impl ObjectImpl for WmsPushBin {
         let sink = glib::Object::builder::<WmsPushSink>()
             .property("name", "sink")
             .build();
-        // A new bin has no other child.
+        // Cannot fail: a new bin has no other child.
         let _ = bin.add(&sink);
         bin.set_element_flags(gst::ElementFlags::SINK);
         bin.set_suppressed_flags(gst::ElementFlags::SOURCE | gst::ElementFlags::SINK);
@@ -150,7 +150,7 @@ impl ElementImpl for WmsPushBin {
         if let Some(id) = id {
             self.muxing().release(id);
         }
-        // What has come is still muxed, so the pad only loses its target.
+        // Data that was delivered is still muxed, so the pad only loses its target.
         if let Some(ghost) = pad.downcast_ref::<gst::GhostPad>() {
             let _ = pad.set_active(false);
             let _ = ghost.set_target(None::<&gst::Pad>);
@@ -173,7 +173,7 @@ impl ElementImpl for WmsPushBin {
         if event.type_() != gst::EventType::Seek {
             return self.parent_send_event(event);
         }
-        // Not through the muxer, which the flush of a seek replaces.
+        // Seeks bypass the muxer, because the flush of a seek replaces it.
         let pads = self.obj().sink_pads();
         let sought = pads.iter().filter(|pad| pad.push_event(event.clone()));
         sought.count() > 0
@@ -199,7 +199,7 @@ impl ElementImpl for WmsPushBin {
 
 impl BinImpl for WmsPushBin {}
 
-/// Returns the first name that no pad has.
+/// Returns the first unused pad name.
 fn free_name(pads: &BTreeMap<String, usize>, prefix: &str) -> String {
     let mut names = (0..).map(|number| format!("{prefix}{number}"));
     let free = names.find(|name| !pads.contains_key(name));
@@ -230,10 +230,10 @@ fn ghost_pad(template: &gst::PadTemplate, name: &str, id: usize) -> gst::GhostPa
         .build()
 }
 
-/// Answers which caps a pad takes, what costs the least first. Everything else is for the elements inside.
+/// Answers a CAPS query, with the cheapest caps first. Other queries are forwarded to the elements inside.
 ///
-/// Each pad takes pictures and sound: where upstream does not know its caps yet, as `queue` behind a demuxer, the first
-/// template is taken for both.
+/// Each pad accepts video and audio: if upstream does not know its caps yet, as `queue` behind a demuxer, it requests a
+/// pad of the first template for either.
 fn caps_query(pad: &gst::GhostPad, query: &mut gst::QueryRef) -> bool {
     match query.view_mut() {
         gst::QueryViewMut::Caps(caps) => {
@@ -335,7 +335,7 @@ impl WmsPushBin {
         }
     }
 
-    /// Takes a released stream out.
+    /// Removes the branch of a released stream.
     pub(super) fn drop_branch(&self, id: usize) {
         let branch = self.branches().remove(&id);
         if let Some(branch) = branch {
@@ -364,12 +364,12 @@ impl WmsPushBin {
         gst::Pad::event_default(pad, Some(&*self.obj()), event)
     }
 
-    /// Makes the elements of a stream once more after a flush: encoders of libav begin anew only as new ones.
+    /// Replaces the elements of a stream after a flush, because libav's encoders cannot be restarted.
     fn renew_branch(&self, pad: &gst::GhostPad, id: usize) {
         let old = self.branches().remove(&id);
         let Some(old) = old else { return };
         let _ = pad.set_target(None::<&gst::Pad>);
-        // A muxer that another stream has begun meanwhile does not wait for this one.
+        // A muxer that another stream has started meanwhile must not wait for this one.
         self.muxing().expel(id);
         old.remove(&self.obj());
         if let Some(caps) = pad.current_caps() {
@@ -377,7 +377,7 @@ impl WmsPushBin {
         }
     }
 
-    /// Makes the elements for the first caps of a stream. Returns false when the ERROR for them was posted.
+    /// Creates the elements for the first caps of a stream. Returns false if an ERROR was posted.
     fn configure(&self, pad: &gst::GhostPad, id: usize, caps: &gst::CapsRef) -> bool {
         let bin = self.obj();
         let mut branches = self.branches();
@@ -396,7 +396,7 @@ impl WmsPushBin {
                 let targeted = pad.set_target(Some(&branch.entrance));
                 branches.insert(id, branch);
                 drop(branches);
-                // The encoder delays the stream.
+                // The encoder adds latency.
                 let _ = bin.post_message(gst::message::Latency::builder().src(&*bin).build());
                 if targeted.is_ok() {
                     return true;
@@ -413,7 +413,7 @@ impl WmsPushBin {
         false
     }
 
-    /// Posts the ERROR of a stream, unless that of another one is posted.
+    /// Posts the ERROR of a stream, unless one was posted in this run.
     fn fail(&self, failure: &Failure, caps: &gst::CapsRef) {
         let is_second = self.has_failed.swap(true, Ordering::Relaxed);
         match failure {

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! The last element of a stream in front of the muxer, private to the bin.
+//! The inlet: the last element of a stream in front of the muxer, private to the bin.
 //!
-//! It gives buffers the pipeline's running time, which takes out the shift of libav's encoders (1000 h) and lets streams
-//! with segments of their own meet; keeps characters from `asfmux` that abort it; and waits where the muxer is replaced.
+//! It converts timestamps to the pipeline's running time, which removes the shift of libav's encoders (1000 h) and
+//! aligns streams with different segments. It replaces characters that make `asfmux` abort, and blocks while the muxer
+//! is replaced.
 
 use std::sync::{Mutex, OnceLock, PoisonError, Weak};
 
@@ -14,19 +15,19 @@ use once_cell::sync::Lazy;
 use super::muxing::{Entrance, Muxing};
 use super::tags;
 
-/// Added to all times, so that a stream whose encoder delays it can be moved to the front of the others.
+/// Added to all times, so that a stream can be moved ahead of the others by the delay of its encoder.
 pub(super) const LEAD: gst::ClockTime = gst::ClockTime::from_mseconds(100);
 
 glib::wrapper! {
-    /// See the module.
+    /// The inlet element.
     pub struct Inlet(ObjectSubclass<imp::Inlet>) @extends gst::Element, gst::Object;
 }
 
 impl Inlet {
-    /// An inlet for stream `id`, which the encoder delays by `delay`.
+    /// Creates an inlet for stream `id`.
     pub(super) fn new(muxing: Weak<Muxing>, id: usize) -> Self {
         let inlet: Self = glib::Object::new();
-        // A new element has none.
+        // Cannot fail: a new element has no value yet.
         let _ = inlet.imp().muxing.set((muxing, id));
         inlet
     }
@@ -45,7 +46,7 @@ mod imp {
     #[derive(Default)]
     struct Times {
         segment: gst::FormattedSegment<gst::ClockTime>,
-        /// Of the last buffer.
+        /// Running time of the last buffer.
         last: gst::ClockTime,
         caps: Option<gst::Caps>,
     }
@@ -142,7 +143,8 @@ mod imp {
             }
         }
 
-        /// Returns the buffer with its running time, and the time; `None` for a buffer without one.
+        /// Returns the buffer with its running time as timestamp, and that time; `None` for a buffer without a
+        /// timestamp.
         fn retimed(&self, mut buffer: gst::Buffer) -> Option<(gst::Buffer, gst::ClockTime)> {
             let mut times = self.times.lock().unwrap_or_else(PoisonError::into_inner);
             let running = buffer
@@ -168,7 +170,7 @@ mod imp {
                     if self.is_other(caps.caps()) {
                         muxing.renew(id);
                     }
-                    // The default is not to forward them.
+                    // The default handler does not forward them.
                     return self.source.push_event(event);
                 }
                 gst::EventView::Segment(segment) => return self.begin_segment(segment),
@@ -189,7 +191,7 @@ mod imp {
             gst::Pad::event_default(&self.sink, Some(&*self.obj()), event)
         }
 
-        /// Takes the segment of the encoder. The muxer gets running times, in a segment that begins at 0.
+        /// Stores the segment of the encoder. The muxer gets running times in a segment that begins at 0.
         fn begin_segment(&self, segment: &gst::event::Segment) -> bool {
             let Some(time) = segment.segment().downcast_ref::<gst::ClockTime>() else {
                 return false;
@@ -203,7 +205,7 @@ mod imp {
                 .push_event(event.seqnum(segment.seqnum()).build())
         }
 
-        /// Returns whether a header was, or would be, written for other caps than these.
+        /// Returns whether the header was, or would be, written for other caps than these.
         fn is_other(&self, caps: &gst::CapsRef) -> bool {
             let mut times = self.times.lock().unwrap_or_else(PoisonError::into_inner);
             let caps = caps.to_owned();
@@ -212,7 +214,7 @@ mod imp {
         }
     }
 
-    /// How much later than its buffers says libav's encoder for Windows Media Audio delivers the sound: one frame, with
+    /// Returns the delay of libav's Windows Media Audio encoder that its timestamps do not include: one frame, with
     /// which its first one overlaps.
     fn delay(caps: &gst::CapsRef) -> gst::ClockTime {
         let structure = caps.structure(0);

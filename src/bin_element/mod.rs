@@ -48,7 +48,7 @@ mod stream;
 mod tags;
 
 glib::wrapper! {
-    /// The element as a Rust application sees it.
+    /// The element `wmspushbin`.
     pub struct WmsPushBin(ObjectSubclass<imp::WmsPushBin>)
         @extends gst::Bin, gst::Element, gst::Object,
         @implements gst::ChildProxy;

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! One muxer between the inlets of its streams and the sink.
+//! A muxer between the inlets of its streams and the sink.
 //!
-//! `asfmux` takes no stream after it has begun, writes no header for one that changes, and cannot be used again after its
-//! end. So each set of streams gets a muxer of its own, and with it an ASF file header of its own.
+//! `asfmux` accepts no stream after it has begun, writes no header for a stream that changes, and cannot be reused
+//! after its end. Each set of streams therefore gets a new muxer, and with it a new ASF file header.
 
 use gst::prelude::*;
 
@@ -21,19 +21,19 @@ pub(super) struct Member {
 /// A muxer, and the pad of each of its streams.
 pub(super) type Started = (gst::Element, Vec<(usize, gst::Pad)>);
 
-/// Why there is no muxer.
+/// The reason for which there is no muxer.
 #[derive(Debug)]
 pub(super) enum Failure {
     Missing(Missing),
-    /// The muxer takes no such stream.
+    /// The muxer does not accept the stream of this pad.
     Refused(gst::Pad),
     /// The bin is being stopped.
     Stopped,
 }
 
-/// Takes a muxer out of the bin.
+/// Removes a muxer from the bin.
 pub(super) fn remove(bin: &WmsPushBin, muxer: &gst::Element) {
-    // Threads in it leave before they find it unlinked.
+    // Set to NULL first, so that threads leave the muxer before it is unlinked.
     let _ = muxer.set_state(gst::State::Null);
     for pad in muxer.src_pads() {
         if let Some(peer) = pad.peer() {
@@ -48,11 +48,11 @@ pub(super) fn remove(bin: &WmsPushBin, muxer: &gst::Element) {
     let _ = bin.remove(muxer);
 }
 
-/// Makes a muxer for `members` and starts it. `passes` decides about its EOS.
+/// Creates a muxer for `members` and starts it. `passes` decides whether its EOS reaches the sink.
 ///
 /// # Errors
 ///
-/// When there is no such muxer, or it does not take a stream.
+/// The muxer is missing, or does not accept a stream.
 pub(super) fn start(
     bin: &WmsPushBin,
     members: &[Member],

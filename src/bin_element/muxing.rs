@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! The streams and the muxer that they go into: which streams, from when on, until when.
+//! The streams of the bin and their muxer: which streams it has, when it starts, and when it is replaced.
 
 use std::collections::BTreeMap;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
@@ -13,7 +13,7 @@ use super::elements::post_refused;
 use super::muxer::{self, Failure, Member, Started};
 use super::stream::{Inside, Stream};
 
-/// The longest wait for a stream that delivers nothing while another one has to wait for it.
+/// Longest wait for a stream without data while another one waits for it.
 pub(super) const LONGEST_WAIT: Duration = Duration::from_millis(1500);
 
 /// The streams of a bin, and its muxer.
@@ -28,24 +28,24 @@ pub(super) struct State {
     pub(super) streams: BTreeMap<usize, Stream>,
     pub(super) phase: Phase,
     muxer: Option<gst::Element>,
-    /// When the first data came that waits for other streams.
+    /// The time of the first data that waits for other streams.
     waits_since: Option<Instant>,
-    /// There has been a muxer in this run.
+    /// A muxer was started in this run.
     has_begun: bool,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Phase {
-    /// Nothing is taken: the bin is in READY or below.
+    /// The bin is in READY or below, and accepts no data.
     #[default]
     Stopped,
-    /// The first data of each stream is awaited, for [`LONGEST_WAIT`] at most.
+    /// The first data of each stream is awaited, for at most [`LONGEST_WAIT`].
     Waiting,
-    /// There is a muxer.
+    /// The muxer is running.
     Running,
     /// The muxer is being replaced.
     Changing,
-    /// There cannot be a muxer; the ERROR is posted.
+    /// No muxer can be started, and the ERROR was posted.
     Failed,
 }
 
@@ -53,10 +53,10 @@ pub(super) enum Phase {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Entrance {
     Open,
-    /// It comes before the key frame that the stream begins with.
+    /// It precedes the key frame with which the stream begins.
     Drop,
     Flushing,
-    /// There is no muxer that takes it.
+    /// No muxer accepts it.
     Failed,
 }
 
@@ -89,14 +89,14 @@ impl Muxing {
         self.lock().streams.insert(id, stream);
     }
 
-    /// The elements of a stream have been made.
+    /// Stores the elements that were created for a stream.
     pub(super) fn set_inside(&self, id: usize, inside: Inside) {
         if let Some(stream) = self.lock().streams.get_mut(&id) {
             stream.inside = Some(inside);
         }
     }
 
-    /// Nothing comes from this stream any more.
+    /// Marks a stream as unusable, after its ERROR was posted.
     pub(super) fn give_up(&self, id: usize) {
         if let Some(stream) = self.lock().streams.get_mut(&id) {
             stream.given_up = true;
@@ -104,13 +104,13 @@ impl Muxing {
         self.changed.notify_all();
     }
 
-    /// Returns whether the ERROR of a stream is posted, after which its data is discarded.
+    /// Returns whether a stream is unusable. Its data is discarded.
     pub(super) fn is_given_up(&self, id: usize) -> bool {
         let state = self.lock();
         state.streams.get(&id).is_some_and(|stream| stream.given_up)
     }
 
-    /// The application has released a pad; what has come of its stream still goes into the muxer.
+    /// Marks a pad as released. Data that was delivered is still muxed.
     pub(super) fn release(&self, id: usize) {
         if let Some(stream) = self.lock().streams.get_mut(&id) {
             stream.released = true;
@@ -124,20 +124,20 @@ impl Muxing {
         self.changed.notify_all();
     }
 
-    /// Takes data from now on.
+    /// Starts to accept data.
     pub(super) fn begin(&self) {
         let mut state = self.lock();
         state.phase = Phase::Waiting;
         (state.waits_since, state.has_begun) = (None, false);
     }
 
-    /// Lets all streaming threads leave.
+    /// Makes all blocked streaming threads return.
     pub(super) fn stop(&self) {
         self.lock().phase = Phase::Stopped;
         self.changed.notify_all();
     }
 
-    /// Forgets the run: the elements inside of the bin are removed.
+    /// Resets the state of a run, after the elements inside of the bin were removed.
     pub(super) fn reset(&self) {
         let mut state = self.lock();
         state.streams.retain(|_, stream| !stream.released);
@@ -152,7 +152,7 @@ impl Muxing {
         }
     }
 
-    /// Waits until a buffer of a stream may go into the muxer. After [`Entrance::Open`] comes [`leave`](Self::leave).
+    /// Waits until a buffer of a stream may enter the muxer. After [`Entrance::Open`], call [`leave`](Self::leave).
     pub(super) fn enter(&self, id: usize, time: gst::ClockTime, is_key_frame: bool) -> Entrance {
         let mut state = self.lock();
         loop {
@@ -185,7 +185,7 @@ impl Muxing {
         }
     }
 
-    /// The buffer of a stream is in the muxer.
+    /// Called after the muxer has accepted the buffer of a stream.
     pub(super) fn leave(&self, id: usize) {
         let state = self.lock();
         let is_changing = state.phase == Phase::Changing;
@@ -205,7 +205,7 @@ impl Muxing {
         self.changed.notify_all();
     }
 
-    /// The EOS of a stream. Returns whether it goes into the muxer.
+    /// Handles the EOS of a stream. Returns whether it is forwarded to the muxer.
     pub(super) fn end(&self, id: usize) -> bool {
         let mut state = self.lock();
         while state.phase == Phase::Changing {
@@ -230,7 +230,7 @@ impl Muxing {
         is_member
     }
 
-    /// Ends the sink without the muxer, which has ended before or never began.
+    /// Sends EOS to the sink directly, because the muxer has ended before or never began.
     fn end_sink(&self) {
         let bin = self.bin.upgrade();
         if let Some(pad) = bin.and_then(|bin| bin.sink().static_pad("sink")) {
@@ -238,7 +238,7 @@ impl Muxing {
         }
     }
 
-    /// The stream begins, perhaps again.
+    /// Handles the start or restart of a stream.
     pub(super) fn restart(&self, id: usize) {
         let mut state = self.lock();
         if let Some(stream) = state.streams.get_mut(&id)
@@ -251,15 +251,15 @@ impl Muxing {
         }
     }
 
-    /// The header of the muxer does not fit the stream any more.
+    /// Marks a stream whose format no longer matches the header of the muxer.
     pub(super) fn renew(&self, id: usize) {
         if let Some(inside) = inside_mut(&mut self.lock(), id) {
             inside.is_stale = inside.pad.is_some();
         }
     }
 
-    /// A flush of a stream begins: the muxer and the sink discard what they hold, and other data gets a new muxer. The stream
-    /// takes part again when its [elements have been made](Self::set_inside) once more.
+    /// Handles the start of a flush: the muxer and the sink discard their data, and later data gets a new muxer. The
+    /// stream takes part again after its [elements were replaced](Self::set_inside).
     pub(super) fn begin_flush(&self, id: usize) {
         let mut state = self.lock();
         if let Some(stream) = state.streams.get_mut(&id) {
@@ -283,7 +283,7 @@ impl Muxing {
         }
     }
 
-    /// Returns whether a stream may go on although the muxer was taken away from it.
+    /// Returns whether a stream may continue although its muxer was removed.
     pub(super) fn goes_on(&self, id: usize) -> bool {
         let state = self.lock();
         let inside = state
@@ -293,7 +293,7 @@ impl Muxing {
         state.phase != Phase::Stopped && inside.is_some_and(|inside| !inside.flushing)
     }
 
-    /// Takes a stream out of the muxer until it has data again, unless it has some now.
+    /// Removes a stream without data from the muxer until it has data again.
     pub(super) fn expel(&self, id: usize) {
         let mut state = self.lock();
         let pad = state.streams.get_mut(&id).and_then(|stream| {
@@ -320,7 +320,7 @@ impl Muxing {
         self.wait_for(state, LONGEST_WAIT.saturating_sub(waited))
     }
 
-    /// Replaces the muxer by one for the streams that have data.
+    /// Replaces the muxer with one for the streams that have data.
     fn change<'a>(&'a self, mut state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
         state.phase = Phase::Changing;
         let is_first = !std::mem::replace(&mut state.has_begun, true);
@@ -338,7 +338,7 @@ impl Muxing {
         drop(state);
         let started = self.replace(old.as_ref(), &members);
         let is_running = self.changed(started);
-        // The first data of a run begins with a key frame by itself.
+        // The first data of a run begins with a key frame anyway.
         if is_running && !is_first {
             request_key_frames(&members);
         }
@@ -355,7 +355,7 @@ impl Muxing {
         muxer::start(&bin, members, passes_eos)
     }
 
-    /// Takes the new muxer, unless the bin was stopped meanwhile. Returns whether there is one.
+    /// Stores the new muxer, unless the bin was stopped meanwhile. Returns whether there is one.
     fn changed(&self, started: Result<Started, Failure>) -> bool {
         let bin = self.bin.upgrade();
         if let (Err(failure), Some(bin)) = (&started, &bin) {
@@ -395,7 +395,7 @@ impl Muxing {
 }
 
 impl State {
-    /// Waits for data as at the beginning. Returns the muxer that there was.
+    /// Returns to the initial wait for data. Returns the last muxer.
     fn forget_muxer(&mut self) -> Option<gst::Element> {
         let muxer = self.muxer.take()?;
         self.phase = Phase::Waiting;
@@ -409,7 +409,7 @@ impl State {
         Some(muxer)
     }
 
-    /// All streams have ended, and there was one.
+    /// Returns whether all streams have ended, and there was one.
     fn is_over(&self) -> bool {
         let mut streams = self.streams.values().filter(|stream| !stream.released);
         let some_ended = streams.clone().any(|stream| stream.ended);
@@ -424,7 +424,7 @@ impl State {
         inside.any(|inside| inside.busy.is_some())
     }
 
-    /// The pads of the muxer whose streams are not in it at the moment.
+    /// Returns the pads of the muxer whose streams are not in it at the moment.
     fn idle_pads(&mut self) -> Vec<gst::Pad> {
         let streams = self.streams.values_mut();
         let inside = streams.filter_map(|stream| stream.inside.as_mut());
@@ -432,7 +432,7 @@ impl State {
         idle.filter_map(|inside| inside.pad.take()).collect()
     }
 
-    /// The streams that have data, as members of a muxer.
+    /// Returns the streams that have data, as members of a muxer.
     fn begin_members(&mut self) -> Vec<Member> {
         let mut members = Vec::new();
         for (id, stream) in &mut self.streams {
@@ -462,7 +462,7 @@ fn inside_mut(state: &mut State, id: usize) -> Option<&mut Inside> {
     state.streams.get_mut(&id)?.inside.as_mut()
 }
 
-/// Asks for key frames: what comes before them cannot be decoded.
+/// Requests key frames, because data before them cannot be decoded.
 fn request_key_frames(members: &[Member]) {
     for member in members {
         let inlet = member.source.parent_element();

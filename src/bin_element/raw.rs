@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! The entrance of an encoder: the format stays that of the first buffer, key frames come in time, and gaps are filled where
-//! another stream waits.
+//! Raw data in front of an encoder: keeps the format of the first buffer, requests key frames in time, and fills gaps
+//! while another stream waits.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -9,16 +9,16 @@ use gst::prelude::*;
 
 use super::elements::set_if_present;
 
-/// Most of a gap that is filled at once.
+/// Longest part of a gap that is filled at once.
 const LONGEST_FILL: gst::ClockTime = gst::ClockTime::from_seconds(1);
 
 /// Raw data in front of an encoder.
 pub(super) struct RawInput {
     is_video: bool,
     encoder: gst::Element,
-    /// Its pad is where fillings go in.
+    /// The element whose pad receives fillings.
     filter: gst::Element,
-    /// Longest time between two key frames; 0: the encoder's.
+    /// Longest interval between two key frames; 0: the encoder's.
     key_frame_interval: gst::ClockTime,
     state: Mutex<State>,
 }
@@ -29,21 +29,21 @@ struct State {
     caps: Option<gst::Caps>,
     /// The last picture.
     last: Option<gst::Buffer>,
-    /// Running time at which the data that has come ends.
+    /// Running time at which the received data ends.
     end: Option<gst::ClockTime>,
-    /// Running time of the last key frame that was asked for.
+    /// Running time of the last requested key frame.
     key_frame: Option<gst::ClockTime>,
     /// A filling is being pushed.
     is_filling: bool,
-    /// There is a filling up to `end`.
+    /// The data up to `end` is a filling.
     is_filled: bool,
     /// Another stream has waited too long for this one.
     is_absent: bool,
 }
 
-/// An event that asks an encoder upstream for a key frame.
+/// Returns an event that requests a key frame from an upstream encoder.
 pub(super) fn key_frame_request() -> gst::Event {
-    // As gst_video_event_new_upstream_force_key_unit makes it.
+    // The same structure as that of gst_video_event_new_upstream_force_key_unit.
     let structure = gst::Structure::builder("GstForceKeyUnit")
         .field("running-time", gst::ClockTime::NONE)
         .field("all-headers", false)
@@ -53,7 +53,8 @@ pub(super) fn key_frame_request() -> gst::Event {
 }
 
 impl State {
-    /// The running time of a buffer; without a timestamp, that at which the last one ended. `None`: it is not to be shown.
+    /// Returns the running time of a buffer; without a timestamp, the end of the last one. `None`: the buffer is
+    /// outside of the segment.
     fn start(&self, buffer: &gst::BufferRef) -> Option<gst::ClockTime> {
         match buffer.pts() {
             Some(pts) => self.segment.to_running_time(pts),
@@ -63,7 +64,7 @@ impl State {
 }
 
 impl RawInput {
-    /// Watches what goes from `filter` into `encoder`.
+    /// Installs probes between `filter` and `encoder`.
     pub(super) fn new(
         is_video: bool,
         filter: &gst::Element,
@@ -117,7 +118,7 @@ impl RawInput {
                 let caps = self.observe_caps(caps.caps());
                 caps.map(|caps| gst::event::Caps::new(&caps))
             }
-            // An encoder of libav that has been drained takes nothing more.
+            // Dropped, because it would drain libav's encoders, which then accept no more data.
             gst::EventView::Gap(_) => return gst::PadProbeReturn::Handled,
             _ => None,
         };
@@ -127,8 +128,8 @@ impl RawInput {
         gst::PadProbeReturn::Ok
     }
 
-    /// Takes the segment of upstream. The encoder gets running times, in a segment that begins at 0: libav's refuse times that
-    /// go back, as they do from one segment to the next.
+    /// Stores the segment of upstream. The encoder gets running times in a segment that begins at 0, because libav's
+    /// encoders reject times that go back, as they do from one segment to the next.
     fn observe_segment(&self, event: &gst::event::Segment) -> Option<gst::Event> {
         let segment = event.segment().downcast_ref::<gst::ClockTime>()?;
         self.state().segment = segment.clone();
@@ -137,7 +138,7 @@ impl RawInput {
         Some(event.build())
     }
 
-    /// Takes the format of the first buffer for all that follow. Returns other caps for the encoder.
+    /// Fixes the format of the first buffer for all that follow. Returns other caps for the encoder.
     fn observe_caps(&self, caps: &gst::CapsRef) -> Option<gst::Caps> {
         let mut state = self.state();
         let rate = |caps: &gst::CapsRef| {
@@ -145,7 +146,7 @@ impl RawInput {
             structure.get::<gst::Fraction>("framerate").ok()
         };
         if let Some(first) = &state.caps {
-            // Another frame rate would be another header.
+            // Another frame rate would require another header.
             let same = first.clone();
             let is_other = self.is_video && rate(caps) != rate(&same);
             return is_other.then_some(same);
@@ -164,7 +165,7 @@ impl RawInput {
         None
     }
 
-    /// Sets the distance of key frames in pictures; a stream of no fixed rate gets them by time alone.
+    /// Sets the key frame interval in frames. A stream without a fixed rate gets key frames by time alone.
     fn set_key_frame_distance(&self, rate: gst::Fraction) {
         let (number, denominator) = (rate.numer().max(0), rate.denom().max(1));
         let interval = self.key_frame_interval.mseconds();
@@ -210,9 +211,9 @@ impl RawInput {
         gst::PadProbeReturn::Ok
     }
 
-    /// Returns whether the picture of this running time has to be a key frame.
+    /// Returns whether the picture at this running time must be a key frame.
     fn is_key_frame_due(&self, state: &mut State, time: gst::ClockTime) -> bool {
-        // A picture more is the encoder's own distance.
+        // One more picture, because the encoder's own interval may be due.
         let longest = self.key_frame_interval + gst::ClockTime::from_mseconds(50);
         let last = *state.key_frame.get_or_insert(time);
         let is_due = !self.key_frame_interval.is_zero() && time.saturating_sub(last) >= longest;
@@ -222,13 +223,13 @@ impl RawInput {
         is_due
     }
 
-    /// The encoder has delivered a key frame, of the last picture that it got.
+    /// Records a key frame from the encoder, which belongs to the last picture that it got.
     fn note_key_frame(&self) {
         let mut state = self.state();
         state.key_frame = state.end;
     }
 
-    /// Another stream has waited too long for this one: from now on it is filled at once, until it has data.
+    /// Has the stream filled without a wait from now on, until it has data.
     pub(super) fn set_absent(&self) {
         self.state().is_absent = true;
     }
@@ -237,12 +238,12 @@ impl RawInput {
         self.state().is_absent
     }
 
-    /// Fills up to a running time with silence, or with the last picture. Returns false if there is nothing to fill with.
+    /// Fills up to a running time with silence, or with the last picture. Returns false if it has neither.
     pub(super) fn fill(&self, until: gst::ClockTime) -> bool {
         let Some(pad) = self.encoder.static_pad("sink") else {
             return false;
         };
-        // Data that comes meanwhile waits.
+        // Blocks upstream's data during the filling.
         let _streaming = pad.stream_lock();
         let mut state = self.state();
         let Some(buffer) = self.filling(&state, until) else {
@@ -250,7 +251,7 @@ impl RawInput {
         };
         (state.is_filling, state.is_filled) = (true, true);
         drop(state);
-        // The branch that follows tells its own errors.
+        // The elements behind it report their own errors.
         let _ = pad.chain(buffer);
         self.state().is_filling = false;
         true

@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! The properties of the bin that are not the sink's.
+//! The bin's own properties.
 
 use glib::prelude::*;
 use gst::prelude::*;
 
 use super::elements::{self, Missing};
 
-/// The largest `packet-size` with which `asfmux` cannot put more than 63 payloads into a packet, which makes the packet
-/// unreadable: a payload takes 18 bytes at least, and the packet's own fields 13.
+/// The largest `packet-size` at which `asfmux` cannot exceed 63 payloads in a packet, which would make it unreadable: a
+/// payload takes at least 18 bytes, and the packet's own fields 13.
 const SAFE_PACKET_SIZE: u32 = 63 * 18 + 10;
 
-/// The values that an application has set.
+/// The values of the properties.
 #[derive(Clone, Debug)]
 pub(super) struct Settings {
     /// Bits per second.
@@ -25,7 +25,7 @@ pub(super) struct Settings {
     pub(super) video_encoder: Option<gst::Element>,
     pub(super) audio_encoder: Option<gst::Element>,
     pub(super) muxer: Option<gst::Element>,
-    /// `muxer` has muxed: like `asfmux`, it may not be able to do that twice.
+    /// `muxer` was used. Like `asfmux`, it may not be reusable.
     is_muxer_used: bool,
 }
 
@@ -63,7 +63,7 @@ fn element(name: &str, nick: &str, blurb: &str) -> glib::ParamSpec {
         .build()
 }
 
-/// The properties, as `gst-inspect-1.0` shows them.
+/// Returns the properties, in the order of `gst-inspect-1.0`.
 pub(super) fn specs() -> Vec<glib::ParamSpec> {
     const BITRATES: (u32, u32) = (1, i32::MAX.unsigned_abs());
     let default = Settings::default();
@@ -71,28 +71,28 @@ pub(super) fn specs() -> Vec<glib::ParamSpec> {
         number(
             "video-bitrate",
             "Video bit rate (bit/s)",
-            "Bits per second of each video stream that is encoded with the default encoder",
+            "Bit rate of each video stream that the default encoder encodes, in bits per second",
             default.video_bitrate,
             BITRATES,
         ),
         number(
             "audio-bitrate",
             "Audio bit rate (bit/s)",
-            "Bits per second of each audio stream that is encoded with the default encoder",
+            "Bit rate of each audio stream that the default encoder encodes, in bits per second",
             default.audio_bitrate,
             BITRATES,
         ),
         number(
             "key-frame-interval",
             "Key frame interval (ms)",
-            "Longest time between two key frames, in milliseconds: the longest wait of a viewer for the picture; 0: the encoder's",
+            "Longest interval between key frames, in milliseconds; a new viewer waits for a key frame; 0: the encoder's interval",
             default.key_frame_interval,
             (0, u32::MAX),
         ),
         number(
             "packet-size",
             "Packet size (bytes)",
-            "Size of an ASF data packet in bytes; with more than the default, asfmux can put too many small frames into a packet",
+            "Size of ASF data packets in bytes; above the default, asfmux may put more frames into a packet than players can read",
             default.packet_size,
             (100, 65_531),
         ),
@@ -115,12 +115,12 @@ fn application_s_elements() -> [glib::ParamSpec; 3] {
             "Audio encoder",
             "Encoder for raw audio; NULL: avenc_wmav2",
         ),
-        element("muxer", "Muxer", "Muxer that makes ASF; NULL: asfmux"),
+        element("muxer", "Muxer", "Muxer for ASF; NULL: asfmux"),
     ]
 }
 
 impl Settings {
-    /// Takes the value of a property; GObject has checked its name, type and range.
+    /// Sets a property. GObject has checked its name, type and range.
     pub(super) fn set(&mut self, name: &str, value: &glib::Value) {
         if let Some(place) = self.number(name) {
             *place = value.get().unwrap_or(*place);
@@ -130,7 +130,7 @@ impl Settings {
         }
     }
 
-    /// Returns the application's muxer, and later others like it; `None` if it has set none.
+    /// Returns the application's muxer, or a copy after its first use; `None` if it has set none.
     pub(super) fn take_muxer(&mut self) -> Option<Result<gst::Element, Missing>> {
         let muxer = self.muxer.as_ref()?;
         let is_used = std::mem::replace(&mut self.is_muxer_used, true);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! The state of one stream on its way into the muxer.
+//! The state of one stream in front of the muxer.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -12,37 +12,37 @@ use super::raw::RawInput;
 /// The stream of one pad of the bin.
 pub(super) struct Stream {
     pub(super) ghost: gst::Pad,
-    /// `None`: no caps have come, or the pad was released.
+    /// `None`: no caps were received, or the pad was released.
     pub(super) inside: Option<Inside>,
-    /// It has data, or had it in this run.
+    /// The stream has delivered data in this run.
     pub(super) has_data: bool,
-    /// Its EOS has come.
+    /// The stream has delivered EOS.
     pub(super) ended: bool,
-    /// It cannot be encoded, and the ERROR is posted.
+    /// The stream cannot be encoded, and an ERROR was posted.
     pub(super) given_up: bool,
-    /// The application has released its pad.
+    /// The application has released the pad.
     pub(super) released: bool,
 }
 
-/// The part of a stream inside of the bin.
+/// The elements of a stream inside of the bin.
 pub(super) struct Inside {
     pub(super) is_video: bool,
     /// The source pad of the inlet.
     pub(super) source: gst::Pad,
     pub(super) queue: gst::Element,
-    /// `None`: it was encoded already.
+    /// `None`: the input is already encoded.
     pub(super) raw: Option<Arc<RawInput>>,
     /// The pad of the muxer; `None`: the stream is not in the muxer.
     pub(super) pad: Option<gst::Pad>,
     /// Time of the buffer that is in the muxer, or waits there for another stream.
     pub(super) busy: Option<gst::ClockTime>,
-    /// The muxer's header does not describe the stream any more.
+    /// The header of the muxer no longer describes the stream.
     pub(super) is_stale: bool,
-    /// It begins at a key frame.
+    /// Data is dropped up to a key frame.
     pub(super) awaits_key_frame: bool,
-    /// The streaming thread has to leave.
+    /// The streaming thread must return.
     pub(super) flushing: bool,
-    /// Since when another stream waits for this one.
+    /// The time since which another stream waits for this one.
     pub(super) missed_since: Option<Instant>,
 }
 
@@ -67,7 +67,7 @@ impl Inside {
         }
     }
 
-    /// It was missed for too long, and has not delivered data since.
+    /// Returns whether others have waited too long for it, and it has not delivered data since.
     pub(super) fn is_absent(&self) -> bool {
         self.raw.as_ref().is_some_and(|raw| raw.is_absent())
     }
@@ -89,17 +89,17 @@ impl Stream {
         }
     }
 
-    /// The name of its pad.
+    /// Returns the name of its pad.
     pub(super) fn name(&self) -> String {
         self.ghost.name().to_string()
     }
 
-    /// Data of it may come.
+    /// Returns whether it may deliver data.
     pub(super) fn is_expected(&self) -> bool {
         !self.is_over() && self.ghost.is_linked()
     }
 
-    /// No more data of it comes.
+    /// Returns whether it delivers no more data.
     pub(super) fn is_over(&self) -> bool {
         self.ended || self.given_up || self.released
     }

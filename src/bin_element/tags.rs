@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! Tags that `asfmux` survives.
+//! Filters tags that make `asfmux` abort.
 //!
-//! `asfmux` aborts the process on a character outside the Basic Multilingual Plane, such as an emoji: it reserves one
-//! UTF-16 code unit for it and writes two.
+//! `asfmux` aborts the process at a character outside the Basic Multilingual Plane, such as an emoji: it reserves one
+//! UTF-16 code unit and writes two.
 
-/// Takes the place of a character outside the Basic Multilingual Plane.
+/// Replaces a character outside the Basic Multilingual Plane.
 const REPLACEMENT: char = char::REPLACEMENT_CHARACTER;
 
-/// Returns the text without characters outside the Basic Multilingual Plane, or `None` if it has none.
+/// Returns the text with those characters replaced; `None` if it has none.
 fn in_basic_plane(text: &str) -> Option<String> {
     let is_outside = |character: char| character.len_utf16() > 1;
     let replaced = |character| match is_outside(character) {
@@ -19,7 +19,7 @@ fn in_basic_plane(text: &str) -> Option<String> {
         .then(|| text.chars().map(replaced).collect())
 }
 
-/// Returns a tag list whose texts are in the Basic Multilingual Plane, or `None` if those of `tags` are.
+/// Returns the tag list with those characters replaced; `None` if it has none.
 pub(super) fn in_basic_plane_only(tags: &gst::TagListRef) -> Option<gst::TagList> {
     let text = |value: &glib::SendValue| value.get::<String>().ok();
     let has_outside = |value| text(value).is_some_and(|text| in_basic_plane(&text).is_some());
@@ -36,7 +36,7 @@ pub(super) fn in_basic_plane_only(tags: &gst::TagListRef) -> Option<gst::TagList
         for value in values {
             let replaced = text(value).and_then(|text| in_basic_plane(&text));
             let value = replaced.map_or_else(|| value.clone(), |text| text.to_send_value());
-            // A tag that cannot be added is one that the list that it comes from could not have had.
+            // Cannot fail: the tag comes from another list.
             let _ = writable.add_value(name, &value, gst::TagMergeMode::Append);
         }
     }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! `IWMWriterSink::AllocateDataUnit`: what the answer to an ALLOCATION query proposes.
+//! The answer to an ALLOCATION query: the counterpart of `IWMWriterSink::AllocateDataUnit`.
 
 use gst::prelude::*;
 use gst::{AllocationParams, BufferPool, MemoryFlags};
@@ -8,24 +8,22 @@ use gst::{AllocationParams, BufferPool, MemoryFlags};
 use super::writer::stream_header;
 use crate::asf::FileHeader;
 
-/// Room in front of a buffer's bytes: the framing header of `$C`, MS-WMHTTP 2.2.3.1.1, and more than those of `$H` and
-/// `$D` need. Bytes behind it are as aligned as those of a buffer without it.
+/// Prefix in bytes: room for the framing header of `$C`, MS-WMHTTP 2.2.3.1.1, which is the largest. It keeps the
+/// alignment of the bytes behind it.
 const PREFIX: usize = 8;
 
 /// The allocator that upstream uses by default.
 const DEFAULT: Option<&gst::Allocator> = None;
 
-/// Proposes buffers with [room in front](PREFIX), and a pool of them where the size of a data packet is known.
+/// Proposes buffers with a [prefix](PREFIX), and a pool of them if the size of a data packet is known.
 ///
-/// The size is known where the file header stands in the caps, as asfmux puts it there when it streams. Otherwise the
-/// query comes before the first byte. The element itself has no need of the room: it sends framing headers as pieces of
-/// their own.
+/// The size is known if the caps contain the file header, as those of a streaming asfmux do. Otherwise the query
+/// precedes the first byte. The element itself does not need the prefix: it sends framing headers as separate pieces.
 ///
-/// The pool is for upstream's sake: one buffer serves it again and again, because the element copies the bytes of pooled
-/// buffers and lets go of them at once.
+/// The pool saves upstream allocations: the element copies the bytes of pooled buffers and returns them at once.
 ///
-/// An upstream that can be pulled from gets no pool. It is a file, and filesrc writes `blocksize` bytes into each buffer
-/// of a pool, whatever its size.
+/// An upstream that can be pulled from gets no pool, because it is a file: filesrc writes `blocksize` bytes into each
+/// buffer of a pool, whatever its size.
 pub(super) fn propose(
     query: &mut gst::query::Allocation,
     pad: &gst::Pad,
@@ -39,7 +37,7 @@ pub(super) fn propose(
     if let Some(size) = packet_size(&caps) {
         let pool = BufferPool::new();
         let mut config = pool.config();
-        // Elements between upstream and this one may keep any number.
+        // No maximum, because elements in between may keep any number of buffers.
         config.set_params(Some(&caps), size, 0, 0);
         config.set_allocator(DEFAULT, Some(&params));
         pool.set_config(config)?;
@@ -48,7 +46,7 @@ pub(super) fn propose(
     Ok(())
 }
 
-/// The size of the data packets behind the header in `streamheader` caps.
+/// Returns the packet size of the header in `streamheader` caps.
 fn packet_size(caps: &gst::Caps) -> Option<u32> {
     let header = FileHeader::parse(stream_header(caps)?).ok()?;
     header.packet_size().try_into().ok()

@@ -1,26 +1,26 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! What the bindings of GStreamer leave out: `GstBaseSinkClass.get_times`, a class that does not prepare, and
+//! Parts of GStreamer's API that its bindings lack: `GstBaseSinkClass.get_times`, a class without `prepare`, and
 //! `GstBuffer.pool`.
-#![allow(unsafe_code, reason = "the bindings have no safe way to any of it")]
+#![allow(unsafe_code, reason = "the bindings have no safe API for these fields")]
 
 use glib::translate::*;
 use gst_base::ffi::{GstBaseSink, GstBaseSinkClass};
 
-/// Lets a class of sinks say that its buffers have no times, so that the base class never waits for one.
+/// Overrides `get_times` so that buffers have no times and the base class never waits for them.
 ///
-/// Data leaves by its Send Times. Buffer timestamps cannot be trusted: those of asfmux behind a libav encoder begin at
-/// 1000 hours, and a sink that waits for them waits as long.
+/// Data is sent at its Send Times. Buffer timestamps are unreliable: those of asfmux behind a libav encoder begin at
+/// 1000 hours, and a sink would wait for as long.
 ///
-/// Nothing is prepared before that time either: for a class that prepares, as all of the bindings' do, the base class
-/// asks and computes it twice for each buffer.
+/// Removes `prepare`, because the base class computes the times of each buffer twice for a class that has it, as all
+/// classes of the bindings do.
 pub(super) fn without_buffer_times<T>(class: &mut glib::subclass::basic::ClassStruct<T>)
 where
     T: gst_base::subclass::prelude::BaseSinkImpl,
 {
     let class: *mut GstBaseSinkClass = std::ptr::from_mut(class).cast();
-    // SAFETY: `T` is a subclass of GstBaseSink, so its class structure begins with that of GstBaseSink, and it is
-    // being initialised: no other thread looks at it.
+    // SAFETY: `T` is a subclass of GstBaseSink, so its class structure begins with that of GstBaseSink. It is being
+    // initialised, so no other thread uses it.
     unsafe {
         (*class).get_times = Some(no_times);
         (*class).prepare = None;
@@ -28,9 +28,9 @@ where
     }
 }
 
-/// Returns whether a pool waits for a buffer: the buffer is of a pool, or has a reference to one that is.
+/// Returns whether a pool waits for a buffer: the buffer, or one that it references as parent, belongs to the pool.
 pub(super) fn is_pooled(buffer: &gst::BufferRef) -> bool {
-    // SAFETY: a reference to a buffer is valid, and its pool changes only where nothing else has the buffer.
+    // SAFETY: the reference is valid, and the pool of a buffer changes only while nothing else has the buffer.
     let pool = unsafe { (*buffer.as_ptr()).pool };
     let mut parents = buffer.iter_meta::<gst::ParentBufferMeta>();
     !pool.is_null() || parents.any(|meta| is_pooled(meta.parent()))
@@ -43,17 +43,17 @@ unsafe extern "C" fn no_times(
     end: *mut gst::ffi::GstClockTime,
 ) {
     let none = gst::ClockTime::NONE.into_glib();
-    // SAFETY: GstBaseSink calls this with two places of its own to be written to.
+    // SAFETY: GstBaseSink passes two valid, writable locations.
     unsafe {
         *start = none;
         *end = none;
     }
 }
 
-/// A buffer around memory that can be read only, as shmsrc makes them.
+/// A buffer of read-only memory, as shmsrc makes them.
 #[cfg(test)]
 pub(super) fn wrapped_to_be_read(bytes: &'static [u8]) -> gst::Buffer {
-    // SAFETY: the memory is there for ever, and is not written to.
+    // SAFETY: the memory is static, and read-only by its flag.
     unsafe {
         gst::Buffer::from_glib_full(gst::ffi::gst_buffer_new_wrapped_full(
             gst::ffi::GST_MEMORY_FLAG_READONLY,

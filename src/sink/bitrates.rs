@@ -1,26 +1,26 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! What tags tell of bit rates.
+//! The bit rates in tags.
 
 use crate::asf::{Bitrates, FileHeader, StreamType};
 
-/// Bit rates of encoders in bit/s, as muxers pass their tags on.
+/// Bit rates of encoders in bit/s, from the tags that muxers forward.
 ///
-/// asfmux and avmux_asf pass each stream's tag lists on as they come, one by one and without a stream number. The codec
-/// among the tags tells whether a list is about audio or video, which is enough where there is one stream of that type.
+/// asfmux and avmux_asf forward the tag lists of each stream separately and without a stream number. The codec tag in a
+/// list tells audio from video, which identifies the stream if there is one of that type.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct TaggedBitrates {
     audio: Option<u32>,
     video: Option<u32>,
-    /// Of whatever stream there is.
+    /// From a list without a codec: valid for a header with a single stream.
     untyped: Option<u32>,
 }
 
 impl TaggedBitrates {
-    /// Takes what one tag list tells; the last one counts.
+    /// Adds the bit rate of a tag list, which replaces an earlier one.
     ///
-    /// Of its bit rates it is the first in the order maximum, average, nominal: what the header calls an average is the
-    /// peak to a server, MS-RTSP 2.2.5.1.1.
+    /// Uses the maximum, else the average, else the nominal bit rate, because servers treat the average in the header
+    /// as the peak, MS-RTSP 2.2.5.1.1.
     pub(super) fn add(&mut self, tags: &gst::TagListRef) {
         let maximum = tags.get::<gst::tags::MaximumBitrate>().map(|tag| tag.get());
         let average = tags.get::<gst::tags::Bitrate>().map(|tag| tag.get());
@@ -38,7 +38,7 @@ impl TaggedBitrates {
         }
     }
 
-    /// What that, and a total in bit/s that was given (0: none), says of the streams in this header.
+    /// Returns the bit rates of the streams of this header; `total` is the given total in bit/s (0: none).
     pub(super) fn of(&self, header: &FileHeader, total: u32) -> Bitrates {
         let streams = header.streams();
         let only = |stream_type| {
@@ -71,7 +71,7 @@ mod tests {
     use super::*;
     use crate::asf::{Guid, testing};
 
-    /// A tag list with these tags
+    /// The tags of a list.
     type List<'a> = &'a [Tag];
 
     enum Tag {
@@ -104,7 +104,7 @@ mod tests {
         tagged
     }
 
-    /// What there is for a header with these streams
+    /// Returns the bit rates for a header with these streams.
     fn bitrates(tagged: TaggedBitrates, total: u32, streams: &[(u16, Guid)]) -> Vec<(u8, u32)> {
         let streams: Vec<_> = streams
             .iter()
@@ -122,7 +122,7 @@ mod tests {
     const UNTYPED: List<'_> = &[Tag::Average(90_000)];
 
     #[test]
-    fn a_codec_tells_which_stream_a_bit_rate_is_of() {
+    fn a_codec_tag_identifies_the_stream_of_a_bit_rate() {
         let streams = [(1, Guid::VIDEO_MEDIA), (2, Guid::AUDIO_MEDIA)];
         let both = tagged(&[AUDIO, VIDEO, UNTYPED]);
         assert_eq!(bitrates(both, 0, &streams), [(1, 200_000), (2, 64_000)]);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! From what happens in a push to what applications see on the bus: the one place that decides it.
+//! Messages on the bus. This module alone decides which event of a push becomes which message, and its fields.
 
 mod verified;
 mod warnings;
@@ -23,7 +23,7 @@ pub(super) use warnings::{InputFault, post_falling_behind, post_input_fault, pos
 #[derive(Clone, Copy)]
 pub(super) struct Origin<'a> {
     pub(super) element: &'a WmsPushSink,
-    /// Without credentials.
+    /// The location without credentials.
     pub(super) location: &'a str,
 }
 
@@ -44,14 +44,14 @@ impl Origin<'_> {
 pub(super) struct Report<'a> {
     pub(super) state: SessionState,
     pub(super) previous_state: SessionState,
-    /// A WARNING that comes with no status has none.
+    /// `None` in a WARNING that belongs to no status.
     pub(super) status: Option<WmtStatus>,
     pub(super) hresult: Option<HResult>,
     pub(super) reason: &'a str,
     pub(super) http_status: Option<(u16, &'a str)>,
     pub(super) hint: Cow<'a, str>,
     pub(super) attempt: u32,
-    /// Milliseconds.
+    /// Wait before the next attempt, in milliseconds.
     pub(super) retry_in: u32,
     pub(super) resumed: bool,
     pub(super) packets_dropped: u64,
@@ -131,7 +131,7 @@ impl<'a> Report<'a> {
     }
 }
 
-/// `wmspushsink-status`, one per change.
+/// Posts the element message `wmspushsink-status`, one for each change of status.
 pub(super) fn post_status(origin: Origin<'_>, report: &Report<'_>) {
     let structure = report.structure("wmspushsink-status", origin).build();
     origin.post(
@@ -141,7 +141,7 @@ pub(super) fn post_status(origin: Origin<'_>, report: &Report<'_>) {
     );
 }
 
-/// PROGRESS with the code `connect`.
+/// Posts PROGRESS with the code `connect`.
 pub(super) fn post_progress(origin: Origin<'_>, type_: gst::ProgressType, text: &str) {
     gst::debug!(CAT, obj = origin.element, "Progress {type_:?}: {text}");
     origin.post(
@@ -151,7 +151,7 @@ pub(super) fn post_progress(origin: Origin<'_>, type_: gst::ProgressType, text: 
     );
 }
 
-/// ERROR for a push that has failed.
+/// Posts ERROR for a failed push.
 pub(super) fn post_failure(origin: Origin<'_>, status: &Status, failure: &Failure) {
     let (text, debug) = words(origin, failure);
     let report = Report::of_status(status).with_failure(failure);
@@ -167,7 +167,7 @@ pub(super) fn post_failure(origin: Origin<'_>, status: &Status, failure: &Failur
     );
 }
 
-/// ERROR for a system that grants no thread or descriptor.
+/// Posts ERROR if the system grants no thread or descriptor.
 pub(super) fn post_no_resources(origin: Origin<'_>, error: &std::io::Error) {
     let error = push::Error::NoResources(error.to_string());
     let failure = Failure::new(Phase::Setup, error);
@@ -186,7 +186,7 @@ pub(super) fn post_no_resources(origin: Origin<'_>, error: &std::io::Error) {
     post_failure(origin, &status, &failure);
 }
 
-/// WARNING for a connection that is tried again, and for an end that did not go out in time.
+/// Posts WARNING for a lost connection that will be retried, and for an end that was not sent in time.
 pub(super) fn post_status_warning(origin: Origin<'_>, status: &Status, failure: &Failure) {
     let (mut text, debug) = words(origin, failure);
     if status.status == WmtStatus::ReconnectStart {
@@ -227,9 +227,9 @@ fn reconnecting(location: &str, status: &Status, failure: &Failure) -> String {
     }
 }
 
-/// WARNING for data packets that were dropped, `total` of them until now.
+/// Posts WARNING for dropped data packets, `total` of them so far.
 pub(super) fn post_dropped(origin: Origin<'_>, state: SessionState, total: u64) {
-    const HINT: &str = "The network or the server takes less than the bit rate of the stream, or was away: lower the \
+    const HINT: &str = "The network or the server takes less than the bit rate of the stream, or was unreachable: lower the \
          bit rate, or raise max-size-bytes and max-size-time.";
     let packets = data_packets(total);
     let text = format!(
@@ -239,9 +239,9 @@ pub(super) fn post_dropped(origin: Origin<'_>, state: SessionState, total: u64) 
     post_drops(origin, state, total, &text, HINT);
 }
 
-/// WARNING for `skipped` data packets in front of the key frame of a new session, `total` dropped until now.
+/// Posts WARNING for `skipped` data packets in front of the key frame of a new session; `total` were dropped so far.
 pub(super) fn post_skipped(origin: Origin<'_>, state: SessionState, skipped: u64, total: u64) {
-    const HINT: &str = "Players can do nothing with data before a key frame. More frequent key frames make the gap shorter.";
+    const HINT: &str = "Players cannot decode data before a key frame. More frequent key frames make the gap shorter.";
     let packets = data_packets(skipped);
     let text = format!("Skipped {packets} up to the next key frame, because a new session began.");
     post_drops(origin, state, total, &text, HINT);
@@ -268,13 +268,13 @@ fn post_drops(origin: Origin<'_>, state: SessionState, total: u64, text: &str, h
     post_warning(origin, error, hint, &report, Phase::Push);
 }
 
-/// The statistics, as a message of their own.
+/// Posts the statistics as an element message.
 pub(super) fn post_stats(origin: Origin<'_>, structure: gst::Structure) {
     let message = gst::message::Element::builder(structure);
     origin.post(message.src(origin.element).build());
 }
 
-/// WARNING for input that was left out.
+/// Posts WARNING for input that is not sent.
 fn post_input_warning(origin: Origin<'_>, state: SessionState, text: &str, hint: &str) {
     let report = Report {
         state,
@@ -288,7 +288,7 @@ fn post_input_warning(origin: Origin<'_>, state: SessionState, text: &str, hint:
     post_warning(origin, error, hint, &report, Phase::Push);
 }
 
-/// ERROR for settings that cannot be used.
+/// Posts ERROR for unusable settings.
 pub(super) fn post_settings_error(origin: Origin<'_>, error: &SettingsError) {
     let text = format!("Cannot push: {error}.");
     let report = Report::of_settings(error);
@@ -324,7 +324,7 @@ fn post_warning(
     );
 }
 
-/// The text and the debug string of a message.
+/// Returns the text and the debug string of a message.
 fn words(origin: Origin<'_>, failure: &Failure) -> (String, String) {
     let text = failure.sentence(origin.location);
     let (phase, hresult, hint) = (failure.phase.name(), failure.hresult(), failure.hint());
@@ -332,7 +332,7 @@ fn words(origin: Origin<'_>, failure: &Failure) -> (String, String) {
     (text, debug)
 }
 
-/// The error domain and code of a failure, as it is told with `status`.
+/// Returns the error domain and code for a failure that is reported with `status`.
 fn gerror(failure: &Failure, status: WmtStatus, text: &str) -> glib::Error {
     match &failure.error {
         push::Error::Input(error) if error.is_wrong_type() => {
@@ -345,7 +345,7 @@ fn gerror(failure: &Failure, status: WmtStatus, text: &str) -> glib::Error {
 
 fn resource_error(failure: &Failure, status: WmtStatus) -> gst::ResourceError {
     use gst::ResourceError as Code;
-    // Once the push was opened, whatever keeps its connection from being made again is a loss.
+    // After the push was opened, any failure to reconnect counts as a loss.
     let lost = matches!(status, WmtStatus::Error | WmtStatus::ReconnectStart);
     let other = match failure.phase {
         Phase::Start | Phase::Push | Phase::End => Code::Write,
@@ -390,7 +390,7 @@ impl From<push::SessionState> for SessionState {
     }
 }
 
-/// The property `stats`.
+/// Returns the value of the property `stats`.
 pub(super) fn stats(origin: Origin<'_>, stats: &push::Stats) -> gst::Structure {
     let loss = stats.last_loss.as_deref();
     gst::Structure::builder("wmspushsink-stats")
@@ -426,7 +426,7 @@ pub(super) fn stats(origin: Origin<'_>, stats: &push::Stats) -> gst::Structure {
         .build()
 }
 
-/// What the action `probe` returns.
+/// Returns the result of the action `probe`.
 pub(super) fn probe(origin: Origin<'_>, outcome: Result<Probe, Failure>) -> gst::Structure {
     let probed = outcome.as_ref().ok().cloned().unwrap_or_default();
     let failure = outcome.err();
@@ -444,8 +444,8 @@ pub(super) fn probe(origin: Origin<'_>, outcome: Result<Probe, Failure>) -> gst:
     .build()
 }
 
-/// What the action `probe` returns for a server that the element's own connection knows. `lost` is why that connection is
-/// being made again.
+/// Returns the result of the action `probe` from the facts that the element's own connection has. `lost` is the failure
+/// for which that connection is reconnecting.
 pub(super) fn probe_known(
     origin: Origin<'_>,
     server: &Probe,
@@ -460,7 +460,7 @@ pub(super) fn probe_known(
         .build()
 }
 
-/// What the action `probe` returns for settings that cannot be used.
+/// Returns the result of the action `probe` for unusable settings.
 pub(super) fn probe_settings_error(origin: Origin<'_>, error: &SettingsError) -> gst::Structure {
     let report = Report::of_settings(error);
     let text = format!("Cannot push: {error}.");

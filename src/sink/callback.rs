@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! From a connection's reports to the bus, and from its questions to the application.
+//! The callback of a connection: posts its reports on the bus, and asks the application for credentials.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -18,7 +18,7 @@ use crate::push::{Phase, Status, StatusCallback, WmtStatus};
 use crate::sink::log::CAT;
 use crate::wmhttp::{CredentialsWanted, HResult};
 
-/// The user and password that a handler of `acquire-credentials` answers.
+/// Returns the user and password in the answer of an `acquire-credentials` handler.
 fn credentials(answer: &gst::StructureRef) -> Option<Credentials> {
     let user = answer.get::<String>("user").ok()?;
     let (user, beside) = split_user(&user);
@@ -37,7 +37,7 @@ pub(super) struct Callback {
 }
 
 impl Callback {
-    /// For a connection whose PROGRESS has started.
+    /// A callback for a connection whose PROGRESS has started.
     pub(super) fn new(element: &WmsPushSink, location: String) -> Self {
         Self {
             element: element.downgrade(),
@@ -148,7 +148,7 @@ impl StatusCallback for Callback {
             return false;
         };
         element.call_async(move |element| {
-            // The driver may be quicker than the thread that has begun it.
+            // The driver may report before the thread that begins it has stored the connection.
             element.imp().wait_for_connection();
             task();
         });
@@ -160,9 +160,9 @@ impl StatusCallback for Callback {
     }
 }
 
-/// Asks upstream for a key frame: viewers of a new session can do nothing with data before one.
+/// Requests a key frame from upstream, because viewers of a new session cannot decode data before one.
 fn request_key_frame(element: &WmsPushSink) {
-    // As gst_video_event_new_upstream_force_key_unit makes it.
+    // The same structure as that of gst_video_event_new_upstream_force_key_unit.
     let structure = gst::Structure::builder("GstForceKeyUnit")
         .field("running-time", gst::ClockTime::NONE)
         .field("all-headers", false)
@@ -174,7 +174,7 @@ fn request_key_frame(element: &WmsPushSink) {
     gst::debug!(CAT, obj = element, "Asked for a key frame: {pushed}");
 }
 
-/// A probe changes nothing: it only asks for credentials.
+/// The callback of a probe, which posts nothing.
 pub(super) struct ProbeCallback(pub(super) glib::WeakRef<WmsPushSink>);
 
 impl StatusCallback for ProbeCallback {

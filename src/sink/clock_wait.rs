@@ -4,10 +4,10 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use gst::prelude::*;
 
-/// A wait on a clock that can be interrupted.
+/// An interruptible wait on a clock.
 ///
-/// `gst_base_sink_wait` lets go of the preroll lock while it waits, and pausing then waits for a preroll that is never
-/// complete. This one keeps it, as waiting for space does: `unlock` interrupts, and the caller goes into preroll.
+/// `gst_base_sink_wait` releases the preroll lock while it waits, and pausing then waits for a preroll that is never
+/// complete. This wait keeps the lock: `unlock` interrupts it, and the caller goes into preroll.
 #[derive(Default)]
 pub(super) struct ClockWait(Mutex<Waiting>);
 
@@ -17,17 +17,17 @@ struct Waiting {
     interrupted: bool,
 }
 
-/// What ended a wait.
+/// The reason for which a wait ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Woken {
-    /// It is time.
+    /// The time was reached.
     Due,
     /// [`ClockWait::interrupt`] was called.
     Interrupted,
 }
 
 impl ClockWait {
-    /// Waits until `clock` shows `time`; not at all if it does.
+    /// Waits until `clock` reaches `time`.
     pub(super) fn until(&self, clock: &gst::Clock, time: gst::ClockTime) -> Woken {
         let id = clock.new_single_shot_id(time);
         {
@@ -46,7 +46,7 @@ impl ClockWait {
         }
     }
 
-    /// Ends a wait, and every later one until it is called with `false`.
+    /// Interrupts the current wait, and every later one until it is called with `false`.
     pub(super) fn interrupt(&self, interrupted: bool) {
         let mut waiting = self.lock();
         waiting.interrupted = interrupted;

@@ -8,7 +8,7 @@ use super::location::SettingsError;
 use crate::wmhttp::is_extra_header;
 
 /// Returns the fields of `structure` as header fields of the same names, one for each value of a list or an array. The
-/// values are sensitive, because one may be the key of an API.
+/// values are marked as sensitive, because one may be an API key.
 ///
 /// # Errors
 ///

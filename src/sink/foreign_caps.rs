@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! Media types that are linked only to be refused.
+//! Media types that the pad accepts only to reject them with a helpful ERROR.
 //!
-//! A link that fails says "could not link", and nothing of the encoder and the muxer that are missing. The pad accepts these
-//! types, so that the ERROR for their CAPS event can name the format and the pipeline that makes ASF of it.
+//! A failed link reports "could not link", but not the missing encoder and muxer. The pad therefore accepts these
+//! types, and the ERROR for their CAPS event names the format and a pipeline that produces ASF.
 
 use crate::asf::{self, Format};
 
@@ -76,10 +76,10 @@ const TYPES: &[(&str, Format)] = &[
     ("multipart/x-mixed-replace", Format::Container("multipart")),
 ];
 
-/// The caps of [`TYPES`]. They are made anew each time: caps that are kept count as leaked.
+/// Returns the caps of [`TYPES`]. They are not cached, because cached caps count as leaks.
 fn foreign() -> gst::Caps {
     let types = TYPES.iter().map(|(name, _)| {
-        // Raw video also comes in memory of the GPU.
+        // Raw video may be in GPU memory.
         (
             gst::Structure::new_empty(*name),
             gst::CapsFeatures::new_any(),
@@ -88,7 +88,7 @@ fn foreign() -> gst::Caps {
     types.collect()
 }
 
-/// The caps of `template`, and behind them those that are refused with an ERROR.
+/// Returns the caps of `template`, followed by those that are rejected with an ERROR.
 pub(super) fn linkable(template: &gst::Caps, filter: Option<&gst::Caps>) -> gst::Caps {
     let mut caps = template.clone();
     caps.merge(foreign());
@@ -98,7 +98,7 @@ pub(super) fn linkable(template: &gst::Caps, filter: Option<&gst::Caps>) -> gst:
     }
 }
 
-/// The error for caps that are not ASF; `None` for those that may be.
+/// Returns the error for caps that are not ASF; `None` for caps that may be.
 pub(super) fn refusal(caps: &gst::Caps) -> Option<asf::Error> {
     let name = caps.structure(0)?.name();
     let (_, format) = TYPES.iter().find(|(known, _)| *known == name.as_str())?;

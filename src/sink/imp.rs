@@ -27,13 +27,13 @@ use super::verifying::Verifying;
 use super::writer::{Writer, stream_header};
 use crate::push::{Connection, Error};
 
-/// The GObject shell of `wmspushsink`: a writer of ASF in front of a [`Connection`].
+/// The GObject implementation of `wmspushsink`: a writer of ASF in front of a [`Connection`].
 #[derive(Default)]
 pub struct WmsPushSink {
     settings: Mutex<Settings>,
     writer: Writer,
     push: Mutex<Push>,
-    /// Held while a connection is begun.
+    /// Held while a connection is made and stored in `push`.
     connecting: Mutex<()>,
     stats_timer: StatsTimer,
     verifying: Verifying,
@@ -45,11 +45,11 @@ pub struct WmsPushSink {
 enum Push {
     #[default]
     None,
-    /// The settings could not be used.
+    /// The settings were unusable.
     Refused,
     Begun {
         connection: Arc<Connection>,
-        /// Where it leads, without credentials.
+        /// The location of the connection, without credentials.
         location: Arc<str>,
     },
 }
@@ -62,7 +62,7 @@ impl Push {
         }
     }
 
-    /// The connection, if it leads to `location`: that may have been set since the push has begun.
+    /// Returns the connection if it is to `location`, which may have been set after the push began.
     fn connection_to(&self, location: &str) -> Option<Arc<Connection>> {
         match self {
             Self::Begun {
@@ -85,9 +85,9 @@ impl Push {
 impl ObjectImpl for WmsPushSink {
     fn constructed(&self) {
         self.parent_constructed();
-        // A packet is handed over in no time; a live pipeline needs no latency for it.
+        // Handing over a packet takes no time, so a live pipeline needs no latency for it.
         self.obj().set_processing_deadline(gst::ClockTime::ZERO);
-        // A single packet shows nothing, and keeping it holds up a buffer of upstream's.
+        // A single packet cannot be displayed, and keeping it would hold a buffer of upstream's.
         self.obj().set_enable_last_sample(false);
     }
 
@@ -151,7 +151,7 @@ impl ElementImpl for WmsPushSink {
 
     fn pad_templates() -> &'static [gst::PadTemplate] {
         static TEMPLATES: Lazy<Vec<gst::PadTemplate>> = Lazy::new(|| {
-            // The second is what avmux_asf_stream makes: ASF in the chunks of a pulled stream.
+            // The second type is that of avmux_asf_stream: ASF in the chunks of a pulled stream.
             let types = ["video/x-ms-asf", "application/x-gst-av-asf_stream"];
             let caps: gst::Caps = types.map(gst::Structure::new_empty).into_iter().collect();
             let sink = gst::PadTemplate::new(
@@ -231,7 +231,7 @@ impl BaseSinkImpl for WmsPushSink {
                 self.writer
                     .begin_segment(sink.upcast_ref(), segment.segment());
             }
-            // asfmux sends them before STREAM_START, with which a pad forgets them.
+            // asfmux sends tags before STREAM_START, at which a pad discards them.
             gst::EventView::Tag(tag) => self.writer.push_tags(tag.tag()),
             gst::EventView::Eos(_) => {
                 self.input_watch.note_end();
@@ -247,7 +247,7 @@ impl BaseSinkImpl for WmsPushSink {
 
     fn query(&self, query: &mut gst::QueryRef) -> bool {
         if let gst::QueryViewMut::Seeking(seeking) = query.view_mut() {
-            // asfmux would rewrite its header at the end otherwise.
+            // Otherwise asfmux would rewrite its header at the end.
             let format = seeking.format();
             seeking.set(
                 false,
@@ -353,12 +353,13 @@ impl WmsPushSink {
         drop(self.replace_push(push));
     }
 
-    /// Returns the old one. Dropping its last reference disconnects, which may call back.
+    /// Replaces the push, and returns the old one. Dropping its last reference disconnects, which may call the
+    /// application.
     fn replace_push(&self, push: Push) -> Push {
         std::mem::replace(&mut *self.push_slot(), push)
     }
 
-    /// Waits until a connection that is being begun is where the application finds it.
+    /// Waits until a connection that is being begun is stored in `push`.
     pub(super) fn wait_for_connection(&self) {
         drop(self.connecting());
     }

@@ -1,19 +1,19 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! A watch over upstream in PLAYING: does it deliver?
+//! Detects an upstream that delivers no data in PLAYING.
 
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use gst::prelude::*;
 
-/// Between two looks at what has come.
+/// Interval of the check.
 const TICK: gst::ClockTime = gst::ClockTime::from_seconds(1);
 
 /// Ticks without data after which upstream counts as silent.
 pub(super) const SILENCE: u32 = 5;
 
-/// Calls back when upstream has delivered nothing for [`SILENCE`] seconds in PLAYING, once until data comes again.
+/// Calls back when upstream has delivered nothing for [`SILENCE`] seconds in PLAYING: once for each silence.
 #[derive(Default)]
 pub(super) struct InputWatch {
     input: Arc<Input>,
@@ -22,26 +22,26 @@ pub(super) struct InputWatch {
 
 #[derive(Default)]
 struct Input {
-    /// Data has come since the last tick.
+    /// A buffer was delivered since the last tick.
     came: AtomicBool,
-    /// The streaming thread is in the element: upstream has to wait.
+    /// The streaming thread is in the element, so upstream has to wait.
     inside: AtomicBool,
     /// Upstream has sent EOS.
     ended: AtomicBool,
-    /// Ticks since data came.
+    /// Ticks since the last buffer.
     quiet: AtomicU32,
 }
 
-/// The streaming thread's stay in the element, with a buffer.
+/// Marks the streaming thread as inside the element with a buffer, until it is dropped.
 pub(super) struct Stay<'a>(&'a Input);
 
 impl InputWatch {
-    /// Begins to watch, from READY to PAUSED. Both functions are called on the thread of the system clock, which they must
-    /// not block. `is_playing` returns whether data is expected: see [`is_playing`].
+    /// Starts the watch, from READY to PAUSED. Both functions run on the thread of the system clock and must not block.
+    /// `is_playing` returns whether data is expected: see [`is_playing`].
     ///
     /// # Errors
     ///
-    /// The system clock's.
+    /// The system clock cannot start the timer.
     pub(super) fn begin(
         &self,
         is_playing: impl Fn() -> bool + Send + Sync + 'static,
@@ -50,7 +50,7 @@ impl InputWatch {
         let input = self.input.clone();
         input.quiet.store(0, Ordering::Relaxed);
         input.ended.store(false, Ordering::Relaxed);
-        // The pipeline's clock may stand still or be replaced.
+        // The system clock, because the pipeline's clock may stop or be replaced.
         let clock = gst::SystemClock::obtain();
         let id = clock.new_periodic_id(clock.time() + TICK, TICK);
         id.wait_async(move |_, _, _| {
@@ -62,19 +62,19 @@ impl InputWatch {
         Ok(())
     }
 
-    /// Ends the watch, from PAUSED to READY. A report that has begun may still go on.
+    /// Ends the watch, from PAUSED to READY. A report that has begun may still be running.
     pub(super) fn end(&self) {
         self.replace(None);
     }
 
-    /// Notes that upstream has delivered a buffer, which the streaming thread deals with until the result is dropped.
+    /// Records a buffer from upstream, which the streaming thread handles until the result is dropped.
     pub(super) fn enter(&self) -> Stay<'_> {
         self.input.inside.store(true, Ordering::Relaxed);
         self.input.ended.store(false, Ordering::Relaxed);
         Stay(&self.input)
     }
 
-    /// Notes that upstream has ended: it delivers nothing until it begins again.
+    /// Records that upstream has ended. It counts as silent again only after it restarts.
     pub(super) fn note_end(&self) {
         self.input.ended.store(true, Ordering::Relaxed);
     }
@@ -90,7 +90,7 @@ impl InputWatch {
 }
 
 impl Input {
-    /// Returns whether the silence has lasted for [`SILENCE`] ticks with this one.
+    /// Records a tick. Returns true at the tick at which a silence reaches [`SILENCE`].
     fn tick(&self, is_playing: bool) -> bool {
         let came = self.came.swap(false, Ordering::Relaxed);
         let waits = self.inside.load(Ordering::Relaxed) || self.ended.load(Ordering::Relaxed);
@@ -104,8 +104,8 @@ impl Input {
     }
 }
 
-/// Returns whether an element is in PLAYING or on its way there. While it waits for data, only its pipeline knows the way:
-/// a live pipeline that is paused leaves its sinks on the way from PLAYING to PAUSED.
+/// Returns whether an element is in PLAYING or changing to it. While the element waits for data, only its pipeline
+/// knows the target: a live pipeline that is paused leaves its sinks between PLAYING and PAUSED.
 pub(super) fn is_playing(element: &gst::Element) -> bool {
     let prerolls = element.pending_state() != gst::State::VoidPending;
     let mut whole = element.clone();
@@ -130,7 +130,7 @@ impl Drop for Stay<'_> {
 mod tests {
     use super::*;
 
-    /// The ticks, from 1, of the next `count` that report a silence.
+    /// Returns the ticks, from 1, of the next `count` at which a silence is reported.
     fn silences(watch: &InputWatch, count: u32) -> Vec<u32> {
         (1..=count).filter(|_| watch.input.tick(true)).collect()
     }
@@ -147,9 +147,9 @@ mod tests {
         }
     }
 
-    /// A buffer that the element holds back keeps upstream from delivering the next.
+    /// While the element holds a buffer, upstream cannot deliver the next one.
     #[test]
-    fn upstream_that_has_to_wait_is_not_silent() {
+    fn upstream_that_is_blocked_is_not_silent() {
         let watch = InputWatch::default();
         let stay = watch.enter();
         assert_eq!(silences(&watch, 20), [0; 0]);

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! The addresses in properties and in the environment, as people type them.
+//! Addresses in properties and environment variables, as users type them.
 //!
-//! An address is taken apart into a URL and an account. Nothing of the account is in the text that properties, messages and
-//! the log show. Of a text that cannot be taken apart, everything before the last `@` counts as a secret.
+//! An address is split into a URL and an account. The text that properties, messages and the log show contains nothing
+//! of the account. In a text that cannot be split, everything before the last `@` counts as a secret.
 
 use url::Url;
 
@@ -31,7 +31,7 @@ pub(super) struct Location {
 }
 
 impl Location {
-    /// Takes any text. [`error`](Self::error) returns what is wrong with it.
+    /// Accepts any text. [`error`](Self::error) returns the defect.
     pub(super) fn new(text: &str) -> Self {
         let address = parse(text);
         let shown = match &address {
@@ -41,12 +41,12 @@ impl Location {
         Self { address, shown }
     }
 
-    /// The location without user and password.
+    /// Returns the location without user and password.
     pub(super) fn shown(&self) -> &str {
         &self.shown
     }
 
-    /// The URL of the publishing point, without user information, zone and fragment.
+    /// Returns the URL of the publishing point, without user information, zone and fragment.
     pub(super) fn url(&self) -> Result<&Url, SettingsError> {
         let address = self.address.as_ref().map_err(Clone::clone)?;
         Ok(&address.url)
@@ -61,12 +61,12 @@ impl Location {
         address.map_or_else(|_| Account::default(), |address| address.account.clone())
     }
 
-    /// The interface that an IPv6 link-local host is reached by.
+    /// Returns the interface over which an IPv6 link-local host is reached.
     pub(super) fn zone(&self) -> Option<&str> {
         self.address.as_ref().ok()?.zone.as_deref()
     }
 
-    /// Returns whether both lead to the same port of the same host, with the same scheme.
+    /// Returns whether both have the same scheme, host and port.
     pub(super) fn has_origin_of(&self, other: &Self) -> bool {
         match (&self.address, &other.address) {
             (Ok(one), Ok(other)) => one.has_origin_of(other),
@@ -74,7 +74,7 @@ impl Location {
         }
     }
 
-    /// The form of GStreamer URIs, whose scheme names the element; `None` for a text that is no address.
+    /// Returns the URI for GStreamer, whose scheme names the element; `None` for an invalid address.
     pub(super) fn uri(&self) -> Option<String> {
         let address = self.address.as_ref().ok()?;
         Some(format!("wmspush+{}", address.shown()))
@@ -84,7 +84,9 @@ impl Location {
 fn parse(text: &str) -> Result<Address, SettingsError> {
     let address = Address::parse(text).map_err(|error| match error {
         AddressError::Empty => SettingsError::NoLocation,
-        AddressError::NoScheme(_) => SettingsError::Location(AddressError::NoScheme(meant(text))),
+        AddressError::NoScheme(_) => {
+            SettingsError::Location(AddressError::NoScheme(probable_address(text)))
+        }
         error => SettingsError::Location(error),
     })?;
     match address.url.scheme() {
@@ -93,8 +95,8 @@ fn parse(text: &str) -> Result<Address, SettingsError> {
     }
 }
 
-/// The address of a host that was written without `http://`, such as `localhost:8080/live`.
-fn meant(text: &str) -> Option<String> {
+/// Returns the probable meaning of an address without `http://`, such as `localhost:8080/live`.
+fn probable_address(text: &str) -> Option<String> {
     let meant = Address::parse(&format!("http://{}", text.trim())).ok()?;
     let host = meant.url.host_str()?;
     let is_likely = host == "localhost" || host.contains(['.', ':']) || meant.url.port().is_some();
@@ -109,7 +111,7 @@ pub(super) struct Template {
 }
 
 impl Template {
-    /// Takes any text. [`path`](Self::path) returns what is wrong with it.
+    /// Accepts any text. [`path`](Self::path) returns the path or the defect.
     pub(super) fn new(text: &str) -> Self {
         if let Some(path) = path_of(text) {
             return Self {
@@ -129,23 +131,23 @@ impl Template {
         }
     }
 
-    /// The percent-encoded path.
+    /// Returns the percent-encoded path.
     pub(super) fn path(&self) -> Result<String, SettingsError> {
         self.path.clone().map_err(SettingsError::Template)
     }
 
-    /// The template without user and password.
+    /// Returns the template without user and password.
     pub(super) fn shown(&self) -> &str {
         &self.shown
     }
 }
 
-/// The percent-encoded form of an absolute path; `None` for a text that is none.
+/// Returns the percent-encoded form of an absolute path; `None` for any other text.
 fn path_of(text: &str) -> Option<String> {
     if !text.starts_with('/') || text.starts_with("//") {
         return None;
     }
-    // The same rules as behind a host: an @ is no end of a password.
+    // Parsed like a path behind a host, where an @ does not end a password.
     let address = Address::parse(&format!("http://host{text}")).ok()?;
     Some(address.url.path().to_owned())
 }

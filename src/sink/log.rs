@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! The debug category, and the way of `tracing` events into it.
+//! The debug category, and a `tracing` subscriber that logs to it.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -26,7 +26,8 @@ pub(super) static CAT: Lazy<gst::DebugCategory> = Lazy::new(|| {
     )
 });
 
-/// A subscriber that logs for `element` what its connection says, installed nowhere but around that connection.
+/// Returns a subscriber that logs the events of a connection for `element`. It is only installed around that
+/// connection.
 pub(super) fn dispatch(element: &WmsPushSink) -> Dispatch {
     Dispatch::new(Log {
         element: element.downgrade(),
@@ -34,7 +35,7 @@ pub(super) fn dispatch(element: &WmsPushSink) -> Dispatch {
     })
 }
 
-/// The target of the events that are logged. Those of libraries may show header fields.
+/// The target of logged events. Events of libraries are not logged, because they may show header fields.
 const TARGET: &str = env!("CARGO_CRATE_NAME");
 
 struct Log {
@@ -42,7 +43,7 @@ struct Log {
     spans: Mutex<HashMap<u64, Span>>,
 }
 
-/// A span that somebody holds.
+/// An open span.
 struct Span {
     /// Its name and fields.
     text: String,
@@ -50,12 +51,12 @@ struct Span {
 }
 
 thread_local! {
-    /// The spans that this thread is in, the innermost last.
+    /// The spans that this thread has entered, the innermost last.
     static ENTERED: RefCell<Vec<u64>> = const { RefCell::new(Vec::new()) };
 }
 
 impl Log {
-    /// The innermost span of this subscriber that the thread is in, in front of what is said in it.
+    /// Returns the innermost span of this subscriber that the thread has entered, as a prefix of a line.
     fn context(&self) -> String {
         let spans = self.spans();
         ENTERED.with_borrow(|entered| {
@@ -187,7 +188,7 @@ mod tests {
 
     use super::*;
 
-    /// What a subscriber of its own logs while `run` runs, at the level DEBUG.
+    /// Returns the lines that a subscriber logs while `run` runs, at the level DEBUG.
     fn logged(run: impl FnOnce()) -> Vec<String> {
         gst::init().unwrap();
         let element = glib::Object::new::<WmsPushSink>();

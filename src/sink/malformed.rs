@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! Data packets that no receiver can read, and when they are reported.
+//! Counts malformed data packets, and limits the rate of their reports.
 
 use std::time::{Duration, Instant};
 
 use crate::asf::Defect;
 
-/// Shortest time between two reports.
+/// Minimum interval between two reports.
 const INTERVAL: Duration = Duration::from_secs(10);
 
-/// The count of data packets that no receiver can read. A muxer makes many, or none.
+/// The count of malformed data packets. A muxer produces many of them, or none.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct MalformedPackets {
     count: u64,
@@ -26,14 +26,14 @@ struct Reported {
 /// Data packets that no receiver can read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Malformed {
-    /// How many so far.
+    /// Malformed data packets so far.
     pub(super) count: u64,
-    /// That of the last one.
+    /// The defect of the last one.
     pub(super) defect: Defect,
 }
 
 impl MalformedPackets {
-    /// Counts one more. Returns what to report: at once, then at most every [`INTERVAL`].
+    /// Counts a malformed data packet. Returns a report at once, then at most every [`INTERVAL`].
     pub(super) fn count(&mut self, defect: Defect, now: Instant) -> Option<Malformed> {
         self.count += 1;
         self.last = Some(defect);
@@ -43,7 +43,7 @@ impl MalformedPackets {
         if recent { None } else { self.report(now) }
     }
 
-    /// Returns what to report at the end of the stream: the count, if it has risen since the last report.
+    /// Returns a final report if the count has risen since the last one.
     pub(super) fn finish(&mut self, now: Instant) -> Option<Malformed> {
         let reported = self.reported.map_or(0, |last| last.count);
         (self.count > reported).then(|| self.report(now)).flatten()
@@ -60,7 +60,7 @@ impl MalformedPackets {
 mod tests {
     use super::*;
 
-    /// The counts that are reported when packets come at these seconds, and at the end.
+    /// Returns the reported counts if packets are counted at these seconds.
     fn reports(seconds: &[u64]) -> Vec<u64> {
         let begun = Instant::now();
         let mut packets = MalformedPackets::default();

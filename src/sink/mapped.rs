@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! The bytes of buffers, for as long as the peer may lack them: copied, or kept in the buffer.
+//! The bytes of buffers, copied or mapped for as long as the peer may not have acknowledged them.
 //!
-//! GStreamer counts in eight bits by how many a memory is mapped, and behind a tee all sinks get the same memory. So all
-//! sinks of the process have one map of it together.
+//! GStreamer counts the maps of a memory in eight bits, and all sinks behind a tee receive the same memory. All sinks
+//! of the process therefore share one map of it.
 
 use std::collections::HashMap;
 use std::collections::hash_map::DefaultHasher;
@@ -16,14 +16,14 @@ use gst::buffer::Readable;
 
 use super::bindings::is_pooled;
 
-/// The maps in use, by the address of what is mapped.
+/// The maps in use, by the address of the mapped bytes.
 type Maps = HashMap<usize, Weak<SharedMap>, BuildHasherDefault<DefaultHasher>>;
 
-/// Streaming threads rarely wait for each other.
+/// Sharded, so that streaming threads rarely contend.
 static MAPS: [Mutex<Maps>; 16] =
     [const { Mutex::new(Maps::with_hasher(BuildHasherDefault::new())) }; 16];
 
-/// Size in bytes of a buffer below which it is copied: what keeps a buffer and its map takes about as much memory.
+/// Size in bytes below which a buffer is copied, because keeping a buffer and its map takes about as much memory.
 const SMALLEST_KEPT: usize = 512;
 
 /// Size in bytes of the blocks that small copies share.
@@ -32,14 +32,13 @@ const BLOCK: usize = 16 * 1024;
 /// The type of memory that GStreamer allocates on the heap.
 const SYSTEM_MEMORY: &glib::GStr = glib::gstr!("SystemMemory");
 
-/// Takes bytes out of buffers, for as long as the peer may lack them.
+/// Takes the bytes of buffers for as long as the peer may not have acknowledged them.
 ///
-/// Upstream's own memory goes back to it at once, because a pool or a shared memory that runs empty stops upstream:
-/// the bytes of such a buffer are copied. So are those of a small one, which would keep more memory than it has bytes.
-/// The memory of all others is kept.
+/// Copies buffers of upstream's own memory, because a pool or a shared memory that runs empty stops upstream. Copies
+/// small buffers, because mapping them costs more memory than their bytes. Maps all others.
 #[derive(Default)]
 pub(super) struct Intake {
-    /// Room for more copies; those that were made share it.
+    /// The block for further copies. Earlier copies share it.
     block: BytesMut,
 }
 
@@ -57,7 +56,7 @@ impl Intake {
         let len = buffer.size();
         let mut own = BytesMut::new();
         let into = if len > BLOCK / 4 {
-            // Little would fit behind it.
+            // A large buffer would leave little room in a block.
             own.reserve(len);
             &mut own
         } else {
@@ -77,25 +76,25 @@ impl Intake {
     }
 }
 
-/// Returns whether upstream may wait for the memory of a buffer.
+/// Returns whether upstream may be waiting for the memory of a buffer.
 fn is_upstream_s(buffer: &gst::BufferRef) -> bool {
     let is_plain = |memory: &gst::MemoryRef| {
         let whole = whole(memory);
-        // Memory that was wrapped to be read, such as the shared memory of shmsrc.
+        // Memory that was wrapped as read-only, such as the shared memory of shmsrc.
         let is_wrapped = whole.flags().contains(gst::MemoryFlags::READONLY);
         whole.is_type(SYSTEM_MEMORY) && !is_wrapped
     };
     is_pooled(buffer) || !buffer.iter_memories().all(is_plain)
 }
 
-/// The memory that a memory is a part of. Any part is read-only.
+/// Returns the memory of which `memory` is a part. Parts are always read-only.
 fn whole(memory: &gst::MemoryRef) -> &gst::MemoryRef {
     memory.parent().map_or(memory, whole)
 }
 
-/// Maps a buffer for as long as there are bytes of it.
+/// Maps a buffer for as long as its bytes are referenced.
 fn keep(buffer: &gst::Buffer) -> Option<Bytes> {
-    // Memory that is in another buffer too is not writable, nor is that of a buffer that something else has.
+    // Memory that another buffer shares is not writable, nor is that of a buffer with several references.
     if buffer.is_all_memory_writable() {
         return map(buffer).map(Bytes::from_owner);
     }
@@ -106,7 +105,7 @@ fn map(buffer: &gst::Buffer) -> Option<MappedBuffer<Readable>> {
     buffer.clone().into_mapped_buffer_readable().ok()
 }
 
-/// A share of a map.
+/// A reference to a shared map.
 struct Mapped(Arc<SharedMap>);
 
 impl AsRef<[u8]> for Mapped {
@@ -115,7 +114,7 @@ impl AsRef<[u8]> for Mapped {
     }
 }
 
-/// A map that everybody has who wants these bytes.
+/// A map that all users of these bytes share.
 struct SharedMap {
     address: usize,
     map: MappedBuffer<Readable>,
@@ -139,17 +138,17 @@ impl Drop for SharedMap {
     fn drop(&mut self) {
         let mut maps = maps(self.address);
         let is_gone = |map: &Weak<Self>| map.strong_count() == 0;
-        // It may have been mapped anew in the meantime: a map that is being dropped is not found.
+        // Another map may have replaced this one: a map that is being dropped is not found.
         if maps.get(&self.address).is_some_and(is_gone) {
             maps.remove(&self.address);
         }
     }
 }
 
-/// Address of what is mapped for a buffer. It stays the same, and valid, for as long as the map is there.
+/// Returns the address of the mapped bytes of a buffer. It is valid as long as the map exists.
 ///
-/// Buffers of one memory map that: elements that change timestamps make others of the same. Several memories are put
-/// together by mapping, for each buffer anew.
+/// Buffers with a single memory map it in place, so copies of a buffer with other timestamps have the same address.
+/// Several memories are merged by mapping, separately for each buffer.
 fn address(buffer: &gst::BufferRef) -> usize {
     match buffer.n_memory() {
         1 => buffer.peek_memory(0).as_ptr().addr(),
@@ -158,7 +157,7 @@ fn address(buffer: &gst::BufferRef) -> usize {
 }
 
 fn maps(address: usize) -> MutexGuard<'static, Maps> {
-    // What is allocated is at least 64 bytes apart, mostly.
+    // Allocations are mostly at least 64 bytes apart.
     let maps = &MAPS[address / 64 % MAPS.len()];
     maps.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -170,7 +169,7 @@ mod tests {
     use super::super::bindings::wrapped_to_be_read;
     use super::*;
 
-    /// More than GStreamer can count who has a memory mapped
+    /// More maps of a memory than GStreamer can count.
     const MANY: usize = 300;
 
     fn buffer(pieces: &[&[u8]]) -> gst::Buffer {
@@ -188,7 +187,7 @@ mod tests {
         maps(address).contains_key(&address)
     }
 
-    /// No map is left, and GStreamer counts none.
+    /// Asserts that no map is left, here and in GStreamer.
     fn assert_free(buffer: &mut gst::Buffer) {
         assert!(!is_known(buffer));
         let map = buffer.get_mut().unwrap().map_writable();
@@ -304,7 +303,7 @@ mod tests {
     }
 
     #[test]
-    fn many_have_one_map_of_what_they_share() {
+    fn many_users_share_one_map() {
         for pieces in [&[&b"abc"[..]][..], &[b"ab", b"c"]] {
             let mut ours = buffer(pieces);
             let theirs = ours.clone();
@@ -347,7 +346,7 @@ mod tests {
     }
 
     #[test]
-    fn what_one_alone_has_is_not_looked_up() {
+    fn an_unshared_buffer_is_not_looked_up() {
         let mut ours = buffer(&[b"abc"]);
         let mapped = keep(&ours).unwrap();
         assert_eq!(mapped, "abc");
@@ -358,7 +357,7 @@ mod tests {
     }
 
     #[test]
-    fn it_is_mapped_anew_while_the_last_lets_go() {
+    fn a_buffer_is_mapped_again_while_its_last_map_is_dropped() {
         let mut ours = buffer(&[b"abc"]);
         let theirs = ours.clone();
         std::thread::scope(|scope| {

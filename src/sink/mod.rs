@@ -72,22 +72,22 @@ pub(crate) fn signals() -> &'static [glib::subclass::Signal] {
 }
 
 glib::wrapper! {
-    /// The element as a Rust application sees it.
+    /// The element `wmspushsink`.
     pub struct WmsPushSink(ObjectSubclass<imp::WmsPushSink>)
         @extends gst_base::BaseSink, gst::Element, gst::Object,
         @implements gst::URIHandler;
 }
 
-/// Where a session stands: the type of the property `session-state`.
+/// The state of a push session: the type of the property `session-state`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, glib::Enum)]
 #[repr(i32)]
 #[enum_type(name = "GstWmsPushSessionState")]
 pub enum SessionState {
-    /// Nothing has been tried, or the session was left.
+    /// No connection was attempted, or the application has disconnected.
     #[default]
     #[enum_value(name = "Disconnected", nick = "disconnected")]
     Disconnected,
-    /// On the way to a successful PushSetup.
+    /// The first PushSetup has not succeeded yet.
     #[enum_value(name = "Connecting", nick = "connecting")]
     Connecting,
     /// PushSetup succeeded.
@@ -96,13 +96,13 @@ pub enum SessionState {
     /// The ASF file header was sent.
     #[enum_value(name = "Streaming", nick = "streaming")]
     Streaming,
-    /// The connection was lost and is being made again.
+    /// The connection was lost, and another one is being made.
     #[enum_value(name = "Reconnecting", nick = "reconnecting")]
     Reconnecting,
-    /// The end was announced; what waits is being sent.
+    /// The end was announced; the remaining data is being sent.
     #[enum_value(name = "Ending", nick = "ending")]
     Ending,
-    /// The end is on the wire and the connection closed.
+    /// The end was sent and the connection is closed.
     #[enum_value(name = "Ended", nick = "ended")]
     Ended,
     /// The push has failed.
@@ -110,21 +110,23 @@ pub enum SessionState {
     Failed,
 }
 
-/// What happens when too much waits: the type of the property `leaky`, with the nicks of `queue`.
+/// The behaviour when `max-size-bytes` or `max-size-time` is reached: the type of the property `leaky`, with the nicks
+/// of `queue`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, glib::Enum)]
 #[repr(i32)]
 #[enum_type(name = "GstWmsPushLeaky")]
 pub enum Leaky {
-    /// The streaming thread is blocked, for `stall-timeout` at the most; then the oldest packets are dropped.
+    /// Blocks the streaming thread for at most `stall-timeout`, then drops the oldest packets.
     #[enum_value(name = "Not leaky", nick = "no")]
     No,
-    /// New packets are dropped.
+    /// Drops new packets.
     #[enum_value(name = "Leaky on upstream (new packets)", nick = "upstream")]
     Upstream,
-    /// Old packets are dropped.
+    /// Drops old packets.
     #[enum_value(name = "Leaky on downstream (old packets)", nick = "downstream")]
     Downstream,
-    /// `downstream` when upstream is live, so that a dead server stops no other branch of a `tee`; `no` otherwise.
+    /// `downstream` if upstream is live, so that an unreachable server does not block other branches of a `tee`;
+    /// otherwise `no`.
     #[default]
     #[enum_value(name = "Leaky on downstream when upstream is live", nick = "auto")]
     Auto,
@@ -141,19 +143,19 @@ impl From<Leaky> for push::Leaky {
     }
 }
 
-/// The schemes that may be used: the type of the property `auth-methods`.
+/// Authentication schemes: the type of the property `auth-methods`.
 #[glib::flags(name = "GstWmsPushAuthMethods")]
 pub enum AuthMethods {
     /// Negotiate: NTLM, or Kerberos where it is built in.
     #[flags_value(name = "Negotiate", nick = "negotiate")]
     NEGOTIATE = 1 << 0,
-    /// NTLM
+    /// NTLM.
     #[flags_value(name = "NTLM", nick = "ntlm")]
     NTLM = 1 << 1,
-    /// Digest
+    /// Digest.
     #[flags_value(name = "Digest", nick = "digest")]
     DIGEST = 1 << 2,
-    /// Basic, over TLS, or with `allow-cleartext-auth`.
+    /// Basic: only over TLS, or with `allow-cleartext-auth`.
     #[flags_value(name = "Basic", nick = "basic")]
     BASIC = 1 << 3,
 }
@@ -173,22 +175,22 @@ impl AuthMethods {
     }
 }
 
-/// What an application should know when it is asked for credentials: an argument of `acquire-credentials`.
+/// The circumstances of a request for credentials: an argument of `acquire-credentials`.
 #[glib::flags(name = "GstWmsPushCredentialFlags")]
 pub enum CredentialFlags {
-    /// A proxy wants them.
+    /// A proxy demands them.
     #[flags_value(name = "For a proxy", nick = "proxy")]
     PROXY = 1 << 0,
-    /// They would go over the wire unencrypted.
+    /// They would be sent unencrypted.
     #[flags_value(name = "Sent in the clear", nick = "clear-text")]
     CLEAR_TEXT = 1 << 1,
-    /// They are for watching the stream, which the action `verify` does, and not for pushing.
+    /// They are for watching the stream, as the action `verify` does, not for pushing.
     #[flags_value(name = "For a viewer", nick = "viewer")]
     VIEWER = 1 << 2,
 }
 
 pub(crate) fn register(plugin: &gst::Plugin) -> Result<(), glib::BoolError> {
-    // The documentation describes the types that are marked.
+    // Types that are marked appear in the documentation.
     let types = [
         SessionState::static_type(),
         AuthMethods::static_type(),

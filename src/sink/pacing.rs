@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! The time at which each data packet leaves.
+//! The schedule of data packets.
 
 use gst::ClockTime;
 
 /// The schedule of data packets: turns Send Times, ASF 5.2.2, into running times.
 ///
 /// Only differences count: Send Times begin anywhere (asfmux behind a libav encoder begins at 1000 hours) and wrap
-/// after 49 days. The schedule follows the highest Send Time. It is anchored anew where Send Times jump, and where it and
-/// the clock are far apart.
+/// after 49 days. The schedule follows the highest Send Time. It is re-anchored if Send Times jump, or if it and the
+/// clock are far apart.
 #[derive(Debug, Default)]
 pub(super) struct Pacer {
     /// The packet with the highest Send Time since the schedule was anchored.
@@ -17,12 +17,12 @@ pub(super) struct Pacer {
     restart: bool,
 }
 
-/// The clock, as a schedule sees it.
+/// The clock at the time of a call.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Now {
     /// The running time; 0 before it begins.
     pub(super) running_time: ClockTime,
-    /// Nanoseconds from the time that a packet is due until it leaves: latency and `ts-offset`.
+    /// Nanoseconds from the time at which a packet is due until it is sent: latency and `ts-offset`.
     pub(super) offset: i64,
 }
 
@@ -33,18 +33,18 @@ struct Scheduled {
 }
 
 impl Pacer {
-    /// The longest step that is a pause in the stream and not a jump: longer than any preroll.
+    /// The longest step that counts as a pause of the stream rather than a jump: longer than any preroll.
     const LONGEST_STEP: ClockTime = ClockTime::from_seconds(10);
 
-    /// The longest step back that is an order of packets, such as that of B-frames or of interleaved streams, and not
+    /// The longest step back that counts as reordering, such as that of B-frames or of interleaved streams, rather than
     /// a jump.
     const LONGEST_STEP_BACK: ClockTime = ClockTime::from_seconds(5);
 
-    /// Longest time between the schedule and the clock. A source or a server that stood still for longer, or a clock that
-    /// was set, moves the schedule.
+    /// The largest deviation between schedule and clock. A source or server that stalled for longer, or a clock that
+    /// was set, re-anchors the schedule.
     const LONGEST_DEVIATION: ClockTime = ClockTime::from_seconds(10);
 
-    /// Starts a new timeline behind the current one: the next Send Times have nothing to do with those before.
+    /// Starts a new timeline: the next Send Times are unrelated to the previous ones.
     pub(super) fn restart(&mut self) {
         self.restart = true;
     }
@@ -78,27 +78,28 @@ impl Pacer {
 }
 
 impl Now {
-    /// Returns the running time of packets that leave now. A negative offset lets them leave early, but makes none late.
+    /// Returns the running time of packets that are sent now. A negative offset lets packets leave early, but makes
+    /// none late.
     fn due(self) -> ClockTime {
         let delay = ClockTime::from_nseconds(u64::try_from(self.offset).unwrap_or(0));
         self.running_time.saturating_sub(delay)
     }
 
-    /// Returns the latest running time of packets that have left by now, give or take `tolerance`.
+    /// Returns the latest running time of packets that were sent by now, within `tolerance`.
     fn latest_due(self, tolerance: ClockTime) -> ClockTime {
         let time = self.running_time.saturating_add(tolerance).nseconds();
         ClockTime::from_nseconds(time.saturating_sub_signed(self.offset))
     }
 }
 
-/// The way from one Send Time to another.
+/// The difference of two Send Times.
 enum Step {
     Forward(ClockTime),
     Back(ClockTime),
 }
 
 impl Step {
-    /// The shorter way around 32 bits.
+    /// Returns the shorter difference modulo 32 bits.
     fn between(from: u32, to: u32) -> Self {
         let milliseconds = to.wrapping_sub(from).cast_signed();
         let step = ClockTime::from_mseconds(milliseconds.unsigned_abs().into());
@@ -133,7 +134,8 @@ mod tests {
             .collect()
     }
 
-    /// The running times at which packets leave that come as soon as the one before has left, with an offset in ms.
+    /// Returns the running times at which packets are sent, if each is delivered as soon as the one before was sent,
+    /// with an offset in ms.
     fn departures(pacer: &mut Pacer, begin: u64, offset: i64, sends: &[u32]) -> Vec<u64> {
         let mut running_time = begin;
         let leave = |&send: &u32| {
@@ -162,7 +164,7 @@ mod tests {
         }
     }
 
-    /// Twice through the 32 bits of milliseconds, which are 49.7 days each: no packet is early or late by a millisecond.
+    /// Twice through the 32 bits of milliseconds, which are 49.7 days each: no packet deviates by a millisecond.
     #[test]
     fn months_keep_their_schedule() {
         const STEP: u64 = 4999;
@@ -171,7 +173,7 @@ mod tests {
         for number in 0..2 * (1 << 32) / STEP {
             let running_time = ms(number * STEP);
             let send_time = FIRST.wrapping_add((number * STEP) as u32);
-            // Each comes a second before it is due.
+            // Each packet is delivered a second early.
             let now = running_time.saturating_sub(ms(1000));
             let now = Now {
                 running_time: now,
@@ -220,7 +222,7 @@ mod tests {
         }
     }
 
-    /// A source stood still for an hour, in a pipeline whose time went on.
+    /// A source stalled for an hour while the running time continued.
     #[test]
     fn an_hour_behind_the_clock_the_schedule_begins_anew() {
         const HOUR: u64 = 3_600_000;
@@ -231,9 +233,9 @@ mod tests {
         assert_eq!(schedule(&[(0, 0), (100, 10_100)]), [0, 100]);
     }
 
-    /// A pipeline has got another clock or base time.
+    /// The pipeline got another clock or base time.
     #[test]
-    fn a_running_time_that_goes_back_takes_the_schedule_along() {
+    fn a_running_time_that_goes_back_moves_the_schedule() {
         const HOUR: u64 = 3_600_000;
         assert_eq!(
             schedule(&[(0, HOUR), (100, HOUR + 100), (200, 40), (300, 140)]),

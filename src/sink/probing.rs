@@ -11,8 +11,8 @@ use super::location::SettingsError;
 use super::log;
 use crate::push::{self, Connection};
 
-/// Asks the server whether it would take a push. While `connection` stands, or is made again, it asks no server, because
-/// some receivers end a running push for a second PushSetup: it answers from what the connection knows.
+/// Probes the server. While `connection` stands or is reconnecting, answers from its known facts instead, because some
+/// receivers end a running push at a second PushSetup.
 pub(super) fn probe(
     origin: Origin<'_>,
     connection: Option<&Connection>,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! The properties: one list of what each is, and of its place in [`Settings`].
+//! The properties: one list of their specifications and their fields in [`Settings`].
 
 use glib::value::{FromValue, ToValue};
 use gst::prelude::*;
@@ -29,7 +29,7 @@ fn all() -> Vec<Property> {
 
 struct Property {
     spec: glib::ParamSpec,
-    /// `None`: a secret, or not in the settings.
+    /// `None`: a secret, or not stored in the settings.
     get: Option<Get>,
     /// `None`: read-only.
     set: Option<Set>,
@@ -38,21 +38,21 @@ struct Property {
 type Get = Box<dyn Fn(&mut Settings) -> glib::Value + Send + Sync>;
 type Set = Box<dyn Fn(&mut Settings, &glib::Value) + Send + Sync>;
 
-/// A place in the settings.
+/// Returns a field of the settings.
 type Field<T> = fn(&mut Settings) -> &mut T;
 
-/// All properties, as `gst-inspect-1.0` shows them.
+/// Returns all properties, in the order of `gst-inspect-1.0`.
 pub(super) fn specs() -> Vec<glib::ParamSpec> {
     let specs = PROPERTIES.iter().map(|property| property.spec.clone());
     specs.collect()
 }
 
-/// All properties once more, for a class that forwards them: a specification belongs to one class.
+/// Returns new specifications for a class that forwards the properties: a specification belongs to one class.
 pub(crate) fn new_specs() -> Vec<glib::ParamSpec> {
     all().into_iter().map(|property| property.spec).collect()
 }
 
-/// Takes the value of a property that can be written; GObject has checked its name, type and range.
+/// Sets a writable property. GObject has checked its name, type and range.
 pub(super) fn set(settings: &mut Settings, name: &str, value: &glib::Value) {
     match find(name).and_then(|property| property.set.as_ref()) {
         Some(set) => set(settings, value),
@@ -60,7 +60,7 @@ pub(super) fn set(settings: &mut Settings, name: &str, value: &glib::Value) {
     }
 }
 
-/// The value of a property that is in the settings.
+/// Returns a property that is stored in the settings.
 pub(super) fn get(settings: &mut Settings, name: &str) -> glib::Value {
     match find(name).and_then(|property| property.get.as_ref()) {
         Some(get) => get(settings),
@@ -76,7 +76,7 @@ fn find(name: &str) -> Option<&'static Property> {
     properties.find(|property| property.spec.name() == name)
 }
 
-/// A property that is read and set in `place`. Its default value is that of the settings.
+/// A property that is stored in the field `place`. Its default value is that of the settings.
 fn in_place<T>(spec: impl FnOnce(T) -> glib::ParamSpec, place: Field<T>) -> Property
 where
     T: ToValue + for<'value> FromValue<'value> + Clone + 'static,
@@ -92,7 +92,7 @@ where
     }
 }
 
-/// A string that is read in another form than it was set in.
+/// A string that is read in another form than it was set.
 fn converted(
     spec: glib::ParamSpec,
     get: impl Fn(&Settings) -> Option<&str> + Send + Sync + 'static,
@@ -107,8 +107,8 @@ fn converted(
     }
 }
 
-/// A property that the element answers, and not its settings.
-fn answered(spec: glib::ParamSpec) -> Property {
+/// A property that the element computes.
+fn computed(spec: glib::ParamSpec) -> Property {
     Property {
         spec,
         get: None,
@@ -124,7 +124,7 @@ fn flag(name: &str, nick: &str, blurb: &str, place: Field<bool>) -> Property {
     in_place(|default| builder.default_value(default).build(), place)
 }
 
-/// A number; durations are in milliseconds.
+/// A number. Durations are in milliseconds.
 fn number(name: &str, nick: &str, blurb: &str, place: Field<u32>) -> Property {
     let builder = glib::ParamSpecUInt::builder(name)
         .nick(nick)
@@ -156,7 +156,7 @@ fn user(name: &str, nick: &str, blurb: &str, accounts: Field<Accounts>) -> Prope
     }
 }
 
-/// The password of an account: it can be set, and never read.
+/// The password of an account, which is write-only.
 fn password(name: &str, nick: &str, blurb: &str, accounts: Field<Accounts>) -> Property {
     let spec = glib::ParamSpecString::builder(name)
         .nick(nick)
@@ -176,7 +176,7 @@ fn session() -> Vec<Property> {
     let default = Settings::default();
     let user_agent = glib::ParamSpecString::builder("user-agent")
         .nick("User agent")
-        .blurb("User-Agent of the requests; servers want a WMEncoder/ product first")
+        .blurb("User-Agent of the requests; must begin with WMEncoder/, or servers treat the push as a player")
         .default_value(Some(default.user_agent.as_str()))
         .mutable_ready();
     vec![
@@ -184,7 +184,7 @@ fn session() -> Vec<Property> {
             string(
                 "location",
                 "Location",
-                "URL of the publishing point, such as http://server:8080/live; credentials in it are never shown",
+                "URL of the publishing point, such as http://server:8080/live; credentials in it are hidden when it is read",
             ),
             |settings| settings.location.as_ref().map(Location::shown),
             Settings::set_location,
@@ -193,7 +193,7 @@ fn session() -> Vec<Property> {
             string(
                 "template-url",
                 "Template URL",
-                "URL or absolute path of an existing publishing point whose settings a new one gets",
+                "URL or absolute path of an existing publishing point from which a new one copies its settings",
             ),
             |settings| settings.template.as_ref().map(Template::shown),
             Settings::set_template,
@@ -220,19 +220,19 @@ fn durations() -> Vec<Property> {
         number(
             "timeout",
             "Timeout (ms)",
-            "Longest wait for resolving and connecting, and for each response, in milliseconds; 0: no limit",
+            "Timeout of resolving and connecting, and of each response, in milliseconds; 0: no limit",
             |settings| &mut settings.timeout,
         ),
         number(
             "stall-timeout",
             "Stall timeout (ms)",
-            "Longest time without any byte acknowledged while data waits, in milliseconds; 0: no limit",
+            "Longest time without acknowledged bytes while data is unsent or unacknowledged, in milliseconds; 0: no limit",
             |settings| &mut settings.stall_timeout,
         ),
         number(
             "eos-timeout",
             "EOS timeout (ms)",
-            "Longest wait at EOS until all data is on the wire, in milliseconds; 0: no limit",
+            "Longest wait at EOS until all data is sent, in milliseconds; 0: no limit",
             |settings| &mut settings.eos_timeout,
         ),
         number(
@@ -244,13 +244,13 @@ fn durations() -> Vec<Property> {
         flag(
             "retry-first-connect",
             "Retry first connect",
-            "Keep trying if the first connection cannot be made, as after a loss",
+            "Retry a first connection that fails, as after a loss",
             |settings| &mut settings.retry_first_connect,
         ),
         flag(
             "resume",
             "Resume",
-            "Resume the session after a loss; false begins a new one, for receivers that take data without its header",
+            "Resume the session after a loss; false: begin a new one, for receivers that accept data without its header",
             |settings| &mut settings.resume,
         ),
     ]
@@ -259,12 +259,12 @@ fn durations() -> Vec<Property> {
 fn queue() -> Vec<Property> {
     let max_size_time = glib::ParamSpecUInt64::builder("max-size-time")
         .nick("Max. size (ns)")
-        .blurb("Longest part of the stream that may be unsent or unacknowledged, by its Send Times, in nanoseconds; 0: no limit")
+        .blurb("Longest duration of unsent data, by its Send Times, in nanoseconds; 0: no limit")
         .mutable_ready();
     let leaky = |default: Leaky| {
         glib::ParamSpecEnum::builder_with_default("leaky", default)
             .nick("Leaky")
-            .blurb("Behaviour when max-size-bytes or max-size-time is reached: wait, at most stall-timeout, or drop packets")
+            .blurb("Behaviour when max-size-bytes or max-size-time is reached: block for at most stall-timeout, or drop packets")
             .mutable_ready()
             .build()
     };
@@ -272,7 +272,7 @@ fn queue() -> Vec<Property> {
         number(
             "max-size-bytes",
             "Max. size (bytes)",
-            "Most bytes that may be unsent or unacknowledged; 0: no limit",
+            "Largest amount of unsent and unacknowledged data, in bytes of memory; 0: no limit",
             |settings| &mut settings.max_size_bytes,
         ),
         in_place(
@@ -286,7 +286,7 @@ fn queue() -> Vec<Property> {
 fn extras() -> Vec<Property> {
     let extra_headers = glib::ParamSpecBoxed::builder::<gst::Structure>("extra-headers")
         .nick("Extra headers")
-        .blurb("More header fields for the requests, as the fields of a structure")
+        .blurb("Additional header fields of the requests, as the fields of a structure")
         .mutable_ready();
     let stats_interval = glib::ParamSpecUInt::builder("stats-interval")
         .nick("Statistics interval (ms)")
@@ -296,13 +296,13 @@ fn extras() -> Vec<Property> {
         .mutable_playing();
     let verify_interval = glib::ParamSpecUInt::builder("verify-interval")
         .nick("Verify interval (ms)")
-        .blurb("How often to watch the stream as a player does while it is pushed, in milliseconds; 0 = never")
+        .blurb("Interval at which the stream is pulled as a player does and checked, in milliseconds; 0: never")
         .mutable_playing();
     vec![
         number(
             "bitrate",
             "Bit rate (bit/s)",
-            "Total bits per second, for ASF file headers that lack it; 0: from the tags and formats in the stream",
+            "Total bits per second, for ASF file headers without it; 0: from the tags and formats in the stream",
             |settings| &mut settings.bitrate,
         ),
         in_place(
@@ -324,7 +324,7 @@ fn authentication() -> Vec<Property> {
     let auth_methods = |default: AuthMethods| {
         glib::ParamSpecFlags::builder::<AuthMethods>("auth-methods")
             .nick("Authentication methods")
-            .blurb("Authentication schemes that may be used, the strongest that is offered first")
+            .blurb("Allowed authentication schemes; the strongest one that the server offers is used first")
             .default_value(default)
             .mutable_ready()
             .build()
@@ -346,7 +346,7 @@ fn authentication() -> Vec<Property> {
         flag(
             "allow-cleartext-auth",
             "Allow cleartext authentication",
-            "Let Basic send the password over a connection that is not encrypted",
+            "Allow Basic to send the password over an unencrypted connection",
             |settings| &mut settings.allow_cleartext_auth,
         ),
     ]
@@ -358,7 +358,7 @@ fn proxy() -> Vec<Property> {
             string(
                 "proxy",
                 "Proxy",
-                "URL of the HTTP proxy; not set: http_proxy, https_proxy and no_proxy; empty: none",
+                "URL of the HTTP proxy; NULL: from http_proxy, https_proxy and no_proxy; empty: no proxy",
             ),
             |settings| settings.proxy.as_ref().map(ProxyUrl::shown),
             Settings::set_proxy,
@@ -381,7 +381,7 @@ fn proxy() -> Vec<Property> {
 fn wire() -> Vec<Property> {
     let content_length = glib::ParamSpecUInt::builder("content-length")
         .nick("Content length (bytes)")
-        .blurb("Body size of each PushStart in bytes, raised to the least that the protocol allows; 0: the protocol's default")
+        .blurb("Body size of each PushStart in bytes, raised to the protocol's minimum; 0: the protocol's default")
         .maximum(i32::MAX.unsigned_abs())
         .mutable_ready();
     vec![
@@ -398,7 +398,7 @@ fn wire() -> Vec<Property> {
         text(
             "ssl-ca-file",
             "TLS authorities",
-            "PEM file with certificates of authorities, or the server's own, that are trusted beside the system's",
+            "PEM file with certificates of authorities or servers that are trusted in addition to the system's",
             |settings| &mut settings.ssl_ca_file,
         ),
     ]
@@ -409,13 +409,13 @@ fn stream() -> Vec<Property> {
         flag(
             "remove-padding",
             "Remove padding",
-            "Leave out ASF Padding Data, as the protocol recommends",
+            "Remove ASF Padding Data from packets, as the protocol recommends",
             |settings| &mut settings.remove_padding,
         ),
         flag(
             "live-header",
             "Live header",
-            "Make the ASF file header describe a live stream, as some servers need it",
+            "Rewrite the ASF file header to describe a live stream, as some servers require",
             |settings| &mut settings.live_header,
         ),
     ]
@@ -424,12 +424,12 @@ fn stream() -> Vec<Property> {
 fn read_only() -> Vec<Property> {
     let stats = glib::ParamSpecBoxed::builder::<gst::Structure>("stats")
         .nick("Statistics")
-        .blurb("Counters of what was sent and what waits, readable in every state")
+        .blurb("Counters of sent and waiting data, readable in every state")
         .read_only();
     let default = SessionState::Disconnected;
     let session_state = glib::ParamSpecEnum::builder_with_default("session-state", default)
         .nick("Session state")
-        .blurb("State of the push session; its changes are notified")
+        .blurb("State of the push session; notifies changes")
         .read_only();
-    vec![answered(stats.build()), answered(session_state.build())]
+    vec![computed(stats.build()), computed(session_state.build())]
 }

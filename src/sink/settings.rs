@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! The properties as the element keeps them, and what a push makes of them.
+//! The values of the properties, and the settings of a push that they make.
 
 use std::path::Path;
 use std::time::Duration;
@@ -22,7 +22,8 @@ pub(super) const DEFAULT_RECONNECT_TIMEOUT: u32 = 300_000;
 pub(super) const DEFAULT_MAX_SIZE_BYTES: u32 = 8 * 1024 * 1024;
 pub(super) const DEFAULT_MAX_SIZE_TIME: u64 = 10_000_000_000;
 
-/// gst-launch-1.0 hangs when an ERROR comes while it still changes the pipeline's state, before its main loop runs.
+/// Earliest time of an ERROR, because gst-launch-1.0 hangs if one is posted while it still changes the pipeline's
+/// state, before its main loop runs.
 const EARLIEST_FAILURE: Duration = Duration::from_millis(100);
 
 /// The values of the properties.
@@ -32,13 +33,13 @@ pub(super) struct Settings {
     pub(super) template: Option<Template>,
     pub(super) auto_destroy: bool,
     pub(super) user_agent: String,
-    /// Milliseconds, as the other durations; 0: no limit.
+    /// Milliseconds, like the other durations; 0: no limit.
     pub(super) timeout: u32,
     /// 0: no limit.
     pub(super) stall_timeout: u32,
     /// 0: no limit.
     pub(super) eos_timeout: u32,
-    /// 0: never; the highest value: no limit.
+    /// 0: never; `u32::MAX`: no limit.
     pub(super) reconnect_timeout: u32,
     pub(super) retry_first_connect: bool,
     pub(super) resume: bool,
@@ -48,7 +49,7 @@ pub(super) struct Settings {
     /// Nanoseconds.
     pub(super) max_size_time: u64,
     pub(super) leaky: Leaky,
-    /// Total bits per second; 0: not known.
+    /// Total bits per second; 0: unknown.
     pub(super) bitrate: u32,
     pub(super) extra_headers: Option<gst::Structure>,
     pub(super) remove_padding: bool,
@@ -56,10 +57,10 @@ pub(super) struct Settings {
     pub(super) user: Accounts,
     pub(super) auth_methods: AuthMethods,
     pub(super) allow_cleartext_auth: bool,
-    /// `None`: the environment's. Empty: none.
+    /// `None`: the environment's proxy; an empty URL: none.
     pub(super) proxy: Option<ProxyUrl>,
     pub(super) proxy_user: Accounts,
-    /// 0: as the protocol says.
+    /// 0: the protocol's default.
     pub(super) content_length: u32,
     pub(super) ssl_strict: bool,
     pub(super) ssl_ca_file: Option<String>,
@@ -104,7 +105,7 @@ impl Settings {
     ///
     /// # Errors
     ///
-    /// [`SettingsError`] when a property has a value that cannot be used.
+    /// [`SettingsError`] if a property has an unusable value.
     pub(super) fn connection(&self) -> Result<push::Settings, SettingsError> {
         let location = self.location.as_ref().ok_or(SettingsError::NoLocation)?;
         let url = location.url()?;
@@ -162,12 +163,12 @@ impl Settings {
         })
     }
 
-    /// The property `eos-timeout`.
+    /// Returns the property `eos-timeout`.
     pub(super) fn eos_timeout(&self) -> Duration {
         limit(self.eos_timeout)
     }
 
-    /// The proxy for `url`: that of the property, or else that of the environment.
+    /// Returns the proxy for `url`: that of the property, or else that of the environment.
     fn route(&self, url: &Url) -> Result<Route, SettingsError> {
         let (proxy, source, environment) = match &self.proxy {
             Some(proxy) => (proxy.clone(), ProxySource::Property, Account::default()),
@@ -199,7 +200,7 @@ impl Settings {
         }
     }
 
-    /// Sets the property `location`. An account in the last one is kept for the same host.
+    /// Sets the property `location`. Keeps the account of the last location for the same host.
     pub(super) fn set_location(&mut self, text: Option<&str>) {
         let location = text.map(Location::new);
         let account = location.as_ref().map(Location::account).unwrap_or_default();
@@ -210,7 +211,7 @@ impl Settings {
         self.location = location;
     }
 
-    /// Sets the property `proxy`. An account in the last one is kept for the same host.
+    /// Sets the property `proxy`. Keeps the account of the last proxy for the same host.
     pub(super) fn set_proxy(&mut self, text: Option<&str>) {
         let proxy = text.map(ProxyUrl::new);
         let account = proxy.as_ref().map(ProxyUrl::account).unwrap_or_default();
@@ -226,13 +227,13 @@ impl Settings {
         self.template = text.map(Template::new);
     }
 
-    /// The location without credentials; empty when there is none.
+    /// Returns the location without credentials; empty if there is none.
     pub(super) fn shown_location(&self) -> &str {
         self.location.as_ref().map_or("", Location::shown)
     }
 }
 
-/// The way to the server.
+/// The proxy on the way to the server.
 #[derive(Debug, Default)]
 struct Route {
     proxy: Option<(Url, ProxySource)>,
@@ -242,7 +243,7 @@ struct Route {
     environment: Account,
 }
 
-/// The duration of milliseconds, of which 0 is no limit.
+/// Converts milliseconds; 0: no limit.
 fn limit(milliseconds: u32) -> Duration {
     match milliseconds {
         0 => NO_LIMIT,
@@ -250,7 +251,7 @@ fn limit(milliseconds: u32) -> Duration {
     }
 }
 
-/// A variable of the environment. Bytes that are not UTF-8 are percent-encoded.
+/// Returns an environment variable. Bytes that are not UTF-8 are percent-encoded.
 fn variable(name: &str) -> Option<String> {
     let value = std::env::var_os(name)?;
     Some(match value.into_string() {
@@ -259,7 +260,7 @@ fn variable(name: &str) -> Option<String> {
     })
 }
 
-/// `WMEncoder/12.0 GStreamer/<version> wmspushsink/<version>`
+/// Returns `WMEncoder/12.0 GStreamer/<version> wmspushsink/<version>`.
 fn default_user_agent() -> String {
     let (major, minor, micro, _) = gst::version();
     format!(
@@ -283,7 +284,7 @@ mod tests {
     }
 
     #[test]
-    fn a_path_goes_percent_encoded() {
+    fn a_path_is_sent_percent_encoded() {
         let url = settings("http://media/日本;genre;a b")
             .connection()
             .unwrap()
@@ -293,7 +294,7 @@ mod tests {
     }
 
     #[test]
-    fn settings_that_cannot_be_used_have_an_hresult() {
+    fn unusable_settings_have_an_hresult() {
         let error = |settings: Settings| settings.connection().map(|_| ()).unwrap_err();
         for (location, name) in [
             ("http://", "NS_E_INVALID_NAME"),
@@ -326,7 +327,7 @@ mod tests {
     }
 
     #[test]
-    fn accounts_come_out_of_urls() {
+    fn accounts_are_read_from_urls() {
         let mut settings = settings("http://WMDOM%5Calice:s%40crt@media/");
         settings.set_proxy(Some("bob:pw@proxy:3128"));
         let access = settings.connection().unwrap().session.access;
@@ -346,7 +347,7 @@ mod tests {
     }
 
     #[test]
-    fn an_account_goes_with_its_location() {
+    fn an_account_is_kept_for_the_same_host_only() {
         let mut settings = settings("http://alice:secret@media/x");
         settings.set_location(Some("http://media/y"));
         assert_eq!(used(&settings), alice("secret"), "the same host");
@@ -382,7 +383,7 @@ mod tests {
     }
 
     #[test]
-    fn a_proxy_account_goes_with_its_proxy() {
+    fn a_proxy_account_is_kept_for_the_same_proxy_only() {
         let mut settings = settings("http://media/");
         let used = |settings: &Settings| {
             let access = settings.connection().unwrap().session.access;

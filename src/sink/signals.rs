@@ -24,7 +24,7 @@ pub(super) fn acquire_credentials() -> Signal {
         .build()
 }
 
-/// An action without arguments, which returns what `run` does.
+/// An action signal without arguments, which returns the result of `run`.
 pub(super) fn action<T>(name: &str, run: fn(&WmsPushSink) -> T) -> Signal
 where
     T: ToValue + StaticType + 'static,

@@ -20,11 +20,11 @@ struct Timer {
 }
 
 impl StatsTimer {
-    /// Starts to call `post` every `interval` milliseconds; 0: not before the interval is changed.
+    /// Starts to call `post` every `interval` milliseconds; 0: not until the interval is changed.
     ///
     /// # Errors
     ///
-    /// The system clock's.
+    /// The system clock cannot start the timer.
     pub(super) fn begin(
         &self,
         interval: u32,
@@ -45,7 +45,7 @@ impl StatsTimer {
         post.map_or(Ok(()), |post| self.schedule(interval, post))
     }
 
-    /// Stops. One call that has begun may still go on.
+    /// Stops the timer. A call that has begun may still be running.
     pub(super) fn end(&self) {
         let ended = std::mem::take(&mut *self.lock());
         if let Some(id) = &ended.id {
@@ -56,7 +56,7 @@ impl StatsTimer {
     fn schedule(&self, interval: u32, post: Post) -> Result<(), gst::ClockError> {
         let id = (interval > 0).then(|| start(interval, post)).transpose()?;
         let mut timer = self.lock();
-        // The timer may have ended in the meantime.
+        // The timer may have been stopped meanwhile.
         let old = match timer.post {
             Some(_) => std::mem::replace(&mut timer.id, id),
             None => id,
@@ -73,8 +73,8 @@ impl StatsTimer {
     }
 }
 
-/// Makes a function that runs `task` on another thread, as long as the element exists: a handler that blocks must not hold
-/// up the thread of the system clock, which belongs to all. While `task` runs, calls do nothing.
+/// Returns a function that runs `task` on another thread, as long as the element exists: a handler that blocks must not
+/// delay the thread of the system clock, which the process shares. Calls while `task` runs are ignored.
 pub(crate) fn off_the_clock<E: IsA<gst::Element> + Send + Sync>(
     element: &E,
     task: impl Fn(&E) + Send + Sync + 'static,
@@ -98,7 +98,7 @@ pub(crate) fn off_the_clock<E: IsA<gst::Element> + Send + Sync>(
 }
 
 fn start(interval: u32, post: Post) -> Result<gst::PeriodicClockId, gst::ClockError> {
-    // The pipeline's clock may stand still or be replaced.
+    // The system clock, because the pipeline's clock may stop or be replaced.
     let clock = gst::SystemClock::obtain();
     let interval = gst::ClockTime::from_mseconds(interval.into());
     let id = clock.new_periodic_id(clock.time() + interval, interval);
@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn a_timer_that_has_ended_is_not_changed() {
+    fn a_stopped_timer_cannot_be_changed() {
         gst::init().unwrap();
         let timer = StatsTimer::default();
         timer.change(1).unwrap();

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! The stream from upstream, as plain state: bytes become headers and data units, one step after the other.
+//! The stream from upstream, as plain state: turns bytes into headers and data units, one step at a time.
 
 use std::time::Instant;
 
@@ -14,54 +14,54 @@ use crate::asf::{
     TimeWatch,
 };
 
-/// The longest wait for a key frame, in milliseconds of Send Time: well over the 8 to 10 s between two key frames of
-/// common encoders. Without a bound, a stream that never marks one would never begin.
+/// Longest wait for a key frame, in milliseconds of Send Time: well over the 8 to 10 s between two key frames of common
+/// encoders. Without a limit, a stream that never marks one would never begin.
 const LONGEST_WAIT: u32 = 30_000;
 
 /// The state of the stream that upstream delivers.
 ///
-/// It calls nothing: the owner takes [one step](Self::next_step) after the other and carries each out without holding a
+/// It makes no calls. The owner takes [one step](Self::next_step) after the other, and carries it out without holding a
 /// lock on the stream.
 #[derive(Default)]
 pub(super) struct Stream {
     reader: Reader,
     pub(super) pacer: Pacer,
-    /// Closed at the beginning of a stream that was joined in its middle: a branch that is linked to a running tee, or a
-    /// selector's other input, has its header in the caps alone. No player can decode what comes before a key frame.
+    /// Closed at the beginning of a stream that was joined in its middle: a branch that is linked to a running tee, or
+    /// another input of a selector, has its header in the caps only. Players cannot decode data before a key frame.
     gate: KeyFrameGate,
     /// Data packets that the gate has dropped since the last header.
     dropped: u64,
-    /// Whether upstream is live; `None`: not asked yet.
+    /// True if upstream is live; `None`: not queried yet.
     pub(super) live: Option<bool>,
-    /// Bytes since the stream started or was flushed.
+    /// Bytes since the start of the stream or the last flush.
     position: u64,
     /// Bit rates in tag lists since the last header.
     tags: TaggedBitrates,
     times: TimeWatch,
     malformed: MalformedPackets,
-    /// [`Step::Exceeded`] has been a step of this header.
+    /// [`Step::Exceeded`] was returned for this header.
     exceeded: bool,
-    /// A header that was a step and has not been [written](Self::header_written).
+    /// A header that was returned as a step and is not [written](Self::header_written) yet.
     unwritten: Option<FileHeader>,
     /// The header of the current entry.
     header: Option<FileHeader>,
-    /// The header that another session gets in front of the next data unit, unless the stream itself has one there.
+    /// The header to repeat in front of the next data unit for another session, unless the stream has one there.
     repeated: Option<FileHeader>,
-    /// The data unit behind a header that was repeated.
+    /// The data unit behind a repeated header.
     held: Option<DataPacket>,
-    /// The current header was repeated: its data begins in the middle of the entry.
+    /// The current header was repeated, so its data begins in the middle of the entry.
     rejoined: bool,
     /// Upstream has ended the stream, and with it the push.
     pub(super) ended: bool,
 }
 
-/// The next thing that the owner of a stream does with it.
+/// The next action of the owner.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Step {
-    /// `OnHeader`, until [`Stream::header_written`] is called.
+    /// `OnHeader`. Returned until [`Stream::header_written`] is called.
     Header(FileHeader),
-    /// `OnDataUnit`. `dropped` data packets were dropped directly in front of it; no player can follow its times if they are
-    /// `absurd`, which is found once an entry.
+    /// `OnDataUnit`. `dropped` data packets were dropped directly in front of it. With `absurd`, players cannot follow
+    /// its times, which is reported once an entry.
     DataUnit {
         packet: DataPacket,
         dropped: u64,
@@ -69,34 +69,34 @@ pub(super) enum Step {
     },
     /// A data packet in front of the first key frame was dropped.
     Dropped,
-    /// Input that is not for sending.
+    /// Input that is not sent.
     Skipped(Skipped),
-    /// More data packets have come than this number, which the header announces. Once a header.
+    /// The stream has more data packets than the number that the header announces. Returned once a header.
     Exceeded(u64),
 }
 
 impl Stream {
-    /// Takes the bytes of a buffer.
+    /// Adds the bytes of a buffer.
     pub(super) fn push(&mut self, bytes: Bytes) {
         self.position += bytes.len() as u64;
         self.reader.push(bytes);
     }
 
-    /// Takes a header that came beside the stream, in caps.
+    /// Adds a header from caps.
     ///
     /// # Errors
     ///
-    /// When the bytes are not an ASF file header.
+    /// The bytes are not an ASF file header.
     pub(super) fn push_header(&mut self, header: Bytes) -> Result<(), asf::Error> {
         self.reader.stream_header(header)
     }
 
-    /// Takes the bit rates in a tag list.
+    /// Adds the bit rates of a tag list.
     pub(super) fn push_tags(&mut self, tags: &gst::TagListRef) {
         self.tags.add(tags);
     }
 
-    /// Starts over: what upstream delivers from now on does not continue what it delivered before.
+    /// Starts over, because the next data of upstream does not continue the previous data.
     pub(super) fn restart(&mut self) {
         self.reader.restart();
         self.pacer.restart();
@@ -105,31 +105,31 @@ impl Stream {
         self.position = 0;
     }
 
-    /// Discards what was delivered and is not a step yet, and starts over. Returns how many data packets it discards.
+    /// Discards data that is not a step yet, and starts over. Returns the number of discarded data packets.
     pub(super) fn flush(&mut self) -> u64 {
         self.restart();
         let mut discarded = u64::from(self.held.take().is_some());
         while let Ok(Some(item)) = self.reader.next_item() {
             match item {
-                // The reader tells it once, and it is the header of what follows.
+                // The reader returns the header once, and it also applies to the data that follows.
                 Item::Header(header) => drop(self.begin_entry(header)),
                 Item::DataUnit(_) => discarded += 1,
                 Item::Skipped(_) => {}
             }
         }
-        // The running time may have begun anew.
+        // The running time may have been reset.
         self.pacer = Pacer::default();
         discarded
     }
 
-    /// Another session begins, with what upstream delivers from now on.
+    /// Begins another session with the next data of upstream.
     pub(super) fn begin_session(&mut self) {
         self.ended = false;
         self.repeated = self.header.clone();
     }
 
-    /// Goes on at byte `start`: behind a start or a flush, in the middle of a file. Returns the byte reached before, if `start` is in front of it: in the middle of a stream,
-    /// bytes go back where a muxer rewrites its file.
+    /// Continues at byte `start`, after a start or a flush possibly in the middle of a file. Returns the position
+    /// reached before if `start` is in front of it, as when a muxer rewrites its header.
     pub(super) fn go_back(&mut self, start: u64) -> Option<u64> {
         let from = self.position;
         if from == 0 && start > 0 {
@@ -145,11 +145,11 @@ impl Stream {
         Some(from)
     }
 
-    /// The next step; `None` when it takes more bytes.
+    /// Returns the next step; `None` if more bytes are needed.
     ///
     /// # Errors
     ///
-    /// When the input is no stream that can be sent; from then on, always.
+    /// The input is no stream that can be sent. All later calls fail as well.
     pub(super) fn next_step(&mut self) -> Result<Option<Step>, asf::Error> {
         if let Some(header) = &self.unwritten {
             return Ok(Some(Step::Header(header.clone())));
@@ -171,36 +171,36 @@ impl Stream {
         Some(Step::Exceeded(count))
     }
 
-    /// Counts a data packet that no receiver can read. Returns what to report of it and those before.
+    /// Counts a malformed data packet. Returns a report if one is due.
     pub(super) fn count_malformed(&mut self, defect: Defect) -> Option<Malformed> {
         self.malformed.count(defect, Instant::now())
     }
 
-    /// Returns what to report at the end of the data packets that no receiver can read.
+    /// Returns the final report on malformed data packets, if there is one.
     pub(super) fn finish_malformed(&mut self) -> Option<Malformed> {
         self.malformed.finish(Instant::now())
     }
 
-    /// The input has ended. Returns what it left over, if anything; further calls, if there is more of it.
+    /// Ends the input. Returns the rest that cannot be sent, if any; further calls return more of it.
     ///
     /// # Errors
     ///
-    /// When there never was a whole ASF file header, or [`next_step`](Self::next_step) had failed.
+    /// There never was a complete ASF file header, or [`next_step`](Self::next_step) had failed.
     pub(super) fn finish(&mut self) -> Result<Option<Skipped>, asf::Error> {
         self.reader.finish()
     }
 
-    /// The header of the last step has been written.
+    /// Confirms that the header of the last step was written.
     pub(super) fn header_written(&mut self) {
         self.unwritten = None;
     }
 
-    /// Takes out the bit rates in tag lists since the last header.
+    /// Takes the bit rates of tag lists since the last header.
     pub(super) fn take_tags(&mut self) -> TaggedBitrates {
         std::mem::take(&mut self.tags)
     }
 
-    /// The stream has a header of its own.
+    /// Begins an entry with a header of the stream itself.
     fn begin_entry(&mut self, header: FileHeader) -> Step {
         self.repeated = None;
         self.rejoined = false;
@@ -229,7 +229,7 @@ impl Stream {
     }
 
     fn admit(&mut self, packet: DataPacket) -> Step {
-        // Behind a header in the stream itself every packet counts.
+        // Behind a header in the stream itself, every packet is sent.
         let joined = self.rejoined || self.reader.is_joined();
         if joined && !self.gate.admit(&packet) {
             self.dropped += 1;
@@ -260,7 +260,7 @@ mod tests {
         Bytes::from_static(&AUDIO_VIDEO[header().len() + number * PACKET..][..PACKET])
     }
 
-    /// The steps until more bytes are wanted, each as a word: data units with the packets dropped in front of them.
+    /// Returns the steps until more bytes are needed: data units with the packets dropped in front of them.
     fn steps(stream: &mut Stream) -> Vec<String> {
         let mut steps = Vec::new();
         while let Some(step) = stream.next_step().unwrap() {
@@ -316,7 +316,7 @@ mod tests {
         assert_eq!(steps(&mut stream), ["data unit after 0"]);
     }
 
-    /// What is lost is what upstream has flushed: the header is of what follows, too.
+    /// A flush loses only the flushed data; the header also applies to the data that follows.
     #[test]
     fn a_flush_discards_all_but_the_header() {
         for half in [0, 700] {
@@ -335,7 +335,7 @@ mod tests {
     }
 
     #[test]
-    fn bytes_that_go_back_are_a_muxer_s_correction() {
+    fn bytes_that_go_back_are_skipped() {
         let mut stream = Stream::default();
         let size = header().len() as u64;
         stream.push(header());

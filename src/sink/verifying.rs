@@ -17,35 +17,35 @@ use crate::push::{self, Cancel, Cause, OnAir, Verified};
 /// The verifications of an element.
 #[derive(Default)]
 pub(super) struct Verifying {
-    /// Those that the application has asked for.
+    /// Cancels verifications of the action.
     asked: Cancel,
-    /// Those of the timer.
+    /// Cancels verifications of the timer.
     periodic: Cancel,
-    /// Runs from READY→PAUSED to PAUSED→READY.
+    /// The timer, which runs from READY→PAUSED to PAUSED→READY.
     pub(super) timer: StatsTimer,
     /// The last verification of the timer failed.
     is_off_air: AtomicBool,
 }
 
 impl Verifying {
-    /// A push begins.
+    /// Called when a push begins.
     pub(super) fn begin(&self) {
         self.is_off_air.store(false, Ordering::Relaxed);
     }
 
-    /// The push is over.
+    /// Called when the push is over.
     pub(super) fn end(&self) {
         self.timer.end();
         self.periodic.cancel();
     }
 
-    /// The element goes to NULL.
+    /// Called when the element goes to NULL.
     pub(super) fn cancel(&self) {
         self.periodic.cancel();
         self.asked.cancel();
     }
 
-    /// The action `verify`: pulls the location as a player does, and compares what comes with `on_air`.
+    /// Runs the action `verify`: pulls the location as a player does, and compares the stream with `on_air`.
     pub(super) fn verify(
         &self,
         origin: Origin<'_>,
@@ -58,7 +58,7 @@ impl Verifying {
         }
     }
 
-    /// Verifies a push that is streaming, and posts what it finds. `state` yields the session state.
+    /// Verifies a push that is streaming, and posts the result. `state` returns the session state.
     pub(super) fn verify_periodically(
         &self,
         origin: Origin<'_>,
@@ -71,7 +71,7 @@ impl Verifying {
         }
         let verified = run(origin, Some(on_air), settings, &self.periodic);
         let cause = verified.fault.as_ref().map(|fault| &fault.cause);
-        // A push that was lost or has ended meanwhile has messages of its own.
+        // A push that was lost or has ended meanwhile posts its own messages.
         if cause == Some(&Cause::Cancelled) || state() != SessionState::Streaming {
             return;
         }

@@ -31,7 +31,7 @@ pub(super) struct Writer {
     workspace: Mutex<Workspace>,
 }
 
-/// Memory that is used again from one buffer to the next.
+/// Memory that is reused from one buffer to the next.
 #[derive(Default)]
 struct Workspace {
     intake: Intake,
@@ -40,9 +40,9 @@ struct Workspace {
 
 /// The parts of an element that its writer uses.
 pub(super) struct Outlet<'a> {
-    /// Its clock, its pad and its preroll.
+    /// For its clock, its pad and its preroll.
     pub(super) sink: &'a gst_base::BaseSink,
-    /// Where headers and data units go.
+    /// The connection for headers and data units.
     pub(super) connection: &'a Connection,
     pub(super) header: HeaderSettings,
     /// Posts a WARNING about the input.
@@ -85,7 +85,7 @@ impl Writer {
         written.map(|()| gst::FlowSuccess::Ok)
     }
 
-    /// Ends the stream at EOS. Returns when all data and `$E` are on the wire.
+    /// Ends the stream at EOS. Returns when all data and `$E` were sent.
     pub(super) fn end(&self, outlet: &Outlet<'_>, timeout: Duration) -> Result<(), gst::FlowError> {
         let connection = outlet.connection;
         if connection.state() == push::SessionState::Failed {
@@ -101,16 +101,16 @@ impl Writer {
         outlet.uninterrupted(|| connection.on_end_writing(timeout))
     }
 
-    /// Takes a header that came beside the stream, in caps.
+    /// Adds a header from caps.
     ///
     /// # Errors
     ///
-    /// When the bytes are not an ASF file header.
+    /// The bytes are not an ASF file header.
     pub(super) fn push_header(&self, header: Bytes) -> Result<(), asf::Error> {
         self.stream().push_header(header)
     }
 
-    /// Takes the bit rates in a tag list.
+    /// Adds the bit rates of a tag list.
     pub(super) fn push_tags(&self, tags: &gst::TagListRef) {
         self.stream().push_tags(tags);
     }
@@ -120,13 +120,13 @@ impl Writer {
         self.stream().restart();
     }
 
-    /// Discards what was delivered before a flush.
+    /// Discards data that was delivered before a flush.
     pub(super) fn flush(&self, sink: &gst_base::BaseSink) {
         let discarded = self.stream().flush();
         gst::debug!(CAT, obj = sink, "{discarded} data packets are flushed");
     }
 
-    /// Begins another session, if upstream has ended the last one. Returns whether it has.
+    /// Begins another session if upstream has ended the last one. Returns whether it has.
     pub(super) fn begin_session(&self) -> bool {
         let mut stream = self.stream();
         let ended = stream.ended;
@@ -136,12 +136,12 @@ impl Writer {
         ended
     }
 
-    /// Asks upstream anew whether it is live, with the next data, because its latency has changed.
+    /// Has upstream queried again, with the next data, whether it is live, because its latency has changed.
     pub(super) fn reconfigure(&self) {
         self.stream().live = None;
     }
 
-    /// Goes on with a segment.
+    /// Continues with a segment.
     pub(super) fn begin_segment(&self, sink: &gst_base::BaseSink, segment: &gst::Segment) {
         self.reconfigure();
         let Some(bytes) = segment.downcast_ref::<gst::format::Bytes>() else {
@@ -157,11 +157,11 @@ impl Writer {
     /// Forgets the stream.
     pub(super) fn reset(&self) {
         let old = std::mem::take(&mut *self.stream());
-        // Freeing its buffers may run foreign code.
+        // Freeing its buffers may run code outside the plugin, so no lock is held.
         drop(old);
     }
 
-    /// Ends a wait for the clock, and every later one until it is called with `false`.
+    /// Interrupts the wait for the clock, and every later one until it is called with `false`.
     pub(super) fn interrupt(&self, interrupted: bool) {
         self.clock_wait.interrupt(interrupted);
     }
@@ -255,7 +255,7 @@ impl Writer {
         Ok(())
     }
 
-    /// Waits until a data unit is due. Without a clock it is due at once.
+    /// Waits until a data unit is due. Does not wait without a clock.
     fn wait_until_due(&self, outlet: &Outlet<'_>, send_time: u32) -> Result<(), gst::FlowError> {
         let sink = outlet.sink;
         let Some((clock, base_time)) = outlet.clock() else {
@@ -267,7 +267,7 @@ impl Writer {
         };
         let due = self.stream().pacer.schedule(send_time, now);
         while sink.is_sync() {
-            // Clock and base time may be others after a pause.
+            // Clock and base time may have changed during a pause.
             let Some((clock, base_time)) = outlet.clock() else {
                 break;
             };
@@ -281,13 +281,13 @@ impl Writer {
         Ok(())
     }
 
-    /// Returns whether upstream is live, from what is known, or by asking it.
+    /// Returns whether upstream is live. Queries upstream if that is not known.
     pub(super) fn is_upstream_live(&self, sink: &gst_base::BaseSink) -> bool {
         let known = self.stream().live;
         known.unwrap_or_else(|| is_live(sink))
     }
 
-    /// Returns whether upstream is live. Asks once a segment, and after [`reconfigure`](Self::reconfigure).
+    /// Returns whether upstream is live. Queries once a segment, and after [`reconfigure`](Self::reconfigure).
     fn is_live(&self, outlet: &Outlet<'_>) -> bool {
         let known = self.stream().live;
         known.unwrap_or_else(|| {
@@ -298,7 +298,7 @@ impl Writer {
         })
     }
 
-    /// Reports the input that is left at EOS and cannot be sent.
+    /// Reports the input at EOS that cannot be sent.
     fn finish_reading(&self, outlet: &Outlet<'_>) -> Result<(), gst::FlowError> {
         loop {
             let left = self.stream().finish();
@@ -335,8 +335,8 @@ impl Outlet<'_> {
         delivered
     }
 
-    /// Calls `blocking` until it is not interrupted by a pause. Succeeds without it once the application has ended the
-    /// push, because data from upstream is discarded then.
+    /// Calls `blocking` until no pause interrupts it. Succeeds without a call once the application has ended the push,
+    /// because data from upstream is discarded then.
     fn uninterrupted<T: Default>(
         &self,
         mut blocking: impl FnMut() -> Result<T, WriteError>,
@@ -353,19 +353,19 @@ impl Outlet<'_> {
         }
     }
 
-    /// The clock and the base time, in a pipeline that has them.
+    /// Returns the clock and the base time; `None` outside of a running pipeline.
     fn clock(&self) -> Option<(gst::Clock, gst::ClockTime)> {
         self.sink.clock().zip(self.sink.base_time())
     }
 
-    /// Nanoseconds from the time that a packet is due until it leaves.
+    /// Returns the nanoseconds from the time at which a packet is due until it is sent.
     fn offset(&self) -> i64 {
         let latency = self.sink.latency().saturating_sub(self.sink.render_delay());
         let latency = i64::try_from(latency.nseconds()).unwrap_or(i64::MAX);
         latency.saturating_add(self.sink.ts_offset())
     }
 
-    /// Adds the pad's sticky tags, which are of this stream, whenever they came.
+    /// Adds the pad's sticky tags, which also belong to this stream.
     fn with_sticky_tags(&self, mut tags: TaggedBitrates) -> TaggedBitrates {
         if let Some(pad) = self.sink.static_pad("sink") {
             pad.sticky_events_foreach(|event| {
@@ -393,7 +393,7 @@ impl Outlet<'_> {
     }
 }
 
-/// Asks upstream whether it is live.
+/// Queries upstream whether it is live.
 fn is_live(sink: &gst_base::BaseSink) -> bool {
     let mut latency = gst::query::Latency::new();
     let pad = sink.static_pad("sink");
@@ -403,7 +403,7 @@ fn is_live(sink: &gst_base::BaseSink) -> bool {
     live
 }
 
-/// Nothing is lost: the packets are sent like the others.
+/// Only logged, because the packets are sent like the others.
 fn report_exceeded(sink: &gst_base::BaseSink, count: u64) {
     gst::info!(
         CAT,
@@ -422,7 +422,7 @@ fn report_joined(sink: &gst_base::BaseSink, dropped: u64) {
     }
 }
 
-/// The header in `streamheader` caps, its buffers put together.
+/// Returns the header in `streamheader` caps, with its buffers concatenated.
 pub(super) fn stream_header(caps: &gst::Caps) -> Option<Bytes> {
     let buffers = caps
         .structure(0)?

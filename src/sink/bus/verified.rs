@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! What `verify` has found: the answer of the action, the message, and the WARNING.
+//! The result of a verification: of the action `verify`, as a message, and as a WARNING.
 
 use super::{Origin, Report, SessionState, nanoseconds, post_warning};
 use crate::push::{NotOnAir, Phase, Verified};
 use crate::sink::location::SettingsError;
 
-/// What the action `verify` returns.
+/// Returns the result of the action `verify`.
 pub(in crate::sink) fn verified(origin: Origin<'_>, verified: &Verified) -> gst::Structure {
     let fault = verified.fault.as_ref();
     let error = fault.map_or_else(String::new, |fault| sentence(origin, fault));
@@ -14,7 +14,7 @@ pub(in crate::sink) fn verified(origin: Origin<'_>, verified: &Verified) -> gst:
     structure("wmspushsink-verify", origin, verified, &error, &hint)
 }
 
-/// What the action `verify` returns for settings that cannot be used.
+/// Returns the result of the action `verify` for unusable settings.
 pub(in crate::sink) fn verify_settings_error(
     origin: Origin<'_>,
     error: &SettingsError,
@@ -29,7 +29,7 @@ pub(in crate::sink) fn verify_settings_error(
     )
 }
 
-/// `wmspushsink-verified`, with the same fields.
+/// Posts the element message `wmspushsink-verified`, with the same fields.
 pub(in crate::sink) fn post_verified(origin: Origin<'_>, found: &Verified) {
     let mut structure = verified(origin, found);
     structure.set_name("wmspushsink-verified");
@@ -37,7 +37,7 @@ pub(in crate::sink) fn post_verified(origin: Origin<'_>, found: &Verified) {
     origin.post(message.src(origin.element).build());
 }
 
-/// WARNING for a push that viewers do not see any more.
+/// Posts WARNING for a push that viewers no longer see.
 pub(in crate::sink) fn post_not_on_air(origin: Origin<'_>, state: SessionState, fault: &NotOnAir) {
     let hint = fault.hint();
     let report = Report {

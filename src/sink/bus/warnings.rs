@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! WARNINGs about what enters the element, and about data that leaves it too slowly.
+//! WARNINGs about the input, and about data that is sent too slowly.
 
 use std::time::Duration;
 
@@ -11,20 +11,20 @@ use crate::sink::SessionState;
 use crate::sink::malformed::Malformed;
 use crate::wmhttp::HResult;
 
-/// What is wrong with the input, although it is ASF.
+/// A defect of input that is ASF.
 #[derive(Clone, Debug)]
 pub(in crate::sink) enum InputFault {
     /// Bytes that are not sent.
     LeftOut(Skipped),
     /// An object of the ASF file header that is not sent.
     Shed(ShedObject),
-    /// Data packets that no receiver can read. They are sent.
+    /// Malformed data packets, which are sent.
     Malformed(Malformed),
-    /// Times that no player can follow.
+    /// Send Times that players cannot follow.
     AbsurdTimes(AbsurdTimes),
 }
 
-/// WARNING for input that no player can use as it is.
+/// Posts WARNING for a defect of the input.
 pub(in crate::sink) fn post_input_fault(
     origin: Origin<'_>,
     state: SessionState,
@@ -49,8 +49,8 @@ pub(in crate::sink) fn post_input_fault(
                     "Sent {count} data packets that no receiver can read. The last one: {defect}."
                 ),
             };
-            let hint = "Where asfmux made them, set its packet-size to 4800 or less: it puts more payloads into a large packet than \
-                        their number can say. Where a file has them, it is damaged.";
+            let hint = "If asfmux made them, set its packet-size to 4800 or less: into a larger packet it can put more than the 63 \
+                        payloads that the format can count. If they are from a file, the file is damaged.";
             post_stream_warning(origin, state, "malformed-packet", &text, hint);
         }
         InputFault::AbsurdTimes(times) => {
@@ -58,8 +58,8 @@ pub(in crate::sink) fn post_input_fault(
                 "libav's video encoders shift timestamps by 1000 hours: put `identity single-segment=true` between \
                  each encoder and asfmux."
             } else {
-                "asfmux goes on with old times when it is restarted: take a new one for each run. Where segments follow \
-                 each other, put `identity single-segment=true` in front of it."
+                "A restarted asfmux continues with its old times: use a new asfmux for each run. If segments follow each \
+                 other, put `identity single-segment=true` in front of asfmux."
             };
             post_stream_warning(origin, state, "absurd-times", &absurd(times), hint);
         }
@@ -96,7 +96,7 @@ fn shed_hint(object: &ShedObject) -> &'static str {
     }
 }
 
-/// The times that players cannot follow, as a sentence.
+/// Returns the defect as a sentence.
 fn absurd(times: &AbsurdTimes) -> String {
     let fact = times.to_string();
     let mut letters = fact.chars();
@@ -124,14 +124,14 @@ fn post_stream_warning(
     post_warning(origin, error, hint, &report, Phase::Push);
 }
 
-/// WARNING for data that waits although the connection stands.
+/// Posts WARNING for data that is late although the connection stands.
 pub(in crate::sink) fn post_falling_behind(
     origin: Origin<'_>,
     state: SessionState,
     behind: Duration,
 ) {
-    let hint = "Lower the bit rate of the encoder, or find out what slows the line or the server down. max-size-time and \
-                max-size-bytes say how much may wait; `behind` in stats says how late the stream is.";
+    let hint = "Lower the bit rate of the encoder, or find out what slows the network or the server down. \
+                max-size-time and max-size-bytes limit the data that waits; `behind` in stats is the current delay.";
     let report = Report {
         state,
         previous_state: state,
@@ -141,13 +141,13 @@ pub(in crate::sink) fn post_falling_behind(
     };
     let (location, seconds) = (origin.location, behind.as_secs_f64());
     let text = format!(
-        "The push to {location} is {seconds:.1} s behind: the line or the server takes less than the stream's bit rate."
+        "The push to {location} is {seconds:.1} s behind: the network or the server takes less than the stream's bit rate."
     );
     let error = glib::Error::new(gst::ResourceError::Write, &text);
     post_warning(origin, error, hint, &report, Phase::Push);
 }
 
-/// WARNING for a live upstream that has delivered nothing for `seconds`.
+/// Posts WARNING for a live upstream that has delivered nothing for `seconds`.
 pub(in crate::sink) fn post_no_input(origin: Origin<'_>, state: SessionState, seconds: u32) {
     let hint = "Check that each source still runs, and that the muxer gets data on each of its pads: asfmux sends nothing \
                 while it waits for one of them.";

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! What the element does with its connection: `Connect`, `Disconnect`, `EndSession`, and what is asked of it meanwhile.
+//! Control of the connection: `Connect`, `Disconnect`, `EndSession`, the other actions, and the timers.
 
 use std::sync::Arc;
 
@@ -20,7 +20,7 @@ use crate::sink::stats_timer::off_the_clock;
 use crate::sink::writer::{HeaderSettings, Outlet};
 
 impl WmsPushSink {
-    /// The location without its credentials.
+    /// Returns the location without its credentials.
     pub(super) fn shown_location(&self) -> String {
         self.settings().shown_location().to_owned()
     }
@@ -35,11 +35,11 @@ impl WmsPushSink {
                 .cloned()
         };
         if let Some(error) = error {
-            gst::warning!(CAT, imp = self, "Will not start: {error}");
+            gst::warning!(CAT, imp = self, "The element cannot start: {error}");
         }
     }
 
-    /// Returns the settings of a connection. Reads files, and so without the lock.
+    /// Returns the settings of a connection. Reads files, and therefore holds no lock.
     pub(super) fn connection_settings(&self) -> Result<push::Settings, SettingsError> {
         let settings = self.settings().clone();
         settings.connection()
@@ -51,7 +51,7 @@ impl WmsPushSink {
         self.open()
     }
 
-    /// Begins a push, and waits for nothing.
+    /// Begins a push, without waiting for the network.
     pub(super) fn open(&self) -> Result<(), gst::StateChangeError> {
         let location = self.shown_location();
         let settings = match self.connection_settings() {
@@ -97,7 +97,7 @@ impl WmsPushSink {
         Ok(())
     }
 
-    /// Reports settings that cannot be used.
+    /// Reports unusable settings.
     pub(super) fn refuse(&self, location: &str, error: &SettingsError) -> gst::StateChangeError {
         self.set_push(Push::Refused);
         let element = self.obj();
@@ -130,7 +130,7 @@ impl WmsPushSink {
         }
     }
 
-    /// Upstream has delivered nothing for a while.
+    /// Posts the WARNING for an upstream that has delivered nothing for a while.
     pub(super) fn report_no_input(&self) {
         let state = self.push().session_state();
         let takes_input = !matches!(
@@ -162,13 +162,13 @@ impl WmsPushSink {
         self.writer.reset();
     }
 
-    /// The action `disconnect`: what comes now is discarded.
+    /// The action `disconnect`. Later data is discarded.
     pub(super) fn leave(&self) -> bool {
         self.connection()
             .is_some_and(|connection| connection.disconnect())
     }
 
-    /// The action `end-session`: what comes now is discarded.
+    /// The action `end-session`. Later data is discarded.
     pub(super) fn end_session(&self) -> bool {
         let timeout = self.settings().eos_timeout();
         self.connection()
@@ -200,7 +200,7 @@ impl WmsPushSink {
             .verify(origin, on_air, self.connection_settings())
     }
 
-    /// `verify-interval` has passed.
+    /// Verifies the push after each `verify-interval`.
     pub(super) fn verify_periodically(&self) {
         let connection = self.connection();
         if let (Some(connection), Ok(settings)) = (connection, self.connection_settings()) {
@@ -213,7 +213,7 @@ impl WmsPushSink {
         }
     }
 
-    /// Lets the streaming thread return from whatever it waits for.
+    /// Makes blocked calls of the streaming thread return.
     pub(super) fn interrupt(&self, interrupted: bool) {
         self.writer.interrupt(interrupted);
         if let Some(connection) = self.connection() {
@@ -221,7 +221,7 @@ impl WmsPushSink {
         }
     }
 
-    /// Discards what was delivered before a flush and is not sent. What comes behind a flush after EOS is another push.
+    /// Discards unsent data that was delivered before a flush. Data after a flush that follows EOS begins another push.
     pub(super) fn flush(&self) {
         self.writer.flush(self.obj().upcast_ref());
         let Some(connection) = self.connection() else {
@@ -237,14 +237,14 @@ impl WmsPushSink {
         }
     }
 
-    /// EOS: returns when all that was written is on the wire.
+    /// Handles EOS. Returns when all data was sent.
     pub(super) fn end(&self) -> Result<(), gst::FlowError> {
         let connection = self.connection().ok_or(gst::FlowError::Flushing)?;
         let timeout = self.settings().eos_timeout();
         self.with_outlet(&connection, |outlet| self.writer.end(outlet, timeout))
     }
 
-    /// Lends the writer what it gets of the element.
+    /// Calls `write` with the parts of the element that the writer uses.
     pub(super) fn with_outlet<T>(
         &self,
         connection: &Connection,

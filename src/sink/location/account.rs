@@ -17,28 +17,28 @@ impl Account {
     }
 }
 
-/// Shows nothing: what was written for a user may be a password.
+/// Shows nothing, because users may type a password in the place of the user.
 impl fmt::Debug for Account {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Account(…)")
     }
 }
 
-/// The account of a server or proxy, out of two sources: the properties for user and password, and the user information
+/// The account of a server or proxy, from two sources: the properties for user and password, and the user information
 /// of a URL.
 ///
-/// Each half of the URL counts before that of the properties until the property is set again. The halves of a URL go with
-/// the URL; those of the properties stay.
+/// User and password of the URL override those of the properties until the property is set again. They are replaced
+/// with the URL; those of the properties stay.
 #[derive(Clone, Debug, Default)]
 pub(in crate::sink) struct Accounts {
     properties: Account,
-    /// The password behind the user in the property for the user, which that for the password overrides.
+    /// The password after a colon in the property for the user; the property for the password overrides it.
     beside_id: Option<Password>,
     url: Account,
 }
 
 impl Accounts {
-    /// Sets the property for the user. A password may stand behind its first colon.
+    /// Sets the property for the user, which may contain a password after its first colon.
     pub(in crate::sink) fn set_id(&mut self, id: Option<&str>) {
         self.url.id = None;
         let (id, password) = id.map(split_user).unzip();
@@ -57,7 +57,7 @@ impl Accounts {
         self.url = account;
     }
 
-    /// The user that is used.
+    /// Returns the effective user.
     pub(in crate::sink) fn id(&self) -> Option<&str> {
         let id = self.url.id.as_ref().or(self.properties.id.as_ref());
         id.map(String::as_str)
@@ -69,13 +69,13 @@ impl Accounts {
             .or(self.beside_id.as_ref())
     }
 
-    /// The user and the password that are used; `None` without a user.
+    /// Returns the effective user and password; `None` without a user.
     pub(in crate::sink) fn credentials(&self) -> Option<Credentials> {
         credentials(self.id(), self.password())
     }
 
-    /// As [`credentials`](Self::credentials), with a third source for what is missing. Its password only goes with its
-    /// user.
+    /// Returns the same as [`credentials`](Self::credentials), with a third source for missing parts. The password of
+    /// that source is only used with its user.
     pub(in crate::sink) fn credentials_or(&self, other: &Account) -> Option<Credentials> {
         let used = self.id().filter(|id| !id.is_empty());
         let id = used.or(other.id.as_deref())?;
@@ -84,8 +84,8 @@ impl Accounts {
     }
 }
 
-/// The user in `user:password`, and the password. No scheme allows a colon in a user (RFC 7617 section 2, RFC 7616 section
-/// 3.4), and the user is shown where the password must not be.
+/// Splits `user:password`. No scheme allows a colon in a user (RFC 7617 section 2, RFC 7616 section 3.4), and the user
+/// is shown in places where the password must not be.
 pub(in crate::sink) fn split_user(text: &str) -> (&str, Option<&str>) {
     match text.split_once(':') {
         Some((user, password)) => (user, Some(password)),

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! URLs as people type them, taken apart by hand: the URL standard reads `http://DOMAIN\user:secret@host/` as a path on a
-//! host `DOMAIN`, and a URL library would show the secret in it.
+//! Parses URLs as users type them. The URL standard reads `http://DOMAIN\user:secret@host/` as a path on the host
+//! `DOMAIN`, so that a URL library would show the secret.
 
 use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_encode};
 use url::{Host, ParseError, Url};
@@ -10,28 +10,28 @@ use super::account::Account;
 use super::error::AddressError;
 use crate::auth::Password;
 
-/// What separates an account from a host: the character of the keyboard, and those of East Asian input methods.
+/// Separators of account and host: the ASCII character, and those of East Asian input methods.
 pub(super) const AT: [char; 3] = ['@', '\u{ff20}', '\u{fe6b}'];
 
-/// What separates a user from a password, and a host from a port.
+/// Separators of user and password, and of host and port.
 pub(super) const COLON: [char; 3] = [':', '\u{ff1a}', '\u{fe55}'];
 
 /// A URL with its parts.
 #[derive(Clone, Debug)]
 pub(super) struct Address {
-    /// Without user information, zone and fragment.
+    /// The URL without user information, zone and fragment.
     pub(super) url: Url,
     pub(super) account: Account,
-    /// The interface that an IPv6 link-local address is reached by (RFC 6874).
+    /// The interface over which an IPv6 link-local address is reached (RFC 6874).
     pub(super) zone: Option<String>,
 }
 
 impl Address {
-    /// Takes `text` apart.
+    /// Parses `text`.
     ///
     /// # Errors
     ///
-    /// [`AddressError`]. It holds nothing of the account.
+    /// [`AddressError`], which contains nothing of the account.
     pub(super) fn parse(text: &str) -> Result<Self, AddressError> {
         let text = text.trim();
         if text.is_empty() {
@@ -52,7 +52,7 @@ impl Address {
         Self::of_parts(scheme, rest)
     }
 
-    /// The address of a scheme and what stands behind `://`.
+    /// Parses the text behind `://`.
     fn of_parts(scheme: &str, rest: &str) -> Result<Self, AddressError> {
         let (authority, tail) = split_authority(rest);
         let (account, host) = split_last(authority, AT).unwrap_or(("", authority));
@@ -91,7 +91,7 @@ impl Address {
         self.url.origin() == other.url.origin() && self.zone == other.zone
     }
 
-    /// The address without its account.
+    /// Returns the address without its account.
     pub(super) fn shown(&self) -> String {
         let Some(zone) = &self.zone else {
             return self.url.to_string();
@@ -101,7 +101,7 @@ impl Address {
     }
 }
 
-/// The text before and behind the first `://`, where the first is the name of a scheme (RFC 3986 section 3.1).
+/// Splits at the first `://`, if a scheme precedes it (RFC 3986 section 3.1).
 pub(super) fn split_scheme(text: &str) -> Option<(&str, &str)> {
     let (scheme, rest) = text.split_once("://")?;
     let is_scheme = scheme.starts_with(|first: char| first.is_ascii_alphabetic())
@@ -111,19 +111,19 @@ pub(super) fn split_scheme(text: &str) -> Option<(&str, &str)> {
     is_scheme.then_some((scheme, rest))
 }
 
-/// The authority (RFC 3986 section 3.2), and what follows it.
+/// Splits the authority (RFC 3986 section 3.2) from the rest.
 pub(super) fn split_authority(rest: &str) -> (&str, &str) {
     let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
     rest.split_at(end)
 }
 
-/// The text before and behind the last of the `separators`.
+/// Splits at the last of the `separators`.
 pub(super) fn split_last(text: &str, separators: [char; 3]) -> Option<(&str, &str)> {
     let (start, separator) = text.rmatch_indices(separators).next()?;
     Some((text.get(..start)?, text.get(start + separator.len()..)?))
 }
 
-/// `C:\Videos\a.wmv`, `C:/Videos/a.wmv`, `\\server\share`
+/// Returns whether the text is a path such as `C:\Videos\a.wmv`, `C:/Videos/a.wmv` or `\\server\share`.
 fn is_windows_path(text: &str) -> bool {
     let mut characters = text.chars();
     let drive = characters
@@ -134,7 +134,7 @@ fn is_windows_path(text: &str) -> bool {
     text.starts_with(r"\\") || (drive && !text.contains("://"))
 }
 
-/// `http://http://host/`, `http://http//host/`
+/// Returns whether the URL is like `http://http://host/` or `http://http//host/`.
 fn is_repeated_scheme(host: &str, tail: &str) -> bool {
     let name = host.trim_end_matches(COLON);
     tail.starts_with("//")
@@ -142,7 +142,7 @@ fn is_repeated_scheme(host: &str, tail: &str) -> bool {
             || ["http", "https"].contains(&name.to_ascii_lowercase().as_str()))
 }
 
-/// Returns whether an `@` behind the authority may end a password with a `/`, `?` or `#` in it: a `:` stands before it.
+/// Returns whether an `@` behind the authority may end a password that contains a `/`, `?` or `#`: a `:` precedes it.
 fn is_misplaced_at(rest: &str, tail: &str) -> bool {
     let Some((before, _)) = split_last(rest, AT).filter(|_| tail.contains(AT)) else {
         return false;
@@ -156,8 +156,8 @@ fn is_misplaced_at(rest: &str, tail: &str) -> bool {
         .contains(COLON)
 }
 
-/// The host and port that `fe80::1:9` was meant to be: an IPv6 address without its brackets. What may be a port behind a whole
-/// address counts as one.
+/// Returns the host with brackets if it is an IPv6 address without them, such as `fe80::1:9`. A possible port behind a
+/// complete address counts as a port.
 fn with_brackets(host: &str) -> Option<String> {
     let is_address = |text: &str| {
         let bare = text.split_once('%').map_or(text, |(address, _)| address);
@@ -174,7 +174,7 @@ fn with_brackets(host: &str) -> Option<String> {
     }
 }
 
-/// A host without the zone of its address (RFC 6874 section 2), and that zone. As curl does, a bare `%` is understood.
+/// Splits the zone of an address from a host (RFC 6874 section 2). Like curl, accepts a bare `%`.
 fn split_zone(host: &str) -> Result<(String, Option<String>), AddressError> {
     let literal = host.strip_prefix('[').and_then(|host| host.split_once(']'));
     let Some(((address, zone), port)) =
@@ -204,7 +204,7 @@ fn parse_account(text: &str) -> Result<Account, AddressError> {
         None => (text, ""),
     };
     let id = decoded(id)?;
-    // A user never has one (RFC 7617 section 2), but a whole account may have been percent-encoded.
+    // A user contains no colon (RFC 7617 section 2), but a whole account may have been percent-encoded.
     if id.as_ref().is_some_and(|id| id.contains(COLON)) {
         return Err(AddressError::ColonInUser);
     }
@@ -214,7 +214,7 @@ fn parse_account(text: &str) -> Result<Account, AddressError> {
     })
 }
 
-/// A percent-decoded half of an account; `None` without one.
+/// Returns a percent-decoded user or password; `None` if it is empty.
 fn decoded(half: &str) -> Result<Option<String>, AddressError> {
     let half = String::from_utf8(percent_decode_str(half).collect());
     let half = half.map_err(|_| AddressError::NotUtf8)?;
@@ -231,7 +231,7 @@ fn normalized(mut url: Url) -> Url {
     url
 }
 
-/// The path as RFC 3986 section 3.3 allows it: the parser leaves some characters alone that no path may have.
+/// Returns the path as RFC 3986 section 3.3 allows it, because the URL parser leaves some illegal characters.
 pub(super) fn encoded_path(url: &Url) -> String {
     const NOT_IN_PATHS: &AsciiSet = &CONTROLS
         .add(b'"')
@@ -255,7 +255,7 @@ pub(super) fn encoded_path(url: &Url) -> String {
     path
 }
 
-/// RFC 6874 section 2: a zone is written in unreserved characters.
+/// RFC 6874 section 2: a zone consists of unreserved characters.
 const NOT_IN_ZONES: &AsciiSet = &percent_encoding::NON_ALPHANUMERIC
     .remove(b'-')
     .remove(b'.')

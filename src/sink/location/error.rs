@@ -7,17 +7,17 @@ use url::ParseError;
 use crate::push::ProxySource;
 use crate::wmhttp::HResult;
 
-/// Why a text is no usable address. The text of each is the predicate of a sentence about it.
+/// A defect of an address. `Display` writes the predicate of a sentence about the address.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::sink) enum AddressError {
     Empty,
-    /// No `http://`; with the address as it may have been meant.
+    /// No `http://`, with the probable address.
     NoScheme(Option<String>),
     /// A scheme that players use.
     PlayerScheme(&'static str),
     /// Another scheme.
     OtherScheme(String),
-    /// The path of a file, or a URL of one.
+    /// A file path or a `file` URL.
     File,
     RepeatedScheme,
     NoTls,
@@ -25,13 +25,13 @@ pub(in crate::sink) enum AddressError {
     /// A backslash that no `@` follows.
     Backslash,
     Host(ParseError),
-    /// An IPv6 address without brackets; with the address as it was meant.
+    /// An IPv6 address without brackets, with the corrected address.
     BareIpv6(String),
     Port,
     Zone,
     /// An `@` behind the authority that may end a password.
     MisplacedAt,
-    /// A user or password of bytes that are not UTF-8.
+    /// A user or password whose percent-encoded bytes are not UTF-8.
     NotUtf8,
     /// A percent-encoded `:` in a user.
     ColonInUser,
@@ -39,7 +39,7 @@ pub(in crate::sink) enum AddressError {
 }
 
 impl AddressError {
-    /// The error for a scheme, in lower case, that is neither `http` nor `https`.
+    /// Returns the error for a lower-case scheme that is neither `http` nor `https`.
     pub(super) fn of_scheme(scheme: &str) -> Self {
         const PLAYERS: [&str; 9] = [
             "mms", "mmsh", "mmst", "mmsu", "rtsp", "rtsps", "rtspt", "rtspu", "icyx",
@@ -123,7 +123,7 @@ impl fmt::Display for AddressError {
             Self::Port => f.write_str("has a port that is not a number from 1 to 65535"),
             Self::Zone => f.write_str("has an unusable zone behind the address of its host"),
             Self::MisplacedAt => f.write_str(
-                "has an @ behind a /, ? or #, so that host and password cannot be told apart",
+                "has an @ after a /, ? or #, so that host and password cannot be distinguished",
             ),
             Self::NotUtf8 => {
                 f.write_str("has a user or password with percent-encoded bytes that are not UTF-8")
@@ -136,7 +136,7 @@ impl fmt::Display for AddressError {
     }
 }
 
-/// A property that cannot be used as it is.
+/// A property with an unusable value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::sink) enum SettingsError {
     NoLocation,
@@ -147,9 +147,9 @@ pub(in crate::sink) enum SettingsError {
     },
     Template(AddressError),
     UserAgent,
-    /// With the reason.
+    /// The file and the reason.
     CaFile(String),
-    /// With the name of the field.
+    /// The name of the field.
     ExtraHeader(String),
 }
 

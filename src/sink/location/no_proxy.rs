@@ -4,7 +4,8 @@ use std::str::FromStr;
 
 use url::Host;
 
-/// Returns whether `no_proxy`, the variable of that name, excepts `host` from proxies. The rules are curl's:
+/// Returns whether `no_proxy`, the value of that environment variable, excludes `host` from proxies. The rules are
+/// curl's:
 ///
 /// * `*` by itself excepts all hosts; in a list it is no host.
 /// * Names and addresses are separated by commas or spaces. They have no ports, schemes or wildcards.
@@ -60,7 +61,7 @@ fn is_in_network<A: FromStr>(address: A, network: &str, width: u32, bits: fn(A) 
 mod tests {
     use super::*;
 
-    /// `true`: the request goes to the host. What curl 7.88.1 does, but for the rows that say so.
+    /// `true`: the request bypasses the proxy. The results are those of curl 7.88.1, except in the rows with a comment.
     #[test]
     fn exceptions_are_those_of_curl() {
         for (no_proxy, host, expected) in [

@@ -8,7 +8,7 @@ use super::error::AddressError;
 use super::no_proxy::bypasses_proxy;
 use super::redacted::redacted;
 
-/// The property `proxy`, or a variable of the environment, without its account.
+/// The property `proxy`, or an environment variable, without its account.
 #[derive(Clone, Debug)]
 pub(in crate::sink) struct ProxyUrl {
     /// `None`: no proxy.
@@ -17,7 +17,7 @@ pub(in crate::sink) struct ProxyUrl {
 }
 
 impl ProxyUrl {
-    /// Takes any text. [`url`](Self::url) returns what is wrong with it.
+    /// Accepts any text. [`url`](Self::url) returns the URL or the defect.
     pub(in crate::sink) fn new(text: &str) -> Self {
         let text = text.trim();
         let address = match text.is_empty() {
@@ -31,10 +31,12 @@ impl ProxyUrl {
         Self { address, shown }
     }
 
-    /// The proxy that the environment has for `url`, and the name of its variable. `variable` reads a variable.
+    /// Returns the proxy that the environment sets for `url`, and the name of the variable. `variable` reads a
+    /// variable.
     ///
-    /// As curl reads them: http_proxy, https_proxy and no_proxy, the latter two in capitals as well, because a CGI program
-    /// gets HTTP_PROXY from its client. An empty variable is none. Unlike curl, all_proxy has no effect.
+    /// Reads http_proxy, https_proxy and no_proxy as curl does. The latter two are also read in capitals; HTTP_PROXY is
+    /// not, because a CGI program gets it from its client. An empty variable means no proxy. Unlike in curl, all_proxy
+    /// has no effect.
     pub(in crate::sink) fn from_environment(
         url: &Url,
         variable: impl Fn(&str) -> Option<String>,
@@ -58,7 +60,7 @@ impl ProxyUrl {
         Some((Self::new(&proxy), name))
     }
 
-    /// The URL; `None` for no proxy.
+    /// Returns the URL; `None` for no proxy.
     pub(in crate::sink) fn url(&self) -> Result<Option<Url>, AddressError> {
         let address = self.address.as_ref().map_err(Clone::clone)?;
         Ok(address.as_ref().map(|address| address.url.clone()))
@@ -77,7 +79,7 @@ impl ProxyUrl {
         &self.shown
     }
 
-    /// Returns whether both lead to the same proxy.
+    /// Returns whether both are the same proxy.
     pub(in crate::sink) fn has_origin_of(&self, other: &Self) -> bool {
         match (self.address(), other.address()) {
             (Some(one), Some(other)) => one.has_origin_of(other),
@@ -90,7 +92,7 @@ impl ProxyUrl {
     }
 }
 
-/// A bare host and port is what people write.
+/// Parses the address of a proxy, which may be a bare host and port.
 fn parse(text: &str) -> Result<Address, AddressError> {
     let address = match Address::parse(text) {
         Err(AddressError::NoScheme(_)) if !split_authority(text).0.ends_with(COLON) => {
@@ -148,7 +150,7 @@ mod tests {
         }
     }
 
-    /// Returns where a request for `url` goes, and by which variable.
+    /// Returns the proxy of a request for `url`, and the variable that sets it.
     fn route(url: &str, variables: &[(&str, &str)]) -> Option<(String, &'static str)> {
         let variable = |name: &str| {
             let mut variables = variables.iter();
@@ -159,7 +161,7 @@ mod tests {
         proxy.map(|(proxy, name)| (proxy.shown().to_owned(), name))
     }
 
-    /// What curl 7.88.1 does with the same variables, but for all_proxy.
+    /// The results of curl 7.88.1 with the same variables, except for all_proxy.
     #[test]
     fn the_variables_are_those_of_curl() {
         const A: &str = "http://a:1/";

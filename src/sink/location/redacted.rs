@@ -4,8 +4,8 @@ use percent_encoding::percent_decode_str;
 
 use super::address::{AT, COLON, split_authority, split_last, split_scheme};
 
-/// `text` that is no usable address, without all that may be a password in it: everything between the scheme and the last
-/// `@`, and everything behind a colon that no port follows. It is percent-decoded first, because either may be encoded.
+/// Returns an invalid address without anything that may be a password: everything between the scheme and the last `@`,
+/// and everything behind a colon that no port follows. Decodes percent-encoding first, because either may be encoded.
 pub(super) fn redacted(text: &str) -> String {
     let text = percent_decode_str(text.trim()).decode_utf8_lossy();
     let text: String = text.chars().filter(|other| !other.is_control()).collect();

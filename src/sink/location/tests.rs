@@ -44,7 +44,7 @@ fn a_location_is_shown_without_its_account() {
 }
 
 #[test]
-fn an_account_is_understood_as_it_is_typed() {
+fn an_account_is_read_as_users_type_it() {
     for (text, user, password) in [
         (r"http://DOM\user:secret@host/x", r"DOM\user", "secret"),
         ("http://DOM%5Cuser:secret@host/x", r"DOM\user", "secret"),
@@ -79,7 +79,7 @@ fn an_account_is_understood_as_it_is_typed() {
 }
 
 #[test]
-fn an_account_that_is_not_understood_is_refused() {
+fn an_ambiguous_account_is_refused() {
     for (text, expected) in [
         ("http://user:s/cret@host/x", AddressError::MisplacedAt),
         ("http://user:s?cret@host/x", AddressError::MisplacedAt),
@@ -212,7 +212,7 @@ fn an_error_is_a_sentence_with_a_hint() {
 }
 
 #[test]
-fn a_zone_is_taken_out_of_the_host() {
+fn a_zone_is_split_from_the_host() {
     for (text, host, zone) in [
         ("http://[fe80::1%25eth0]:8080/x", "[fe80::1]", Some("eth0")),
         ("http://[fe80::1%eth0]:8080/x", "[fe80::1]", Some("eth0")),
@@ -312,10 +312,10 @@ fn is_told(text: &str) -> bool {
     outputs.contains(&PASSWORD.to_lowercase())
 }
 
-/// What people write before a password, up to the colon.
+/// Texts that users write before a password, up to the colon.
 const BEFORE: &str = r"( |\n)?(http://|HTTP://|https://|wmspush\+http://|http:/|http:|http:\\\\|http//|http://http://|socks5://|mms://|ftp://|/|//)?(alice|DOM\\alice|DOM/alice|DOM%5Calice|alice@REALM|a b|é|)";
 
-/// What passwords have in them, and addresses.
+/// Characters of passwords and addresses.
 const NOISE: &str = r"([a-z0-9/?#@:%\\ ＠：\[\]é]|%E4|%40|http://|\n){0,6}";
 
 proptest! {
