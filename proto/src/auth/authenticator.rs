@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! The choice of a scheme, and its conversation.
+//! The authentication of one client to one server or proxy: chooses a scheme and carries it out.
 
 use std::fmt;
 use std::time::SystemTime;
@@ -26,19 +26,18 @@ const MAX_EXPIRED_NONCES: u8 = 8;
 /// Refused credentials in sequence after which no others are tried.
 const MAX_REFUSED: usize = 8;
 
-/// One side of the conversation with one server or one proxy.
+/// The client's authentication to one server or one proxy.
 ///
 /// The caller calls [`authorize`](Self::authorize) before every request, and [`challenged`](Self::challenged) or
 /// [`accepted`](Self::accepted) for every response.
 ///
-/// Offered schemes are tried one after the other, each once with the same credentials: Negotiate, NTLM, Digest, Basic.
-/// What has been refused as NTLM under one name is not tried under the other, lest an account be locked. Credentials
-/// that were good before are tried once more before they count as refused.
+/// Offered schemes are tried in this order, each once with the same credentials: Negotiate, NTLM, Digest, Basic.
+/// NTLM that was refused under one scheme name is not tried under the other, because a second refusal could lock the
+/// account. Credentials that the peer accepted before are tried once more before they count as refused.
 ///
-/// A Digest nonce may expire any number of times, with `stale` or without it. Three things end it: a refused answer to
-/// a nonce that the last challenge issued and does not call stale, the same nonce in two challenges, and nine
-/// challenges
-/// in sequence. A success ends the sequence, and so does the loss of the connection before the response.
+/// A Digest nonce may expire any number of times, with `stale` or without it. Three things end Digest: a refused answer
+/// to a nonce that the last challenge issued and does not call stale, the same nonce in two challenges, and nine
+/// challenges in sequence. A success ends the sequence, and so does the loss of the connection before the response.
 pub struct Authenticator {
     role: Role,
     host: String,
@@ -46,9 +45,9 @@ pub struct Authenticator {
     /// Methods that this build can carry out.
     available: Methods,
     credentials: Option<Credentials>,
-    /// Methods that failed with these credentials.
+    /// Methods that failed with the current credentials.
     tried: Tried,
-    /// Challenges of the peer, the latest of each scheme.
+    /// The peer's challenges: the most recent one of each scheme.
     offered: Vec<Challenge>,
     conversation: Option<Conversation>,
     awaited: Awaited,
@@ -65,29 +64,29 @@ struct Tried {
     unusable: Methods,
 }
 
-/// The response that is awaited.
+/// The response that the client is waiting for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Awaited {
-    /// None: the last one has been received, or was lost with the connection.
+    /// None: the last response was received, or was lost with the connection.
     #[default]
     Nothing,
-    /// The response to a request that carried nothing of the conversation.
+    /// The response to a request without an authentication answer.
     Plain,
-    /// The response to a request that carried an answer of the conversation.
+    /// The response to a request with an authentication answer.
     Answer,
 }
 
-/// The place of the last request in the sequence PushSetup, PushStart.
+/// The position of the last request in the sequence PushSetup, PushStart.
 ///
-/// PushStart cannot carry NTLM (3.2.5.2). A challenge for it leads back to PushSetup, at most once in sequence.
+/// PushStart cannot carry NTLM (3.2.5.2). An NTLM challenge to it leads back to PushSetup, at most once in sequence.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Place {
     #[default]
     Setup,
     Start,
-    /// PushSetup after a challenge to PushStart has led back to it.
+    /// The PushSetup that follows a challenge to PushStart.
     SecondSetup,
-    /// PushStart after `SecondSetup`, not accepted yet.
+    /// The PushStart after `SecondSetup`, not accepted yet.
     SecondStart,
 }
 
@@ -96,7 +95,7 @@ impl Place {
         matches!(self, Self::Start | Self::SecondStart)
     }
 
-    /// The place of the next request.
+    /// Returns the position of the next request.
     fn next(self, is_push_start: bool) -> Self {
         match (self, is_push_start) {
             (Self::Setup | Self::Start, false) => Self::Setup,
@@ -106,7 +105,7 @@ impl Place {
         }
     }
 
-    /// The place after the peer has accepted the request: a later PushStart may lead back again.
+    /// Returns the position after the peer has accepted the request. A later PushStart may lead back again.
     fn accepted(self) -> Self {
         match self {
             Self::SecondStart => Self::Start,
@@ -114,7 +113,7 @@ impl Place {
         }
     }
 
-    /// The place after the way back to PushSetup; `None` if that did not help before.
+    /// Returns to PushSetup; `None` if the last return did not help.
     fn go_back(self) -> Option<Self> {
         match self {
             Self::Setup | Self::Start => Some(Self::SecondSetup),
@@ -123,7 +122,7 @@ impl Place {
     }
 }
 
-/// What has gone wrong since the last success.
+/// Failures since the last success.
 #[derive(Default)]
 struct Setbacks {
     refused: Vec<Credentials>,
@@ -132,7 +131,7 @@ struct Setbacks {
 }
 
 impl Authenticator {
-    /// An authenticator for the server or proxy named `host`.
+    /// Creates an authenticator for the server or proxy named `host`.
     pub fn new(role: Role, host: &str, policy: Policy) -> Self {
         Self {
             role,
@@ -149,12 +148,12 @@ impl Authenticator {
         }
     }
 
-    /// The credentials in use.
+    /// Returns the credentials in use.
     pub fn credentials(&self) -> Option<&Credentials> {
         self.credentials.as_ref()
     }
 
-    /// The credentials that are known beforehand.
+    /// Sets the credentials to use before the peer asks for any.
     pub fn set_credentials(&mut self, credentials: Option<Credentials>) {
         if self.credentials != credentials {
             self.credentials = credentials;
@@ -163,9 +162,9 @@ impl Authenticator {
         }
     }
 
-    /// What the next request has to carry: of its own accord, or as the answer to the last challenge.
+    /// Returns what the next request has to carry: a scheme's opening message, or the answer to the last challenge.
     ///
-    /// `now` and `random` go into what is computed; nothing else draws on either.
+    /// Time and randomness come from `now` and `random` only.
     pub fn authorize(
         &mut self,
         request: &RequestLine<'_>,
@@ -174,20 +173,20 @@ impl Authenticator {
     ) -> Authorization {
         self.place = self.place.next(request.is_push_start);
         self.awaited = Awaited::Plain;
-        // Each turn but the last takes a method out.
+        // Each failed turn removes one method, so the loop ends.
         for _ in Method::ALL {
             match self.try_authorize(request, now, random) {
                 Some(authorization) => return authorization,
                 None => self.give_up(),
             }
-            if !self.choose_unheard() {
+            if !self.choose_without_reporting() {
                 break;
             }
         }
         Authorization::None
     }
 
-    /// Takes the result of [`Authorization::Blocking`]; then comes [`authorize`](Self::authorize) again.
+    /// Takes the result of [`Authorization::Blocking`]. Call [`authorize`](Self::authorize) again after it.
     pub fn resume(&mut self, result: StepResult) {
         let Some(Active::Kerberos(ticket)) = self.active() else {
             return;
@@ -204,17 +203,17 @@ impl Authenticator {
                 }
             }
             None => {
-                // A password that gets no ticket has been tried; a missing ticket has not.
+                // A password that gets no ticket counts as tried. A ticket missing from the cache does not.
                 if self.credentials.is_some() {
                     self.tried.refused.insert(Method::Kerberos);
                 }
                 self.give_up();
-                self.choose_unheard();
+                self.choose_without_reporting();
             }
         }
     }
 
-    /// A 401 (407) to the last request.
+    /// Takes a 401 (from a proxy, 407) to the last request.
     pub fn challenged(&mut self, headers: &HeaderMap) -> Next {
         let fresh = challenges(headers, &self.role.challenge_header());
         self.take_offers(&fresh);
@@ -224,7 +223,7 @@ impl Authenticator {
         }
     }
 
-    /// The answer to [`Next::NeedCredentials`]; `None` gives up.
+    /// Takes the answer to [`Next::NeedCredentials`]; `None` gives up.
     pub fn provide(&mut self, credentials: Option<Credentials>) -> Next {
         let refused = &self.setbacks.refused;
         match credentials {
@@ -237,7 +236,7 @@ impl Authenticator {
         }
     }
 
-    /// Any other response: the peer has accepted the request.
+    /// Takes any other response: the peer has accepted the request.
     pub fn accepted(&mut self, headers: &HeaderMap) {
         self.place = self.place.accepted();
         let is_push_start = self.place.is_push_start();
@@ -247,8 +246,8 @@ impl Authenticator {
         }
         match self.active() {
             Some(Active::Ntlm(_, leg)) => match leg {
-                // The peer accepts the request without authentication. Counted, because a peer that then challenges the
-                // request after all would be answered for ever.
+                // The peer accepted the request without authentication. Counted, because a peer that challenges the request
+                // afterwards could otherwise repeat that for ever.
                 Leg::Opening => return self.break_handshake(Leg::Done),
                 _ => *leg = Leg::Done,
             },
@@ -269,15 +268,15 @@ impl Authenticator {
         self.setbacks = Setbacks::default();
     }
 
-    /// Notes that a proxy has answered the last request instead of passing it on to this peer.
+    /// Notes that a proxy answered the last request, so that this peer never saw it.
     pub fn held_back(&mut self) {
         self.awaited = Awaited::Nothing;
     }
 
-    /// Forgets what was bound to the connection, which is gone. What is bound to requests stays.
+    /// Forgets the state that was bound to the lost connection. State that is bound to requests stays.
     ///
-    /// A request whose response is still awaited counts as not refused: a PushStart that streams until its connection
-    /// is lost has no response.
+    /// A request without a response yet counts as not refused, because a PushStart that streams until its connection is
+    /// lost gets no response.
     pub fn connection_lost(&mut self) {
         let awaited = std::mem::take(&mut self.awaited);
         if awaited != Awaited::Nothing {
@@ -301,13 +300,13 @@ impl Authenticator {
         }
     }
 
-    /// The scheme in use.
+    /// Returns the scheme in use.
     pub fn scheme(&self) -> Option<Scheme> {
         let conversation = self.conversation.as_ref();
         conversation.map(|conversation| conversation.method().scheme())
     }
 
-    /// The peer of the conversation.
+    /// Returns whether the peer is a server or a proxy.
     pub fn role(&self) -> Role {
         self.role
     }
@@ -317,7 +316,7 @@ impl Authenticator {
         conversation.map(|conversation| &mut conversation.active)
     }
 
-    /// Authorizes the request by the conversation; `None` when its method cannot go on.
+    /// Returns the current method's part of the request; `None` if the method cannot continue.
     fn try_authorize(
         &mut self,
         request: &RequestLine<'_>,
@@ -341,14 +340,14 @@ impl Authenticator {
         Some(authorization)
     }
 
-    /// Ends the conversation, whose method cannot be used.
+    /// Ends the current method, which cannot be used.
     fn give_up(&mut self) {
         if let Some(conversation) = self.conversation.take() {
             self.tried.unusable.insert(conversation.method());
         }
     }
 
-    /// Counts a handshake that was not completed; the next one begins at `leg`.
+    /// Counts an incomplete handshake. The next one begins at `leg`.
     fn break_handshake(&mut self, leg: Leg) {
         let broken = self.setbacks.broken_handshakes.saturating_add(1);
         self.setbacks.broken_handshakes = broken;

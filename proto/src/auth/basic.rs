@@ -8,7 +8,7 @@ use http::HeaderValue;
 
 use super::Credentials;
 
-/// What stands behind the scheme; `None` when a user or password has what Basic cannot carry.
+/// Returns the credentials that follow the scheme name; `None` if Basic cannot carry the user name or the password.
 pub(super) fn token(credentials: &Credentials) -> Option<String> {
     let user = credentials.user_id();
     let password = credentials.password().expose();
@@ -18,7 +18,7 @@ pub(super) fn token(credentials: &Credentials) -> Option<String> {
     Some(BASE64_STANDARD.encode(format!("{user}:{password}")))
 }
 
-/// The value of an Authorization field, unasked; it is sensitive.
+/// Returns an Authorization value for use before any challenge; `None` as in [`token`]. The value is marked sensitive.
 pub fn basic_authorization(credentials: &Credentials) -> Option<HeaderValue> {
     let mut value = HeaderValue::from_str(&format!("Basic {}", token(credentials)?)).ok()?;
     value.set_sensitive(true);
@@ -31,7 +31,7 @@ mod tests {
 
     /// RFC 7617 sections 2 and 2.1
     #[test]
-    fn the_examples_of_rfc_7617_come_out() {
+    fn the_examples_of_rfc_7617_are_reproduced() {
         let token = |user: &str, password: &str| token(&Credentials::new(user, password));
         assert_eq!(
             token("Aladdin", "open sesame").unwrap(),

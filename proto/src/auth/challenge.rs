@@ -1,26 +1,26 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! WWW-Authenticate and Proxy-Authenticate taken apart (RFC 9110 section 11.6.1).
+//! The parser of WWW-Authenticate and Proxy-Authenticate (RFC 9110 section 11.6.1).
 
 use http::{HeaderMap, HeaderName};
 
 use super::Scheme;
 
-/// Most bytes of challenges in one response that are looked at. A field that goes beyond is passed over whole.
+/// Bytes of challenges read from one response, at most. A field that exceeds the limit is skipped whole.
 const MAX_BYTES: usize = 8 * 1024;
-/// Most challenges of one response that are looked at.
+/// Challenges read from one response, at most.
 const MAX_CHALLENGES: usize = 16;
-/// Most letters that are kept of a scheme's name.
+/// Letters kept of a scheme name, at most.
 const MAX_NAME: usize = 32;
 
-/// One challenge: a scheme, and either a token or parameters.
+/// One challenge (RFC 9110 section 11.3): a scheme, and either a token or parameters.
 ///
-/// Tokens and nonces are nobody else's business: there is no `Debug`.
+/// It has no `Debug`, because tokens and nonces are secret.
 #[derive(Clone, PartialEq, Eq)]
 pub(super) struct Challenge {
-    /// The scheme as the peer wrote it.
+    /// The scheme name as the peer wrote it.
     pub(super) name: String,
-    /// The token68 behind it.
+    /// The token68 that follows the scheme name.
     pub(super) token: Option<String>,
     parameters: Vec<(String, Value)>,
 }
@@ -30,12 +30,12 @@ impl Challenge {
         Scheme::from_name(&self.name)
     }
 
-    /// The value of the first parameter of that name.
+    /// Returns the value of the first parameter called `name`.
     pub(super) fn value(&self, name: &str) -> Option<&Value> {
         find(&self.parameters, name)
     }
 
-    /// The same as text; `None` when it is not UTF-8.
+    /// Returns the same value as text; `None` if it is not UTF-8.
     pub(super) fn parameter(&self, name: &str) -> Option<&str> {
         std::str::from_utf8(self.value(name)?.bytes()).ok()
     }
@@ -49,7 +49,7 @@ pub(super) struct Value {
 }
 
 impl Value {
-    /// A value that the client quotes itself.
+    /// Creates a value that the client quotes itself.
     pub(super) fn new(bytes: &[u8]) -> Self {
         let mut quoted = Vec::with_capacity(bytes.len());
         for byte in bytes {
@@ -64,17 +64,17 @@ impl Value {
         }
     }
 
-    /// The value without escapes.
+    /// Returns the value without escapes.
     pub(super) fn bytes(&self) -> &[u8] {
         &self.bytes
     }
 
-    /// The value as it stands between quotes: the peer's own spelling, if it comes from the peer.
+    /// Returns the text between the quotes, escapes included, as the peer wrote it.
     pub(super) fn quoted(&self) -> &[u8] {
         &self.quoted
     }
 
-    /// The value for display.
+    /// Returns the value for display.
     pub(super) fn to_text(&self) -> String {
         String::from_utf8_lossy(&self.bytes).into_owned()
     }
@@ -88,7 +88,7 @@ impl PartialEq for Value {
 
 impl Eq for Value {}
 
-/// All challenges in the fields of that name, in their order, those of unknown schemes too.
+/// Returns all challenges in the fields called `name`, in order, unknown schemes included.
 pub(super) fn challenges(headers: &HeaderMap, name: &HeaderName) -> Vec<Challenge> {
     let mut found = Vec::new();
     let mut left = MAX_BYTES;
@@ -102,7 +102,7 @@ pub(super) fn challenges(headers: &HeaderMap, name: &HeaderName) -> Vec<Challeng
     found
 }
 
-/// The parameter of that name in a field that has only parameters, such as Authentication-Info.
+/// Returns parameter `name` of a field that consists of parameters only, such as Authentication-Info.
 pub(super) fn lone_parameter(headers: &HeaderMap, field: &HeaderName, name: &str) -> Option<Value> {
     let value = headers.get(field)?;
     if value.len() > MAX_BYTES {
@@ -113,7 +113,7 @@ pub(super) fn lone_parameter(headers: &HeaderMap, field: &HeaderName, name: &str
     while text.skip_to_element() {
         let token = text.take(is_token_byte);
         match token.is_empty() {
-            false if text.is_at_equals() => {
+            false if text.take_equals() => {
                 parameters.extend(text.value().map(|v| (lower(token), v)))
             }
             _ => text.skip_element(),
@@ -135,8 +135,8 @@ fn split(field: &[u8], found: &mut Vec<Challenge>) {
         let token = text.take(is_token_byte);
         if token.is_empty() {
             text.skip_element();
-        } else if text.is_at_equals() {
-            // A challenge does not go on from one field to the next.
+        } else if text.take_equals() {
+            // A challenge never continues from one field to the next.
             let challenge = found.get_mut(first..).and_then(<[_]>::last_mut);
             let value = text.value();
             if let (Some(challenge), Some(value)) = (challenge, value) {
@@ -161,7 +161,7 @@ fn split(field: &[u8], found: &mut Vec<Challenge>) {
     }
 }
 
-/// What is left of a field.
+/// The unread part of a field.
 struct Text<'a>(&'a [u8]);
 
 impl<'a> Text<'a> {
@@ -172,20 +172,20 @@ impl<'a> Text<'a> {
         taken
     }
 
-    /// Whether there is another element of the list.
+    /// Skips separators. Returns whether another element of the list follows.
     fn skip_to_element(&mut self) -> bool {
         self.take(|byte| is_space(byte) || byte == b',');
         !self.0.is_empty()
     }
 
-    /// Passes over what nobody understands, at least one byte of it.
+    /// Skips an element that cannot be parsed, at least one byte of it.
     fn skip_element(&mut self) {
         self.0 = self.0.get(1..).unwrap_or_default();
         self.take(|byte| byte != b',' && !is_space(byte));
     }
 
-    /// `=` with bad whitespace around it, which is taken.
-    fn is_at_equals(&mut self) -> bool {
+    /// Consumes `=` and the whitespace around it. Returns whether there was one.
+    fn take_equals(&mut self) -> bool {
         let mut ahead = Text(self.0);
         ahead.take(is_space);
         let Some(rest) = ahead.0.strip_prefix(b"=") else {
@@ -196,7 +196,7 @@ impl<'a> Text<'a> {
         true
     }
 
-    /// A token or a quoted string; `None` when its end is missing.
+    /// Reads a token or a quoted string; `None` if its end is missing.
     fn value(&mut self) -> Option<Value> {
         let Some(quoted) = self.0.strip_prefix(b"\"") else {
             return Some(Value::new(
@@ -212,7 +212,7 @@ impl<'a> Text<'a> {
         found
     }
 
-    /// A token68, when all of the element is one.
+    /// Reads a token68 that fills its whole element; `None` for anything else.
     fn token68(&mut self) -> Option<String> {
         let mut ahead = Text(self.0);
         ahead.take(is_space);
@@ -237,7 +237,7 @@ enum Charset {
     Other,
 }
 
-/// Reads the string up to the closing quote; `None` when that is missing.
+/// Reads a string up to the closing quote; `None` if that is missing.
 fn unquote(quoted: &[u8], charset: Charset) -> Option<Value> {
     let mut value = Vec::new();
     let mut bytes = quoted.iter();
@@ -289,7 +289,7 @@ mod tests {
         challenges(&headers, &WWW_AUTHENTICATE)
     }
 
-    /// Each challenge as `scheme|token|name=value|…`.
+    /// Returns each challenge as `scheme|token|name=value|…`.
     fn shown(values: &[&str]) -> Vec<String> {
         let values: Vec<_> = values.iter().map(|value| value.as_bytes()).collect();
         let show = |challenge: Challenge| {
@@ -303,7 +303,7 @@ mod tests {
     }
 
     #[test]
-    fn several_challenges_stand_in_one_field() {
+    fn one_field_may_have_several_challenges() {
         let field = r#"Negotiate, NTLM, Digest realm="a, b", nonce="x\"y", qop="auth,auth-int", Basic realm=x"#;
         assert_eq!(
             shown(&[field]),
@@ -317,17 +317,17 @@ mod tests {
     }
 
     #[test]
-    fn several_fields_are_read_in_their_order() {
+    fn several_fields_are_read_in_order() {
         assert_eq!(
             shown(&["NTLM", "", "Bearer", r#"Digest realm="r",nonce=n"#]),
             ["NTLM|", "Bearer|", "Digest||realm=r|nonce=n"]
         );
-        // What has lost its scheme belongs to nobody.
+        // Parameters without a scheme belong to no challenge.
         assert_eq!(shown(&["Digest realm=r", "nonce=n"]), ["Digest||realm=r"]);
     }
 
     #[test]
-    fn a_token_is_no_parameter() {
+    fn a_token68_is_not_a_parameter() {
         assert_eq!(shown(&["NTLM TlRMTVNTUAAC"]), ["NTLM|TlRMTVNTUAAC"]);
         assert_eq!(
             shown(&["Negotiate a+/b==  , NTLM c="]),
@@ -346,7 +346,7 @@ mod tests {
     }
 
     #[test]
-    fn a_string_without_an_end_takes_the_rest_along() {
+    fn an_unterminated_string_discards_the_rest_of_the_field() {
         assert_eq!(
             shown(&[r#"Digest realm="r", nonce="n, NTLM"#]),
             ["Digest||realm=r"]
@@ -386,7 +386,7 @@ mod tests {
     }
 
     #[test]
-    fn too_much_is_not_looked_at() {
+    fn challenges_beyond_the_limits_are_ignored() {
         assert_eq!(fields(&[&b"NTLM,".repeat(100)]).len(), MAX_CHALLENGES);
         let long = format!("NTLM {}", "A".repeat(MAX_BYTES));
         assert_eq!(shown(&[&long, "Basic realm=r"]), ["Basic||realm=r"]);
@@ -394,7 +394,7 @@ mod tests {
     }
 
     #[test]
-    fn a_field_may_have_parameters_alone() {
+    fn a_field_may_consist_of_parameters_only() {
         let field = HeaderName::from_static("authentication-info");
         let value = r#"rspauth="a", cnonce="b", nextnonce="c, d", nc=00000001"#;
         let headers = HeaderMap::from_iter([(field.clone(), HeaderValue::from_static(value))]);
@@ -406,7 +406,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn nothing_makes_the_splitter_fail(
+        fn arbitrary_fields_never_panic(
             values in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..200), 0..4),
             text in "[ ,=\"\\\\A-Za-z0-9é]{0,60}",
         ) {

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! Who one is, and how that is proved.
+//! User names and passwords.
 
 use std::fmt;
 
-/// A secret that does not show, and that is overwritten before its memory is given back.
+/// A secret that `Debug` hides, and that is overwritten before its memory is freed.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Password(String);
 
 impl Password {
-    /// The secret itself, for a computation and nothing else.
+    /// Returns the secret itself. Use it only to compute an answer.
     pub fn expose(&self) -> &str {
         &self.0
     }
@@ -31,7 +31,7 @@ impl Drop for Password {
     fn drop(&mut self) {
         let mut bytes = std::mem::take(&mut self.0).into_bytes();
         bytes.fill(0);
-        // Keeps the store above from being seen as dead.
+        // Keeps the compiler from removing the store above as dead.
         std::hint::black_box(&bytes);
     }
 }
@@ -42,7 +42,7 @@ impl fmt::Debug for Password {
     }
 }
 
-/// A user and the password.
+/// A user name and a password.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Credentials {
     user_id: String,
@@ -50,7 +50,7 @@ pub struct Credentials {
 }
 
 impl Credentials {
-    /// Credentials of `DOMAIN\user`, `user@REALM` or a plain user.
+    /// Creates credentials for `DOMAIN\user`, `user@REALM` or a plain user name.
     pub fn new(user_id: impl Into<String>, password: impl Into<Password>) -> Self {
         Self {
             user_id: user_id.into(),
@@ -58,17 +58,17 @@ impl Credentials {
         }
     }
 
-    /// The user as it was given: what Digest and Basic send.
+    /// Returns the user name as given, which Digest and Basic send.
     pub fn user_id(&self) -> &str {
         &self.user_id
     }
 
-    /// The part before the backslash of `DOMAIN\user`.
+    /// Returns the part before the backslash of `DOMAIN\user`.
     pub fn domain(&self) -> Option<&str> {
         self.user_id.split_once('\\').map(|(domain, _)| domain)
     }
 
-    /// The user without a domain. A `user@REALM` stays whole: NTLM takes it as one name, without a domain.
+    /// Returns the user name without the domain. `user@REALM` stays whole, because NTLM takes it as one name without a domain.
     pub fn user(&self) -> &str {
         match self.user_id.split_once('\\') {
             Some((_, user)) => user,
@@ -76,7 +76,7 @@ impl Credentials {
         }
     }
 
-    /// Returns whether there is a password.
+    /// Returns whether the password is not empty.
     pub fn has_password(&self) -> bool {
         !self.password.expose().is_empty()
     }
@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn a_password_does_not_show() {
+    fn debug_output_hides_the_password() {
         let credentials = Credentials::new("alice", "s3cret");
         let shown = format!("{credentials:?} {:?}", credentials.password());
         assert!(

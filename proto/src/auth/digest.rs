@@ -2,9 +2,9 @@
 
 //! Digest (RFC 7616, RFC 2617), with the hashes of `digest_auth`.
 //!
-//! Its parser is not used: it takes `charset` only in capitals, rejects an unknown `qop`, and fails on text that is not
-//! ASCII. Its answer is not used either, because it takes text, and realm and nonce are bytes in any character set.
-//! `auth-int` is not supported, because a PushStart body has no end to be hashed.
+//! The crate's parser is not used: it accepts `charset` in capitals only, rejects an unknown `qop`, and fails on text
+//! that is not ASCII. Its answer is not used either, because it takes text, and realm and nonce are bytes in any
+//! character set. `auth-int` is not supported, because the body of PushStart has no end and cannot be hashed.
 
 use std::str::FromStr;
 
@@ -14,7 +14,7 @@ use http::Method;
 use super::Credentials;
 use super::challenge::{Challenge, Value};
 
-/// A challenge that can be answered, again and again.
+/// A challenge with a supported algorithm, for any number of answers.
 pub(super) struct Digest {
     realm: Value,
     nonce: Value,
@@ -24,16 +24,17 @@ pub(super) struct Digest {
     user: User,
     verdict: Verdict,
     age: Age,
-    /// Answers to the nonce so far.
+    /// Answers computed with the nonce so far.
     count: u32,
-    /// `-sess` binds the key to the first one for as long as the nonce lives: some servers compute it only once.
+    /// The first `cnonce` of a `-sess` algorithm. It stays while the nonce is valid, because some servers compute the
+    /// session key only once.
     session_cnonce: Option<String>,
 }
 
 /// RFC 7616 section 3.3: the quality of protection.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Qop {
-    /// None, as in RFC 2069.
+    /// No `qop` parameter, as in RFC 2069.
     None,
     Auth,
 }
@@ -45,25 +46,25 @@ enum User {
     Hashed,
 }
 
-/// RFC 7616 section 3.3 `stale`: the challenge's verdict on the last answer.
+/// RFC 7616 section 3.3 `stale`: the challenge's judgement of the last answer.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Verdict {
     None,
-    /// Only its nonce had expired.
+    /// The answer was right, but its nonce had expired.
     Stale,
 }
 
-/// The age of a nonce, which tells what a refused answer to it means.
+/// The age of a nonce, which decides the meaning of a refused answer.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Age {
-    /// The last challenge issued it. The credentials are wrong.
+    /// The last challenge issued it. A refusal means that the credentials are wrong.
     Fresh,
-    /// The peer has accepted it, or its connection is gone. It may have expired.
+    /// The peer has accepted it, or its connection is lost. A refusal may mean that it has expired.
     Old,
 }
 
 impl Digest {
-    /// The best of the Digest challenges: SHA-256 before MD5, then in their order.
+    /// Returns the best supported Digest challenge: SHA-256 before MD5, then in order.
     pub(super) fn best<'a>(challenges: impl Iterator<Item = &'a Challenge>) -> Option<Self> {
         let known: Vec<_> = challenges.filter_map(Self::new).collect();
         let is_sha = |digest: &Self| digest.algorithm.algo == AlgorithmType::SHA2_256;
@@ -71,11 +72,11 @@ impl Digest {
         known.into_iter().nth(best)
     }
 
-    /// A challenge, if its algorithm and its quality of protection are known and nothing is missing.
+    /// Parses a challenge; `None` if the algorithm or `qop` is not supported, or a parameter is missing.
     fn new(challenge: &Challenge) -> Option<Self> {
         let algorithm = algorithm(challenge.parameter("algorithm"))?;
         let qop = qop(challenge.parameter("qop"))?;
-        // Without qop no cnonce goes over the wire, and -sess needs one.
+        // `-sess` needs a cnonce, and a request without qop carries none.
         if algorithm.sess && qop == Qop::None {
             return None;
         }
@@ -111,7 +112,7 @@ impl Digest {
         self.verdict == Verdict::Stale
     }
 
-    /// Returns whether its nonce differs from that of `previous`.
+    /// Returns whether the two challenges have different nonces.
     pub(super) fn has_another_nonce_than(&self, previous: &Self) -> bool {
         self.nonce != previous.nonce
     }
@@ -121,13 +122,12 @@ impl Digest {
         self.age == Age::Old
     }
 
-    /// Notes that the connection of the nonce is gone.
+    /// Marks the nonce as old, because its connection is lost.
     pub(super) fn grow_old(&mut self) {
         self.age = Age::Old;
     }
 
-    /// Notes that the peer has accepted the answer, and takes the nonce for the next request if the peer names one
-    /// (RFC 7616 section 3.5).
+    /// Notes that the peer accepted the answer. `next_nonce`, if any, replaces the nonce (RFC 7616 section 3.5).
     pub(super) fn accepted(&mut self, next_nonce: Option<Value>) {
         self.age = Age::Old;
         if let Some(nonce) = next_nonce {
@@ -137,7 +137,7 @@ impl Digest {
         }
     }
 
-    /// Returns the parameters of Authorization for one more request.
+    /// Returns the parameters of the Authorization field for one more request.
     pub(super) fn respond(
         &mut self,
         credentials: &Credentials,
@@ -206,11 +206,11 @@ impl Digest {
         }
     }
 
-    /// The hash of `parts` with colons between them, in hexadecimal digits.
+    /// Returns the hash of `parts` joined by colons, in hexadecimal digits.
     fn hash(&self, parts: &[&[u8]]) -> String {
         let mut text = parts.join(&b':');
         let hash = self.algorithm.hash(&text);
-        // There may be a password in it.
+        // The text may contain the password.
         text.fill(0);
         std::hint::black_box(&text);
         hash
@@ -250,7 +250,7 @@ fn algorithm(name: Option<&str>) -> Option<Algorithm> {
         .and_then(|known| Algorithm::from_str(known).ok())
 }
 
-/// `None`: the server wants one that is not supported.
+/// Chooses `auth` if it is offered; `None` if only others are.
 fn qop(options: Option<&str>) -> Option<Qop> {
     let mut options = options
         .unwrap_or_default()
@@ -298,7 +298,7 @@ mod tests {
 
     /// RFC 7616 section 3.9.1
     #[test]
-    fn the_examples_of_rfc_7616_come_out() {
+    fn the_examples_of_rfc_7616_are_reproduced() {
         for (algorithm, response) in [
             ("MD5", "8ca523f5e9506fed4657c9700eebdbec"),
             (
@@ -327,7 +327,7 @@ mod tests {
 
     /// RFC 2617 section 3.5
     #[test]
-    fn the_example_of_rfc_2617_comes_out() {
+    fn the_example_of_rfc_2617_is_reproduced() {
         let field = r#"Digest realm="testrealm@host.com", qop="auth,auth-int", nonce="dcd98b7102dd2f0e8b11d0f600bfb0c093", opaque="5ccc069c403ebaf9f0171e9517f40e41""#;
         let mut digest = digest(field).unwrap();
         let text = respond(&mut digest, "Mufasa", "Circle Of Life", "0a4f113b");
@@ -337,9 +337,9 @@ mod tests {
         );
     }
 
-    /// RFC 2069 section 2.4, as its erratum 749 corrects it
+    /// RFC 2069 section 2.4, as corrected by erratum 749
     #[test]
-    fn without_qop_the_old_way_is_taken() {
+    fn without_qop_the_answer_follows_rfc_2069() {
         let field =
             r#"Digest realm="testrealm@host.com", nonce="dcd98b7102dd2f0e8b11d0f600bfb0c093""#;
         let mut digest = digest(field).unwrap();
@@ -381,7 +381,7 @@ mod tests {
         assert!(respond(&mut digest, "u", "p", "third").contains(r#"cnonce="third""#));
     }
 
-    /// RFC 7616 section 3.4.1: the realm goes into the hash, and back to the server, as the server has written it.
+    /// RFC 7616 section 3.4.1: the client hashes and returns the realm exactly as the server wrote it.
     #[test]
     fn a_realm_is_echoed_byte_for_byte() {
         for realm in [
@@ -409,21 +409,21 @@ mod tests {
     }
 
     #[test]
-    fn sha_256_goes_before_md5() {
+    fn sha_256_is_preferred_to_md5() {
         let both = r#"Digest realm=r, nonce=a, algorithm=MD5, qop="auth", Digest realm=r, nonce=b, algorithm=sha-256, qop="auth""#;
         assert_eq!(digest(both).unwrap().nonce.bytes(), b"b");
     }
 
-    /// What Windows sends.
+    /// Windows sends `charset=utf-8`.
     #[test]
-    fn charset_may_be_in_small_letters() {
+    fn charset_may_be_in_lower_case() {
         let field =
             r#"Digest qop="auth",algorithm=MD5-sess,nonce="n",charset=utf-8,realm="Digest""#;
         assert!(digest(field).is_some());
     }
 
     #[test]
-    fn what_cannot_be_answered_is_no_challenge() {
+    fn unsupported_challenges_are_ignored() {
         for field in [
             "Digest realm=r",
             "Digest nonce=n",

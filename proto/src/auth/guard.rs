@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! The other side: who may come in, by Digest and Basic.
+//! The server half: checks the answers of clients, by Digest and Basic.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -17,13 +17,13 @@ use subtle::ConstantTimeEq;
 use super::challenge::{Challenge, challenges};
 use super::{Credentials, RequestLine, Scheme, Schemes};
 
-/// Most nonces that are known at a time: the oldest gives way, and who has it is asked again.
+/// Valid nonces, at most. The oldest is evicted, and its user gets a new challenge.
 const MAX_NONCES: usize = 256;
 
-/// How long a nonce is good for.
+/// The lifetime of a nonce.
 const NONCE_LIFE: Duration = Duration::from_secs(300);
 
-/// The algorithms that are offered. MD5 comes first: encoders from before RFC 7616 look no further.
+/// The offered algorithms. MD5 comes first, because encoders older than RFC 7616 read only the first challenge.
 const ALGORITHMS: [Algorithm; 2] = [
     Algorithm {
         algo: AlgorithmType::MD5,
@@ -35,12 +35,12 @@ const ALGORITHMS: [Algorithm; 2] = [
     },
 ];
 
-/// What a guard asks for, for the best of what a client can do.
+/// The schemes that a guard can check.
 const OFFERED: Schemes = Schemes::NONE.with(Scheme::Digest).with(Scheme::Basic);
 
-/// Accounts, and the challenges that are out.
+/// The accounts of a server and the nonces of its challenges.
 ///
-/// Without accounts everybody may come in.
+/// Without accounts every client is let in.
 pub struct Guard {
     realm: String,
     accounts: Vec<Credentials>,
@@ -52,24 +52,24 @@ pub struct Guard {
 struct Nonce {
     value: String,
     until: Duration,
-    /// The last count that came with it: the next one has to be higher, so that nobody says the same again.
+    /// The highest nonce count received. The next one has to be higher, which prevents replay.
     count: u32,
 }
 
-/// Who does not come in is asked by these WWW-Authenticate fields.
+/// The `WWW-Authenticate` challenges to send with a 401.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Challenged(pub Vec<HeaderValue>);
 
-/// What became of an answer.
+/// The judgement of an answer.
 enum Answer {
     Right,
     Wrong,
-    /// It would have been right, had it not come too late or twice.
+    /// The credentials are right, but the nonce is unknown, expired or used again.
     Stale,
 }
 
 impl Guard {
-    /// A guard over `accounts`; `secret` is random, and makes the nonces so.
+    /// Creates a guard over `accounts`. `secret` has to be random: nonces are derived from it.
     pub fn new(realm: &str, accounts: Vec<Credentials>, secret: [u8; 32]) -> Self {
         Self {
             realm: realm.replace(['"', '\\'], ""),
@@ -80,12 +80,14 @@ impl Guard {
         }
     }
 
-    /// Whether a request may come in. Time is what has passed since any start. `accepted` is what the client says it
-    /// can do: where that leaves nothing, it is not heeded.
+    /// Checks the answer that a request carries.
+    ///
+    /// `now` is the time since a fixed start. `accepted` are the schemes that the client supports. If the guard supports
+    /// none of them, it offers its own.
     ///
     /// # Errors
     ///
-    /// What to ask for, with 401.
+    /// The challenges to send with a 401, if the answer is missing, wrong or stale.
     pub fn check(
         &mut self,
         request: RequestLine<'_>,
@@ -115,7 +117,7 @@ impl Guard {
     fn basic(&self, answer: &Challenge) -> Answer {
         let token = answer.token.as_deref().unwrap_or_default();
         let given = BASE64_STANDARD.decode(token).unwrap_or_default();
-        // All are compared, so that the time does not tell which one.
+        // Compares with every account, so that the duration does not reveal which one matched.
         let right = self.accounts.iter().fold(false, |right, account| {
             let (user, password) = (account.user_id(), account.password().expose());
             let expected = format!("{user}:{password}");
@@ -124,7 +126,7 @@ impl Guard {
         if right { Answer::Right } else { Answer::Wrong }
     }
 
-    /// RFC 7616 section 3.4, with `qop=auth`. `None` when something is missing.
+    /// Checks a Digest answer with `qop=auth` (RFC 7616 section 3.4); `None` if a parameter is missing or unknown.
     fn digest(
         &mut self,
         request: RequestLine<'_>,
@@ -170,7 +172,7 @@ impl Guard {
         Some(self.count(&expected.nonce, count, now))
     }
 
-    /// Whether the nonce is one of ours, still good, and not used with that count before.
+    /// Checks that the nonce is known, has not expired, and comes with a higher count than before.
     fn count(&mut self, nonce: &str, count: u32, now: Duration) -> Answer {
         self.nonces.retain(|known| known.until > now);
         match self.nonces.iter_mut().find(|known| known.value == nonce) {
@@ -213,10 +215,10 @@ impl Guard {
         Challenged(values.collect())
     }
 
-    /// A nonce that nobody can guess.
+    /// Creates an unguessable nonce.
     fn issue(&mut self, now: Duration) -> String {
         self.issued = self.issued.wrapping_add(1);
-        // A key of any length will do.
+        // HMAC accepts a key of any length.
         let value = <Hmac<Md5> as Mac>::new_from_slice(&self.secret).map_or(0, |mut mac| {
             mac.update(&self.issued.to_le_bytes());
             u128::from_le_bytes(mac.finalize().into_bytes().into())
@@ -243,7 +245,7 @@ impl fmt::Debug for Guard {
     }
 }
 
-/// One of those that are offered, MD5 where nothing is said.
+/// Returns the offered algorithm called `name`; MD5 if the client names none.
 fn algorithm(name: Option<&str>) -> Option<Algorithm> {
     match name {
         None => Some(Algorithm::default()),
@@ -291,7 +293,7 @@ mod tests {
             })
     }
 
-    /// What a client answers to these challenges, time after time.
+    /// Returns a client's successive answers to these challenges.
     fn answers(
         challenges: &[String],
         user: &str,
@@ -321,7 +323,7 @@ mod tests {
     }
 
     #[test]
-    fn whoever_has_an_account_comes_in_by_digest_again_and_again() {
+    fn digest_admits_an_account_repeatedly() {
         let mut guard = guard();
         let challenges = ask(&mut guard, &HeaderMap::new(), 0).unwrap_err();
         assert_eq!(challenges.len(), 3, "{challenges:?}");
@@ -335,7 +337,7 @@ mod tests {
     }
 
     #[test]
-    fn whoever_has_an_account_comes_in_by_basic() {
+    fn basic_admits_an_account() {
         let mut guard = guard();
         let challenges = ask(&mut guard, &HeaderMap::new(), 0).unwrap_err();
         for (user, password) in [("alice", "s3cret"), ("bob", "pa:ss")] {
@@ -345,7 +347,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_else_comes_in() {
+    fn wrong_credentials_are_challenged() {
         let mut guard = guard();
         for scheme in [Scheme::Digest, Scheme::Basic] {
             for (user, password) in [("alice", "secret"), ("carol", "s3cret"), ("bob", "pa")] {
@@ -367,9 +369,9 @@ mod tests {
         }
     }
 
-    /// RFC 7616 section 3.4.5: an answer that was listened to is of no use.
+    /// RFC 7616 section 3.4.5: an intercepted answer must not be accepted again.
     #[test]
-    fn an_answer_is_good_once_and_for_a_while() {
+    fn an_answer_is_valid_once_and_for_a_limited_time() {
         let mut guard = guard();
         let challenges = ask(&mut guard, &HeaderMap::new(), 0).unwrap_err();
         let mut answer = answers(&challenges, "alice", "s3cret", Scheme::Digest);
@@ -389,9 +391,9 @@ mod tests {
         assert!(!challenges[0].contains("stale"), "{challenges:?}");
     }
 
-    /// 3.2.5.1 of MS-WMHTTP: what X-Accept-Authentication has
+    /// MS-WMHTTP 2.2.1.9 X-Accept-Authentication; 3.2.5.1
     #[test]
-    fn only_what_the_client_can_do_is_offered_if_there_is_any() {
+    fn offers_are_limited_to_the_schemes_of_the_client() {
         let mut guard = guard();
         for (accepted, count) in [
             (Schemes::NONE.with(Scheme::Digest).with(Scheme::Ntlm), 2),
@@ -404,7 +406,7 @@ mod tests {
     }
 
     #[test]
-    fn challenges_are_bounded_and_everybody_gets_another() {
+    fn an_evicted_nonce_gets_a_new_challenge() {
         let mut guard = guard();
         let mut seen = std::collections::BTreeSet::new();
         for _ in 0..2 * MAX_NONCES {
@@ -415,13 +417,13 @@ mod tests {
     }
 
     #[test]
-    fn without_accounts_everybody_comes_in() {
+    fn without_accounts_every_request_is_admitted() {
         let mut open = Guard::new("", Vec::new(), [0; 32]);
         assert_eq!(ask(&mut open, &HeaderMap::new(), 0), Ok(()));
     }
 
     #[test]
-    fn no_secret_shows() {
+    fn debug_output_hides_the_accounts() {
         let mut guard = guard();
         ask(&mut guard, &HeaderMap::new(), 0).unwrap_err();
         let shown = format!("{guard:?}");

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! What a scheme is carried out with.
+//! The methods that carry out the schemes.
 
 use super::Scheme;
 
-/// A scheme may be carried out in more ways than one. The strongest comes first.
+/// A method of authentication. A scheme may have several; the strongest comes first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Method {
     Kerberos,
@@ -32,7 +32,7 @@ impl Method {
         }
     }
 
-    /// NTLM under whatever name: more than one leg, and bound to its connection.
+    /// True for NTLM under either scheme name: it takes several round trips on one connection.
     pub(super) fn is_ntlm(self) -> bool {
         matches!(self, Self::NegotiateNtlm | Self::Ntlm)
     }
@@ -53,7 +53,7 @@ impl Method {
 pub(super) struct Methods(u8);
 
 impl Methods {
-    /// The methods that this build can carry out. Tickets need the feature `kerberos`.
+    /// Returns the methods of this build. Tickets need the feature `kerberos`.
     pub(super) fn available() -> Self {
         let mut methods = Self::default();
         for method in Method::ALL {

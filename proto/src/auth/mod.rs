@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! HTTP authentication (RFC 9110 section 11), toward a server and toward a proxy.
+//! HTTP authentication (RFC 9110 section 11) to a server and to a proxy.
 //!
-//! An [`Authenticator`] is plain state: it reads the header of a response and says what the next request has to carry.
-//! It knows no socket; time and randomness are arguments, and the one step that may block is handed out as a
-//! [`BlockingStep`].
+//! An [`Authenticator`] is sans-IO: it reads the header of a response and returns what the next request has to carry.
+//! Time and randomness are arguments. The one step that may block is returned to the caller as a [`BlockingStep`].
 //!
 //! ```text
 //!            ┌──────────────── request ◀── authorize ◀───────────────┐
@@ -14,10 +13,10 @@
 //!            └─ any other ─▶ accepted   └─────────▶ Denied ◀─────────┘
 //! ```
 //!
-//! [`Guard`] is the other side, by Digest and Basic, for the publishing point.
+//! [`Guard`] is the server half, with Digest and Basic.
 //!
 //! A 401 that comes through a proxy is `accepted` for the proxy's authenticator and `challenged` for the server's.
-//! A 407 says nothing about the server; the request goes out again with the same answer to it.
+//! A 407 says nothing about the server, so the request is sent again with the same answer to the server.
 //!
 //! | | bound to | on PushStart |
 //! |---|---|---|
@@ -30,9 +29,9 @@
 //!
 //! | | |
 //! |---|---|
-//! | D-4 | MS-WMHTTP 3.1.5.1 wants a new connection after a 401. NTLM cannot live with that: the second leg stays where it is. |
-//! | D-17 | MS-WMHTTP note <5> lists NTLM for PushStart, 3.2.5.2 excludes it: it is not used there. |
-//! | | MS-NLMP 3.1.5.1.2 would have a message integrity code: there is none, and no channel binding. |
+//! | D-4 | MS-WMHTTP 3.1.5.1 requires a new connection after a 401. NTLM is bound to its connection, so its second leg stays there. |
+//! | D-17 | MS-WMHTTP note <5> lists NTLM for PushStart, 3.2.5.2 excludes it: the client does not use it there. |
+//! | | MS-NLMP 3.1.5.1.2 specifies a message integrity code and channel binding: the client sends neither. |
 
 #![cfg_attr(
     not(test),
@@ -69,7 +68,7 @@ pub use guard::{Challenged, Guard};
 pub use negotiate::{BlockingStep, StepResult};
 pub use scheme::{Scheme, Schemes, accept_header};
 
-/// Who asks for authentication.
+/// The peer that asks for authentication.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Role {
     /// The origin server: 401, WWW-Authenticate, Authorization, Authentication-Info.
@@ -79,7 +78,7 @@ pub enum Role {
 }
 
 impl Role {
-    /// The status of a challenge.
+    /// Returns the status code of a challenge.
     pub const fn status(self) -> StatusCode {
         match self {
             Self::Server => StatusCode::UNAUTHORIZED,
@@ -87,7 +86,7 @@ impl Role {
         }
     }
 
-    /// The field that challenges.
+    /// Returns the name of the field with the challenges.
     pub const fn challenge_header(self) -> HeaderName {
         match self {
             Self::Server => WWW_AUTHENTICATE,
@@ -95,7 +94,7 @@ impl Role {
         }
     }
 
-    /// The field that answers.
+    /// Returns the name of the field with the answer.
     pub const fn authorization_header(self) -> HeaderName {
         match self {
             Self::Server => AUTHORIZATION,
@@ -103,7 +102,7 @@ impl Role {
         }
     }
 
-    /// The field that comes with success.
+    /// Returns the name of the field that may accompany success.
     pub const fn info_header(self) -> HeaderName {
         match self {
             Self::Server => HeaderName::from_static("authentication-info"),
@@ -112,49 +111,49 @@ impl Role {
     }
 }
 
-/// What may be used.
+/// The schemes that the client may use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Policy {
-    /// The schemes that may be used at all.
+    /// Schemes that the client may use at all.
     pub schemes: Schemes,
-    /// Whether the connection to the peer is encrypted.
+    /// True if the connection to the peer is encrypted.
     pub encrypted: bool,
-    /// Whether Basic may go over a connection that is not.
+    /// True if Basic may also be used over an unencrypted connection.
     pub cleartext_basic: bool,
 }
 
 impl Policy {
-    /// Whether `scheme` may be used.
+    /// Returns whether the client may use `scheme`.
     pub fn allows(&self, scheme: Scheme) -> bool {
         let safe = scheme != Scheme::Basic || self.encrypted || self.cleartext_basic;
         safe && self.schemes.contains(scheme)
     }
 }
 
-/// The request that is going out.
+/// The request line of the next request.
 #[derive(Clone, Copy, Debug)]
 pub struct RequestLine<'a> {
-    /// Its method.
+    /// The HTTP method.
     pub method: &'a Method,
-    /// Its target exactly as it goes on the wire: Digest hashes it.
+    /// The request target exactly as sent, because Digest hashes it.
     pub uri: &'a str,
-    /// Whether it is a PushStart, in which NTLM is never used.
+    /// True for PushStart, which never carries NTLM.
     pub is_push_start: bool,
 }
 
-/// What a request has to carry.
+/// What the next request has to carry.
 pub enum Authorization {
     /// Nothing.
     None,
-    /// A header field; the value is sensitive.
+    /// A header field. Its value is marked sensitive.
     Header(HeaderName, HeaderValue),
     /// A header field that opens a handshake: send the request with an empty body.
     ///
-    /// The next request has to go on the same connection. Should the peer not challenge this one, then its answer is
-    /// to a request without a body: send it again, with its body.
+    /// The next request has to use the same connection. If the peer does not challenge this request, its response
+    /// belongs to a request without a body: send the request again, with its body.
     Leg1(HeaderName, HeaderValue),
-    /// Run this where it may block, give the result to [`Authenticator::resume`], and call
-    /// [`Authenticator::authorize`] again. Comes only with the feature `kerberos`.
+    /// A step that may block. Run it where blocking is allowed, pass the result to [`Authenticator::resume`], and call
+    /// [`Authenticator::authorize`] again. Only with the feature `kerberos`.
     Blocking(BlockingStep),
 }
 
@@ -169,49 +168,48 @@ impl fmt::Debug for Authorization {
     }
 }
 
-/// What to do after a challenge.
+/// The reaction to a challenge.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use]
 pub enum Next {
-    /// Send the request again, with what [`Authenticator::authorize`] says.
+    /// Send the request again, with what [`Authenticator::authorize`] returns.
     Resubmit {
-        /// It has to go on this very connection. If that is gone, then say so by
-        /// [`Authenticator::connection_lost`] and send it on another. Otherwise any connection will do, this one for
-        /// choice.
+        /// True if the request has to use the connection of the challenge. If that is lost, call
+        /// [`Authenticator::connection_lost`] and use another. Otherwise any connection will do, preferably this one.
         same_connection: bool,
     },
-    /// Give other credentials to [`Authenticator::provide`], or none.
+    /// Pass other credentials to [`Authenticator::provide`], or `None`.
     NeedCredentials(CredentialRequest),
-    /// A PushStart cannot answer this challenge: open a fresh connection, say [`Authenticator::connection_lost`], send
-    /// PushSetup on it, and PushStart after that on the same connection.
+    /// PushStart cannot answer this challenge: open a new connection, call [`Authenticator::connection_lost`], and send
+    /// PushSetup and then PushStart on it.
     RedoPushSetup,
-    /// There is no way in.
+    /// Authentication has failed for good.
     Denied(Denied),
 }
 
-/// For what credentials are wanted.
+/// The purpose of the requested credentials.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CredentialRequest {
-    /// The realm, where the scheme has one.
+    /// The realm, if the scheme has one.
     pub realm: Option<String>,
     /// The scheme that would be used.
     pub scheme: Scheme,
-    /// Whether the password would go over the wire unencrypted.
+    /// True if the password would be sent unencrypted.
     pub clear_text: bool,
     /// The user whose credentials were refused.
     pub previous_user: Option<String>,
 }
 
-/// Why there is no way in.
+/// The reason why authentication failed for good.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Denied {
-    /// The credentials were refused.
+    /// The peer refused the credentials.
     WrongCredentials,
-    /// Credentials are wanted, and there are none.
+    /// The peer requires credentials, and the application gave none.
     NoCredentials,
-    /// None of the offered schemes may be used, or can be.
+    /// The client supports or permits none of the offered schemes.
     NoUsableScheme {
-        /// Their names as the peer wrote them, each once.
+        /// Names of the offered schemes as the peer wrote them, each once.
         offered: Vec<String>,
     },
 }

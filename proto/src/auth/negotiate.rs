@@ -2,18 +2,18 @@
 
 //! Kerberos under the scheme Negotiate (RFC 4559), with the feature `kerberos`.
 //!
-//! Tickets come from the credential cache, or with the password from the key distribution centre. Both may take as
-//! long as the network does, so that each step is a [`BlockingStep`]. The server's own proof is not asked for.
+//! Tickets come from the credential cache or, with a password, from the key distribution centre. Both may wait for the
+//! network, so each step is a [`BlockingStep`]. Mutual authentication is not requested.
 
 use std::fmt;
 
 use super::Credentials;
 
-/// A step that may block: it may ask a key distribution centre.
+/// A step that may block, because it may query a key distribution centre.
 pub struct BlockingStep(Box<dyn FnOnce() -> StepResult + Send>);
 
 impl BlockingStep {
-    /// Does it. Never call this on a thread that serves others.
+    /// Carries out the step. Never call this on a thread that serves other connections.
     pub fn run(self) -> StepResult {
         (self.0)()
     }
@@ -25,11 +25,11 @@ impl fmt::Debug for BlockingStep {
     }
 }
 
-/// What a [`BlockingStep`] came to.
+/// The outcome of a [`BlockingStep`].
 pub struct StepResult(pub(super) Option<(Vec<u8>, Option<Context>)>);
 
 impl StepResult {
-    /// Whether there is something to send.
+    /// Returns whether the step produced a token to send.
     pub fn is_ok(&self) -> bool {
         self.0.is_some()
     }
@@ -43,7 +43,7 @@ impl fmt::Debug for StepResult {
 
 pub(super) use implementation::Context;
 
-/// The first step toward `host`, or the next one after the peer's `token`.
+/// Returns the first step toward `host`, or the one that answers the peer's `token`.
 pub(super) fn step(
     host: &str,
     credentials: Option<&Credentials>,
@@ -105,7 +105,8 @@ mod implementation {
         is_ticket(&answer).then_some((answer, Some(context)))
     }
 
-    /// The library may have a mechanism for NTLM, and takes to it when there is no ticket. That goes unwrapped here.
+    /// Returns whether the token is a Kerberos ticket. Without a ticket the library may fall back to an unwrapped NTLM
+    /// message.
     fn is_ticket(token: &[u8]) -> bool {
         !token.windows(8).any(|bytes| bytes == b"NTLMSSP\0")
     }
@@ -133,7 +134,7 @@ mod implementation {
         ))
     }
 
-    /// The principal. A domain without a dot is a NetBIOS name, and no realm.
+    /// Returns the principal. A domain without a dot is a NetBIOS name and cannot be a realm.
     fn principal(credentials: &Credentials) -> Option<String> {
         let user = credentials.user();
         match credentials.domain() {
@@ -150,7 +151,7 @@ mod implementation {
         use super::*;
 
         #[test]
-        fn a_wrapped_ntlm_message_is_no_ticket() {
+        fn a_wrapped_ntlm_message_is_not_a_ticket() {
             assert!(is_ticket(b"\x60\x01ticket"));
             assert!(!is_ticket(b"\x60\x01\x04\x28NTLMSSP\0\x01\0\0\0"));
         }
@@ -173,7 +174,7 @@ mod implementation {
 mod tests {
     use super::*;
 
-    /// No realm answers for `.invalid`, with a ticket or without.
+    /// No key distribution centre serves the reserved domain `.invalid`.
     #[test]
     fn without_a_ticket_there_is_nothing_to_send() {
         assert!(!step("server.invalid", None, None, None).run().is_ok());

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! NTLM (MS-NLMP) with NTLMv2 responses; messages by `ntlmclient`.
+//! NTLM (MS-NLMP) with NTLMv2 responses; the messages are those of `ntlmclient`.
 //!
 //! The crate's own responder is not used: it draws its client challenge itself, and puts the session key into the
-//! message. What stands here of the computation is MS-NLMP 3.3.2, on top of the crate's NTOWFv2.
+//! message. This module implements MS-NLMP 3.3.2 on top of the crate's NTOWFv2.
 //!
-//! Messages carry no MIC and no workstation, and nothing is signed or sealed: HTTP only wants the authentication.
+//! Messages carry no MIC and no workstation name. Nothing is signed or sealed, because HTTP needs authentication only.
 
 use std::time::{Duration, SystemTime};
 
@@ -18,9 +18,9 @@ use ntlmclient::{
 
 use super::Credentials;
 
-/// 2.2.1.1 NEGOTIATE_MESSAGE, byte for byte that of example 4.8 of MS-WMHTTP.
+/// 2.2.1.1 NEGOTIATE_MESSAGE, with the bytes of example 4.8 of MS-WMHTTP.
 ///
-/// It has the Version field, without which some acceptors refuse it.
+/// It has the Version field, because some servers refuse a message without it.
 pub(super) const NEGOTIATE: &[u8; 40] = b"NTLMSSP\0\
     \x01\0\0\0\
     \x07\x82\x08\xa2\
@@ -48,24 +48,24 @@ const VERSION: OsVersion = OsVersion {
     ntlm_revision: 15,
 };
 
-/// Bytes of a [`Challenge`] that has neither Version nor payload
+/// Bytes of a [`ServerChallenge`] that has neither Version nor payload
 const WITHOUT_VERSION: usize = 48;
-/// Bytes of a [`Challenge`] without payload
+/// Bytes of a [`ServerChallenge`] without payload
 const WITH_VERSION: usize = 56;
 
-/// Most bytes of a user, a domain or a host: the lengths of a message have sixteen bits.
+/// Bytes of a user, domain or host name, at most: the lengths in a message have 16 bits.
 const MAX_NAME: usize = 1024;
 
-/// Seconds from 1601 to 1970
+/// Seconds from 1601-01-01 to 1970-01-01
 const UNIX_EPOCH: Duration = Duration::from_secs(11_644_473_600);
 
 /// 2.2.1.2 CHALLENGE_MESSAGE
-pub(super) struct Challenge(ChallengeMessage);
+pub(super) struct ServerChallenge(ChallengeMessage);
 
-impl Challenge {
-    /// A message, if it is that one and whole.
+impl ServerChallenge {
+    /// Parses the message; `None` if it is incomplete or another one.
     pub(super) fn parse(message: &[u8]) -> Option<Self> {
-        // The Version field may be missing; the crate wants it there.
+        // The Version field is optional, but the crate requires it.
         let mut message = message.to_vec();
         if (WITHOUT_VERSION..WITH_VERSION).contains(&message.len()) {
             message.resize(WITH_VERSION, 0);
@@ -76,9 +76,9 @@ impl Challenge {
         }
     }
 
-    /// 2.2.1.3 AUTHENTICATE_MESSAGE, the answer for the service `HTTP/host`.
+    /// Returns 2.2.1.3 AUTHENTICATE_MESSAGE, the answer for the service `HTTP/host`.
     ///
-    /// `None` when a name is longer than a message can take.
+    /// `None` if a name is longer than [`MAX_NAME`].
     pub(super) fn answer(
         &self,
         credentials: &Credentials,
@@ -101,7 +101,7 @@ impl Challenge {
             time,
             &self.target_info(host),
         )?;
-        // 3.1.5.1.2: where the server gave the time, there is no LMv2 response.
+        // 3.1.5.1.2: there is no LMv2 response if the server sent the time.
         let lm = match timestamp {
             Some(_) => vec![0; 24],
             None => lm_response(&key, self.0.challenge, client_challenge)?,
@@ -119,7 +119,7 @@ impl Challenge {
         message.to_bytes().ok()
     }
 
-    /// What both sides can do.
+    /// Returns the flags that both sides support.
     fn flags(&self) -> Flags {
         let mut flags = self.0.flags & OFFERED.union(Flags::NEGOTIATE_TARGET_INFO);
         if flags.contains(Flags::NEGOTIATE_UNICODE) {
@@ -128,7 +128,7 @@ impl Challenge {
         flags
     }
 
-    /// MsvAvTimestamp
+    /// Returns the server's MsvAvTimestamp.
     fn timestamp(&self) -> Option<u64> {
         let entries = &self.0.target_information;
         let entry = entries
@@ -137,7 +137,7 @@ impl Challenge {
         Some(u64::from_le_bytes(entry.data.as_slice().try_into().ok()?))
     }
 
-    /// The server's pairs, and MsvAvTargetName; MsvAvEOL ends them.
+    /// Returns the server's AV_PAIRs followed by MsvAvTargetName and MsvAvEOL.
     fn target_info(&self, host: &str) -> Vec<u8> {
         let theirs = self.0.target_information.iter().filter(|entry| {
             !matches!(
@@ -164,7 +164,7 @@ fn response_key(credentials: &Credentials) -> [u8; 16] {
         password: credentials.password().expose().to_owned(),
     };
     let key = ntlmclient::ntlm_v2_password_func(&credentials);
-    // Wiped as it is dropped.
+    // `Password` overwrites its memory when it is dropped.
     drop(super::Password::from(std::mem::take(
         &mut credentials.password,
     )));
@@ -246,10 +246,11 @@ mod tests {
         assert_eq!(NEGOTIATE[32..], VERSION.to_bytes());
     }
 
-    /// MS-WMHTTP 4.8: a WMS2205 of 2007, which sends the time
+    /// MS-WMHTTP 4.8: the challenge of a WMS2205 of 2007, which sends the time
     #[test]
     fn the_challenge_of_the_example_is_answered() {
-        let challenge = Challenge::parse(&BASE64_STANDARD.decode(CHALLENGE_4_8).unwrap()).unwrap();
+        let challenge =
+            ServerChallenge::parse(&BASE64_STANDARD.decode(CHALLENGE_4_8).unwrap()).unwrap();
         assert_eq!(challenge.0.target_name, "WMS2205");
         assert_eq!(challenge.timestamp(), Some(0x01c7_5772_60a9_9244));
         let credentials = Credentials::new(r"CRMUR-X1\Administrator", "secret");
@@ -260,7 +261,7 @@ mod tests {
         let Ok(Message::Authenticate(answer)) = Message::try_from(bytes.as_slice()) else {
             panic!("no AUTHENTICATE_MESSAGE");
         };
-        // The flags of the example's own answer.
+        // The flags of the answer in the example
         assert_eq!(answer.flags.bits(), 0xa288_8205);
         assert_eq!(
             (&*answer.domain_name, &*answer.user_name),
@@ -284,7 +285,7 @@ mod tests {
 
     /// MS-NLMP 4.2.4
     #[test]
-    fn the_vectors_of_ms_nlmp_come_out() {
+    fn the_vectors_of_ms_nlmp_are_reproduced() {
         let key = response_key(&Credentials::new(r"Domain\User", "Password"));
         assert_eq!(key, *hex("0c868a403bfd7a93a3001ef22ef02e3f"));
         let server_challenge = [0x01, 0x23, 0x45, 0x67, 0x89, 0xab, 0xcd, 0xef];
@@ -302,9 +303,9 @@ mod tests {
     }
 
     #[test]
-    fn a_server_without_the_time_gets_ours() {
+    fn without_a_server_timestamp_the_local_time_is_used() {
         let example = BASE64_STANDARD.decode(CHALLENGE_4_8).unwrap();
-        let mut challenge = Challenge::parse(&example).unwrap();
+        let mut challenge = ServerChallenge::parse(&example).unwrap();
         let entries = &mut challenge.0.target_information;
         entries.retain(|entry| entry.entry_type != TargetInfoType::Timestamp);
         let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1);
@@ -323,9 +324,9 @@ mod tests {
     }
 
     #[test]
-    fn names_that_no_message_can_hold_are_refused() {
+    fn names_longer_than_a_message_can_hold_are_refused() {
         let example = BASE64_STANDARD.decode(CHALLENGE_4_8).unwrap();
-        let challenge = Challenge::parse(&example).unwrap();
+        let challenge = ServerChallenge::parse(&example).unwrap();
         let answer = |user: &str| {
             let credentials = Credentials::new(user, "secret");
             challenge.answer(&credentials, "host", SystemTime::UNIX_EPOCH, [0; 8])
@@ -335,12 +336,15 @@ mod tests {
     }
 
     #[test]
-    fn a_short_challenge_is_none() {
+    fn a_truncated_challenge_is_rejected() {
         let whole = BASE64_STANDARD.decode(CHALLENGE_4_8).unwrap();
         for length in 0..whole.len() {
-            assert!(Challenge::parse(&whole[..length]).is_none(), "{length}");
+            assert!(
+                ServerChallenge::parse(&whole[..length]).is_none(),
+                "{length}"
+            );
         }
-        assert!(Challenge::parse(NEGOTIATE).is_none());
+        assert!(ServerChallenge::parse(NEGOTIATE).is_none());
     }
 
     #[test]
@@ -348,14 +352,14 @@ mod tests {
         let mut message = [0; WITHOUT_VERSION];
         message[..12].copy_from_slice(b"NTLMSSP\0\x02\0\0\0");
         message[20..24].copy_from_slice(&0x0000_0201_u32.to_le_bytes());
-        let challenge = Challenge::parse(&message).unwrap();
+        let challenge = ServerChallenge::parse(&message).unwrap();
         assert_eq!(challenge.target_info("host"), [0; 4]);
-        assert!(Challenge::parse(&message[..47]).is_none());
+        assert!(ServerChallenge::parse(&message[..47]).is_none());
     }
 
     proptest! {
         #[test]
-        fn no_challenge_makes_the_answer_fail(
+        fn arbitrary_challenges_never_panic(
             changes in prop::collection::vec((0usize..200, any::<u8>()), 0..20),
             tail in prop::collection::vec(any::<u8>(), 0..64),
         ) {
@@ -366,7 +370,7 @@ mod tests {
                     *place = byte;
                 }
             }
-            if let Some(challenge) = Challenge::parse(&message) {
+            if let Some(challenge) = ServerChallenge::parse(&message) {
                 let credentials = Credentials::new("alice", "secret");
                 let _ = challenge.answer(&credentials, "host", SystemTime::UNIX_EPOCH, [0; 8]);
             }

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! The schemes, and sets of them.
+//! The authentication schemes, and sets of them.
 
 use std::fmt;
 
 use http::HeaderValue;
 
-/// A way to authenticate, in the order of preference.
+/// An authentication scheme, in order of preference.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Scheme {
-    /// RFC 4559; a bare NTLMSSP message too, as in example 4.8 of MS-WMHTTP.
+    /// RFC 4559. Its token may also be a bare NTLMSSP message, as in example 4.8 of MS-WMHTTP.
     Negotiate,
     /// MS-NTHT
     Ntlm,
@@ -20,10 +20,10 @@ pub enum Scheme {
 }
 
 impl Scheme {
-    /// All of them, the strongest first.
+    /// All schemes, the strongest first.
     pub const ALL: [Self; 4] = [Self::Negotiate, Self::Ntlm, Self::Digest, Self::Basic];
 
-    /// The name on the wire.
+    /// Returns the name on the wire.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Negotiate => "Negotiate",
@@ -33,7 +33,7 @@ impl Scheme {
         }
     }
 
-    /// The scheme of that name; letters of either case are the same.
+    /// Returns the scheme called `name`, ignoring case.
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL
             .into_iter()
@@ -61,29 +61,29 @@ impl fmt::Display for Scheme {
 pub struct Schemes(u8);
 
 impl Schemes {
-    /// Every scheme.
+    /// All schemes.
     pub const ALL: Self = Self(0b1111);
     /// No scheme.
     pub const NONE: Self = Self(0);
 
-    /// The set with `scheme` in it.
+    /// Returns the set with `scheme` added.
     #[must_use]
     pub const fn with(self, scheme: Scheme) -> Self {
         Self(self.0 | scheme.bit())
     }
 
-    /// The set with `scheme` out of it.
+    /// Returns the set without `scheme`.
     #[must_use]
     pub const fn without(self, scheme: Scheme) -> Self {
         Self(self.0 & !scheme.bit())
     }
 
-    /// Whether `scheme` is in it.
+    /// Returns whether `scheme` is in the set.
     pub const fn contains(self, scheme: Scheme) -> bool {
         self.0 & scheme.bit() != 0
     }
 
-    /// What is in it, the strongest first.
+    /// Iterates over the schemes in the set, the strongest first.
     pub fn iter(self) -> impl Iterator<Item = Scheme> {
         Scheme::ALL
             .into_iter()
@@ -109,9 +109,10 @@ impl fmt::Debug for Schemes {
     }
 }
 
-/// MS-WMHTTP 2.2.1.9 X-Accept-Authentication: what may be used, but never Basic, which Windows supports unlisted.
+/// Returns the value of X-Accept-Authentication (MS-WMHTTP 2.2.1.9): `schemes` without Basic, because Windows supports
+/// Basic without listing it.
 ///
-/// `None` when there is nothing to list.
+/// `None` if the list is empty.
 pub fn accept_header(schemes: Schemes) -> Option<HeaderValue> {
     let names: Vec<_> = schemes
         .without(Scheme::Basic)
@@ -141,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn a_set_has_what_was_put_into_it() {
+    fn a_set_contains_the_added_schemes() {
         let set = Schemes::NONE.with(Scheme::Basic).with(Scheme::Ntlm);
         assert_eq!(
             set.iter().collect::<Vec<_>>(),

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! The reaction of the method in use to a challenge.
+//! The reaction of the current method to a challenge.
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
@@ -13,7 +13,7 @@ use crate::auth::method::Method;
 use crate::auth::{Next, ntlm};
 
 impl Authenticator {
-    /// Continues the conversation; `None` when another method has to be chosen.
+    /// Continues the current method; `None` if another one has to be chosen.
     pub(super) fn proceed(&mut self, fresh: &[Challenge], closes: bool) -> Option<Next> {
         let awaited = std::mem::take(&mut self.awaited);
         let Conversation { active, standing } = self.conversation.take()?;
@@ -38,9 +38,9 @@ impl Authenticator {
         Some(RESUBMIT_HERE)
     }
 
-    /// Reads `token` as the second message, to be answered by the third.
+    /// Reads `token` as the second NTLM message, which the third answers.
     fn second_leg(&mut self, method: Method, token: Option<&[u8]>) -> Option<Active> {
-        match token.and_then(ntlm::Challenge::parse) {
+        match token.and_then(ntlm::ServerChallenge::parse) {
             Some(challenge) => Some(Active::Ntlm(method, Leg::Challenged(challenge))),
             None => {
                 self.tried.unusable.insert(method);
@@ -49,7 +49,7 @@ impl Authenticator {
         }
     }
 
-    /// RFC 7616 section 3.3: answers with the same credentials and another nonce, unless the credentials are refused.
+    /// Answers with the same credentials and the new nonce, unless the credentials are refused (RFC 7616 section 3.3).
     ///
     /// `stale` is optional, and many servers omit it. Without it, a refused answer to an old nonce means that the nonce
     /// has expired, and a refused answer to a fresh nonce means that the credentials are wrong.
@@ -65,14 +65,14 @@ impl Authenticator {
                 self.conversation = Some(Conversation { active, standing });
                 return Some(if again { Next::RedoPushSetup } else { RESUBMIT });
             }
-            // The peer accepts the credentials, but none of its nonces.
+            // The peer accepts the credentials, but calls every nonce stale.
             _ if is_stale => self.tried.unusable.insert(Method::Digest),
             _ => self.tried.refused.insert(Method::Digest),
         }
         None
     }
 
-    /// Notes a refused answer. A method that was accepted before is tried once more.
+    /// Notes a refused answer. A method that the peer accepted before is tried once more.
     fn refuse(&mut self, method: Method, standing: Standing) -> Option<Next> {
         if standing == Standing::Untested {
             self.tried.refused.insert(method);
@@ -85,7 +85,7 @@ impl Authenticator {
     }
 }
 
-/// The token that the peer has sent for `method`.
+/// Returns the token that the peer sent for `method`.
 fn token(fresh: &[Challenge], method: Method) -> Option<Vec<u8>> {
     fresh
         .iter()

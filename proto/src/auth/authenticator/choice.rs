@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! The choice among the methods on offer.
+//! The choice among the offered methods.
 
 use super::conversation::{Active, Conversation, Leg, Ticket};
 use super::{Authenticator, RESUBMIT};
@@ -9,7 +9,7 @@ use crate::auth::digest::Digest;
 use crate::auth::method::Method;
 use crate::auth::{CredentialRequest, Denied, Next, Scheme, basic};
 
-/// IANA HTTP Authentication Schemes, and those of Windows.
+/// Scheme names of the IANA HTTP Authentication Schemes registry, and those of Windows.
 const REGISTERED: [&str; 14] = [
     "Basic",
     "Bearer",
@@ -27,7 +27,7 @@ const REGISTERED: [&str; 14] = [
     "Passport1.4",
 ];
 
-/// In place of the name of any other scheme.
+/// Shown instead of any other scheme name.
 const UNKNOWN_SCHEME: &str = "an unknown scheme";
 
 impl Authenticator {
@@ -42,7 +42,7 @@ impl Authenticator {
         }
     }
 
-    /// Begins a conversation by the strongest method that is left.
+    /// Starts the strongest method that is left.
     pub(super) fn choose(&mut self) -> Next {
         self.conversation = None;
         let mut way_back = None;
@@ -76,15 +76,15 @@ impl Authenticator {
         }
     }
 
-    /// The same without reporting the outcome, which the next challenge does. Returns whether a method is left.
-    pub(super) fn choose_unheard(&mut self) -> bool {
+    /// Does the same without reporting the outcome, which the next challenge reports. Returns whether a method is left.
+    pub(super) fn choose_without_reporting(&mut self) -> bool {
         let place = self.place;
         let next = self.choose();
         self.place = place;
         matches!(next, Next::Resubmit { .. })
     }
 
-    /// Returns whether `method` is on offer, allowed, and not tried.
+    /// Returns whether `method` is offered, allowed, and not tried.
     fn is_open(&self, method: Method) -> bool {
         let scheme = method.scheme();
         self.policy.allows(scheme)
@@ -117,7 +117,7 @@ impl Authenticator {
         Digest::best(offered.filter(|challenge| challenge.scheme() == Some(Scheme::Digest)))
     }
 
-    /// The outcome when no method is left.
+    /// Returns the outcome if no method is left.
     fn refused(&mut self) -> Next {
         let refused = Method::ALL.into_iter().find(|method| {
             let scheme = method.scheme();
@@ -140,8 +140,8 @@ impl Authenticator {
         }
     }
 
-    /// The schemes on offer as the peer wrote them, each once. Of a scheme that is not registered the name is not shown: it
-    /// may be anything, a password too.
+    /// Returns the names of the offered schemes as the peer wrote them, each once. The name of an unregistered scheme is
+    /// hidden, because it may be anything, even a password.
     fn names_on_offer(&self) -> Vec<String> {
         let mut names: Vec<String> = Vec::new();
         for Challenge { name, .. } in &self.offered {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! The method in use, and its part of the next request.
+//! The current method, and its part of the next request.
 
 use std::fmt;
 use std::time::SystemTime;
@@ -14,17 +14,17 @@ use crate::auth::method::Method;
 use crate::auth::negotiate::{self, Context};
 use crate::auth::{Authorization, Credentials, RequestLine, Role, Scheme, basic, ntlm};
 
-/// The method in use, and what the peer has said to it.
+/// The current method, and the peer's judgement of it.
 pub(super) struct Conversation {
     pub(super) active: Active,
     pub(super) standing: Standing,
 }
 
-/// The peer's verdict on the credentials, by this method.
+/// The peer's judgement of the credentials with this method.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Standing {
     Untested,
-    /// It has accepted them. One refusal does not count: a server that has restarted knows neither nonce nor
+    /// The peer has accepted them. A single refusal does not count, because a restarted server knows neither nonce nor
     /// connection.
     Accepted,
 }
@@ -41,19 +41,19 @@ pub(super) enum Active {
 pub(super) enum Leg {
     /// The first message is to be sent, or was sent.
     Opening,
-    /// The second was received; the third is to be sent, or was sent.
-    Challenged(ntlm::Challenge),
+    /// The second message was received. The third is to be sent, or was sent.
+    Challenged(ntlm::ServerChallenge),
     /// The connection is authenticated.
     Done,
 }
 
 /// The state of a Kerberos exchange.
 pub(super) enum Ticket {
-    /// The first step is to be taken.
+    /// The first step is pending.
     Wanted,
-    /// The next step is to be taken, after the peer's token.
+    /// The next step is pending; it answers the peer's token.
     Continued { context: Context, token: Vec<u8> },
-    /// Another thread is taking the step.
+    /// Another thread carries out the step.
     Pending(Step),
     /// The token is to be sent, or was sent.
     Ready {
@@ -65,12 +65,12 @@ pub(super) enum Ticket {
     Done,
 }
 
-/// The step that a token comes from.
+/// The step that produced a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Step {
-    /// Its token may go over any connection.
+    /// Its token may be sent over any connection.
     First,
-    /// Its token is bound to the connection of the token that it answers.
+    /// Its token is bound to the connection over which the peer's token was received.
     Next,
 }
 
@@ -82,7 +82,7 @@ pub(super) struct Peer<'a> {
 }
 
 impl Conversation {
-    /// A conversation in which nothing has been sent.
+    /// Creates a conversation in which nothing has been sent.
     pub(super) fn new(active: Active) -> Self {
         Self {
             active,
@@ -94,7 +94,7 @@ impl Conversation {
         self.active.method()
     }
 
-    /// Returns what the next request has to carry; `None` when the method cannot go on.
+    /// Returns what the next request has to carry; `None` if the method cannot continue.
     pub(super) fn authorize(
         &mut self,
         peer: &Peer<'_>,
@@ -105,7 +105,7 @@ impl Conversation {
         let scheme = self.method().scheme();
         let answer = match &mut self.active {
             Active::Ntlm(_, Leg::Done) => return Some(Authorization::None),
-            // Not supported in PushStart (3.2.5.2): its challenge will lead back to PushSetup.
+            // PushStart cannot carry NTLM (3.2.5.2). Its challenge will lead back to PushSetup.
             Active::Ntlm(..) if request.is_push_start => return Some(Authorization::None),
             Active::Ntlm(_, Leg::Opening) => return first_leg(peer.role, scheme),
             Active::Ntlm(_, Leg::Challenged(challenge)) => {
@@ -153,7 +153,7 @@ impl Active {
 }
 
 impl Ticket {
-    /// Returns the token to send, or what has to happen before there is one.
+    /// Returns the token to send, or what the caller has to do before there is one.
     fn token(&mut self, peer: &Peer<'_>) -> Result<String, Authorization> {
         let (step, context, token) = match std::mem::replace(self, Self::Wanted) {
             Self::Continued { context, token } => (Step::Next, Some(context), Some(token)),
@@ -171,7 +171,7 @@ impl Ticket {
         Err(Authorization::Blocking(step))
     }
 
-    /// Forgets what was bound to the connection, which is gone; `was_sent` if a token was sent over it.
+    /// Forgets the state that was bound to the lost connection. `was_sent` is true if a token was sent over it.
     pub(super) fn connection_lost(&mut self, was_sent: bool) {
         match self {
             Self::Pending(Step::First) => {}

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! The header fields of a conversation.
+//! The header fields of authentication.
 
 use http::header::CONNECTION;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::auth::Scheme;
 
-/// The value of an Authorization field, hidden from `Debug`.
+/// Returns the value of an Authorization field, marked sensitive.
 pub(super) fn header(scheme: Scheme, answer: &[u8]) -> Option<HeaderValue> {
     let value = [scheme.as_str().as_bytes(), b" ", answer].concat();
     let mut value = HeaderValue::from_bytes(&value).ok()?;
@@ -22,8 +22,8 @@ pub(super) fn says_close(headers: &HeaderMap) -> bool {
     values.any(|value| has_word(value, "close"))
 }
 
-/// MS-N2HT 2.2.3 Persistent-Auth: returns whether the connection stays authenticated. By RFC 4559 each request is
-/// authenticated alone, and a server that follows it may read a whole body before it refuses.
+/// Returns whether the connection stays authenticated (MS-N2HT 2.2.3 Persistent-Auth). By RFC 4559 each request is
+/// authenticated alone, and a server that follows it may read the whole body before it refuses the request.
 pub(super) fn says_persistent(headers: &HeaderMap) -> bool {
     let field = HeaderName::from_static("persistent-auth");
     let mut values = headers.get_all(field).iter();

@@ -30,7 +30,7 @@ const ANYTHING: Policy = Policy {
 /// The second message of example 4.8 of MS-WMHTTP.
 const TYPE_2: &str = "TlRMTVNTUAACAAAADgAOADgAAAAFgoqio8hNyf74ihkAAAAAAAAAAFgAWABGAAAABgBkFgAAAA9XAE0AUwAyADIAMAA1AAIADgBXAE0AUwAyADIAMAA1AAEADgBXAE0AUwAyADIAMAA1AAQADgBXAE0AUwAyADIAMAA1AAMADgBXAE0AUwAyADIAMAA1AAcACABEkqlgclfHAQAAAAA=";
 
-/// What went out.
+/// The authentication that a request carried.
 #[derive(Debug, PartialEq)]
 enum Sent {
     Nothing,
@@ -39,7 +39,7 @@ enum Sent {
     Blocking,
 }
 
-/// A client that talks with a script.
+/// A client that a test drives step by step.
 struct Client {
     authenticator: Authenticator,
     drawn: u8,
@@ -104,7 +104,7 @@ impl Client {
         self.send(true)
     }
 
-    /// What a header went out with, without the scheme's name.
+    /// Returns the Authorization value of the next request, without the scheme name.
     fn answer(&mut self, scheme: &str) -> String {
         match self.push_setup() {
             Sent::Header(value) => value
@@ -135,7 +135,7 @@ impl Client {
         self.authenticator.accepted(&HeaderMap::from_iter([field]));
     }
 
-    /// The rest of an NTLM handshake, from its first message on.
+    /// Completes an NTLM handshake from its first message.
     fn shake_hands(&mut self, scheme: &str) {
         assert_eq!(self.push_setup(), leg_1(scheme));
         let type_2 = format!("{scheme} {TYPE_2}");
@@ -162,7 +162,7 @@ fn md5(text: &str) -> String {
     digest.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// RFC 7616 section 3.4.1, as a server computes it
+/// Checks the answer as a server computes it (RFC 7616 section 3.4.1).
 fn assert_digest_answer(token: &str, nonce: &str, count: u32) {
     let part = |name| parameter(token, name);
     assert_eq!((part("nonce"), part("uri")), (nonce.into(), URI.into()));
@@ -186,7 +186,7 @@ fn hmac_md5(key: &[u8], parts: &[&[u8]]) -> Vec<u8> {
     mac.finalize().into_bytes().to_vec()
 }
 
-/// MS-NLMP 3.2.5.1.2, as a server that knows the password checks it
+/// Checks the answer as a server that knows the password does (MS-NLMP 3.2.5.1.2).
 fn assert_ntlm_answer(token: &str, user: &str, domain: &str, password: &str) {
     let message = BASE64_STANDARD.decode(token).unwrap();
     let field = |at: usize| {
@@ -215,7 +215,7 @@ fn offers(user: Option<&str>, scheme: Scheme) -> Next {
 }
 
 #[test]
-fn before_a_challenge_nothing_is_sent() {
+fn no_credentials_are_sent_before_a_challenge() {
     let mut client = Client::new();
     assert_eq!(client.push_setup(), Sent::Nothing);
     client.accepted();
@@ -238,12 +238,12 @@ fn the_example_of_the_specification_is_followed() {
 }
 
 #[test]
-fn wrong_credentials_are_tried_once_by_each_scheme() {
+fn wrong_credentials_are_tried_once_per_scheme() {
     let mut client = Client::new();
     let all = ["Negotiate, NTLM", DIGEST, r#"Basic realm="WMS""#];
     assert_eq!(client.challenged(&all), RESUBMIT);
     client.shake_hands("Negotiate");
-    // The same secret by the same means under another name would only lock the account.
+    // NTLM with the same password under the other scheme name would only lock the account.
     assert_eq!(client.challenged(&all), RESUBMIT);
     client.answer("Digest");
     assert_eq!(client.challenged(&all), RESUBMIT);
@@ -263,7 +263,7 @@ fn wrong_credentials_are_tried_once_by_each_scheme() {
 }
 
 #[test]
-fn other_credentials_begin_anew() {
+fn new_credentials_restart_authentication() {
     let mut client = Client::new();
     client.authenticator.set_credentials(None);
     let asked = client.challenged(&[DIGEST]);
@@ -281,7 +281,7 @@ fn other_credentials_begin_anew() {
 }
 
 #[test]
-fn credentials_are_not_asked_for_without_end() {
+fn requests_for_credentials_are_bounded() {
     let mut client = Client::new();
     assert_eq!(client.challenged(&[DIGEST]), RESUBMIT);
     for guess in 0..MAX_REFUSED - 1 {
@@ -306,7 +306,7 @@ fn credentials_are_not_asked_for_without_end() {
 }
 
 #[test]
-fn giving_up_is_no_refusal() {
+fn a_missing_answer_is_reported_as_no_credentials() {
     let mut client = Client::new();
     client.authenticator.set_credentials(None);
     assert_eq!(client.challenged(&["NTLM"]), offers(None, Scheme::Ntlm));
@@ -317,12 +317,12 @@ fn giving_up_is_no_refusal() {
 }
 
 #[test]
-fn a_proxy_is_answered_as_a_server_is() {
+fn a_proxy_is_answered_like_a_server() {
     let mut client = Client::with(Role::Proxy, ANYTHING);
     assert_eq!(client.challenged(&["NTLM"]), RESUBMIT);
     client.shake_hands("NTLM");
     client.accepted();
-    // Fields of the server are none of its business.
+    // A proxy's authenticator ignores the fields of the server.
     let mut client = Client::with(Role::Proxy, ANYTHING);
     let headers = HeaderMap::from_iter([(
         Role::Server.challenge_header(),
@@ -342,13 +342,13 @@ fn a_request_that_the_proxy_held_back_is_answered_again() {
     let mut client = Client::new();
     assert_eq!(client.challenged(&["NTLM"]), RESUBMIT);
     assert_eq!(client.push_setup(), leg_1("NTLM"));
-    // 407 here: the server has seen nothing.
+    // The proxy answers with 407 here, so the server has not seen the request.
     client.shake_hands("NTLM");
     assert_ntlm_answer(&client.answer("NTLM"), "alice", "WMDOM", PASSWORD);
 }
 
 #[test]
-fn nothing_shows_a_secret() {
+fn debug_output_hides_all_secrets() {
     let mut client = Client::new();
     assert_eq!(client.challenged(&["NTLM", DIGEST]), RESUBMIT);
     let mut random = |bytes: &mut [u8]| bytes.fill(1);
@@ -384,9 +384,9 @@ fn any_challenge() -> impl Strategy<Value = String> {
 }
 
 proptest! {
-    /// Whatever a peer says, it says it a bounded number of times before there is nothing left to try.
+    /// A peer that challenges every request exhausts the client's methods after a bounded number of requests.
     #[test]
-    fn no_peer_keeps_a_client_busy_for_ever(
+    fn challenges_in_any_order_end_after_bounded_requests(
         script in prop::collection::vec(
             prop::collection::vec(any_challenge(), 0..4),
             1..8,
@@ -421,7 +421,7 @@ proptest! {
     }
 
     #[test]
-    fn no_bytes_make_it_fail(
+    fn arbitrary_fields_never_panic(
         values in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..200), 0..4),
     ) {
         let mut client = Client::new();

@@ -1,27 +1,27 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! Connections that are new, lost or slow amid a handshake.
+//! New, lost and delayed connections during a handshake.
 
 use http::header::CONNECTION;
 
 use super::*;
 
 #[test]
-fn a_new_connection_is_authenticated_anew() {
+fn a_new_connection_is_authenticated_again() {
     let mut client = Client::new();
     assert_eq!(client.challenged(&["NTLM"]), RESUBMIT);
     client.shake_hands("NTLM");
     client.accepted();
     client.authenticator.connection_lost();
     assert_eq!(client.push_start(), Sent::Nothing);
-    // PushSetup opens the handshake of its own accord.
+    // PushSetup opens the handshake before any challenge.
     client.shake_hands("NTLM");
     client.accepted();
     assert_eq!(client.push_start(), Sent::Nothing);
 }
 
 #[test]
-fn a_handshake_that_never_ends_is_given_up() {
+fn an_endless_handshake_is_abandoned() {
     let mut client = Client::new();
     assert_eq!(client.challenged(&["NTLM", DIGEST]), RESUBMIT);
     for _ in 0..MAX_BROKEN_HANDSHAKES {
@@ -34,7 +34,7 @@ fn a_handshake_that_never_ends_is_given_up() {
 }
 
 #[test]
-fn an_outage_does_not_wear_a_handshake_out() {
+fn connection_losses_do_not_count_as_failed_handshakes() {
     let mut client = Client::new();
     assert_eq!(client.challenged(&["NTLM"]), RESUBMIT);
     for _ in 0..20 {
@@ -44,9 +44,9 @@ fn an_outage_does_not_wear_a_handshake_out() {
     client.shake_hands("NTLM");
 }
 
-/// MS-NTHT: the handshake lives on its connection.
+/// MS-NTHT: the handshake is bound to its connection.
 #[test]
-fn a_server_that_closes_amid_the_handshake_cannot_do_ntlm() {
+fn ntlm_is_abandoned_if_the_server_closes_during_the_handshake() {
     let mut client = Client::new();
     assert_eq!(client.challenged(&["NTLM", DIGEST]), RESUBMIT);
     assert_eq!(client.push_setup(), leg_1("NTLM"));
@@ -60,7 +60,7 @@ fn a_server_that_closes_amid_the_handshake_cannot_do_ntlm() {
 }
 
 #[test]
-fn a_handshake_that_nobody_wants_is_not_gone_on_with() {
+fn an_accepted_request_ends_the_handshake() {
     let mut client = Client::new();
     assert_eq!(client.challenged(&["NTLM"]), RESUBMIT);
     for _ in 0..MAX_BROKEN_HANDSHAKES {
@@ -72,9 +72,9 @@ fn a_handshake_that_nobody_wants_is_not_gone_on_with() {
     assert_eq!(client.push_setup(), Sent::Nothing);
 }
 
-/// A server that was started anew knows neither nonce nor connection.
+/// A restarted server knows neither nonce nor connection.
 #[test]
-fn what_was_good_before_is_tried_once_more() {
+fn accepted_credentials_are_tried_once_more() {
     let mut client = Client::new();
     assert_eq!(client.challenged(&[DIGEST]), RESUBMIT);
     client.answer("Digest");

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! Digest: nonces that are used again, replaced and refused.
+//! Digest nonces: used again, replaced and refused.
 
 use super::*;
 
-/// MS-WMHTTP 3.1.4.2.1: Digest goes on PushStart too, where a 401 would cost the data on its way
+/// MS-WMHTTP 3.1.4.2.1: PushStart carries Digest too, because a 401 would cost the data already sent
 #[test]
-fn digest_goes_on_every_request_once_it_is_known() {
+fn every_request_carries_a_known_digest() {
     let mut client = Client::new();
     assert_eq!(client.challenged(&[DIGEST]), RESUBMIT);
     assert_digest_answer(&client.answer("Digest"), "n1", 1);
@@ -21,7 +21,7 @@ fn digest_goes_on_every_request_once_it_is_known() {
     }
 }
 
-/// A challenge with a nonce of this number.
+/// Returns a challenge with the nonce `nonce`.
 fn challenge(nonce: u32) -> String {
     format!(r#"Digest realm="WMS", nonce="n{nonce}", qop="auth", opaque="o""#)
 }
@@ -30,7 +30,7 @@ fn stale(nonce: u32) -> String {
     challenge(nonce) + ", stale=TRUE"
 }
 
-/// A client whose credentials have been accepted with nonce 0.
+/// Returns a client whose credentials were accepted with nonce 0.
 fn accepted(role: Role) -> Client {
     let mut client = Client::with(role, ANYTHING);
     assert_eq!(client.challenged(&[&challenge(0)]), RESUBMIT);
@@ -47,9 +47,9 @@ fn assert_sends(client: &mut Client, is_push_start: bool, nonce: u32) {
     assert_eq!(parameter(answer, "nonce"), format!("n{nonce}"));
 }
 
-/// No response tells a success where PushStart is the request: it goes on until the connection is lost.
+/// A PushStart that streams until its connection is lost gets no response that could confirm its nonce.
 #[test]
-fn a_nonce_may_expire_at_every_connection() {
+fn a_nonce_may_expire_on_every_connection() {
     for (role, expired) in [
         (Role::Server, stale as fn(u32) -> String),
         (Role::Proxy, stale),
@@ -72,9 +72,9 @@ fn a_nonce_may_expire_at_every_connection() {
     }
 }
 
-/// The server closes behind each 401, and every answer needs a connection of its own.
+/// The server closes the connection after each 401, so every answer uses a new connection.
 #[test]
-fn a_nonce_is_good_on_the_next_connection() {
+fn a_nonce_stays_valid_on_the_next_connection() {
     for expired in [stale, challenge] {
         let mut client = accepted(Role::Server);
         for nonce in 1..100 {
@@ -87,7 +87,7 @@ fn a_nonce_is_good_on_the_next_connection() {
     }
 }
 
-/// RFC 7616 section 3.3: `stale` vouches for the credentials, and they do not have to be accepted before.
+/// RFC 7616 section 3.3: `stale` confirms credentials that were never accepted before.
 #[test]
 fn a_first_answer_may_be_stale() {
     let mut client = Client::new();
@@ -97,9 +97,9 @@ fn a_first_answer_may_be_stale() {
     assert_digest_answer(&client.answer("Digest"), "n2", 1);
 }
 
-/// A server that finds everything stale has no use for Digest, whether it closes in between or not.
+/// A server that calls every nonce stale makes Digest unusable, whether or not it closes connections.
 #[test]
-fn stale_nonces_in_a_row_are_given_up() {
+fn repeated_stale_nonces_end_digest() {
     for closes in [false, true] {
         let mut client = accepted(Role::Server);
         let mut nonce = 0;
@@ -123,7 +123,7 @@ fn stale_nonces_in_a_row_are_given_up() {
 }
 
 #[test]
-fn a_stale_nonce_that_comes_again_is_given_up() {
+fn a_stale_nonce_that_is_issued_again_ends_digest() {
     let mut client = accepted(Role::Server);
     client.answer("Digest");
     let denied = Denied::NoUsableScheme {
@@ -132,9 +132,9 @@ fn a_stale_nonce_that_comes_again_is_given_up() {
     assert_eq!(client.challenged(&[&stale(0)]), Next::Denied(denied));
 }
 
-/// The password was changed: an answer to a nonce that was issued just now says so, and is no reason for another guess.
+/// The password was changed: a refused answer to a fresh nonce is not worth a second try.
 #[test]
-fn a_fresh_nonce_that_is_refused_means_the_credentials() {
+fn a_refused_fresh_nonce_means_wrong_credentials() {
     let mut client = accepted(Role::Server);
     client.authenticator.connection_lost();
     client.answer("Digest");
@@ -145,9 +145,9 @@ fn a_fresh_nonce_that_is_refused_means_the_credentials() {
     assert_eq!(asked, offers(Some(USER), Scheme::Digest));
 }
 
-/// Credentials that were never accepted: the nonce has outlived its connection, and the next one tells.
+/// The credentials were never accepted, and the nonce has outlived its connection. Only the next nonce can tell.
 #[test]
-fn a_nonce_of_a_lost_connection_says_nothing() {
+fn a_refused_nonce_of_a_lost_connection_is_inconclusive() {
     let mut client = Client::new();
     assert_eq!(client.challenged(&[DIGEST]), RESUBMIT);
     client.answer("Digest");
@@ -159,9 +159,9 @@ fn a_nonce_of_a_lost_connection_says_nothing() {
     assert_eq!(asked, offers(Some(USER), Scheme::Digest));
 }
 
-/// A 407 says nothing about the server, nor does the loss of the connection behind it.
+/// A 407 says nothing about the server, and neither does the connection loss that follows it.
 #[test]
-fn a_request_that_was_held_back_heals_nothing() {
+fn a_request_held_back_by_a_proxy_resets_no_count() {
     let mut client = accepted(Role::Server);
     for nonce in 1..=u32::from(MAX_EXPIRED_NONCES) {
         client.answer("Digest");
@@ -190,7 +190,7 @@ fn the_next_nonce_is_taken_from_a_success() {
 }
 
 #[test]
-fn a_digest_that_cannot_be_answered_is_passed_over() {
+fn an_unsupported_digest_is_skipped() {
     let mut client = Client::new();
     let fields = [
         r#"Digest realm="WMS", nonce=n, qop="auth-int""#,

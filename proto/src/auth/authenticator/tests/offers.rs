@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! What is on offer, and what may be used of it.
+//! The offered schemes, and the client's choice among them.
 
 use super::*;
 
-/// The password would be read by anyone on the way.
+/// Over an unencrypted connection anyone on the path could read the password.
 #[test]
-fn basic_waits_for_encryption_or_for_leave() {
+fn basic_needs_encryption_or_permission() {
     let fields = ["Basic realm=\"WMS\"", "Bearer"];
     for (encrypted, cleartext_basic) in [(false, false), (false, true), (true, false)] {
         let policy = Policy {
@@ -28,7 +28,7 @@ fn basic_waits_for_encryption_or_for_leave() {
 }
 
 #[test]
-fn the_strongest_scheme_goes_first() {
+fn the_strongest_scheme_is_tried_first() {
     let all = ["Basic realm=\"WMS\", Negotiate", DIGEST, "NTLM, Bearer"];
     for (schemes, first) in [
         (&Scheme::ALL[..], leg_1("Negotiate")),
@@ -45,14 +45,14 @@ fn the_strongest_scheme_goes_first() {
 }
 
 #[test]
-fn a_scheme_that_cannot_be_used_gives_way_to_the_next() {
+fn an_unusable_scheme_is_followed_by_the_next() {
     let mut client = Client::new();
     let all = ["Negotiate, NTLM", DIGEST];
     assert_eq!(client.challenged(&all), RESUBMIT);
-    // A server that takes tickets only.
+    // This server accepts tickets only.
     assert_eq!(client.push_setup(), leg_1("Negotiate"));
     assert_eq!(client.challenged(&all), RESUBMIT);
-    // One that answers with nonsense: the offers of before still hold.
+    // A malformed challenge leaves the previous offers valid.
     assert_eq!(client.push_setup(), leg_1("NTLM"));
     assert_eq!(client.challenged(&["NTLM TlRMTVNTUAACAAAA"]), RESUBMIT);
     assert_digest_answer(&client.answer("Digest"), "n1", 1);
@@ -61,7 +61,7 @@ fn a_scheme_that_cannot_be_used_gives_way_to_the_next() {
 }
 
 #[test]
-fn a_question_names_a_scheme_that_may_be_used() {
+fn a_credential_request_names_a_permitted_scheme() {
     let mut client = Client::allowing(&[Scheme::Ntlm]);
     assert_eq!(client.challenged(&["Negotiate", "NTLM"]), RESUBMIT);
     client.shake_hands("NTLM");
@@ -71,9 +71,9 @@ fn a_question_names_a_scheme_that_may_be_used() {
     );
 }
 
-/// A server that knows more than one hash offers Digest for each.
+/// A server that supports several hashes offers Digest for each.
 #[test]
-fn an_offered_scheme_is_named_once() {
+fn a_repeated_offer_is_named_once() {
     let mut client = Client::allowing(&[Scheme::Ntlm]);
     let sha = DIGEST.replace("Digest", "digest") + ", algorithm=SHA-256";
     let fields = [

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! PushStart: what authenticates it, and what leads back to PushSetup.
+//! PushStart: the answers that it may carry, and the return to PushSetup.
 
 use super::*;
 
@@ -14,7 +14,7 @@ fn ntlm_on_push_start_leads_back_to_push_setup() {
     client.shake_hands("NTLM");
     client.accepted();
     assert_eq!(client.push_start(), Sent::Nothing);
-    // Once is enough: after a whole handshake on that connection there is nothing else to do.
+    // One return is enough: a complete handshake on that connection leaves nothing else to try.
     let denied = Denied::NoUsableScheme {
         offered: vec!["NTLM".to_owned()],
     };
@@ -22,7 +22,7 @@ fn ntlm_on_push_start_leads_back_to_push_setup() {
 }
 
 #[test]
-fn a_push_start_that_passed_may_be_sent_back_again() {
+fn an_accepted_push_start_allows_another_return() {
     let mut client = Client::new();
     for _ in 0..3 {
         assert_eq!(client.push_start(), Sent::Nothing);
@@ -35,9 +35,9 @@ fn a_push_start_that_passed_may_be_sent_back_again() {
     }
 }
 
-/// A PushStart that streams is not answered: the loss of its connection shows that it had passed.
+/// A PushStart that streams gets no response: the loss of its connection shows that the server accepted it.
 #[test]
-fn a_push_start_that_streamed_may_be_sent_back_again() {
+fn a_streaming_push_start_allows_another_return() {
     let mut client = Client::new();
     for _ in 0..100 {
         assert_eq!(client.push_start(), Sent::Nothing);

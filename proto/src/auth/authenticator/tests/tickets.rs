@@ -15,7 +15,7 @@ fn ticket(token: &[u8]) -> StepResult {
 }
 
 #[test]
-fn a_ticket_goes_before_ntlm() {
+fn a_ticket_is_preferred_to_ntlm() {
     let mut client = with_tickets();
     client.authenticator.set_credentials(None);
     assert_eq!(client.challenged(&["Negotiate"]), RESUBMIT);
@@ -27,7 +27,7 @@ fn a_ticket_goes_before_ntlm() {
 }
 
 #[test]
-fn a_ticket_lasts_where_the_server_says_so() {
+fn persistent_auth_keeps_the_connection_authenticated() {
     let mut client = with_tickets();
     client.authenticator.set_credentials(None);
     assert_eq!(client.challenged(&["Negotiate"]), RESUBMIT);
@@ -40,10 +40,10 @@ fn a_ticket_lasts_where_the_server_says_so() {
     assert_eq!(client.push_setup(), Sent::Blocking);
 }
 
-/// The first token is for no connection in particular. While there is none, each request that looks for one says that it
-/// is lost, and a ticket that went with it would be fetched for ever.
+/// The first token is not bound to a connection. While the peer is unreachable, each attempt reports a lost connection,
+/// and discarding the ticket with it would fetch tickets for ever.
 #[test]
-fn a_ticket_waits_for_its_connection() {
+fn an_unsent_ticket_survives_a_lost_connection() {
     let mut client = with_tickets();
     client.authenticator.set_credentials(None);
     assert_eq!(client.challenged(&["Negotiate"]), RESUBMIT);
@@ -52,7 +52,7 @@ fn a_ticket_waits_for_its_connection() {
     client.authenticator.resume(ticket(b"ticket"));
     client.authenticator.connection_lost();
     client.answer("Negotiate");
-    // Once it has been sent, it is spent.
+    // A ticket that was sent cannot be sent again.
     client.authenticator.connection_lost();
     assert_eq!(client.push_setup(), Sent::Blocking);
 }
@@ -64,7 +64,7 @@ fn without_a_ticket_negotiate_is_ntlm() {
     assert_eq!(client.push_setup(), Sent::Blocking);
     client.authenticator.resume(StepResult(None));
     client.shake_hands("Negotiate");
-    // What comes too late is not looked at.
+    // A result that comes too late is ignored.
     client.authenticator.resume(ticket(b"late"));
     client.accepted();
     assert_eq!(client.push_start(), Sent::Nothing);
@@ -76,7 +76,7 @@ fn a_password_that_gets_no_ticket_is_refused() {
     assert_eq!(client.challenged(&["Negotiate"]), RESUBMIT);
     assert_eq!(client.push_setup(), Sent::Blocking);
     client.authenticator.resume(StepResult(None));
-    // This server takes tickets only.
+    // This server accepts tickets only.
     assert_eq!(client.push_setup(), leg_1("Negotiate"));
     assert_eq!(
         client.challenged(&["Negotiate"]),
@@ -85,7 +85,7 @@ fn a_password_that_gets_no_ticket_is_refused() {
 }
 
 #[test]
-fn a_refused_ticket_gives_way_to_ntlm() {
+fn a_refused_ticket_is_followed_by_ntlm() {
     let mut client = with_tickets();
     assert_eq!(client.challenged(&["Negotiate"]), RESUBMIT);
     assert_eq!(client.push_setup(), Sent::Blocking);
@@ -96,7 +96,7 @@ fn a_refused_ticket_gives_way_to_ntlm() {
 }
 
 #[test]
-fn without_ticket_and_password_there_is_a_question() {
+fn without_ticket_and_password_credentials_are_requested() {
     let mut client = with_tickets();
     client.authenticator.set_credentials(None);
     assert_eq!(client.challenged(&["Negotiate"]), RESUBMIT);
@@ -111,7 +111,7 @@ fn without_ticket_and_password_there_is_a_question() {
 
 /// MS-WMHTTP note <5>: SPNEGO is supported in PushStart, unlike NTLM
 #[test]
-fn a_ticket_goes_on_a_push_start_that_wants_one() {
+fn push_start_carries_a_ticket_if_challenged() {
     let mut client = with_tickets();
     assert_eq!(client.push_start(), Sent::Nothing);
     assert_eq!(client.challenged(&["Negotiate"]), RESUBMIT);
@@ -119,6 +119,6 @@ fn a_ticket_goes_on_a_push_start_that_wants_one() {
     client.authenticator.resume(ticket(b"ticket"));
     assert!(matches!(client.push_start(), Sent::Header(_)));
     client.accepted();
-    // It will want one each time.
+    // The server challenges each PushStart.
     assert_eq!(client.push_start(), Sent::Blocking);
 }
