@@ -141,7 +141,7 @@ fn ffmpeg_ends_a_pipe_with_a_chunk_that_is_no_asf() {
 fn avmux_writes_its_header_again_at_the_end() {
     assert_eq!(
         summary("av_header_rewrite_avmux_p3200.bin"),
-        "H759/3200, 13, 104 top-level object Simple Index, end 809 a header that is written again"
+        "H759/3200, 13, 104 top-level object Simple Index, end 809 a rewritten header without packets"
     );
 }
 

@@ -12,40 +12,40 @@ use super::object::{ObjectHead, put, u16_at, u32_at};
 use super::stream_properties::{StreamProperties, stream_number};
 use super::{MAX_HEADER_IN_C, MAX_HEADER_IN_H};
 
-/// Bit rates in bit/s that a file header does not tell; 0 and 0xFFFFFFFF stand for "not known"
+/// Bit rates in bit/s that are missing from a file header; 0 and 0xFFFFFFFF mean "unknown"
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Bitrates {
-    /// Of all streams together
+    /// Total of all streams
     pub total: Option<u32>,
-    /// Of single streams, by Stream Number
+    /// Single streams, by Stream Number
     pub streams: BTreeMap<u8, u32>,
 }
 
-/// Bit rates of streams, by Stream Number
+/// Bit rates in bit/s, by Stream Number
 type Rates = BTreeMap<u8, NonZeroU32>;
 
-/// Where the records of a Stream Bitrate Properties Object start, in bytes
+/// Offset of the first record in a Stream Bitrate Properties Object, in bytes
 const RECORDS: usize = ObjectHead::LEN + 2 /* count */;
-/// Size of one of them in bytes
+/// Size of a record in bytes
 const RECORD: usize = AVERAGE_BITRATE + 4;
-/// Where Average Bitrate is in one of them
+/// Offset of Average Bitrate in a record, in bytes
 const AVERAGE_BITRATE: usize = 2 /* flags */;
 
 impl FileHeader {
-    /// [`FileHeader::to_live`], with the bit rates that Windows Media servers ask for, as far as they are known.
+    /// Returns [`FileHeader::to_live`] with the bit rates that Windows Media servers need, if they are known.
     ///
-    /// Rates that the header tells stay as they are. 0 and 0xFFFFFFFF tell nothing: FFmpeg writes the latter where an
-    /// encoder has no constant rate. A stream's rate is that of the Stream Bitrate Properties Object, else that of its
-    /// Extended Stream Properties Object, else that in `bitrates`, else the one in an audio stream's format. When the
-    /// total is known, and the rate of all streams but one, that one has the rest.
+    /// Rates in the header stay as they are. 0 and 0xFFFFFFFF mean "unknown": FFmpeg writes the latter for an encoder
+    /// without a constant rate. A stream's rate comes from the first of these sources that has one: the Stream Bitrate
+    /// Properties Object, the Extended Stream Properties Object, `bitrates`, an audio stream's format. If the total is
+    /// known, and the rates of all streams but one, that one gets the rest.
     ///
-    /// * Maximum Bitrate, where it is unknown, becomes the sum of a Stream Bitrate Properties Object that was there,
-    ///   else the total in `bitrates`, else the sum of all streams that stand in the Header Object itself (ASF 3.2). It
-    ///   becomes 0 when one of them is not known: a sum that is too small has servers and players set aside too little.
-    /// * Unknown rates in a Stream Bitrate Properties Object become known ones, or 0.
-    /// * A Stream Bitrate Properties Object is added when the rates of all those streams are known. With some of them
-    ///   left out, a server would take these for streams of 0 bit/s. Nor is it added where it alone would make the
-    ///   header too large to be sent.
+    /// * An unknown Maximum Bitrate becomes the sum of an existing Stream Bitrate Properties Object, else the total in
+    ///   `bitrates`, else the sum of all streams directly in the Header Object (ASF 3.2). It becomes 0 if one of those
+    ///   is unknown, because servers and players would reserve too little for a sum that is too small.
+    /// * Unknown rates in a Stream Bitrate Properties Object become the known ones, or 0.
+    /// * A Stream Bitrate Properties Object is added if the rates of all those streams are known. If it left some of
+    ///   them out, a server would take these for streams of 0 bit/s. It is not added if it alone would make the header
+    ///   too large to be sent.
     pub fn to_live_with(&self, bitrates: &Bitrates) -> FileHeader {
         let mut tree = self.live_tree();
         bitrates.fill_in(&mut tree);
@@ -77,7 +77,7 @@ impl Bitrates {
         }
     }
 
-    /// The known rates of these streams, which have `total` together and of which `there` is in the header.
+    /// Returns the known rates of these streams. Their total is `total`, and `there` are the rates in the header.
     fn rates(
         &self,
         streams: &[StreamProperties],
@@ -117,13 +117,13 @@ pub(super) fn clear_unknown(tree: &mut HeaderTree) {
     });
 }
 
-/// The numbers of the streams that stand in the Header Object itself.
+/// Returns the numbers of the streams directly in the Header Object.
 fn direct(streams: &[StreamProperties]) -> impl Iterator<Item = u8> {
     let direct = streams.iter().filter(|stream| stream.direct);
     direct.map(|stream| stream.number)
 }
 
-/// The rate of these streams together, if each has one.
+/// Returns the total rate of these streams; `None` if one is unknown.
 fn sum(streams: &[StreamProperties], rates: &Rates) -> Option<NonZeroU32> {
     let sum = direct(streams).try_fold(0u32, |sum, number| {
         sum.checked_add(rates.get(&number)?.get())
@@ -131,7 +131,7 @@ fn sum(streams: &[StreamProperties], rates: &Rates) -> Option<NonZeroU32> {
     NonZeroU32::new(sum?)
 }
 
-/// ASF 3.2 File Properties Object: Maximum Bitrate, if it tells one
+/// ASF 3.2 File Properties Object: returns Maximum Bitrate, if it is known
 fn maximum_bitrate(tree: &HeaderTree) -> Option<NonZeroU32> {
     let properties = tree.get(Guid::FILE_PROPERTIES)?;
     known(u32_at(properties, file_properties::MAXIMUM_BITRATE)?)
@@ -147,7 +147,7 @@ fn put_maximum_bitrate(tree: &mut HeaderTree, bitrate: u32) {
     });
 }
 
-/// ASF 3.12 Stream Bitrate Properties Object: the known rates in it; `None` when it is cut off
+/// ASF 3.12 Stream Bitrate Properties Object: returns its known rates; `None` if it is truncated
 fn records(object: &[u8]) -> Option<Rates> {
     let records = object.get(RECORDS..)?.get(..records_len(object)?)?;
     let record = |record: &[u8]| {
@@ -157,7 +157,7 @@ fn records(object: &[u8]) -> Option<Rates> {
     Some(records.chunks(RECORD).filter_map(record).collect())
 }
 
-/// Writes `rates` into the records that tell none, or 0 where they have none either. Leaves an object that is cut off.
+/// Writes `rates` into the records without a rate, or 0 if there is none. Leaves a truncated object unchanged.
 fn fill_records(object: &mut [u8], rates: &Rates) {
     let Some(len) = records_len(object) else {
         return;
@@ -178,12 +178,12 @@ fn fill_records(object: &mut [u8], rates: &Rates) {
     }
 }
 
-/// Size of all records of a Stream Bitrate Properties Object in bytes, by their number.
+/// Returns the size in bytes of all records of a Stream Bitrate Properties Object, by its record count.
 fn records_len(object: &[u8]) -> Option<usize> {
     usize::from(u16_at(object, ObjectHead::LEN)?).checked_mul(RECORD)
 }
 
-/// ASF 3.12 Stream Bitrate Properties Object, when it can tell of all streams that stand in the Header Object itself
+/// ASF 3.12 Stream Bitrate Properties Object, if the rates of all streams directly in the Header Object are known
 fn stream_bitrate_properties(streams: &[StreamProperties], rates: &Rates) -> Option<Vec<u8>> {
     if rates.is_empty() || !direct(streams).all(|number| rates.contains_key(&number)) {
         return None;
@@ -200,8 +200,8 @@ fn stream_bitrate_properties(streams: &[StreamProperties], rates: &Rates) -> Opt
     Some(object)
 }
 
-/// Whether there is room for this object: the header is still one with it, and is not too large for its packet by this
-/// object alone. One that is too large already has to shed others anyway.
+/// Returns whether the header still fits its packet with this object. A header that is too large without the object has
+/// to lose other objects in any case, so that it counts as fitting.
 fn fits(tree: &HeaderTree, object: &[u8]) -> bool {
     let without = tree.len();
     let with = without.saturating_add(object.len());
@@ -233,7 +233,7 @@ mod tests {
         }
     }
 
-    /// A header with this Maximum Bitrate and these objects
+    /// Returns a header with this Maximum Bitrate and these objects.
     fn header(maximum: u32, objects: &[Vec<u8>]) -> FileHeader {
         let mut properties = stored(1500);
         let at = file_properties::MAXIMUM_BITRATE;
@@ -242,10 +242,14 @@ mod tests {
         FileHeader::parse(header_bytes(&children, 50).into()).unwrap()
     }
 
-    /// Maximum Bitrate, and what the Stream Bitrate Properties Object says
+    /// Returns Maximum Bitrate and the records of the Stream Bitrate Properties Object.
     fn filled(header: &FileHeader, bitrates: &Bitrates) -> (u32, Vec<(u8, u32)>) {
         let live = header.to_live_with(bitrates);
-        assert_eq!(live.to_live_with(bitrates), live, "not the same twice");
+        assert_eq!(
+            live.to_live_with(bitrates),
+            live,
+            "a second call changed the header"
+        );
         assert_eq!(live.to_live(), live);
         let (outer, _) = guids(&live);
         assert_eq!(live.as_bytes()[24..28], (outer.len() as u32).to_le_bytes());
@@ -275,7 +279,7 @@ mod tests {
     }
 
     #[test]
-    fn one_unknown_stream_has_the_rest_of_the_total() {
+    fn a_single_unknown_stream_gets_the_rest_of_the_total() {
         let both = [video(1), audio(2, 6000)];
         let expected = (200_000, vec![(1, 152_000), (2, 48_000)]);
         assert_eq!(filled(&header(0, &both), &bitrates(200_000, &[])), expected);
@@ -312,7 +316,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_known_is_left_alone() {
+    fn unknown_rates_stay_unknown() {
         let two = header(0, &[video(1), video(3), audio(2, 6000)]);
         for zero in [bitrates(0, &[]), bitrates(0, &[(1, 0)])] {
             assert_eq!(filled(&two, &zero), (0, vec![]));
@@ -321,9 +325,9 @@ mod tests {
         assert_eq!(filled(&two, &bitrates(300_000, &[])), (300_000, vec![]));
     }
 
-    /// FFmpeg writes 0xFFFFFFFF for encoders of variable bit rates
+    /// FFmpeg writes 0xFFFFFFFF for encoders with a variable bit rate
     #[test]
-    fn unknown_rates_are_filled_in_wherever_they_stand() {
+    fn unknown_rates_are_filled_in_every_object() {
         let object = |rates: [u32; 2]| {
             let record = |number: u8, rate: u32| [&[number, 0][..], &rate.to_le_bytes()].concat();
             let records = [record(1, rates[0]), record(2, rates[1])].concat();
@@ -352,7 +356,7 @@ mod tests {
     }
 
     #[test]
-    fn sources_have_an_order() {
+    fn a_rate_comes_from_the_first_source_that_has_it() {
         let inner = [
             extended_stream_properties(1, [500, 700], &[]),
             extended_stream_properties(4, [90, 0], &video(4)),
@@ -364,14 +368,14 @@ mod tests {
             header_extension(&inner),
         ];
         let given = bitrates(0, &[(1, 5), (2, 6), (4, 7)]);
-        // A stream that stands in the Header Extension alone is not part of the sum.
+        // A stream that is in the Header Extension only does not count towards the sum.
         let expected = (700 + 6 + 800, vec![(1, 700), (2, 6), (3, 800), (4, 90)]);
         assert_eq!(filled(&header(0, &all), &given), expected);
         assert_eq!(filled(&header(9, &all), &given), (9, expected.1));
     }
 
     #[test]
-    fn what_is_there_stays() {
+    fn known_rates_stay() {
         let records = [&[2, 0][..], &[1, 0, 10, 0, 0, 0], &[2, 0x80, 20, 0, 0, 0]].concat();
         let both = [video(1), audio(2, 6000)];
         let with = |records: &[u8]| {
@@ -396,7 +400,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_else_changes_but_the_signature() {
+    fn only_the_signature_is_lost_besides() {
         let signature = object(Guid::DIGITAL_SIGNATURE, &[7; 20]);
         let children = [video(1), audio(2, 6000)];
         let live = header(0, &children).to_live();
@@ -418,7 +422,7 @@ mod tests {
     }
 
     #[test]
-    fn a_header_gets_no_larger_than_it_may_be() {
+    fn the_added_object_never_exceeds_the_header_limit() {
         let largest = MAX_HEADER_OBJECT as usize + DATA_HEAD;
         for (size, grows) in [
             (MAX_HEADER_IN_C - 32, true),

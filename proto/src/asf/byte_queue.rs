@@ -6,21 +6,21 @@ use std::fmt;
 
 use bytes::{Buf, Bytes, BytesMut};
 
-/// Bytes that came in pieces, taken out in other pieces
+/// A queue of bytes: pieces of any size go in, pieces of other sizes come out
 ///
-/// A piece that lies inside of one that came is a slice of it. Any other is put together once, as its bytes come.
+/// A piece inside one input chunk is a slice of it. A piece that spans chunks is copied once, as its bytes are pushed.
 #[derive(Default)]
 pub(super) struct ByteQueue {
-    /// The start of a piece that [`ByteQueue::take`] puts together; older than everything in `chunks`
+    /// The start of a piece that [`ByteQueue::take`] is assembling; older than all of `chunks`
     begun: BytesMut,
-    /// Never has an empty one
+    /// Never contains an empty chunk
     chunks: VecDeque<Bytes>,
 }
 
-/// Most bytes to set aside for a piece before they have come
+/// Bytes to reserve for a piece before they have been pushed, at most
 const MAX_RESERVED: usize = super::MAX_PACKET_SIZE;
 
-/// Pieces that are put together lie in blocks of so many bytes, several to one
+/// Size in bytes of the blocks that assembled pieces share
 const BLOCK: usize = 16 * 1024;
 
 impl ByteQueue {
@@ -30,10 +30,10 @@ impl ByteQueue {
         }
     }
 
-    /// Copies the next bytes, up to `N`, without taking them; returns those that are there.
+    /// Copies up to `N` of the next bytes into `into` without removing them. Returns the copied bytes.
     pub fn peek<'a, const N: usize>(&self, into: &'a mut [u8; N]) -> &'a [u8] {
         let front = self.chunks.front().filter(|_| self.begun.is_empty());
-        // Nearly always all of them are in one chunk.
+        // Fast path: nearly always one chunk has all of them.
         if let Some(bytes) = front.and_then(|chunk| chunk.first_chunk()) {
             *into = *bytes;
             return into;
@@ -47,7 +47,8 @@ impl ByteQueue {
         into.get(..len).unwrap_or_default()
     }
 
-    /// The next `len` bytes, once they are all there. Until then, asks for the same `len` again.
+    /// Removes and returns the next `len` bytes, once all of them are there. After `None`, the next call has to ask for
+    /// the same `len`.
     pub fn take(&mut self, len: usize) -> Option<Bytes> {
         if self.begun.is_empty()
             && let Some(front) = self.chunks.front_mut()
@@ -73,19 +74,19 @@ impl ByteQueue {
         }
         let piece = self.begun.split().freeze();
         if len > BLOCK {
-            // What is left behind it is of no use, and would keep it.
+            // The rest of the block is useless, and would keep it allocated.
             self.begun = BytesMut::new();
         }
         Some(piece)
     }
 
-    /// Puts bytes back that [`ByteQueue::take`] has just given.
+    /// Puts back bytes that [`ByteQueue::take`] has just returned.
     pub fn put_back(&mut self, bytes: Bytes) {
-        debug_assert!(self.begun.is_empty(), "nothing was begun since");
+        debug_assert!(self.begun.is_empty(), "no piece was begun since");
         self.chunks.push_front(bytes);
     }
 
-    /// Drops up to `len` bytes; returns how many.
+    /// Drops up to `len` bytes. Returns the number of bytes dropped.
     pub fn skip(&mut self, len: u64) -> u64 {
         let mut left = len;
         let wanted =
@@ -104,7 +105,7 @@ impl ByteQueue {
         len.saturating_sub(left)
     }
 
-    /// Drops everything; returns how many bytes that was.
+    /// Drops everything. Returns the number of bytes dropped.
     pub fn clear(&mut self) -> u64 {
         let len = self.len();
         *self = ByteQueue::default();
@@ -152,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn a_piece_that_was_put_back_comes_again() {
+    fn a_piece_that_was_put_back_is_returned_again() {
         let mut queue = queue(&[b"ab", b"cd"]);
         let piece = queue.take(3).unwrap();
         queue.put_back(piece);
@@ -161,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn a_piece_over_chunks_is_put_together() {
+    fn a_piece_that_spans_chunks_is_assembled() {
         let mut queue = queue(&[b"ab", b"", b"c"]);
         assert_eq!(queue.take(5), None);
         queue.push(Bytes::from_static(b"defg"));
@@ -169,9 +170,9 @@ mod tests {
         assert_eq!(queue.take(2).unwrap(), "fg");
     }
 
-    /// Allocating each by itself costs more than its copy.
+    /// An allocation per piece costs more than its copy.
     #[test]
-    fn pieces_that_are_put_together_share_a_block() {
+    fn assembled_pieces_share_a_block() {
         const LEN: usize = 1400;
         let chunk = Bytes::from((0..LEN + 1).map(|at| at as u8).collect::<Vec<_>>());
         let mut queue = ByteQueue::default();
@@ -203,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn a_look_at_bytes_leaves_them_there_whatever_chunks_they_are_in() {
+    fn peeking_across_chunks_removes_nothing() {
         for chunks in [&[&b"abcd"[..]][..], &[b"abc"], &[b"a", b"b", b"cd"]] {
             let mut queue = queue(chunks);
             assert_eq!(queue.peek(&mut [0; 3]), b"abc");
@@ -213,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn a_piece_that_was_begun_is_still_there_to_look_at_and_to_drop() {
+    fn a_begun_piece_can_be_peeked_and_skipped() {
         let mut queue = queue(&[b"ab", b"c"]);
         assert_eq!(queue.take(5), None);
         queue.push(Bytes::from_static(b"de"));
@@ -225,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn many_small_chunks_are_not_kept_one_by_one() {
+    fn many_small_chunks_are_merged() {
         let mut queue = ByteQueue::default();
         for _ in 0..1000 {
             queue.push(Bytes::from_static(b"x"));

@@ -9,19 +9,19 @@ use super::fields::{Field, Fields};
 use super::payload::{self, KeyFrameBits};
 use super::stream_set::StreamSet;
 
-/// ASF 5.2 ASF data packet definition: one packet, with all the bytes it has in a file
+/// ASF 5.2 ASF data packet definition: one packet, with all the bytes that it has in a file
 ///
-/// A packet that cannot be parsed is a packet all the same: it keeps its bytes and says what is wrong with it.
+/// A packet that cannot be parsed keeps its bytes and reports a [`Defect`].
 #[derive(Clone, PartialEq, Eq)]
 pub struct DataPacket {
     bytes: Bytes,
     content: Result<Content, Defect>,
 }
 
-/// What a packet was found to be
+/// The contents of a packet, as far as it was parsed
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Content {
-    /// Error correction with opaque data: not for anyone but the decoder of that error correction
+    /// Opaque data, which only a decoder of its error correction can read
     Opaque,
     /// Payloads
     Payloads {
@@ -30,33 +30,35 @@ pub(super) enum Content {
     },
 }
 
-/// ASF 5.2.2 Payload Parsing Information: what it says, and where in the packet it says so
+/// ASF 5.2.2 Payload Parsing Information: its values and their offsets in the packet
 ///
-/// Small, as many packets wait: its offsets lie within 16 bytes of error correction data, 2 of flags and 12 of lengths.
+/// Small, because many packets are queued: the fields end within 16 bytes of error correction data, 2 of flags and 12
+/// of lengths.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Layout {
     pub packet_length: Field,
     pub padding_length: Field,
-    /// When the packet should leave, in ms
+    /// Send Time in ms
     pub send_time: u32,
     /// Time span of the packet in ms
     pub duration: u16,
-    /// Where the Length Type Flags are: behind the error correction data
+    /// Offset of the Length Type Flags, in bytes
     pub length_types: u8,
-    /// End of the field that comes before Send Time
+    /// Offset of the end of the field before Send Time, in bytes
     pub lengths_end: u8,
     pub multiple: bool,
     payload_end: PayloadEnd,
 }
 
-/// What says where the data of the last payload ends
+/// The field that decides the end of the last payload
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum PayloadEnd {
-    /// Packet Length, for every reader
+    /// Packet Length, for all readers
     PacketLength,
-    /// Padding Length, for every reader
+    /// Padding Length, for all readers
     PaddingLength,
-    /// Packet Length and Padding Length contradict each other. Readers differ; one of them takes Padding Length
+    /// Packet Length and Padding Length contradict each other, and readers differ; [`Layout::assumed_end`] takes
+    /// Padding Length
     Ambiguous,
 }
 
@@ -70,48 +72,48 @@ mod flags {
 }
 
 impl DataPacket {
-    /// Takes a packet. Never fails: see [`DataPacket::defect`].
+    /// Parses a packet. It never fails: see [`DataPacket::defect`].
     pub fn parse(bytes: Bytes) -> Self {
         let content = Content::of(&bytes);
         DataPacket { bytes, content }
     }
 
-    /// All of its bytes, padding included.
+    /// Returns all bytes of the packet, padding included.
     pub fn as_bytes(&self) -> &Bytes {
         &self.bytes
     }
 
-    /// All of its bytes, padding included, and nothing else.
+    /// Returns all bytes of the packet, padding included.
     pub fn into_bytes(self) -> Bytes {
         self.bytes
     }
 
-    /// Its size in bytes.
+    /// Returns the size in bytes.
     pub fn len(&self) -> usize {
         self.bytes.len()
     }
 
-    /// Whether it has no bytes at all.
+    /// Returns whether the packet has no bytes.
     pub fn is_empty(&self) -> bool {
         self.bytes.is_empty()
     }
 
-    /// Send Time in milliseconds; `None` when the packet is damaged or opaque.
+    /// Returns Send Time in milliseconds; `None` if the packet is damaged or opaque.
     pub fn send_time(&self) -> Option<u32> {
         Some(self.layout()?.send_time)
     }
 
-    /// Duration in milliseconds; `None` when the packet is damaged or opaque.
+    /// Returns Duration in milliseconds; `None` if the packet is damaged or opaque.
     pub fn duration(&self) -> Option<u16> {
         Some(self.layout()?.duration)
     }
 
-    /// Whether one of its payloads belongs to a key frame.
+    /// Returns whether a payload belongs to a key frame.
     pub fn has_key_frame(&self) -> bool {
         self.key_frames().any
     }
 
-    /// Streams of which a key frame begins in it; none when it is damaged or opaque.
+    /// Returns the streams of which a key frame begins in the packet; none if it is damaged or opaque.
     pub(super) fn key_frame_starts(&self) -> StreamSet {
         self.key_frames().starts
     }
@@ -123,7 +125,7 @@ impl DataPacket {
         }
     }
 
-    /// Why it cannot be parsed, if so.
+    /// Returns the reason why the packet cannot be parsed, if any.
     pub fn defect(&self) -> Option<&Defect> {
         self.content.as_ref().err()
     }
@@ -165,7 +167,7 @@ impl Content {
     }
 }
 
-/// ASF 5.2.1 Error Correction Data: where it ends; `None` when there is opaque data
+/// ASF 5.2.1 Error Correction Data: returns the offset of its end; `None` if the data is opaque
 fn error_correction(packet: &[u8]) -> Result<Option<u8>, Defect> {
     use flags::{
         ERROR_CORRECTION_LENGTH, ERROR_CORRECTION_LENGTH_TYPE, ERROR_CORRECTION_PRESENT,
@@ -182,19 +184,19 @@ fn error_correction(packet: &[u8]) -> Result<Option<u8>, Defect> {
     }
 }
 
-/// Where the Length Type Flags are; `None` when the packet is opaque or damaged.
+/// Returns the offset of the Length Type Flags; `None` if the packet is opaque or damaged.
 pub(super) fn length_types(packet: &[u8]) -> Option<u8> {
     error_correction(packet).ok().flatten()
 }
 
-/// Returns whether a data packet may start with `head`, by its flags: `head` has at least 18 bytes.
+/// Returns whether a data packet may start with `head`, judged by its flags. `head` has at least 18 bytes.
 pub(super) fn may_start_with(head: &[u8]) -> bool {
     let property = length_types(head).and_then(|at| head.get(usize::from(at).checked_add(1)?));
     property.is_some_and(|property| property >> 6 == 1)
 }
 
 impl Layout {
-    /// Reads the payload parsing information at `length_types`, and what it leaves for payloads to be in.
+    /// Reads the payload parsing information at `length_types`, and checks the room for payloads.
     #[inline]
     pub(super) fn read(
         packet: &[u8],
@@ -240,7 +242,7 @@ impl Layout {
         Ok((layout, area))
     }
 
-    /// What this packet, which the layout was read from, has for payloads to be in.
+    /// Returns the payload area of this packet, from which the layout was read.
     pub(super) fn area<'a>(&self, packet: &'a [u8]) -> Option<payload::Area<'a>> {
         let property = usize::from(self.length_types).checked_add(1)?;
         let end = self.assumed_end(packet.len())?;
@@ -251,7 +253,7 @@ impl Layout {
         })
     }
 
-    /// Where payload data ends in the packet, of `size` bytes, that this was read from; `None` when readers differ.
+    /// Returns the offset of the end of payload data in a packet of `size` bytes; `None` if readers differ.
     pub(super) fn end(&self, size: usize) -> Option<usize> {
         match self.payload_end {
             PayloadEnd::PacketLength | PayloadEnd::PaddingLength => self.assumed_end(size),
@@ -259,7 +261,8 @@ impl Layout {
         }
     }
 
-    /// As [`Layout::end`], or where one of the readers takes it to be. Always there: [`payload_end`] has checked.
+    /// Returns [`Layout::end`], or the end by Padding Length if readers differ. [`payload_end`] has checked that there
+    /// is one.
     fn assumed_end(&self, size: usize) -> Option<usize> {
         match self.payload_end {
             PayloadEnd::PacketLength => usize::try_from(self.packet_length.value).ok(),
@@ -270,10 +273,10 @@ impl Layout {
     }
 }
 
-/// ASF 5.2.4 Padding Data: what says where it starts
+/// ASF 5.2.4 Padding Data: returns the field that decides where it starts
 ///
-/// A Packet Length may count the padding (then it is the packet's size), leave it out (then it is where payload data
-/// ends), or stand for it (then Padding Length is 0). 0 is taken for "not there".
+/// Packet Length may include the padding (it equals the packet's size), exclude it (it is the end of payload data), or
+/// replace Padding Length (which is then 0). A Packet Length of 0 counts as missing.
 fn payload_end(
     packet_length: u32,
     padding_length: u32,
@@ -328,7 +331,7 @@ mod tests {
 
     /// ASF 5.2.2 Payload Parsing Information
     #[test]
-    fn send_time_and_duration_are_behind_the_lengths() {
+    fn send_time_and_duration_follow_the_lengths() {
         for head in [
             &[0x00, 0x5D][..],
             &[0x82, 0, 0, 0x10, 0x5D, 3, 0],
@@ -346,7 +349,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_frame_is_seen_in_any_payload() {
+    fn a_key_frame_is_found_in_any_payload() {
         assert!(!packet(&[0x00, 0x5D], &SINGLE).has_key_frame());
         assert!(packet(&[0x00, 0x5D], &[0x81, 5, 0, 0, 0, 0, 0]).has_key_frame());
         let second = [
@@ -365,7 +368,7 @@ mod tests {
     }
 
     #[test]
-    fn lengths_that_contradict_each_other_are_no_defect() {
+    fn contradictory_lengths_are_not_a_defect() {
         assert_eq!(
             packet(&[0x48, 0x5D, 50, 0, 20], &SINGLE).send_time(),
             Some(7)
@@ -426,15 +429,15 @@ mod tests {
         }
     }
 
-    /// Hundreds of them wait, and each is moved several times on its way.
+    /// Hundreds of packets are queued, and each is moved several times.
     #[test]
-    fn beside_its_bytes_a_packet_is_small() {
+    fn a_packet_adds_few_bytes_of_its_own() {
         assert!(size_of::<DataPacket>() <= 80, "{}", size_of::<DataPacket>());
     }
 
     /// ASF 5.2.1, 5.2.2: the most error correction data, and the widest fields
     #[test]
-    fn the_longest_payload_parsing_information_there_can_be_is_read() {
+    fn the_longest_payload_parsing_information_is_read() {
         let mut head = [0; 30];
         head[0] = 0x8F;
         head[16..18].copy_from_slice(&[0x7E, 0x5D]);
@@ -454,7 +457,7 @@ mod tests {
     }
 
     #[test]
-    fn a_packet_of_any_few_bytes_has_a_defect() {
+    fn a_too_short_packet_has_a_defect() {
         let whole = packet(&[0x82, 0, 0, 0x5B, 0x5D, 64, 0, 5, 0, 0], &SINGLE);
         for len in 0..16 {
             let short = DataPacket::parse(whole.as_bytes().slice(..len));

@@ -2,54 +2,54 @@
 
 use std::fmt;
 
-/// Why a data packet cannot be parsed
+/// The reason why a data packet cannot be parsed
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Defect {
-    /// It ends inside a field of the payload parsing information.
+    /// The packet ends inside its payload parsing information.
     ParsingInformation {
         /// Size of the packet in bytes
         size: usize,
     },
-    /// Its Error Correction Length Type is a reserved one.
+    /// The Error Correction Length Type is reserved.
     ErrorCorrectionLengthType(u8),
-    /// Its Stream Number Length Type is not 1, which no data packet has.
+    /// The Stream Number Length Type is not 1.
     StreamNumberLengthType(u8),
-    /// Its Packet Length is over its size.
+    /// The Packet Length exceeds the packet's size.
     PacketLength {
         /// Packet Length in bytes
         length: u32,
         /// Size of the packet in bytes
         size: usize,
     },
-    /// Its Padding Length is over what is left.
+    /// The Padding Length exceeds the bytes after the payload parsing information.
     PaddingLength {
         /// Padding Length in bytes
         length: u32,
-        /// What is left behind the payload parsing information, in bytes
+        /// Bytes after the payload parsing information
         room: usize,
     },
-    /// It has multiple payloads, and their number is 0.
+    /// The packet announces multiple payloads, and 0 of them.
     NoPayloads,
-    /// It has more payloads than their number can say, which asfmux does not heed: see
+    /// The packet has more payloads than its 6-bit count can express, because asfmux does not check: see
     /// [`DataPacket::split`](super::DataPacket::split).
     TooManyPayloads {
-        /// Number of payloads that were found
+        /// Number of payloads found
         count: usize,
     },
-    /// It has multiple payloads without Payload Lengths.
+    /// The packet has multiple payloads without Payload Lengths.
     PayloadLengthType,
-    /// A payload's Replicated Data Length is one of 2 to 7.
+    /// The Replicated Data Length of a payload is between 2 and 7, which ASF reserves.
     ReplicatedDataLength {
-        /// Which payload, from 0
+        /// Index of the payload, from 0
         payload: u8,
         /// Replicated Data Length in bytes
         length: u32,
     },
-    /// A payload does not fit in front of the padding.
+    /// A payload exceeds the space before the padding.
     PayloadOutOfBounds {
-        /// Which payload, from 0
+        /// Index of the payload, from 0
         payload: u8,
-        /// Where payload data ends, in bytes
+        /// Offset of the end of payload data, in bytes
         end: usize,
     },
 }

@@ -5,25 +5,25 @@ use std::fmt;
 use super::format::Format;
 use super::guid::Guid;
 
-/// Why bytes are not an ASF file header.
+/// The reason why bytes are not a usable ASF file header.
 ///
-/// Always the input's fault: see [`Error::is_wrong_type`] for the two ways in which it can be.
+/// The input is always at fault. [`Error::is_wrong_type`] tells other formats from damaged ASF.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Error {
     /// The input does not start with the Header Object's GUID.
     NotAsf {
-        /// Position in the GUID of the first byte that differs
+        /// Offset in the GUID of the first byte that differs
         offset: usize,
         /// That byte
         found: u8,
-        /// What it is instead, if that can be told
+        /// The format of the input, if recognised
         format: Option<Format>,
     },
-    /// The input says itself that it is something else, in its caps.
+    /// The caps of the input name another format.
     Foreign(Format),
-    /// The input ended before a whole ASF file header.
+    /// The input ended before the file header was complete.
     Incomplete {
-        /// Bytes that were there
+        /// Bytes received
         bytes: u64,
     },
     /// The Header Object declares fewer bytes than its own head has.
@@ -31,39 +31,39 @@ pub enum Error {
         /// Declared size in bytes
         size: u64,
     },
-    /// The header has more bytes than is allowed, even without what may be left out of it.
+    /// The header exceeds the limit, even without its optional objects.
     HeaderTooLarge {
-        /// Its size in bytes
+        /// Size of the header in bytes
         size: u64,
-        /// The most that is allowed, in bytes
+        /// Largest permitted size in bytes
         limit: u64,
     },
     /// The bytes are not exactly a Header Object and the first 50 bytes of a Data Object.
     HeaderLength {
-        /// Bytes that there should be: the Header Object's declared size + 50
+        /// Expected bytes: the Header Object's declared size + 50
         expected: u64,
-        /// Bytes that are there
+        /// Bytes found
         found: u64,
     },
-    /// An object in the header is shorter than its head, or runs over the header's end.
+    /// An object is shorter than its head, or exceeds the header.
     ObjectSize {
-        /// Where it starts in the header, in bytes
+        /// Offset of the object in the header, in bytes
         offset: u64,
-        /// Declared size in bytes; `None`: not even the 24-byte head is there
+        /// Declared size in bytes; `None` if the 24-byte head is incomplete
         size: Option<u64>,
-        /// Bytes that are left for it
+        /// Bytes left in the header for the object
         room: u64,
     },
-    /// There is no File Properties object.
+    /// The header has no File Properties Object.
     NoFileProperties,
-    /// There is a second File Properties object.
+    /// The header has a second File Properties Object.
     SecondFileProperties,
-    /// The File Properties object is too short for its fields.
+    /// The File Properties Object is too short for its fields.
     FilePropertiesTooSmall {
         /// Declared size in bytes
         size: u64,
     },
-    /// There is no Stream Properties object.
+    /// The header has no Stream Properties Object.
     NoStreamProperties,
     /// Minimum and maximum data packet size differ.
     PacketSizesDiffer {
@@ -72,22 +72,22 @@ pub enum Error {
         /// Maximum Data Packet Size in bytes
         maximum: u32,
     },
-    /// The data packet size cannot hold a packet, or cannot be sent.
+    /// The data packet size is outside [`MIN_PACKET_SIZE`]`..=`[`MAX_PACKET_SIZE`].
     PacketSize {
         /// Data packet size in bytes
         size: u32,
     },
-    /// What follows the Header Object is not a Data Object.
+    /// The Header Object is not followed by a Data Object.
     NotDataObject {
-        /// The GUID found
+        /// The GUID that follows
         found: Guid,
     },
 }
 
 impl Error {
-    /// Whether the input is something other than ASF, or ended before a whole file header.
+    /// Returns whether the input is not ASF, or ended before its file header was complete.
     ///
-    /// Otherwise it is ASF, but malformed or beyond what can be sent.
+    /// Other errors mean that the input is ASF, but malformed or impossible to push.
     pub fn is_wrong_type(&self) -> bool {
         matches!(
             self,
@@ -95,7 +95,7 @@ impl Error {
         )
     }
 
-    /// The user's next step, in a sentence.
+    /// Returns the user's next step as a sentence.
     pub fn hint(&self) -> &'static str {
         match self {
             Error::NotAsf { format, .. } => {
@@ -206,7 +206,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_foreign_or_short_input_is_the_wrong_type() {
+    fn only_foreign_or_truncated_input_is_the_wrong_type() {
         assert!(
             Error::NotAsf {
                 offset: 0,

@@ -1,32 +1,32 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! Fields of a data packet, most of which have a width that is told elsewhere.
+//! Fields of a data packet. Length types elsewhere in the packet give the width of most of them.
 
-/// A field whose width is in a length type
+/// A field whose width a length type gives
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Field {
-    /// 0 when it is not there
+    /// 0 if the field is absent
     pub value: u32,
     pub offset: u8,
-    /// 0, 1, 2 or 4 bytes; 0: the field is not there
+    /// Width in bytes: 1, 2 or 4; 0 if the field is absent
     pub width: u8,
 }
 
-/// Reads one field after the other
+/// Reads successive fields
 pub(super) struct Fields<'a> {
     pub packet: &'a [u8],
     pub offset: usize,
 }
 
 impl Fields<'_> {
-    /// The next `N` bytes.
+    /// Reads the next `N` bytes.
     pub fn array<const N: usize>(&mut self) -> Option<[u8; N]> {
         let bytes = *self.packet.get(self.offset..)?.first_chunk()?;
         self.offset = self.offset.checked_add(N)?;
         Some(bytes)
     }
 
-    /// The next field, as wide as the lower two bits of `length_type` say: 0, 1, 2 or 4 bytes.
+    /// Reads the next field. Its width is given by the lower two bits of `length_type`: 0, 1, 2 or 4 bytes.
     pub fn value(&mut self, length_type: u8) -> Option<u32> {
         Some(match length_type & 3 {
             0 => 0,
@@ -36,7 +36,7 @@ impl Fields<'_> {
         })
     }
 
-    /// As [`Fields::value`], and where that was: in the payload parsing information, so that a byte is enough to say it.
+    /// Reads the next field with its offset. Fields of the payload parsing information have offsets below 256.
     pub fn field(&mut self, length_type: u8) -> Option<Field> {
         let offset = self.offset;
         let value = self.value(length_type)?;
@@ -47,7 +47,7 @@ impl Fields<'_> {
         })
     }
 
-    /// Steps over `len` bytes.
+    /// Skips `len` bytes.
     pub fn skip(&mut self, len: u32) -> Option<()> {
         let offset = self.offset.checked_add(usize::try_from(len).ok()?)?;
         self.offset = (offset <= self.packet.len()).then_some(offset)?;

@@ -11,7 +11,7 @@ use super::guid::Guid;
 use super::object::{Object, ObjectHead, u32_at, u64_at, walk};
 use super::{MAX_PACKET_SIZE, MIN_PACKET_SIZE};
 
-/// The largest Header Object that is looked at, in bytes
+/// Largest Header Object to read, in bytes
 pub(crate) const MAX_HEADER_OBJECT: u64 = 16 * 1024 * 1024;
 
 /// Size of the Header Object's own head in bytes
@@ -20,7 +20,7 @@ pub(crate) const HEADER_HEAD: usize = ObjectHead::LEN + 4 /* count */ + 2 /* res
 /// Size of the Data Object's head in bytes
 pub(crate) const DATA_HEAD: usize = ObjectHead::LEN + 16 /* File ID */ + 8 /* packets */ + 2 /* reserved */;
 
-/// ASF 3.2 File Properties Object (mandatory, one only): where its fields start, in bytes from the object's start
+/// ASF 3.2 File Properties Object (mandatory, one only): offsets of its fields from the object's start, in bytes
 pub(crate) mod file_properties {
     pub const FILE_ID: usize = 24;
     pub const FILE_SIZE: usize = 40;
@@ -37,17 +37,17 @@ pub(crate) mod file_properties {
     pub const SEEKABLE: u32 = 2;
 }
 
-/// ASF 5.1 Data Object: where the fields of its head start, in bytes
+/// ASF 5.1 Data Object: offsets of the fields in its head, in bytes
 pub(crate) mod data_object {
     pub const SIZE: usize = 16;
     pub const FILE_ID: usize = 24;
     pub const TOTAL_PACKETS: usize = 40;
 }
 
-/// ASF 3.1 Header Object, and the first 50 bytes of the Data Object (ASF 5.1) behind it
+/// ASF 3.1 Header Object, and the first 50 bytes of the Data Object (ASF 5.1) after it
 ///
-/// Together they are the *ASF file header*, which is what goes over the wire in front of data packets.
-/// Cheap to clone: the bytes are shared.
+/// Together they are the *ASF file header*, which is sent before the data packets.
+/// Clones are cheap, because they share the bytes.
 #[derive(Clone, PartialEq, Eq)]
 pub struct FileHeader {
     bytes: Bytes,
@@ -61,13 +61,13 @@ pub struct FileHeader {
 }
 
 impl FileHeader {
-    /// Reads exactly a Header Object and 50 bytes of Data Object.
+    /// Parses exactly a Header Object and 50 bytes of Data Object.
     ///
-    /// Children are found by their sizes; the child count and the reserved fields are not looked at.
+    /// Children are found by their sizes. The child count and the reserved fields are ignored.
     ///
     /// # Errors
     ///
-    /// When the bytes are not such a header, or its data packets have a size that cannot be sent.
+    /// Fails if the bytes are not such a header, or if its data packets have a size that cannot be sent.
     pub fn parse(bytes: Bytes) -> Result<Self, Error> {
         if let Some((offset, found)) = Guid::HEADER.mismatch(bytes.get(..16).unwrap_or(&bytes)) {
             return Err(Error::NotAsf {
@@ -102,48 +102,48 @@ impl FileHeader {
         })
     }
 
-    /// All of its bytes.
+    /// Returns all bytes of the file header.
     pub fn as_bytes(&self) -> &Bytes {
         &self.bytes
     }
 
-    /// Size of every data packet in bytes: P.
+    /// Returns the size of every data packet in bytes: P.
     pub fn packet_size(&self) -> usize {
         self.packet_size
     }
 
-    /// Number of data packets, by the Data Object's size; `None` when a live stream leaves it open, or when the
-    /// Broadcast Flag says that it does not hold (ASF 3.2).
+    /// Returns the number of data packets, by the Data Object's size; `None` for a live stream without that size, or if
+    /// the Broadcast Flag says that the size is invalid (ASF 3.2).
     pub fn data_packets(&self) -> Option<u64> {
         self.data_packets
     }
 
-    /// Preroll in milliseconds: what a player buffers, and what presentation times are ahead by.
+    /// Returns Preroll in milliseconds: a player buffers this long, and presentation times include it.
     pub fn preroll(&self) -> u64 {
         self.preroll
     }
 
-    /// Maximum Bitrate in bit/s; 0 where the producer does not know, and wrote 0 or 0xFFFFFFFF.
+    /// Returns Maximum Bitrate in bit/s; 0 if the producer wrote 0 or 0xFFFFFFFF, which mean "unknown".
     pub fn maximum_bitrate(&self) -> u32 {
         self.maximum_bitrate
     }
 
-    /// Whether the Broadcast Flag is set: counts, sizes and durations do not hold.
+    /// Returns whether the Broadcast Flag is set, which makes counts, sizes and durations invalid.
     pub fn is_broadcast(&self) -> bool {
         self.broadcast
     }
 
-    /// Number of Stream Properties objects that stand directly in the Header Object.
+    /// Returns the number of Stream Properties Objects directly in the Header Object.
     pub fn stream_count(&self) -> usize {
         self.streams
     }
 
-    /// Size of the Header Object in bytes, without the 50 bytes behind it.
+    /// Returns the size of the Header Object in bytes, without the 50 bytes after it.
     pub(crate) fn header_object_size(&self) -> usize {
         self.header_object
     }
 
-    /// Bytes of the Data Object behind the last whole packet: nothing good can be in there.
+    /// Returns the number of bytes in the Data Object after the last whole packet. They are not usable.
     pub(crate) fn data_remainder(&self) -> u64 {
         let size = self
             .bytes
@@ -171,7 +171,7 @@ impl fmt::Debug for FileHeader {
     }
 }
 
-/// Size of the file header in bytes that the Header Object's head announces, checked before anything is kept of it.
+/// Returns the size of the file header in bytes, which the Header Object's head announces. Checked before buffering.
 pub(crate) fn file_header_size(head: ObjectHead) -> Result<usize, Error> {
     let ObjectHead { size, .. } = head;
     if size < HEADER_HEAD as u64 {
@@ -190,7 +190,7 @@ pub(crate) fn file_header_size(head: ObjectHead) -> Result<usize, Error> {
         .ok_or(too_large)
 }
 
-/// What the children of a Header Object say
+/// The values found in the children of a Header Object
 #[derive(Default)]
 struct Summary {
     packet_size: usize,
@@ -254,13 +254,13 @@ impl Summary {
     }
 }
 
-/// A bit rate that a producer wrote; `None` for 0 and 0xFFFFFFFF, which mean that it does not know.
+/// Returns a bit rate in bit/s; `None` for 0 and 0xFFFFFFFF, which mean "unknown".
 pub(super) fn known(bitrate: u32) -> Option<NonZeroU32> {
     NonZeroU32::new(bitrate).filter(|bitrate| *bitrate != NonZeroU32::MAX)
 }
 
-/// Number of packets that the Data Object's head announces. 0 and 50 bytes mean that it is not known, and so does a
-/// size that no file has.
+/// Returns the number of packets that the Data Object's head announces. `None` if its size is 0 or 50 bytes, or larger
+/// than any file.
 fn count_data_packets(data: &[u8], packet_size: usize) -> Result<Option<u64>, Error> {
     let head = ObjectHead::parse(data).ok_or(Error::Incomplete {
         bytes: data.len() as u64,
@@ -287,7 +287,7 @@ mod tests {
 
     /// ASF 3.2 File Properties Object
     #[test]
-    fn a_header_tells_what_is_in_it() {
+    fn a_header_reports_its_fields() {
         let header = header(1500, 50 + 3 * 1500, &[stream_properties()]);
         assert_eq!(header.packet_size(), 1500);
         assert_eq!(header.data_packets(), Some(3));
@@ -322,7 +322,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_child_count_is_no_matter() {
+    fn a_wrong_child_count_is_ignored() {
         let mut bytes = header_bytes(&[file_properties(100), stream_properties()], 50);
         bytes[24..28].copy_from_slice(&u32::MAX.to_le_bytes());
         bytes[28..30].copy_from_slice(&[7, 7]);
@@ -374,7 +374,7 @@ mod tests {
     }
 
     #[test]
-    fn a_child_may_not_run_over_the_header() {
+    fn a_child_must_not_exceed_the_header() {
         let mut marker = object(Guid::MARKER, &[]);
         marker[16] = 25;
         let error = Error::ObjectSize {
@@ -398,7 +398,7 @@ mod tests {
     }
 
     #[test]
-    fn the_bytes_are_a_whole_file_header_and_no_more() {
+    fn a_header_has_exactly_its_declared_bytes() {
         let bytes = Bytes::from(header_bytes(
             &[file_properties(100), stream_properties()],
             50,
@@ -452,7 +452,7 @@ mod tests {
     }
 
     #[test]
-    fn what_follows_is_a_data_object() {
+    fn the_header_object_is_followed_by_a_data_object() {
         let mut bytes = header_bytes(&[file_properties(100), stream_properties()], 50);
         let data = bytes.len() - 50;
         bytes[data] = 0x30;

@@ -2,9 +2,9 @@
 
 use std::fmt;
 
-/// ASF 10 List of ASF GUIDs: the identifier in front of every object, as its 16 bytes stand in a file
+/// ASF 10 List of ASF GUIDs: the identifier of an object, as its 16 bytes in a file
 ///
-/// `Display` gives the object's name where it is known here, else the GUID.
+/// `Display` shows the object's name if it is known, else the GUID.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Guid([u8; 16]);
 
@@ -64,7 +64,7 @@ impl Guid {
     /// ASF 10.4 Stream type of video
     pub const VIDEO_MEDIA: Guid = Guid::new(0xBC19EFC0, 0x5B4D, 0x11CF, 0xA8FD00805F5C442B);
 
-    /// The objects that stand beside a Header Object. No legal data packet starts like one of them.
+    /// The top-level objects beside a Header Object. No legal data packet starts like one of them.
     pub(crate) const TOP_LEVEL: [Guid; 6] = [
         Guid::HEADER,
         Guid::DATA,
@@ -74,7 +74,7 @@ impl Guid {
         Guid::TIMECODE_INDEX,
     ];
 
-    /// From the four groups of the written form; the fourth is its last two groups together.
+    /// Creates a GUID from the groups of its written form; `d` is the last two groups together.
     pub const fn new(a: u32, b: u16, c: u16, d: u64) -> Guid {
         let ([a0, a1, a2, a3], [b0, b1], [c0, c1]) =
             (a.to_le_bytes(), b.to_le_bytes(), c.to_le_bytes());
@@ -84,17 +84,17 @@ impl Guid {
         ])
     }
 
-    /// From the bytes of a file.
+    /// Creates a GUID from its bytes in a file.
     pub const fn from_bytes(bytes: [u8; 16]) -> Guid {
         Guid(bytes)
     }
 
-    /// As the bytes stand in a file.
+    /// Returns the bytes in a file.
     pub const fn as_bytes(&self) -> &[u8; 16] {
         &self.0
     }
 
-    /// Where `bytes`, which may be fewer than 16, first differ from this GUID: the position, and the byte found.
+    /// Compares with `bytes`, which may be fewer than 16. Returns the offset and value of the first byte that differs.
     pub(crate) fn mismatch(&self, bytes: &[u8]) -> Option<(usize, u8)> {
         let found = bytes
             .iter()
@@ -103,7 +103,7 @@ impl Guid {
         Some((found, *bytes.get(found)?))
     }
 
-    /// The object's name in the ASF specification.
+    /// Returns the object's name in the ASF specification; `None` if it is not known here.
     pub fn name(&self) -> Option<&'static str> {
         Some(match *self {
             Guid::HEADER => "Header",
@@ -162,7 +162,7 @@ mod tests {
 
     /// ASF 10: the first three groups are little-endian in a file
     #[test]
-    fn the_header_guid_has_the_bytes_that_files_start_with() {
+    fn the_header_guid_matches_the_start_of_files() {
         let bytes = [
             0x30, 0x26, 0xb2, 0x75, 0x8e, 0x66, 0xcf, 0x11, 0xa6, 0xd9, 0x00, 0xaa, 0x00, 0x62,
             0xce, 0x6c,
@@ -189,7 +189,7 @@ mod tests {
         );
     }
 
-    /// Seen as a data packet, each of them is damaged, so a boundary test for them never takes a packet for an object
+    /// As a data packet each of them is damaged, so that a test for them never takes a packet for an object
     #[test]
     fn no_top_level_guid_starts_a_legal_data_packet() {
         for guid in Guid::TOP_LEVEL {

@@ -8,42 +8,42 @@ use super::object::{Object, put, u32_at, walk};
 
 /// Size of the Header Extension's head in bytes
 const EXTENSION_HEAD: usize = 24 /* object head */ + 16 /* reserved */ + 2 /* reserved */ + 4 /* data size */;
-/// Where its Header Extension Data Size stands
+/// Offset of the Header Extension Data Size, in bytes
 const EXTENSION_DATA_SIZE: usize = 42;
-/// Where every object has its size
+/// Offset of an object's size, in bytes
 const OBJECT_SIZE: usize = 16;
-/// Where the Header Object has its Number of Header Objects
+/// Offset of the Header Object's Number of Header Objects, in bytes
 const CHILD_COUNT: usize = 24;
 
-/// A [`FileHeader`] taken apart, to be changed and put together again
+/// A [`FileHeader`] split into its objects for editing
 ///
-/// Written back without a change it gives the same bytes, but for a child count that was wrong.
+/// Without an edit, [`HeaderTree::write`] returns the original bytes, except that it corrects the child count.
 pub(super) struct HeaderTree {
     head: Bytes,
     children: Vec<Node>,
     data_head: Bytes,
 }
 
-/// Something that was left out of a file header because the header was too large
+/// An object that was removed from a file header because the header was too large
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ShedObject {
     /// The object's name in the ASF specification
     pub name: &'static str,
-    /// Its size in bytes
+    /// Size of the object in bytes
     pub bytes: usize,
 }
 
 /// One object of the header
 struct Node {
     guid: Guid,
-    /// The whole object; for a Header Extension that was opened only its head
+    /// The whole object; only the head for a Header Extension with `children`
     bytes: Bytes,
-    /// What is in an opened Header Extension
+    /// The objects in a Header Extension that could be parsed
     children: Option<Vec<Node>>,
 }
 
 impl HeaderTree {
-    /// Takes `header` apart. The children stay slices of it.
+    /// Splits `header` into its objects, which stay slices of it.
     pub fn of(header: &FileHeader) -> HeaderTree {
         let bytes = header.as_bytes();
         let end = header.header_object_size();
@@ -57,13 +57,13 @@ impl HeaderTree {
         }
     }
 
-    /// Size of the file header in bytes, if it were written now.
+    /// Returns the current size of the file header in bytes.
     pub fn len(&self) -> usize {
         let children = self.children.iter().map(Node::len);
         children.fold(HEADER_HEAD.saturating_add(DATA_HEAD), usize::saturating_add)
     }
 
-    /// The bytes of the first direct child with this GUID.
+    /// Returns the bytes of the first direct child with this GUID.
     pub fn get(&self, guid: Guid) -> Option<&Bytes> {
         self.children
             .iter()
@@ -71,7 +71,7 @@ impl HeaderTree {
             .map(|node| &node.bytes)
     }
 
-    /// The bytes of all objects with this GUID, in the Header Object and then in its Header Extension.
+    /// Returns the bytes of all objects with this GUID, in the Header Object and then in its Header Extension.
     pub fn objects(&self, guid: Guid) -> impl Iterator<Item = &Bytes> {
         let inner = self.children.iter().flat_map(|node| &node.children);
         let all = self.children.iter().chain(inner.flatten());
@@ -88,7 +88,7 @@ impl HeaderTree {
         });
     }
 
-    /// Changes the bytes of the first direct child with this GUID. They must keep their length.
+    /// Edits the bytes of the first direct child with this GUID in place. Their length stays.
     pub fn edit(&mut self, guid: Guid, change: impl FnOnce(&mut [u8])) {
         if let Some(node) = self.children.iter_mut().find(|node| node.guid == guid) {
             let mut bytes = node.bytes.to_vec();
@@ -97,19 +97,19 @@ impl HeaderTree {
         }
     }
 
-    /// The Data Object's head.
+    /// Returns the head of the Data Object.
     pub fn data_head(&self) -> &[u8] {
         &self.data_head
     }
 
-    /// Changes the Data Object's head.
+    /// Edits the head of the Data Object in place.
     pub fn edit_data_head(&mut self, change: impl FnOnce(&mut [u8])) {
         let mut bytes = self.data_head.to_vec();
         change(&mut bytes);
         self.data_head = bytes.into();
     }
 
-    /// Replaces the bytes of the first direct child with this GUID, by what `change` makes of them.
+    /// Replaces the bytes of the first direct child with this GUID by the result of `change`, unless that is `None`.
     pub fn replace(&mut self, guid: Guid, change: impl FnOnce(&Bytes) -> Option<Bytes>) {
         if let Some(node) = self.children.iter_mut().find(|node| node.guid == guid)
             && let Some(bytes) = change(&node.bytes)
@@ -118,7 +118,7 @@ impl HeaderTree {
         }
     }
 
-    /// Takes out all objects with this GUID, in the Header Object and in its Header Extension.
+    /// Removes all objects with this GUID from the Header Object and its Header Extension. Returns the removed objects.
     pub fn remove(&mut self, guid: Guid) -> Vec<ShedObject> {
         let mut shed = Vec::new();
         remove_from(&mut self.children, guid, &mut shed);
@@ -132,7 +132,7 @@ impl HeaderTree {
         shed
     }
 
-    /// Writes the file header, with true sizes and a true child count.
+    /// Returns the file header with correct sizes and a correct child count.
     pub fn write(&self) -> Bytes {
         let len = self.len();
         let mut bytes = Vec::with_capacity(len);
@@ -156,13 +156,13 @@ impl HeaderTree {
         bytes.into()
     }
 
-    /// The header that [`HeaderTree::write`] gives, in place of `original`.
+    /// Parses the result of [`HeaderTree::write`]; `original` is the fallback.
     pub fn finish(&self, original: &FileHeader) -> FileHeader {
         let bytes = self.write();
         if bytes == original.as_bytes() {
             return original.clone();
         }
-        // INVARIANT: edits keep what makes a header valid, so this never falls back.
+        // INVARIANT: edits keep a header valid, so the fallback is never used.
         let header = FileHeader::parse(bytes);
         debug_assert!(header.is_ok(), "{header:?}");
         header.unwrap_or_else(|_| original.clone())
@@ -209,7 +209,7 @@ impl Node {
     }
 }
 
-/// ASF 3.4 Header Extension Object: what is in it, when it is one and its two sizes and its objects agree
+/// ASF 3.4 Header Extension Object: returns its children if both of its sizes and all its objects are consistent
 fn extension_children(guid: Guid, offset: usize, bytes: &Bytes) -> Option<Vec<Node>> {
     let room = bytes.len().checked_sub(EXTENSION_HEAD)?;
     if guid != Guid::HEADER_EXTENSION

@@ -6,50 +6,51 @@ use super::data_packet::DataPacket;
 use super::file_header::FileHeader;
 use super::guid::Guid;
 
-/// What a [`Reader`](super::Reader) makes of its input
+/// The output of a [`Reader`](super::Reader)
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Item {
     /// A new ASF file header; the data units that follow belong to it
     Header(FileHeader),
-    /// One complete data packet, or a part of one that has too many payloads ([`DataPacket::split`])
+    /// A complete data packet, or a part of one that has too many payloads ([`DataPacket::split`])
     DataUnit(DataPacket),
-    /// Input that is not for sending
+    /// Input that must not be sent
     Skipped(Skipped),
 }
 
-/// Input that is left out
+/// Input that the reader skipped
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Skipped {
-    /// How much, in bytes
+    /// Number of bytes skipped
     pub bytes: u64,
-    /// What, and why
+    /// The kind of input, and the reason for skipping it
     pub reason: SkipReason,
 }
 
-/// Why input is left out
+/// The reason why input was skipped
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SkipReason {
-    /// A data packet that the input broke off, or what a Data Object has behind its last whole one
+    /// A truncated data packet, or the rest of a Data Object after its last whole packet
     PartialPacket,
-    /// A data packet of more bytes than its header allows; only in the chunks of a pulled stream
+    /// A data packet larger than its header allows; only in the chunks of a pulled stream
     OverlongPacket,
-    /// The end of a data packet, where the input goes on in its middle: behind a seek
+    /// The end of a data packet, after a seek into its middle
     Unaligned,
-    /// A later ASF file header that the input broke off
+    /// A later ASF file header that is truncated
     PartialHeader,
-    /// An object that stands beside Header Object and Data Object, such as an index; or a Data Object without a header
+    /// A top-level object other than a Header Object and its Data Object, such as an index; also a Data Object without
+    /// a header
     TopLevelObject(Guid),
-    /// Something behind the Data Object that is no ASF object. All input up to the next start or file header is left
-    /// out: first the bytes that told so, and the rest when that comes
+    /// Data after the Data Object that is not an ASF object. All input up to the next stream start or file header is
+    /// skipped, and reported twice: first the bytes examined, then the rest
     TrailingData,
-    /// A header that no packet followed, or parts of one, written again when the numbers in it were known
+    /// A header without packets, or parts of one, which a muxer rewrote at the end with the final numbers
     RewrittenHeader,
-    /// A chunk of a pulled stream with neither header nor packet in it: its PacketID
+    /// A chunk of a pulled stream that carries neither header nor packet; its PacketID
     Chunk(u8),
 }
 
 impl SkipReason {
-    /// Whether the user may miss it; otherwise it has no place in a stream of data packets.
+    /// Returns whether content is lost. Other skipped input never belongs in a stream of data packets.
     pub fn is_loss(&self) -> bool {
         match self {
             SkipReason::PartialPacket
@@ -64,7 +65,7 @@ impl SkipReason {
 
 impl fmt::Display for Skipped {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} bytes left out: {}", self.bytes, self.reason)
+        write!(f, "{} bytes skipped: {}", self.bytes, self.reason)
     }
 }
 
@@ -72,17 +73,17 @@ impl fmt::Display for SkipReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             SkipReason::PartialPacket => f.write_str("part of a data packet"),
-            SkipReason::Unaligned => f.write_str("the end of a data packet, behind a seek"),
+            SkipReason::Unaligned => f.write_str("the end of a data packet after a seek"),
             SkipReason::OverlongPacket => {
                 f.write_str("a data packet that is larger than the header says")
             }
-            SkipReason::PartialHeader => f.write_str("part of an asf file header"),
+            SkipReason::PartialHeader => f.write_str("part of an ASF file header"),
             SkipReason::TopLevelObject(guid) => write!(f, "top-level object {guid}"),
             SkipReason::TrailingData => {
-                f.write_str("no asf object, and nothing behind it can be told apart")
+                f.write_str("data after the Data Object that is not an ASF object")
             }
             SkipReason::Chunk(id) => write!(f, "chunk ${}", id.escape_ascii()),
-            SkipReason::RewrittenHeader => f.write_str("a header that is written again"),
+            SkipReason::RewrittenHeader => f.write_str("a rewritten header without packets"),
         }
     }
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! The first packet of a stream that is joined in its middle.
+//! The first packet for a late joiner.
 
 use bytes::Bytes;
 
@@ -10,8 +10,8 @@ use super::payload::Place;
 use super::selecting::Left;
 
 impl KeyFrames {
-    /// The packet without what comes of video in front of its first key frame, which nobody can decode who has not seen
-    /// what was before. Other streams stay, and so does a packet that has no such payloads, or that has padding.
+    /// Returns the packet without the video payloads before its first key frame, which a late joiner cannot decode.
+    /// Other streams stay. A packet without such payloads, or with padding, is returned unchanged.
     pub fn join_at(&self, packet: &DataPacket) -> Bytes {
         let is_start = |place: &Place| place.begins_key_frame && self.is_video(place.stream);
         let places = packet.places().unwrap_or_default();
@@ -31,7 +31,8 @@ pub(super) mod tests {
     use super::super::testing::{header, stream_of};
     use super::*;
 
-    /// A packet with a Packet Length of two bytes and payloads of these streams, offsets and data.
+    /// Returns a packet with a Packet Length of two bytes. Each payload is Stream Number and Key Frame Bit, offset,
+    /// data.
     pub(in super::super) fn packet(payloads: &[(u8, u8, &[u8])]) -> DataPacket {
         let mut bytes = vec![0x41, 0x55, 0, 0, 7, 0, 0, 0, 9, 0];
         bytes.push(0x80 | payloads.len() as u8);
@@ -55,7 +56,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn what_of_video_comes_before_the_key_frame_goes_and_the_rest_stays() {
+    fn video_payloads_before_the_key_frame_are_removed() {
         let all = packet(&[
             (0x02, 9, b"the end of a frame"),
             (0x81, 0, b"sound"),
@@ -74,7 +75,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn a_packet_without_such_payloads_stays_the_same() {
+    fn a_packet_without_such_payloads_is_unchanged() {
         for payloads in [
             &[(0x82, 0, &b"a key frame"[..]), (0x02, 0, b"a frame")][..],
             &[(0x02, 0, b"a frame"), (0x82, 3, b"not its beginning")],

@@ -5,17 +5,17 @@ use super::file_header::FileHeader;
 use super::stream_properties::StreamType;
 use super::stream_set::StreamSet;
 
-/// Where decoding of the streams in a file header can begin
+/// The points in a stream at which decoding can begin
 ///
-/// With several video streams, which are those of several bit rates, a key frame of any one of them counts: a player
-/// decodes one of them, encoders set the key frames of all at the same time, and one packet hardly ever has them all.
+/// With several video streams, which are one picture at several bit rates, a key frame of any one of them counts: a
+/// player decodes one of them, encoders set their key frames at the same time, and hardly any packet has all of them.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct KeyFrames {
     video: StreamSet,
 }
 
 impl KeyFrames {
-    /// Those of the video streams in this header.
+    /// Creates the rule for the streams in `header`.
     pub fn of(header: &FileHeader) -> KeyFrames {
         let mut video = StreamSet::default();
         for stream in header.streams() {
@@ -26,39 +26,40 @@ impl KeyFrames {
         KeyFrames { video }
     }
 
-    /// Whether decoding can begin at this packet: whether the first byte of a video stream's key frame is in it.
+    /// Returns whether decoding can begin at this packet: it has the first byte of a key frame of a video stream.
     ///
-    /// Without a video stream it can at every packet. With one it cannot at a packet that is opaque or damaged.
+    /// Without a video stream decoding can begin at every packet. With one it cannot begin at an opaque or damaged
+    /// packet.
     pub fn begins_in(&self, packet: &DataPacket) -> bool {
-        self.video == StreamSet::default() || self.video.meets(packet.key_frame_starts())
+        self.video == StreamSet::default() || self.video.intersects(packet.key_frame_starts())
     }
 }
 
 impl KeyFrames {
-    /// Whether this is the number of a video stream.
+    /// Returns whether `stream` is a video stream.
     pub(super) fn is_video(&self, stream: u8) -> bool {
         let mut set = StreamSet::default();
         set.insert(stream);
-        self.video.meets(set)
+        self.video.intersects(set)
     }
 }
 
-/// A gate in front of the data packets of one ASF file header: once closed, it drops packets until decoding can begin
+/// A gate before the data packets of one ASF file header: while closed, it drops packets until decoding can begin
 ///
-/// A player can decode nothing between a gap in a stream and the next key frame. After a gap the owner closes the gate,
-/// and sends only what [`KeyFrameGate::admit`] admits. The packets behind another header get a gate of their own.
+/// A player cannot decode anything between a gap in a stream and the next key frame. After a gap the owner closes the
+/// gate, and sends only the packets that [`KeyFrameGate::admit`] admits. Each header's packets need a new gate.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct KeyFrameGate {
     key_frames: KeyFrames,
     is_closed: bool,
-    /// Milliseconds of Send Time
+    /// Longest wait for a key frame, in milliseconds of Send Time
     longest_wait: Option<u32>,
-    /// Lowest Send Time in ms of the packets dropped since the gate was closed
+    /// Lowest Send Time of the packets dropped since the gate was closed, in milliseconds
     dropped_from: Option<u32>,
 }
 
 impl KeyFrameGate {
-    /// An open gate for the data packets behind `header`.
+    /// Creates an open gate for the data packets after `header`.
     pub fn of(header: &FileHeader) -> KeyFrameGate {
         KeyFrameGate {
             key_frames: KeyFrames::of(header),
@@ -66,7 +67,7 @@ impl KeyFrameGate {
         }
     }
 
-    /// The same gate, which opens without a key frame when the Send Times of dropped packets span more than
+    /// Returns a gate that opens without a key frame once the Send Times of dropped packets span more than
     /// `milliseconds`. Without this bound, a stream that marks no key frames is dropped for ever.
     #[must_use]
     pub fn with_longest_wait(self, milliseconds: u32) -> KeyFrameGate {
@@ -76,12 +77,12 @@ impl KeyFrameGate {
         }
     }
 
-    /// Closes it, until decoding can begin at a packet. Closing a closed gate changes nothing.
+    /// Closes the gate until decoding can begin. Closing a closed gate changes nothing.
     pub fn close(&mut self) {
         self.is_closed = true;
     }
 
-    /// Returns whether `packet` is to be sent. Opens the gate if decoding can begin at `packet`.
+    /// Returns whether `packet` may be sent. Opens the gate if decoding can begin at `packet`.
     pub fn admit(&mut self, packet: &DataPacket) -> bool {
         if self.is_closed && (self.key_frames.begins_in(packet) || self.has_waited_for(packet)) {
             self.is_closed = false;
@@ -90,23 +91,23 @@ impl KeyFrameGate {
         !self.is_closed
     }
 
-    /// Returns whether the next packet is admitted whatever it is.
+    /// Returns whether the gate is open, so that it admits any packet.
     pub fn is_open(&self) -> bool {
         !self.is_closed
     }
 
-    /// Where decoding of its packets can begin.
+    /// Returns the rule by which the gate opens.
     pub fn key_frames(&self) -> KeyFrames {
         self.key_frames
     }
 
-    /// Returns whether the packets dropped in front of this one span more than the longest wait.
+    /// Returns whether the packets dropped before this one span more than the longest wait.
     fn has_waited_for(&mut self, packet: &DataPacket) -> bool {
         let (Some(longest), Some(send_time)) = (self.longest_wait, packet.send_time()) else {
             return false;
         };
         let from = *self.dropped_from.get_or_insert(send_time);
-        // Send Times wrap after 49 days, and step back.
+        // Send Times wrap after 49 days, and may step back.
         let waited = send_time.wrapping_sub(from).cast_signed();
         let Ok(waited) = u32::try_from(waited) else {
             self.dropped_from = Some(send_time);
@@ -133,7 +134,7 @@ mod tests {
         DataPacket::parse(bytes.into())
     }
 
-    /// A packet in the middle of a frame of the video stream 2, at each Send Time
+    /// Returns one packet from the middle of a frame of video stream 2 for each Send Time.
     fn middles(send_times: &[u32]) -> Vec<DataPacket> {
         let payload = [0x02, 5, 9, 0, 0, 0, 0];
         let packets = send_times.iter();
@@ -160,7 +161,7 @@ mod tests {
 
     /// ASF 5.2.3 Payload data
     #[test]
-    fn decoding_begins_where_a_key_frame_of_a_video_stream_begins() {
+    fn decoding_begins_at_the_start_of_a_video_key_frame() {
         let video = key_frames(&AUDIO_VIDEO);
         assert!(video.begins_in(&single(0x82, 0, &[])));
         assert!(video.begins_in(&single(0x82, 0, &[1; 8])));
@@ -173,16 +174,16 @@ mod tests {
         );
     }
 
-    /// ASF 5.2.3.2 Single payload, compressed: what would be the offset is a presentation time
+    /// ASF 5.2.3.2 Single payload, compressed: a presentation time replaces the offset
     #[test]
-    fn a_compressed_payload_begins_wherever_it_is() {
+    fn a_compressed_key_frame_payload_counts_at_any_time() {
         let video = key_frames(&AUDIO_VIDEO);
         assert!(video.begins_in(&single(0x82, 4000, &[40])));
         assert!(!video.begins_in(&single(0x02, 0, &[40])));
     }
 
     #[test]
-    fn every_payload_of_a_packet_counts() {
+    fn a_key_frame_may_begin_in_any_payload() {
         let payloads = |streams: [u8; 2], offset: u8| {
             let payload = |stream, offset| vec![stream, 5, offset, 0, 0, 0, 0, 1, 0, 0xAA];
             let both = [payload(streams[0], 0), payload(streams[1], offset)];
@@ -195,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn any_of_several_video_streams_will_do() {
+    fn a_key_frame_of_any_video_stream_suffices() {
         let several = key_frames(&[(1, Guid::VIDEO_MEDIA), (0x7f, Guid::VIDEO_MEDIA)]);
         assert!(several.begins_in(&single(0x81, 0, &[])));
         assert!(several.begins_in(&single(0xff, 0, &[])));
@@ -203,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn without_video_decoding_begins_anywhere() {
+    fn without_video_decoding_begins_at_any_packet() {
         let audio = key_frames(&[(1, Guid::AUDIO_MEDIA)]);
         let video = key_frames(&AUDIO_VIDEO);
         let opaque = DataPacket::parse([&[0x92, 0, 0][..], &[0; 40]].concat().into());
@@ -252,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn a_gate_without_a_bound_waits_for_ever() {
+    fn a_gate_without_a_bound_stays_closed() {
         let mut gate = gate(&AUDIO_VIDEO);
         gate.close();
         let packets = middles(&[0, 3_600_000, u32::MAX / 2]);
@@ -260,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn the_longest_wait_is_counted_in_send_times() {
+    fn the_longest_wait_is_measured_in_send_times() {
         let bounded = gate(&AUDIO_VIDEO).with_longest_wait(30_000);
         for start in [0, u32::MAX - 10_000] {
             let at = |ms: u32| start.wrapping_add(ms);
@@ -275,7 +276,7 @@ mod tests {
     }
 
     #[test]
-    fn send_times_that_step_back_end_no_wait() {
+    fn send_times_that_step_back_do_not_open_the_gate() {
         let mut gate = gate(&AUDIO_VIDEO).with_longest_wait(30_000);
         gate.close();
         let packets = middles(&[5_000, 4_940, 5_060, 5_000, 34_940, 34_941]);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! The file header of a live stream, and that of a file recorded from it.
+//! Conversion of a file header to that of a live stream, and to that of a recorded file.
 
 use super::bitrates::clear_unknown;
 use super::file_header::{DATA_HEAD, FileHeader, data_object, file_properties};
@@ -8,26 +8,26 @@ use super::guid::Guid;
 use super::header_tree::HeaderTree;
 use super::object::{put, u32_at};
 
-/// A File ID: ASF 3.2 File Properties Object and 5.1 Data Object
+/// ASF 3.2 File Properties Object and 5.1 Data Object: File ID
 type FileId = [u8; 16];
 
-/// Milliseconds to the 100 ns units of durations
+/// Units of 100 ns, in which ASF counts durations, per millisecond
 const UNITS_PER_MS: u64 = 10_000;
 
 impl FileHeader {
-    /// The header as it describes a live stream.
+    /// Returns the header of a live stream.
     ///
-    /// Broadcast Flag set, Seekable Flag clear; File Size, packet counts and durations 0; Data Object size 50; child
-    /// count true; File ID equal in both places, neither all zero nor ending in a zero byte; bit rates of 0xFFFFFFFF,
-    /// which are unknown ones, 0. A File ID that has to be made is derived from the header's bytes. A Digital Signature
-    /// goes when anything changed.
+    /// The Broadcast Flag is set, the Seekable Flag cleared. File Size, packet counts and durations are 0. The Data
+    /// Object has 50 bytes. The child count is correct. The File ID is the same in both places, neither all zero nor
+    /// with a last byte of zero; a missing one is derived from the header's bytes. Bit rates of 0xFFFFFFFF, which means
+    /// "unknown", become 0. A change removes the Digital Signature.
     ///
-    /// A header that is like this already comes back with the same bytes, shared.
+    /// A header that is live already is returned as a shared copy.
     pub fn to_live(&self) -> FileHeader {
         self.finish_unsigned(self.live_tree())
     }
 
-    /// The header's objects as they describe a live stream.
+    /// Returns the objects of the live header.
     pub(super) fn live_tree(&self) -> HeaderTree {
         let mut tree = HeaderTree::of(self);
         let file_id = self.usable_file_id(&tree);
@@ -50,12 +50,11 @@ impl FileHeader {
         tree
     }
 
-    /// The header of the finished file that has this one's next `packets` data packets in it, all of the full size,
-    /// and nothing behind them.
+    /// Returns the header of a finished file that consists of `packets` data packets of full size.
     ///
-    /// Broadcast Flag clear; File Size, packet counts and Data Object size as they are; Send Duration
-    /// `send_duration_ms` milliseconds, Play Duration that and the preroll; child count true. A Digital Signature
-    /// goes when anything changed.
+    /// The Broadcast Flag is cleared. File Size, packet counts and the size of the Data Object are exact. Send Duration
+    /// is `send_duration_ms` milliseconds, Play Duration the sum of that and the preroll. The child count is correct. A
+    /// change removes the Digital Signature.
     pub fn for_recording(&self, packets: u64, send_duration_ms: u64) -> FileHeader {
         let data_bytes = packets.saturating_mul(self.packet_size() as u64);
         let send_duration = send_duration_ms.saturating_mul(UNITS_PER_MS);
@@ -91,7 +90,7 @@ impl FileHeader {
         tree.finish(self)
     }
 
-    /// `tree` as a header, without a signature that no longer fits.
+    /// Writes `tree` as a header. Removes the signature if anything changed.
     pub(super) fn finish_unsigned(&self, mut tree: HeaderTree) -> FileHeader {
         if tree.write() != self.as_bytes() {
             tree.remove(Guid::DIGITAL_SIGNATURE);
@@ -99,7 +98,7 @@ impl FileHeader {
         tree.finish(self)
     }
 
-    /// The File ID, from wherever it is usable, else one made from the header's bytes.
+    /// Returns the usable File ID of the two places, else one derived from the header's bytes.
     fn usable_file_id(&self, tree: &HeaderTree) -> FileId {
         let usable = |bytes: &[u8], offset: usize| {
             let id: FileId = bytes.get(offset..)?.first_chunk().copied()?;
@@ -109,7 +108,7 @@ impl FileHeader {
         properties
             .and_then(|bytes| usable(bytes, file_properties::FILE_ID))
             .or_else(|| usable(tree.data_head(), data_object::FILE_ID))
-            .unwrap_or_else(|| made_file_id(self.as_bytes()))
+            .unwrap_or_else(|| derived_file_id(self.as_bytes()))
     }
 }
 
@@ -120,8 +119,8 @@ fn edit_flags(file_properties: &mut [u8], change: impl FnOnce(u32) -> u32) {
     }
 }
 
-/// 128 bits of FNV-1a over the bytes, with a last byte that is not zero.
-fn made_file_id(bytes: &[u8]) -> FileId {
+/// Returns 128 bits of FNV-1a over the bytes, with a last byte that is not zero.
+fn derived_file_id(bytes: &[u8]) -> FileId {
     const OFFSET_BASIS: u128 = 0x6c62_272e_07bb_0142_62b8_2175_6295_c58d;
     const PRIME: u128 = 0x0000_0000_0100_0000_0000_0000_0000_013b;
     let hash = bytes.iter().fold(OFFSET_BASIS, |hash, &byte| {
@@ -178,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stored_files_header_becomes_that_of_a_live_stream() {
+    fn a_stored_header_becomes_a_live_header() {
         let live = header(1500, 50 + 3 * 1500, &[object(Guid::MARKER, &[0; 40])]).to_live();
         assert!(live.is_broadcast());
         assert_eq!(flags(&live), 1);
@@ -219,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn a_live_header_is_left_alone_and_shared() {
+    fn a_live_header_is_returned_unchanged_and_shared() {
         let live = header(1500, 50, &[]).to_live();
         let again = live.to_live();
         assert_eq!(again, live);
@@ -227,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn a_digital_signature_goes_only_when_something_changed() {
+    fn only_a_change_removes_the_digital_signature() {
         let signature = [object(Guid::DIGITAL_SIGNATURE, &[7; 20])];
         let live = header(1500, 50, &signature).to_live();
         assert_eq!(
@@ -246,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn an_untrue_child_count_is_corrected() {
+    fn a_wrong_child_count_is_corrected() {
         let mut bytes = header(1500, 50, &[]).to_live().as_bytes().to_vec();
         bytes[24] = 1;
         let live = FileHeader::parse(bytes.into()).unwrap().to_live();
@@ -254,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn the_file_id_is_the_same_in_both_places_and_ends_in_no_zero() {
+    fn both_file_ids_are_equal_without_a_final_zero() {
         let (good, other, zero) = ([9; 16], [8; 16], [0; 16]);
         let mut ends_in_zero = good;
         ends_in_zero[15] = 0;
@@ -278,7 +277,7 @@ mod tests {
     }
 
     #[test]
-    fn a_recording_tells_its_numbers() {
+    fn a_recording_has_exact_sizes_and_durations() {
         let signature = object(Guid::DIGITAL_SIGNATURE, &[7; 20]);
         let live = header(1500, 50, &[]).to_live();
         let recorded = live.for_recording(4, 2500);
@@ -304,7 +303,7 @@ mod tests {
     }
 
     #[test]
-    fn a_recording_beyond_all_numbers_is_no_panic() {
+    fn numbers_of_a_recording_saturate() {
         let header = header(1500, 50, &[]).for_recording(u64::MAX, u64::MAX);
         assert_eq!(field(&header, file_properties::FILE_SIZE), u64::MAX);
         assert_eq!(

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! ASF, as much of it as a sender of data packets needs: bytes in any split become [`Item`]s.
+//! The subset of ASF that a sender of data packets needs: a [`Reader`] turns bytes in any split into [`Item`]s.
 //!
 //! ```text
 //!  Header Object │ Data Object: 50 bytes │ data packet × n, of P bytes each │ index objects
@@ -8,34 +8,34 @@
 //!             Item::Header                         Item::DataUnit             Item::Skipped
 //! ```
 //!
-//! [`Reader`] is plain state: it knows no clock, no socket and no thread.
+//! [`Reader`] is sans-IO: it uses no clock, no socket and no thread.
 //!
-//! * a header is taken apart by [`FileHeader`], which also makes the header of a live stream of it
-//!   ([`FileHeader::to_live`], with bit rates [`FileHeader::to_live_with`]), one that fits its packet ([`FileHeader::shed_for`]) and that of a recorded file
-//!   ([`FileHeader::for_recording`]);
-//!   [`FileHeader::has_streams_of`] compares what a decoder needs of two headers;
-//! * a packet is taken apart by [`DataPacket`], which also leaves its padding out ([`DataPacket::without_padding`]), or
-//!   whole streams ([`DataPacket::with_streams`]), and fills up to its full size ([`DataPacket::filled_to`]);
-//! * [`KeyFrames`] tells at which packets decoding can begin, and what to leave out of the first; [`KeyFrameGate`] drops
-//!   packets until one of those;
-//! * [`TimeWatch`] tells when times jump further than any player can follow.
+//! * [`FileHeader`] parses a header. It derives the header of a live stream ([`FileHeader::to_live`], with bit rates
+//!   [`FileHeader::to_live_with`]), one that fits its packet ([`FileHeader::shed_for`]) and that of a recorded file
+//!   ([`FileHeader::for_recording`]). [`FileHeader::has_streams_of`] compares the decoder settings of two headers.
+//! * [`DataPacket`] parses a packet. It removes padding ([`DataPacket::without_padding`]) or whole streams
+//!   ([`DataPacket::with_streams`]), and restores the full size ([`DataPacket::filled_to`]).
+//! * [`KeyFrames`] finds the packets at which decoding can begin, and trims the first one for a late joiner.
+//!   [`KeyFrameGate`] drops packets until then.
+//! * [`TimeWatch`] detects jumps in time that no player can follow.
 //!
 //! Section numbers are those of the *Advanced Systems Format (ASF) Specification*, revision 01.20.
 //!
 //! # Where readers differ
 //!
-//! * Objects are found by their sizes. Child counts are not trusted: asfmux counts too few.
+//! * Objects are found by their sizes. Child counts are ignored, because asfmux counts too few.
 //! * A Data Object of 0 or 50 bytes has an unknown number of packets, whether or not the Broadcast Flag is set:
-//!   avmux_asf leaves it clear. With the flag, no size says how many there are.
-//! * More packets than the Data Object's size announces are packets all the same: [`Reader::exceeded_count`].
-//! * avmux_asf_stream puts its stream in the chunks of a pulled one, with `$H` first: they are unwrapped.
-//! * A packet has at most 63 payloads. asfmux puts 64 into one, which no reader finds any of: it becomes two packets,
-//!   [`DataPacket::split`].
-//! * Packet Length may count the padding or not: asfmux leaves it out, everyone else counts it.
-//! * A header is one more entry only if a packet follows it: avmux_asf ends with a rewritten copy of its header.
-//! * The same header again is one more entry only if Send Times start again behind it: a file in a loop.
+//!   avmux_asf leaves it clear. With the flag set, the size is ignored.
+//! * Packets beyond the number that the Data Object's size announces are data: [`Reader::exceeded_count`].
+//! * avmux_asf_stream writes the chunks of a pulled stream, with `$H` first. The reader unwraps them.
+//! * A packet has at most 63 payloads. asfmux writes up to 64, and then readers find none of them.
+//!   [`DataPacket::split`] makes two packets of it.
+//! * Packet Length may include the padding or not: asfmux excludes it, other muxers include it.
+//! * A later header starts a playlist entry only if a packet follows it, because avmux_asf ends with a rewritten copy
+//!   of its header.
+//! * A repeated header starts a playlist entry only if Send Times restart after it: a file in a loop.
 
-// What comes in is anyone's bytes: nothing here may panic on them.
+// Input is untrusted: nothing here may panic on it.
 #![cfg_attr(
     not(test),
     deny(
@@ -99,5 +99,5 @@ pub const MAX_HEADER_IN_H: usize = 65_531;
 pub const MAX_HEADER_IN_C: usize = 65_527;
 /// Largest ASF data packet in bytes that a `$D` packet can carry
 pub const MAX_PACKET_SIZE: usize = 65_531;
-/// Smallest ASF data packet in bytes: room for its payload parsing information, and for a payload
+/// Smallest ASF data packet in bytes: room for its payload parsing information and a payload
 pub const MIN_PACKET_SIZE: usize = 24;

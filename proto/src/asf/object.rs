@@ -9,15 +9,15 @@ use super::guid::Guid;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct ObjectHead {
     pub guid: Guid,
-    /// Size of the whole object in bytes, these 24 included
+    /// Size of the whole object in bytes, including the 24 bytes of the head
     pub size: u64,
 }
 
 impl ObjectHead {
-    /// Size of the head itself in bytes
+    /// Size of the head in bytes
     pub const LEN: usize = 16 /* GUID */ + 8 /* size */;
 
-    /// Reads a head; `None` when `bytes` has fewer than 24.
+    /// Parses a head; `None` if `bytes` has fewer than 24 bytes.
     pub fn parse(bytes: &[u8]) -> Option<ObjectHead> {
         let (guid, rest) = bytes.split_first_chunk()?;
         let (size, _) = rest.split_first_chunk()?;
@@ -32,14 +32,14 @@ impl ObjectHead {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Object {
     pub guid: Guid,
-    /// Where it starts, in bytes from the start of the Header Object
+    /// Offset in bytes from the start of the Header Object
     pub offset: usize,
     pub bytes: Bytes,
 }
 
-/// Walks the objects in `bytes` by their sizes, whatever a count elsewhere says.
+/// Iterates over the objects in `bytes` by their sizes.
 ///
-/// `base` is where `bytes` start in the Header Object. Ends after the first error.
+/// `base` is the offset of `bytes` in the Header Object. Ends after the first error.
 pub(crate) fn walk(bytes: Bytes, base: usize) -> impl Iterator<Item = Result<Object, Error>> {
     let mut rest = Some((bytes, base));
     std::iter::from_fn(move || {
@@ -72,22 +72,22 @@ pub(crate) fn walk(bytes: Bytes, base: usize) -> impl Iterator<Item = Result<Obj
     })
 }
 
-/// The little-endian u16 at `offset`.
+/// Returns the little-endian u16 at `offset`.
 pub(crate) fn u16_at(bytes: &[u8], offset: usize) -> Option<u16> {
     Some(u16::from_le_bytes(*bytes.get(offset..)?.first_chunk()?))
 }
 
-/// The little-endian u32 at `offset`.
+/// Returns the little-endian u32 at `offset`.
 pub(crate) fn u32_at(bytes: &[u8], offset: usize) -> Option<u32> {
     Some(u32::from_le_bytes(*bytes.get(offset..)?.first_chunk()?))
 }
 
-/// The little-endian u64 at `offset`.
+/// Returns the little-endian u64 at `offset`.
 pub(crate) fn u64_at(bytes: &[u8], offset: usize) -> Option<u64> {
     Some(u64::from_le_bytes(*bytes.get(offset..)?.first_chunk()?))
 }
 
-/// Writes `value` at `offset`; does nothing when it would not fit.
+/// Writes `value` at `offset`; does nothing if it does not fit.
 pub(crate) fn put(bytes: &mut [u8], offset: usize, value: &[u8]) {
     if let Some(place) = bytes
         .get_mut(offset..)
@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn fewer_bytes_than_a_head_are_an_error() {
+    fn a_truncated_head_is_an_error() {
         let walked: Vec<_> = walk(Bytes::from_static(&[0; 23]), 7).collect();
         assert_eq!(
             walked,

@@ -1,27 +1,28 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! Packets of their full size, put together anew.
+//! Assembly of packets of full size.
 //!
-//! Padding Length says how much of the packet is padding, and Packet Length, where there is one, that the packet has its
-//! full size: the one combination that every reader understands.
+//! Padding Length gives the size of the padding, and Packet Length, if present, the full size of the packet: all
+//! readers understand this combination.
 
 use bytes::Bytes;
 
 use super::data_packet::{DataPacket, Layout};
 
-/// Length Type Flags: where the Padding Length Type is
+/// Length Type Flags: position of the Padding Length Type, in bits
 const PADDING_LENGTH_SHIFT: u8 = 3;
 /// Length Type Flags: Padding Length Type and Packet Length Type
 const PADDING_LENGTH_TYPE: u8 = 0x18;
 const PACKET_LENGTH_TYPE: u8 = 0x60;
-/// Size of Send Time and Duration in bytes, behind the lengths
+/// Size of Send Time and Duration in bytes
 const TIMES: usize = 4 + 2;
 
 impl DataPacket {
-    /// The packet filled up to the `size` bytes that it has in a file, whether or not its padding was there.
+    /// Returns the packet with `size` bytes, its size in a file, whether or not its padding is present.
     ///
-    /// A field for the Padding Length is added where none can hold it. A packet that is damaged or opaque, or whose
-    /// lengths contradict each other, only gets zeros. One that is larger than `size` stays as it is.
+    /// A field for the Padding Length is inserted if the existing one is too narrow. A packet that is damaged or
+    /// opaque, or whose lengths contradict each other, is only extended by zeros. A packet larger than `size` is
+    /// returned unchanged.
     pub fn filled_to(&self, size: usize) -> Bytes {
         let packet = self.as_bytes();
         if let Some(layout) = self.layout()
@@ -38,13 +39,13 @@ impl DataPacket {
 }
 
 impl Layout {
-    /// Where Payload Flags are, or a single payload, in bytes from the start of the packet.
+    /// Returns the offset of the Payload Flags, or of a single payload, in bytes from the start of the packet.
     pub fn payloads_start(&self) -> usize {
         usize::from(self.lengths_end).saturating_add(TIMES)
     }
 
-    /// A packet of `size` bytes with the parsing information of `packet`, which this was read from, and with
-    /// `payloads`, which are put one behind the other; `None` when they are too large.
+    /// Returns a packet of `size` bytes with the parsing information of `packet`, from which the layout was read, and
+    /// the concatenated `payloads`; `None` if they are too large.
     pub fn pack(&self, packet: &[u8], payloads: &[&[u8]], size: usize) -> Option<Bytes> {
         let (error_correction, rest) = packet.split_at_checked(self.length_types.into())?;
         let [types, property] = *rest.first_chunk()?;
@@ -80,7 +81,7 @@ impl Layout {
         Some(out.into())
     }
 
-    /// The Padding Length Type and the Padding Length that fill `room` bytes together, with the field that was there if
+    /// Returns a Padding Length Type and a Padding Length that together fill `room` bytes. Keeps the existing field if
     /// it is wide enough.
     fn padding_of(&self, room: usize) -> Option<(LengthType, usize)> {
         let own = LengthType::of(self.padding_length.width);
@@ -92,7 +93,7 @@ impl Layout {
     }
 }
 
-/// ASF 5.2.2 Payload Parsing Information: the type of a field for a length, in its two bits
+/// ASF 5.2.2 Payload Parsing Information: a length type of two bits
 #[derive(Debug, Clone, Copy)]
 struct LengthType(u8);
 
@@ -101,7 +102,7 @@ impl LengthType {
         LengthType(if width == 4 { 3 } else { width })
     }
 
-    /// Width of the field in bytes
+    /// Returns the width of the field in bytes.
     fn width(self) -> u8 {
         if self.0 == 3 { 4 } else { self.0 }
     }
@@ -133,7 +134,7 @@ mod tests {
 
     /// ASF 5.2.2 Payload Parsing Information
     #[test]
-    fn filling_up_is_told_in_the_padding_length() {
+    fn added_padding_is_in_the_padding_length() {
         for (head, size, expected) in [
             (&[0x08, 0x5D, 0][..], 40, &[0x08, 0x5D, 22][..]),
             (&[0x48, 0x5D, 20, 0, 0], 40, &[0x48, 0x5D, 40, 0, 20]),
@@ -157,9 +158,9 @@ mod tests {
         }
     }
 
-    /// asfmux: Packet Length without the padding, which FFmpeg subtracts once more
+    /// asfmux excludes the padding from Packet Length, and FFmpeg subtracts it once more
     #[test]
-    fn padding_that_is_there_is_told_alike() {
+    fn existing_padding_is_in_the_padding_length() {
         let bytes = [
             &[0x48, 0x5D, 20, 0, 10, 7, 0, 0, 0, 9, 0],
             &SINGLE[..],
@@ -172,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn a_packet_that_cannot_be_read_gets_zeros() {
+    fn an_unreadable_packet_is_extended_by_zeros() {
         for bytes in [
             &[0x92, 0, 0, 1, 2, 3][..],
             &[0x08, 0x1D, 0, 7],

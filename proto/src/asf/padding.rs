@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! Padding Data and how to leave it out.
+//! Removal of Padding Data.
 //!
-//! A receiver fills a packet that came short up with zeros. Some write what they filled into the Padding Length field,
-//! where there is one; others change nothing else. A packet has to come out right of both.
+//! A receiver extends a shortened packet with zeros. Some receivers write the number of added bytes into the Padding
+//! Length field, if there is one; others change nothing else. The result has to be correct in both cases.
 
 use std::fmt;
 
@@ -12,14 +12,14 @@ use bytes::Bytes;
 use super::data_packet::{DataPacket, Layout};
 use super::packing::fits;
 
-/// A data packet without its padding, as it goes over the wire: `head`, then `body`
+/// A data packet without its padding, as sent: `head`, then `body`
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unpadded {
-    /// The rewritten start of the packet; empty when nothing is rewritten
+    /// The rewritten start of the packet; empty if nothing is rewritten
     pub head: PacketHead,
-    /// What follows, shared with the packet: all of it when nothing is rewritten
+    /// The rest, which shares the packet's memory; all of the packet if nothing is rewritten
     pub body: Bytes,
-    /// Bytes that are saved
+    /// Number of bytes saved
     pub removed: usize,
 }
 
@@ -38,12 +38,12 @@ const PACKET_LENGTH_TYPE: u8 = 0x60;
 const PACKET_LENGTH_WORD: u8 = 0x40;
 
 impl DataPacket {
-    /// The packet without its Padding Data ([2.2.3.3] of MS-WMHTTP): Padding Length says 0, and Packet Length, where
-    /// there is one, how many bytes are left.
+    /// Returns the packet without its Padding Data (MS-WMHTTP 2.2.3.3). Padding Length becomes 0. Packet Length, if
+    /// present, becomes the number of bytes left.
     ///
-    /// A single payload ends where the packet ends. If nothing else tells, a Packet Length is inserted, so that the
-    /// zeros that a receiver adds are not taken for its data. A packet stays whole when it is damaged or opaque, when
-    /// its lengths contradict each other, or when there is no room for that.
+    /// A single payload extends to the end of the packet. If no field limits it, a Packet Length is inserted, so that
+    /// readers do not take the zeros that a receiver adds for its data. The packet stays whole if it is damaged or
+    /// opaque, if its lengths contradict each other, or if there is no room for that field.
     pub fn without_padding(&self) -> Unpadded {
         self.layout()
             .and_then(|layout| self.cut(layout))
@@ -54,7 +54,7 @@ impl DataPacket {
             })
     }
 
-    /// The packet up to the end of its payload data; `None` when it has to stay whole.
+    /// Returns the packet up to the end of its payload data; `None` if it has to stay whole.
     fn cut(&self, layout: &Layout) -> Option<Unpadded> {
         let end = layout.end(self.len())?;
         if end >= self.len() {
@@ -67,7 +67,7 @@ impl DataPacket {
             end
         };
         let removed = self.len().checked_sub(sent)?;
-        // A receiver may want to write into the field what it filled up.
+        // A receiver may write the number of bytes that it adds into this field.
         if layout.padding_length.width != 0 && !fits(removed, layout.padding_length.width) {
             return None;
         }
@@ -79,7 +79,7 @@ impl DataPacket {
         })
     }
 
-    /// Everything up to the Padding Length, for a packet of `sent` bytes.
+    /// Returns the rewritten fields up to the Padding Length, for a packet of `sent` bytes.
     fn rewritten_head(&self, layout: &Layout, insert: bool, sent: usize) -> Option<PacketHead> {
         let packet: &[u8] = self.as_bytes();
         let (packet_length, padding_length) = (layout.packet_length, layout.padding_length);
@@ -111,7 +111,7 @@ impl DataPacket {
 }
 
 impl PacketHead {
-    /// The most there can be, and a little more for alignment
+    /// The longest head in bytes, rounded up for alignment
     const CAPACITY: usize = 16 /* error correction */ + 2 /* flags */ + 3 * 4 /* lengths */ + 2;
 
     const EMPTY: PacketHead = PacketHead {
@@ -119,12 +119,12 @@ impl PacketHead {
         len: 0,
     };
 
-    /// Its bytes.
+    /// Returns the bytes of the head.
     pub fn as_slice(&self) -> &[u8] {
         self.bytes.get(..usize::from(self.len)).unwrap_or_default()
     }
 
-    /// Whether there are none: the packet is sent as it is.
+    /// Returns whether the head is empty, because nothing is rewritten.
     pub fn is_empty(&self) -> bool {
         self.len == 0
     }
@@ -141,12 +141,12 @@ impl PacketHead {
 }
 
 impl Unpadded {
-    /// Bytes in `head` and `body` together.
+    /// Returns the total size of `head` and `body` in bytes.
     pub fn len(&self) -> usize {
         self.head.as_slice().len().saturating_add(self.body.len())
     }
 
-    /// Whether there are none.
+    /// Returns whether `head` and `body` are empty.
     pub fn is_empty(&self) -> bool {
         self.head.is_empty() && self.body.is_empty()
     }
@@ -162,7 +162,7 @@ impl fmt::Debug for PacketHead {
 mod tests {
     use super::*;
 
-    /// A packet of 64 bytes: `head`, then Send Time 7 and Duration 9, then `payloads`, then padding that is not zero
+    /// Returns a packet of 64 bytes: `head`, Send Time 7, Duration 9, `payloads`, and padding that is not zero.
     fn packet(head: &[u8], payloads: &[u8]) -> DataPacket {
         let mut bytes = [head, &[7, 0, 0, 0, 9, 0], payloads].concat();
         bytes.resize(64, 0xEE);
@@ -185,7 +185,7 @@ mod tests {
         assert_eq!(unpadded.removed, 40);
     }
 
-    /// Seen in a capture of a Windows Media encoder: 0x08 in files, 0x48 on the wire
+    /// In a capture of a Windows Media encoder the flags are 0x08 in files and 0x48 on the wire
     #[test]
     fn a_single_payload_gets_a_packet_length() {
         let packet = packet(&[0x82, 0, 0, 0x08, 0x5D, 40], &SINGLE);
@@ -226,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn lengths_that_contradict_each_other_leave_the_packet_whole() {
+    fn contradictory_lengths_leave_the_packet_whole() {
         let packet = packet(&[0x48, 0x5D, 50, 0, 20], &SINGLE);
         assert_eq!(packet.defect(), None);
         assert_eq!(packet.without_padding().removed, 0);
@@ -234,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn padding_over_what_its_field_can_say_stays() {
+    fn padding_too_large_for_its_field_stays() {
         let mut bytes = [&[0x48, 0x5D, 30, 0, 0, 7, 0, 0, 0, 9, 0], SINGLE.as_slice()].concat();
         bytes.resize(30 + 256, 0);
         let packet = DataPacket::parse(bytes.into());
@@ -256,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn the_body_is_the_packets_own_memory() {
+    fn the_body_shares_the_memory_of_the_packet() {
         let packet = packet(&[0x09, 0x5D, 41], &MULTIPLE);
         let unpadded = packet.without_padding();
         assert_eq!(

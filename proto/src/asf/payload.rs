@@ -12,27 +12,27 @@ pub(super) const MOST_PAYLOADS: usize = 63;
 /// Payload Flags: Payload Lengths of two bytes
 pub(super) const PAYLOAD_LENGTH_WORD: u8 = 0x80;
 
-/// ASF 5.2.3 Payload data: the part of a packet that it is in
+/// ASF 5.2.3 Payload data: the part of a packet with the payloads
 #[derive(Clone, Copy)]
 pub(super) struct Area<'a> {
-    /// From the end of the payload parsing information to the start of the padding
+    /// The bytes from the end of the payload parsing information to the start of the padding
     pub bytes: &'a [u8],
-    /// Where in the packet it ends, in bytes
+    /// Offset of its end in the packet, in bytes
     pub end: usize,
     /// Property Flags: the widths of the payloads' fields
     pub property: u8,
 }
 
-/// What payloads say of key frames
+/// Key frames found in the payloads of a packet
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct KeyFrameBits {
-    /// One of the payloads belongs to a key frame
+    /// True if a payload belongs to a key frame
     pub any: bool,
-    /// Streams of which a key frame begins in one of the payloads
+    /// Streams of which a key frame begins in a payload
     pub starts: StreamSet,
 }
 
-/// Finds every payload to be inside of the area. Returns what they say of key frames, and whether they fill it.
+/// Checks that every payload lies within the area. Returns the key frames, and whether the payloads fill the area.
 pub(super) fn check(area: Area<'_>, multiple: bool) -> Result<(KeyFrameBits, bool), Defect> {
     let Area {
         bytes,
@@ -68,8 +68,8 @@ pub(super) fn check(area: Area<'_>, multiple: bool) -> Result<(KeyFrameBits, boo
     Ok((key_frames, fields.offset == bytes.len()))
 }
 
-/// Calls `found` with Stream Number and presentation time in milliseconds of each payload that has one, until it returns
-/// something; returns that.
+/// Calls `found` with the Stream Number and the presentation time in milliseconds of each payload that has one. Stops
+/// at the first call that returns `Some`, and returns that.
 pub(super) fn presentation_times<T>(
     area: Area<'_>,
     multiple: bool,
@@ -98,16 +98,16 @@ pub(super) fn presentation_times<T>(
     None
 }
 
-/// One payload
+/// The position of a payload
 pub(super) struct Place {
     /// From its Stream Number to the end of its data, in bytes from the start of the area
     pub bytes: Range<usize>,
-    /// Stream Number alone
+    /// Stream Number without the Key Frame Bit
     pub stream: u8,
     pub begins_key_frame: bool,
 }
 
-/// Where each payload is; `None` when one of them is not inside of the area.
+/// Returns the position of each payload; `None` if one exceeds the area.
 pub(super) fn places(area: Area<'_>, multiple: bool) -> Option<Vec<Place>> {
     let Area {
         bytes,
@@ -127,8 +127,8 @@ pub(super) fn places(area: Area<'_>, multiple: bool) -> Option<Vec<Place>> {
     (0..flags & 0x3f).map(place).collect()
 }
 
-/// Finds the payloads of a packet whose Number of Payloads has run over into the Payload Length Type, as asfmux writes it
-/// with 64 payloads; `None` for any other packet.
+/// Returns the payloads of a packet whose Number of Payloads overflowed into the Payload Length Type, as asfmux writes
+/// it with 64 payloads; `None` for any other packet.
 pub(super) fn overflown(area: &Area<'_>) -> Option<Vec<Place>> {
     let flags = *area.bytes.first()?;
     let places = uncounted(area, PAYLOAD_LENGTH_WORD >> 6)?;
@@ -137,15 +137,15 @@ pub(super) fn overflown(area: &Area<'_>) -> Option<Vec<Place>> {
     (places.len() > MOST_PAYLOADS && told).then_some(places)
 }
 
-/// The defect of such a packet.
+/// Returns the defect of such a packet.
 #[cold]
 pub(super) fn overflow(area: &Area<'_>) -> Option<Defect> {
     let count = overflown(area)?.len();
     Some(Defect::TooManyPayloads { count })
 }
 
-/// Where each payload is if their number, which is not looked at, is as large as the area: they have Payload Lengths of
-/// this type, and the last one ends where the area ends. `None` when they do not, or when one has no stream.
+/// Returns the position of each payload, ignoring their number. `None` unless they have Payload Lengths of this type,
+/// end exactly at the area's end, and have non-zero Stream Numbers.
 fn uncounted(area: &Area<'_>, length_type: u8) -> Option<Vec<Place>> {
     let mut fields = Fields {
         packet: area.bytes,
@@ -160,7 +160,7 @@ fn uncounted(area: &Area<'_>, length_type: u8) -> Option<Vec<Place>> {
     named.then_some(places)
 }
 
-/// The next one of multiple payloads.
+/// Reads the next one of multiple payloads.
 fn place(fields: &mut Fields<'_>, property: u8, length_type: u8) -> Option<Place> {
     let start = fields.offset;
     let head = head(fields, property, 0, 0).ok()?;
@@ -172,11 +172,11 @@ fn place(fields: &mut Fields<'_>, property: u8, length_type: u8) -> Option<Place
 /// The Replicated Data Length of compressed payload data
 const COMPRESSED: u32 = 1;
 
-/// What comes before a payload's length and data
+/// The fields of a payload before its length and data
 struct Head {
     /// Stream Number, and the Key Frame Bit above it
     stream: u8,
-    /// In bytes; a presentation time in a compressed payload
+    /// In bytes; in a compressed payload, a presentation time in milliseconds
     offset_into_media_object: u32,
     replicated_data_length: u32,
 }
@@ -197,9 +197,9 @@ impl Head {
         }
     }
 
-    /// Presentation time in milliseconds. `fields` are those that the head was read from, and have not gone on since.
+    /// Returns the presentation time in milliseconds. `fields` has to stand where reading the head left it.
     fn presentation_time(&self, fields: &Fields<'_>) -> Option<u32> {
-        /// Where it is in replicated data, behind the size of the media object
+        /// Offset in the replicated data, after the size of the media object
         const PRESENTATION_TIME: usize = 4;
         match self.replicated_data_length {
             0 => None,
@@ -222,8 +222,8 @@ impl Head {
     }
 }
 
-/// Reads one: ASF 5.2.3.1 Single payload, 5.2.3.3 Multiple payloads.
-// Every packet goes through it in `check`: a call would cost a twentieth of what reading a packet costs.
+/// Reads a payload's head: ASF 5.2.3.1 Single payload, 5.2.3.3 Multiple payloads.
+// Inlined, because `check` calls it for every packet: a call would cost 5 % of reading a packet.
 #[inline(always)]
 fn head(fields: &mut Fields<'_>, property: u8, payload: u8, end: usize) -> Result<Head, Defect> {
     let out_of_bounds = Defect::PayloadOutOfBounds { payload, end };

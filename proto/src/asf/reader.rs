@@ -21,12 +21,11 @@ mod entries;
 mod expect;
 mod timeline;
 
-/// Finds ASF file headers and data packets in bytes that come in any split.
+/// Finds ASF file headers and data packets in bytes that arrive in any split.
 ///
-/// Feed it with [`push`](Reader::push) and, as they happen, [`stream_header`](Reader::stream_header),
-/// [`restart`](Reader::restart) and [`rewind`](Reader::rewind): all of them are kept in their order. Call
-/// [`next_item`](Reader::next_item) until it gives `None`; at the end of the input,
-/// [`finish`](Reader::finish) after that.
+/// Feed it with [`push`](Reader::push), [`stream_header`](Reader::stream_header), [`restart`](Reader::restart) and
+/// [`rewind`](Reader::rewind) in the order of the stream. Call [`next_item`](Reader::next_item) until it returns
+/// `None`, and at the end of the input [`finish`](Reader::finish) after that.
 ///
 /// ```text
 ///            ┌──────────── Header Object's GUID ◄────────────┐
@@ -37,37 +36,37 @@ mod timeline;
 ///                                                            └─ no object: Discard, until restart
 /// ```
 ///
-/// A stream may also come in the chunks of a pulled one, with `$H` first: then a boundary is one between two chunks.
+/// A stream may also arrive in the chunks of a pulled stream, with `$H` first. Boundaries are then those between
+/// chunks.
 ///
-/// A header is recognised at packet boundaries only, where no legal packet can be taken for one. The first one is
-/// an item at once; a later one becomes an item just before its first packet, and is dropped when none follows. A
-/// header equal to the last one becomes an item only if Send Times start again behind it: the same file once more.
-/// Otherwise it says nothing new.
+/// A header is recognised at packet boundaries only, because no legal packet looks like one there. The first header is
+/// an item at once. A later one becomes an item just before its first packet, and is dropped if none follows. A header
+/// equal to the last one becomes an item only if Send Times restart after it: the same file once more.
 #[derive(Debug, Default)]
 pub struct Reader {
-    /// What happened and is not dealt with; bytes are in the queue at once when nothing stands before them
+    /// Input events in order; bytes bypass it while it is empty, and go to the byte queue
     input: VecDeque<Input>,
     queue: ByteQueue,
-    /// Items that come before what the next step finds
+    /// Items to return before the result of the next step
     output: VecDeque<Item>,
     state: State,
     expect: Expect,
     framing: Framing,
-    /// A file header that is put together from several chunks
+    /// A file header that is assembled from several chunks
     pieces: ByteQueue,
     current: Option<FileHeader>,
     /// The current header came from caps, and not in the stream as well
     beside: bool,
     pending: Option<Pending>,
-    /// The current header has come again, and no packet with a Send Time since
+    /// The current header was repeated, and no packet with a Send Time has followed yet
     repeated: bool,
-    /// More packets have come than the current header announces
+    /// The stream has more packets than the current header announces
     exceeded: bool,
-    /// That of the packets behind the current header
+    /// Send Times of the packets after the current header
     timeline: Timeline,
 }
 
-/// What happened to the reader, and is not dealt with yet
+/// An input event that waits for its turn
 #[derive(Debug)]
 enum Input {
     Data(Bytes),
@@ -77,49 +76,49 @@ enum Input {
     Join(u64),
 }
 
-/// What the next bytes belong to
+/// The structure that the next bytes belong to
 #[derive(Debug, Default)]
 enum State {
-    /// Not decided: they start something
+    /// None yet: they start one
     #[default]
     Boundary,
-    /// An ASF file header of this size
+    /// An ASF file header of this size in bytes
     Header(usize),
-    /// A data packet of this size
+    /// A data packet of this size in bytes
     Packet(usize),
-    /// A data packet of this size behind the last one that was announced, or an object
+    /// After the last announced packet: another data packet of this size in bytes, or an object
     MorePackets(usize),
     /// A chunk with a piece of a file header, or with a data packet
     Chunk(Chunk),
-    /// Something that is counted down
+    /// Bytes to skip
     Skip {
         reason: SkipReason,
         seen: u64,
         left: u64,
     },
-    /// Nothing, until the next start or file header. `seen` bytes of it are not reported yet.
+    /// None: all input is dropped until the next stream start or file header. `seen` bytes are not reported yet.
     Discard { seen: u64, reason: SkipReason },
-    /// An error was found
+    /// None: the reader failed with this error
     Failed(Error),
 }
 
-/// What a step came to
+/// The outcome of a step
 enum Step {
-    /// Something changed: look again
+    /// The state changed: take another step
     Go,
-    /// A packet is whole; it comes behind what is in `output`
+    /// A complete packet, to be returned after `output`
     Packet(DataPacket),
-    /// There are too few bytes
+    /// More bytes are needed
     NeedMore,
 }
 
 impl Reader {
-    /// A reader at the start of a stream.
+    /// Creates a reader at the start of a stream.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Takes the next bytes. Packets that lie whole in `data` stay slices of it.
+    /// Adds the next bytes. A packet that lies within `data` stays a slice of it.
     pub fn push(&mut self, data: Bytes) {
         if self.input.is_empty() {
             self.queue.push(data);
@@ -128,12 +127,14 @@ impl Reader {
         }
     }
 
-    /// Takes a header that came beside the stream, as `streamheader` caps do: the bytes of all its buffers.
+    /// Takes a header from outside the stream, such as the buffers of `streamheader` in caps, concatenated.
     ///
-    /// The same header in the stream afterwards is no change. A header other than the last one starts over: what the
-    /// stream has left of a packet is dropped, and packets are the new header's.
+    /// The same header in the stream afterwards changes nothing. A header other than the last one starts over: the rest
+    /// of an incomplete packet is dropped, and the next packets belong to the new header.
     ///
     /// # Errors
+    ///
+    /// Fails if the bytes are not an ASF file header. The reader then continues as if the call had not happened.
     ///
     /// When the bytes are not an ASF file header. The reader then goes on as if it had not been called.
     pub fn stream_header(&mut self, header: Bytes) -> Result<(), Error> {
@@ -142,33 +143,33 @@ impl Reader {
         Ok(())
     }
 
-    /// A stream starts over: STREAM_START, or the end of a flush.
+    /// Restarts the stream: after STREAM_START, or at the end of a flush.
     ///
-    /// What is left of a packet is dropped. Packets without a header in front are taken for the last header's.
+    /// The rest of an incomplete packet is dropped. Packets without a header before them belong to the last header.
     pub fn restart(&mut self) {
         self.input.push_back(Input::Restart);
     }
 
-    /// The stream goes on at byte `to`, which it was past already, without a new start.
+    /// Moves the write position back to byte `to` of the stream, without a restart.
     ///
-    /// At 0 it is written again from its header on. Anywhere else, fields are corrected in what was there already,
-    /// which is too late: all input is dropped until the next start.
+    /// At 0 the stream is written again from its header on. Any other position means that a muxer corrects fields of
+    /// data already read. That is too late, so all input is dropped until the next start.
     pub fn rewind(&mut self, to: u64) {
         self.input.push_back(Input::Rewind(to));
     }
 
-    /// Behind a [restart](Reader::restart), the stream goes on at byte `at` of a file with the last header: what is left of a
-    /// packet there is left out.
+    /// Continues after a [restart](Reader::restart) at byte `at` of a file with the last header. The rest of a packet
+    /// that begins before `at` is skipped.
     pub fn join(&mut self, at: u64) {
         self.input.push_back(Input::Join(at));
     }
 
-    /// The next item; `None` when it takes more bytes.
+    /// Returns the next item; `None` if more bytes are needed.
     ///
     /// # Errors
     ///
-    /// When a header is malformed or its packets cannot be sent, or when the stream does not start with one. From then
-    /// on the same error is returned, and all input dropped.
+    /// Fails if a header is malformed, if its packets cannot be sent, or if the stream does not start with a header.
+    /// All later calls return the same error, and all input is dropped.
     pub fn next_item(&mut self) -> Result<Option<Item>, Error> {
         loop {
             if let Some(item) = self.output.pop_front() {
@@ -195,11 +196,11 @@ impl Reader {
         }
     }
 
-    /// The input has ended. Returns what it left over, if anything; further calls, if there is more of it.
+    /// Ends the input. Returns incomplete input that is left, if any; call it again until it returns `None`.
     ///
     /// # Errors
     ///
-    /// When there never was a whole ASF file header, or [`next_item`](Reader::next_item) had failed.
+    /// Fails if the input had no complete ASF file header, or if [`next_item`](Reader::next_item) has failed.
     pub fn finish(&mut self) -> Result<Option<Skipped>, Error> {
         if let State::Failed(error) = &self.state {
             return Err(error.clone());
@@ -220,23 +221,24 @@ impl Reader {
             }))
     }
 
-    /// The last header that was an item.
+    /// Returns the last header that was an item.
     pub fn header(&self) -> Option<&FileHeader> {
         self.current.as_ref()
     }
 
-    /// Whether the last header that was an item came beside the stream and, so far, not in it: then the stream may have
-    /// been joined in its middle.
+    /// Returns whether the last header that was an item has come only from outside the stream so far. Then the stream
+    /// may have been joined in its middle.
     pub fn is_joined(&self) -> bool {
         self.beside
     }
 
-    /// The number of data packets that the last header announces, if more have come. They are items like the others.
+    /// Returns the number of data packets that the last header announces, if the stream has more. All of them are
+    /// items.
     pub fn exceeded_count(&self) -> Option<u64> {
         self.header()?.data_packets().filter(|_| self.exceeded)
     }
 
-    /// The header that the next packets belong to.
+    /// Returns the header of the next packets.
     fn active(&self) -> Option<&FileHeader> {
         self.pending
             .as_ref()
@@ -275,7 +277,7 @@ impl Reader {
         }
     }
 
-    /// Leaves out what is left of a packet, or of the header, at byte `at` of a file.
+    /// Skips the rest of the packet or the header at byte `at` of a file.
     fn align(&mut self, at: u64) {
         let Some(header) = self.active() else {
             return;
@@ -297,7 +299,7 @@ impl Reader {
         }
     }
 
-    /// Expects a start at the next byte. A header from caps stays in force.
+    /// Expects a stream start at the next byte. A header from caps stays valid.
     fn start_over(&mut self) {
         self.drop_tail();
         let pending = self.pending.as_ref();
@@ -368,7 +370,7 @@ impl Reader {
         Step::Packet(packet)
     }
 
-    /// A packet that is opaque or damaged, or several in its place.
+    /// Yields an opaque or damaged packet, or the packets that it splits into.
     #[cold]
     fn yield_unreadable(&mut self, packet: DataPacket) -> Step {
         let Some(parts) = packet.split() else {
@@ -380,7 +382,7 @@ impl Reader {
         Step::Go
     }
 
-    /// What was begun does not go on.
+    /// Drops an incomplete structure.
     fn drop_tail(&mut self) {
         self.drop_pieces();
         let rest = self.queue.clear();

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! Packets with some of their payloads left out.
+//! Removal of payloads from packets.
 
 use std::ops::Range;
 
@@ -10,18 +10,18 @@ use super::data_packet::{DataPacket, Layout};
 use super::object::put;
 use super::payload::{self, Place};
 
-/// What is left of a packet
+/// The rest of a packet after the removal of payloads
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Left {
-    /// All of it, since nothing is left out or nothing can be
+    /// All of it: there is nothing to remove, or it cannot be removed
     All,
     Some(Bytes),
     Nothing,
 }
 
 impl DataPacket {
-    /// The packet with the payloads of these streams alone; `None` when it has none. A packet that is opaque or damaged,
-    /// or that has padding, stays as it is.
+    /// Returns the packet with the payloads of the `wanted` streams only; `None` if none is left. A packet that is
+    /// opaque or damaged, or has padding, is returned unchanged.
     pub fn with_streams(&self, wanted: impl Fn(u8) -> bool) -> Option<Bytes> {
         match self.keep(|_, place| wanted(place.stream)) {
             Left::All => Some(self.as_bytes().clone()),
@@ -30,12 +30,12 @@ impl DataPacket {
         }
     }
 
-    /// The packet with those payloads alone that `wanted` says, which is asked for each by its place in the packet.
+    /// Keeps the payloads for which `wanted` returns true. Its arguments are the payload's index and position.
     pub(super) fn keep(&self, wanted: impl Fn(usize, &Place) -> bool) -> Left {
         self.kept(wanted).unwrap_or(Left::All)
     }
 
-    /// `None` when the packet has to stay as it is.
+    /// Does the same; `None` if the packet has to stay unchanged.
     fn kept(&self, wanted: impl Fn(usize, &Place) -> bool) -> Option<Left> {
         let layout = self.layout()?;
         if layout.end(self.len()) != Some(self.len()) || layout.padding_length.value != 0 {
@@ -57,14 +57,14 @@ impl DataPacket {
         })
     }
 
-    /// Where in the packet each payload is.
+    /// Returns the position of each payload in the packet.
     pub(super) fn places(&self) -> Option<Vec<Place>> {
         let layout = self.layout()?;
         let area = layout.area(self.as_bytes())?;
         payload::places(area, layout.multiple)
     }
 
-    /// The packet with the payloads in these places: those of one with several.
+    /// Returns a packet of several payloads with only those at these positions.
     fn rebuilt(&self, layout: &Layout, kept: &[Range<usize>]) -> Option<Bytes> {
         let bytes = self.as_bytes();
         let area = layout.area(bytes)?;
@@ -81,7 +81,7 @@ impl DataPacket {
     }
 }
 
-/// Packet Length, where there is one, as the packet is now: shorter, so that it fits the field.
+/// Sets Packet Length, if present, to the packet's new size, which is smaller and so fits the field.
 fn put_packet_length(packet: &mut [u8], layout: &Layout) {
     let field = layout.packet_length;
     if field.value == 0 {
@@ -99,7 +99,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn payloads_of_other_streams_go() {
+    fn payloads_of_other_streams_are_removed() {
         let both = packet(&[
             (0x81, 0, b"sound"),
             (0x82, 0, b"a frame"),
@@ -114,7 +114,7 @@ mod tests {
 
     /// ASF 5.2.3.1 Single payload
     #[test]
-    fn a_single_payload_stays_or_goes() {
+    fn a_single_payload_is_kept_or_removed_whole() {
         let bytes = [
             0x00, 0x5D, 7, 0, 0, 0, 9, 0, 0x82, 5, 0, 0, 0, 0, 0, 1, 2, 3,
         ];
@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_taken_apart_stays() {
+    fn unreadable_packets_are_unchanged() {
         for bytes in [&[0x90, 0, 0][..], &[], &[0x41, 0x51]] {
             let packet = DataPacket::parse(Bytes::copy_from_slice(bytes));
             assert_eq!(packet.with_streams(|_| false).as_deref(), Some(bytes));

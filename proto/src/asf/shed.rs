@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! What a file header that is too large can do without.
+//! Reduction of a file header that is too large.
 
 use bytes::Bytes;
 
@@ -11,25 +11,25 @@ use super::header_tree::{HeaderTree, ShedObject};
 use super::object::{put, u16_at, u64_at};
 use super::{MAX_HEADER_IN_C, MAX_HEADER_IN_H};
 
-/// A packet of MS-WMHTTP that carries a whole ASF file header
+/// A packet of MS-WMHTTP that carries a complete ASF file header
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum HeaderPacket {
     /// 2.2.3.6 `$H`: the first header of a new session
     Header,
-    /// 2.2.3.2 `$C`: a later header, which may also be the first one of a connection that takes a session up again
+    /// 2.2.3.2 `$C`: a later header, or the first one of a connection that resumes a session
     StreamChange,
 }
 
-/// One step of shedding
+/// One step of the reduction
 enum Shed {
-    /// All objects with this GUID, at both levels
+    /// All objects with this GUID, on both levels
     Objects(Guid),
-    /// The large attributes (pictures) of the Extended Content Description
+    /// Large attributes of the Extended Content Description, such as pictures
     LargeAttributes,
 }
 
-/// What goes, in this order: filling first, then what no player needs, then what players show. All that tells how to
-/// decode, and all that other objects refer to, stays.
+/// The order of removal: padding, then objects that no player needs, then metadata that players show. Objects that
+/// decoding or other objects depend on stay.
 const ORDER: [Shed; 12] = [
     Shed::Objects(Guid::PADDING),
     Shed::Objects(Guid::METADATA_LIBRARY),
@@ -45,11 +45,11 @@ const ORDER: [Shed; 12] = [
     Shed::Objects(Guid::METADATA),
 ];
 
-/// Values from this size on, in bytes, make an attribute a large one: longer than a title, shorter than a picture
+/// Size in bytes from which a value makes its attribute large: longer than a title, shorter than a picture
 const LARGE_VALUE: usize = 1024;
 
 impl HeaderPacket {
-    /// The largest header in bytes that it can carry
+    /// Returns the size in bytes of the largest header that the packet can carry.
     pub const fn limit(self) -> usize {
         match self {
             HeaderPacket::Header => MAX_HEADER_IN_H,
@@ -59,7 +59,7 @@ impl HeaderPacket {
 }
 
 impl FileHeader {
-    /// The header as `packet` can carry it: see [`shed_to`](FileHeader::shed_to).
+    /// Returns the header in a size that `packet` can carry: see [`shed_to`](FileHeader::shed_to).
     ///
     /// # Errors
     ///
@@ -68,15 +68,15 @@ impl FileHeader {
         self.shed_to(packet.limit())
     }
 
-    /// The header with as many optional objects left out as it takes to come down to `limit` bytes, and what they
-    /// were, in the order in which they went.
+    /// Removes optional objects until the header has at most `limit` bytes. Returns the header, and the removed objects
+    /// in the order of their removal.
     ///
-    /// Sizes, child count and a File Size that was given follow. The Digital Signature goes with the first change.
-    /// A header that fits comes back as it is, with nothing shed.
+    /// Sizes, the child count and a known File Size are corrected. The first removal also removes the Digital
+    /// Signature. A header that fits is returned unchanged.
     ///
     /// # Errors
     ///
-    /// [`Error::HeaderTooLarge`] when it does not fit even so. Nothing is ever cut off.
+    /// [`Error::HeaderTooLarge`] if the header does not fit without all optional objects. Objects are never truncated.
     pub fn shed_to(&self, limit: usize) -> Result<(FileHeader, Vec<ShedObject>), Error> {
         let mut shed = Vec::new();
         if self.as_bytes().len() <= limit {
@@ -125,7 +125,7 @@ impl Shed {
     }
 }
 
-/// ASF 3.11 Extended Content Description Object without its large attributes; `None` when it has none, or is damaged
+/// ASF 3.11 Extended Content Description Object without its large attributes; `None` if it has none, or is damaged
 fn without_large_attributes(object: &Bytes, shed: &mut Vec<ShedObject>) -> Option<Bytes> {
     const COUNT: usize = 24;
     const HEAD: usize = COUNT + 2;
@@ -157,7 +157,7 @@ fn without_large_attributes(object: &Bytes, shed: &mut Vec<ShedObject>) -> Optio
     Some(kept.into())
 }
 
-/// Size in bytes of the attribute that `bytes` start with, and of the value in it.
+/// Returns the size in bytes of the first attribute in `bytes`, and that of its value.
 fn attribute_size(bytes: &[u8]) -> Option<(usize, usize)> {
     let name = 2usize.checked_add(usize::from(u16_at(bytes, 0)?))?;
     let value_length = name.checked_add(2 /* type */)?;
@@ -170,7 +170,7 @@ mod tests {
     use super::super::testing::{guids, header, header_extension, object};
     use super::*;
 
-    /// An attribute with a name of two characters and a value of `len` bytes
+    /// Returns an attribute with a name of two characters and a value of `len` bytes.
     fn attribute(len: u16) -> Vec<u8> {
         [
             &6u16.to_le_bytes()[..],
@@ -188,7 +188,7 @@ mod tests {
         object(Guid::EXTENDED_CONTENT_DESCRIPTION, &[count, all].concat())
     }
 
-    /// Everything that may go, 124 bytes each where nothing else is said
+    /// Returns a header with all optional objects, of 124 bytes each unless the code differs.
     fn full() -> FileHeader {
         let of = |guid| object(guid, &[0x77; 100]);
         let inner = [
@@ -241,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn a_header_that_fits_is_left_alone_and_shared() {
+    fn a_header_that_fits_is_returned_unchanged_and_shared() {
         let header = full();
         let (same, shed) = header.shed_to(header.as_bytes().len()).unwrap();
         assert_eq!(shed, []);
@@ -249,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn padding_goes_first_and_takes_the_signature_with_it() {
+    fn padding_and_the_signature_are_removed_first() {
         let header = full();
         let (less, shed) = header.shed_to(header.as_bytes().len() - 1).unwrap();
         let names: Vec<_> = shed
@@ -271,7 +271,7 @@ mod tests {
     }
 
     #[test]
-    fn the_rest_goes_in_order_until_it_fits() {
+    fn objects_are_removed_in_order_until_the_header_fits() {
         let header = full();
         let order = [
             "Padding",
@@ -306,7 +306,7 @@ mod tests {
     }
 
     #[test]
-    fn what_decoding_needs_stays_and_a_limit_below_it_is_an_error() {
+    fn a_limit_below_the_required_objects_is_an_error() {
         let header = full();
         let smallest = 30 + 104 + 78 + 46 + 34 + 50;
         let (less, _) = header.shed_to(smallest).unwrap();
@@ -338,7 +338,7 @@ mod tests {
     }
 
     #[test]
-    fn a_damaged_attribute_list_goes_as_a_whole() {
+    fn a_damaged_attribute_list_is_removed_whole() {
         let mut list = attributes(&[10, 2000]);
         list[24] = 9;
         let header = header(1500, 50, &[list]);
@@ -350,7 +350,7 @@ mod tests {
     }
 
     #[test]
-    fn a_header_extension_that_does_not_add_up_is_not_opened() {
+    fn an_inconsistent_header_extension_is_not_opened() {
         let mut extension = header_extension(&[object(Guid::PADDING, &[0; 100])]);
         extension[42] ^= 1;
         let header = header(1500, 50, &[extension]);
@@ -362,7 +362,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_size_that_was_given_follows() {
+    fn a_known_file_size_is_corrected() {
         let (less, shed) = full().shed_to(2000).unwrap();
         let bytes: usize = shed.iter().map(|object| object.bytes).sum();
         let properties = HeaderTree::of(&less)

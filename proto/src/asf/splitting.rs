@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! Packets with more payloads than their number can say.
+//! Packets with more payloads than their count can express.
 //!
-//! asfmux puts up to 64 payloads into a packet. Number of Payloads has six bits: the number runs over into the Payload
-//! Length Type above it, and no reader finds any payload.
+//! asfmux writes up to 64 payloads into a packet. Number of Payloads has six bits, so the count overflows into the
+//! Payload Length Type above it, and readers find no payloads.
 
 use super::data_packet::{DataPacket, Layout, length_types};
 use super::defect::Defect;
 use super::payload::{MOST_PAYLOADS, PAYLOAD_LENGTH_WORD, Place, overflown};
 
 impl DataPacket {
-    /// The payloads of a packet with more than 63 of them in as many packets as it takes, each of this packet's size and
-    /// with its times; `None` for any other packet.
+    /// Distributes the payloads of a packet with more than 63 of them over several packets of the same size and times;
+    /// `None` for any other packet.
     pub fn split(&self) -> Option<Vec<DataPacket>> {
         let Some(Defect::TooManyPayloads { .. }) = self.defect() else {
             return None;
@@ -36,7 +36,8 @@ impl DataPacket {
 mod tests {
     use super::*;
 
-    /// A packet of 3000 bytes as asfmux writes it, with this many payloads of stream 1 and ten bytes of data each
+    /// Returns a packet of 3000 bytes as asfmux writes it, with `count` payloads of stream 1 and ten bytes of data
+    /// each.
     fn crowded(count: usize) -> Vec<u8> {
         let payload = |number: usize| {
             let head = [0x81, number as u8, 0, 0, 0, 0, 0, 10, 0];

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! Whether two headers describe the same streams, for a player that has one and gets the packets of the other.
+//! Comparison of two headers by their streams, for a player that has one header and gets packets of the other.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,7 @@ use super::header_tree::HeaderTree;
 use super::object::{u16_at, u32_at};
 use super::stream_properties::{STREAM_NUMBER, embedded, field};
 
-/// ASF 9.1 Audio media type: where the fields of its WAVEFORMATEX are, in bytes
+/// ASF 9.1 Audio media type: offsets of the fields in its WAVEFORMATEX, in bytes
 mod audio {
     pub const CODEC: usize = 0;
     pub const CHANNELS: usize = 2;
@@ -21,7 +21,7 @@ mod audio {
     pub const CODEC_DATA: usize = 18;
 }
 
-/// ASF 9.2 Video media type: where the fields of its BITMAPINFOHEADER are, in bytes
+/// ASF 9.2 Video media type: offsets of the fields in its BITMAPINFOHEADER, in bytes
 mod video {
     pub const WIDTH: usize = 15;
     pub const HEIGHT: usize = 19;
@@ -29,9 +29,9 @@ mod video {
     pub const CODEC_DATA: usize = 51;
 }
 
-/// The part of a Stream Properties Object that decides whether a decoder understands the stream
+/// The part of a Stream Properties Object that a decoder depends on
 ///
-/// Bit rates and buffer sizes are left out: a relay that writes the container again fills them in by its own measure.
+/// Bit rates and buffer sizes are excluded, because a relay that rewrites the container replaces them.
 #[derive(Debug, PartialEq, Eq)]
 struct StreamFormat {
     stream_type: Guid,
@@ -40,8 +40,8 @@ struct StreamFormat {
 }
 
 impl FileHeader {
-    /// Returns whether a player decodes the streams of `other` by this header. They may have other numbers, as a relay gives
-    /// them that writes the packets again.
+    /// Returns whether a player with this header can decode the streams of `other`. Stream Numbers may differ, because
+    /// a relay that rewrites packets may renumber streams.
     pub fn has_streams_of(&self, other: &FileHeader) -> bool {
         let (own, mut others) = (formats(self), formats(other));
         let all_found = own.into_values().all(|format| {
@@ -53,7 +53,7 @@ impl FileHeader {
     }
 }
 
-/// The formats of all streams by their numbers. Of two with the same number the first one counts.
+/// Returns the formats of all streams by number. Of two with the same number the first counts.
 fn formats(header: &FileHeader) -> BTreeMap<u16, StreamFormat> {
     let tree = HeaderTree::of(header);
     let direct = tree.objects(Guid::STREAM_PROPERTIES).cloned();
@@ -85,7 +85,7 @@ impl StreamFormat {
         let format = StreamFormat {
             stream_type,
             numbers: numbers.unwrap_or_default(),
-            // A format that is too short for its type is compared whole.
+            // A format that is too short for its type is compared as a whole.
             codec_data: match numbers {
                 Some(_) => data.slice(codec_data.min(data.len())..),
                 None => data,
@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn another_codec_or_size_is_another_stream() {
+    fn another_codec_or_picture_size_is_a_different_stream() {
         let video = |number, width, data: &[u8]| {
             with(
                 1500,
@@ -185,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn a_format_that_is_cut_short_is_compared_whole() {
+    fn a_truncated_format_is_compared_as_a_whole() {
         let cut = |bytes: &[u8]| with(1500, &[stream_of(1, Guid::AUDIO_MEDIA, bytes)]);
         assert!(cut(&[1, 2, 3]).has_streams_of(&cut(&[1, 2, 3])));
         assert!(!cut(&[1, 2, 3]).has_streams_of(&cut(&[1, 2, 4])));

@@ -7,33 +7,33 @@ use super::guid::Guid;
 use super::header_tree::HeaderTree;
 use super::object::{ObjectHead, u16_at, u32_at};
 
-/// ASF 3.3 Stream Properties Object: what a sender of data packets has to know of a stream
+/// ASF 3.3 Stream Properties Object: the properties that a sender of data packets needs
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct StreamProperties {
     /// Stream Number, 1 to 127
     pub number: u8,
     /// Stream Type
     pub stream_type: StreamType,
-    /// Whether the object stands in the Header Object itself, and not in an Extended Stream Properties Object
+    /// True if the object is in the Header Object itself, false if it is in an Extended Stream Properties Object
     pub direct: bool,
     /// Peak bit rate in bit/s, by the stream's Extended Stream Properties Object
     pub(super) extended_bitrate: Option<NonZeroU32>,
-    /// Average Bytes Per Second in bit/s, by an audio stream's format
+    /// Average Bytes Per Second of an audio stream's format, converted to bit/s
     pub(super) format_bitrate: Option<NonZeroU32>,
 }
 
-/// ASF 10.4 Stream Properties Object GUIDs: what a stream is made of
+/// ASF 10.4 Stream Properties Object GUIDs: the type of a stream
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StreamType {
     /// ASF_Audio_Media
     Audio,
     /// ASF_Video_Media
     Video,
-    /// Commands, still pictures and whatever else there is
+    /// Any other type, such as commands or still pictures
     Other,
 }
 
-/// ASF 3.3 Stream Properties Object: where its fields start, in bytes
+/// ASF 3.3 Stream Properties Object: offsets of its fields, in bytes
 pub(super) mod field {
     pub const STREAM_TYPE: usize = 24;
     pub const TYPE_SPECIFIC_LENGTH: usize = 64;
@@ -41,7 +41,7 @@ pub(super) mod field {
     pub const TYPE_SPECIFIC: usize = 78;
 }
 
-/// ASF 4.1 Extended Stream Properties Object: where its fields start, in bytes
+/// ASF 4.1 Extended Stream Properties Object: offsets of its fields, in bytes
 mod extended {
     pub const DATA_BITRATE: usize = 40;
     pub const ALTERNATE_DATA_BITRATE: usize = 52;
@@ -51,14 +51,14 @@ mod extended {
     pub const NAMES: usize = 88;
 }
 
-/// ASF 9.1 Audio media type: where Average Number of Bytes Per Second is in the type-specific data
+/// ASF 9.1 Audio media type: offset of Average Number of Bytes Per Second in the type-specific data, in bytes
 const AVERAGE_BYTES: usize = 8;
 /// Stream Number in the Flags of ASF 3.3 and 3.12
 pub(super) const STREAM_NUMBER: u16 = 0x7f;
 
 impl FileHeader {
-    /// Its streams, in the order of their numbers: those in the Header Object, and those that only an Extended Stream
-    /// Properties Object has. At most 127; of two with the same number the first one counts.
+    /// Returns the streams by ascending number: those in the Header Object, and those that only an Extended Stream
+    /// Properties Object has. At most 127; of two with the same number the first counts.
     pub fn streams(&self) -> Vec<StreamProperties> {
         HeaderTree::of(self).streams()
     }
@@ -91,7 +91,7 @@ impl HeaderTree {
 }
 
 impl StreamProperties {
-    /// Reads an object; `None` when it is too short, or has no Stream Number.
+    /// Parses an object; `None` if it is too short or has no Stream Number.
     fn read(object: &[u8], direct: bool) -> Option<StreamProperties> {
         let flags = u16_at(object, field::FLAGS)?;
         let guid = object.get(field::STREAM_TYPE..)?.first_chunk()?;
@@ -114,13 +114,13 @@ impl StreamProperties {
     }
 }
 
-/// The stream number in these flags, if they have one.
+/// Returns the Stream Number in these flags; `None` for 0.
 pub(super) fn stream_number(flags: u16) -> Option<u8> {
     let number = u8::try_from(flags & STREAM_NUMBER).ok()?;
     (number != 0).then_some(number)
 }
 
-/// ASF 9.1 Audio media type: Average Number of Bytes Per Second, in bit/s
+/// ASF 9.1 Audio media type: returns Average Number of Bytes Per Second in bit/s
 fn average_bitrate(object: &[u8]) -> Option<NonZeroU32> {
     let length = u32_at(object, field::TYPE_SPECIFIC_LENGTH)?;
     let format = object.get(field::TYPE_SPECIFIC..)?;
@@ -128,9 +128,9 @@ fn average_bitrate(object: &[u8]) -> Option<NonZeroU32> {
     known(u32_at(format, AVERAGE_BYTES)?.checked_mul(8)?)
 }
 
-/// ASF 4.1 Extended Stream Properties Object: whose it is, and the stream's peak bit rate in bit/s
+/// ASF 4.1 Extended Stream Properties Object: returns its Stream Number, and the stream's peak bit rate in bit/s
 ///
-/// That is the larger one of Data Bitrate and Alternate Data Bitrate: see MS-RTSP 2.2.5.1.1.
+/// The peak is the larger one of Data Bitrate and Alternate Data Bitrate: see MS-RTSP 2.2.5.1.1.
 fn peak_bitrate(object: &[u8]) -> Option<(u8, NonZeroU32)> {
     let number = stream_number(u16_at(object, extended::STREAM_NUMBER)?)?;
     let average = known(u32_at(object, extended::DATA_BITRATE)?);
@@ -138,8 +138,8 @@ fn peak_bitrate(object: &[u8]) -> Option<(u8, NonZeroU32)> {
     Some((number, average.max(alternate)?))
 }
 
-/// The Stream Properties Object in an Extended Stream Properties Object, behind its stream names and payload extension
-/// systems.
+/// Returns the Stream Properties Object in an Extended Stream Properties Object, which follows its stream names and
+/// payload extension systems.
 pub(super) fn embedded(object: &[u8]) -> Option<&[u8]> {
     let mut rest = object.get(extended::NAMES..)?;
     for _ in 0..u16_at(object, extended::NAME_COUNT)? {
@@ -165,14 +165,14 @@ mod tests {
     fn streams(children: &[Vec<u8>]) -> Vec<(u8, StreamType, bool)> {
         let header = header(1500, 50, children);
         let streams = header.streams();
-        // The one that every header has in these tests
+        // Stream 0x5A is in every header of these tests.
         let all = streams.iter().filter(|stream| stream.number != 0x5A);
         all.map(|stream| (stream.number, stream.stream_type, stream.direct))
             .collect()
     }
 
     #[test]
-    fn streams_are_told_apart_by_number_and_type() {
+    fn streams_have_a_number_and_a_type() {
         let children = [
             stream_of(3, Guid::VIDEO_MEDIA, &[]),
             stream_of(0x8001, Guid::AUDIO_MEDIA, &[]),
@@ -194,7 +194,7 @@ mod tests {
 
     /// ASF 4.1 Extended Stream Properties Object
     #[test]
-    fn a_stream_may_stand_in_the_header_extension_alone() {
+    fn a_stream_may_be_in_the_header_extension_only() {
         let inner = stream_of(4, Guid::VIDEO_MEDIA, &[]);
         let extension = header_extension(&[extended_stream_properties(4, [0, 0], &inner)]);
         assert_eq!(streams(&[extension]), [(4, StreamType::Video, false)]);
@@ -207,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn bit_rates_are_those_of_the_format_and_of_the_extended_properties() {
+    fn bit_rates_come_from_format_and_extended_properties() {
         let format = |bytes: u32| [&[0; 8][..], &bytes.to_le_bytes()].concat();
         let children = [
             stream_of(1, Guid::AUDIO_MEDIA, &format(6000)),
@@ -233,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn an_object_that_is_too_short_is_no_stream() {
+    fn a_too_short_object_is_ignored() {
         assert_eq!(
             StreamProperties::read(&stream_properties()[..73], true),
             None

@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: MPL-2.0
 
-/// A set of stream numbers, each of 0 to 127. It is an array of bytes because a `u128` would leave gaps in a packet.
+/// A set of stream numbers from 0 to 127. It is an array of bytes, because a `u128` would leave gaps in a packet.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct StreamSet([u8; 16]);
 
 impl StreamSet {
-    /// Adds a stream; only the lower seven bits of `number` count.
+    /// Adds a stream. Only the lower seven bits of `number` count.
     pub fn insert(&mut self, number: u8) {
         let number = 1u128.wrapping_shl(u32::from(number & 0x7f));
         self.0 = (self.bits() | number).to_le_bytes();
     }
 
-    /// Returns whether a stream is in both sets.
-    pub fn meets(self, other: StreamSet) -> bool {
+    /// Returns whether the sets have a stream in common.
+    pub fn intersects(self, other: StreamSet) -> bool {
         self.bits() & other.bits() != 0
     }
 

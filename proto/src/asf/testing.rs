@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! Headers for the unit tests, and for those of the crates above.
+//! Builders of headers for the unit tests of this crate and of its users.
 
 #![allow(
     clippy::arithmetic_side_effects,
@@ -16,7 +16,7 @@ use super::file_header::{FileHeader, file_properties};
 use super::guid::Guid;
 use super::object::put;
 
-/// An object with this body.
+/// Returns an object with this body.
 pub fn object(guid: Guid, body: &[u8]) -> Vec<u8> {
     [
         guid.as_bytes(),
@@ -26,7 +26,7 @@ pub fn object(guid: Guid, body: &[u8]) -> Vec<u8> {
     .concat()
 }
 
-/// A File Properties object of a stored file: File ID 1 … 1, Seekable, preroll 3000 ms, 64 kbit/s.
+/// Returns a File Properties Object of a stored file: File ID 1 … 1, Seekable, preroll 3000 ms, 64 kbit/s.
 pub fn file_properties(packet_size: u32) -> Vec<u8> {
     let mut bytes = object(Guid::FILE_PROPERTIES, &[0; 80]);
     put(&mut bytes, file_properties::FILE_ID, &[1; 16]);
@@ -65,7 +65,7 @@ pub fn file_properties(packet_size: u32) -> Vec<u8> {
     bytes
 }
 
-/// A Header Extension with these objects in it.
+/// Returns a Header Extension with these objects.
 pub fn header_extension(objects: &[Vec<u8>]) -> Vec<u8> {
     let data = objects.concat();
     let reserved = *Guid::new(0xABD3D211, 0xA9BA, 0x11CF, 0x8EE600C00C205365).as_bytes();
@@ -79,12 +79,12 @@ pub fn header_extension(objects: &[Vec<u8>]) -> Vec<u8> {
     object(Guid::HEADER_EXTENSION, &body)
 }
 
-/// A Stream Properties object.
+/// Returns a Stream Properties Object.
 pub fn stream_properties() -> Vec<u8> {
     object(Guid::STREAM_PROPERTIES, &[0x5A; 54])
 }
 
-/// A Stream Properties object with these flags, and this type-specific data.
+/// Returns a Stream Properties Object with these flags and this type-specific data.
 pub fn stream_of(flags: u16, stream_type: Guid, data: &[u8]) -> Vec<u8> {
     let body = [
         stream_type.as_bytes(),
@@ -98,8 +98,8 @@ pub fn stream_of(flags: u16, stream_type: Guid, data: &[u8]) -> Vec<u8> {
     object(Guid::STREAM_PROPERTIES, &body.concat())
 }
 
-/// An Extended Stream Properties object with Data Bitrate and Alternate Data Bitrate, a stream name, a payload extension
-/// system, and `stream` behind them.
+/// Returns an Extended Stream Properties Object with Data Bitrate and Alternate Data Bitrate, a stream name, a payload
+/// extension system, and `stream` after them.
 pub fn extended_stream_properties(number: u16, bitrates: [u32; 2], stream: &[u8]) -> Vec<u8> {
     let mut body = vec![0; 64];
     put(&mut body, 16, &bitrates[0].to_le_bytes());
@@ -112,7 +112,7 @@ pub fn extended_stream_properties(number: u16, bitrates: [u32; 2], stream: &[u8]
     object(Guid::EXTENDED_STREAM_PROPERTIES, &body)
 }
 
-/// The bytes of a file header with these children, and a Data Object of `data_size` bytes.
+/// Returns the bytes of a file header with these children, and a Data Object of `data_size` bytes.
 pub fn header_bytes(children: &[Vec<u8>], data_size: u64) -> Vec<u8> {
     let body = [
         &(children.len() as u32).to_le_bytes(),
@@ -129,13 +129,13 @@ pub fn header_bytes(children: &[Vec<u8>], data_size: u64) -> Vec<u8> {
     bytes
 }
 
-/// A file header with what it must have, then `more`.
+/// Returns a file header with its required objects, then `more`.
 pub fn header(packet_size: u32, data_size: u64, more: &[Vec<u8>]) -> FileHeader {
     let children = [&[file_properties(packet_size), stream_properties()], more].concat();
     FileHeader::parse(Bytes::from(header_bytes(&children, data_size))).unwrap()
 }
 
-/// The GUIDs of the Header Object's children, and of what is in its Header Extension.
+/// Returns the GUIDs of the Header Object's children, and of those in its Header Extension.
 pub fn guids(header: &FileHeader) -> (Vec<Guid>, Vec<Guid>) {
     use super::object::walk;
     let children: Vec<_> = walk(header.as_bytes().slice(30..header.header_object_size()), 30)

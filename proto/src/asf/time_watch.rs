@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! Times that no player can follow.
+//! Detection of times that no player can follow.
 
 use std::fmt;
 
@@ -9,48 +9,48 @@ use super::payload;
 
 /// A detector of absurd times in the data packets of a playlist entry
 ///
-/// Times are absurd when they jump by more than an hour from one packet or payload to the next. Streams of one file
-/// follow each other in it, so that streams whose times are that far apart are found as well. 49 days after the start,
-/// where times begin at 0 again, is no jump. An entry that begins within an hour of 1000 hours has libav's shift.
+/// A time is absurd if it differs by more than an hour from that of the packet or payload before it. Payloads of
+/// different streams are compared too, because streams of one file must not be that far apart. The wrap to 0 after
+/// 49 days is no jump. An entry that starts within an hour of 1000 hours has libav's shift.
 ///
-/// Send Times are compared from packet to packet. Payloads are looked into once for each second of Send Time, because
-/// that takes a quarter of the time that it takes to read a packet.
+/// Send Times of all packets are compared. Presentation times are read once per second of Send Time, because that takes
+/// a quarter of the time that reading a packet takes.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct TimeWatch {
-    /// Send Time of the packet before, in milliseconds
+    /// Send Time of the previous packet, in milliseconds
     send_time: Option<u32>,
-    /// Send Time of the last packet whose payloads were looked into, in milliseconds
-    looked_into: Option<u32>,
-    /// That of the last payload in it
+    /// Send Time of the last packet whose presentation times were read, in milliseconds
+    presentation_read_at: Option<u32>,
+    /// Presentation time of the last payload in that packet
     presentation: Option<StreamTime>,
     reported: bool,
 }
 
-/// Times that [`TimeWatch`] has found to be absurd
+/// Absurd times that [`TimeWatch`] has detected
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AbsurdTimes {
-    /// The entry begins where libav's video encoders do: at 1000 hours.
+    /// The entry starts at 1000 hours, like the output of libav's video encoders.
     Beginning {
-        /// The first Send Time, in milliseconds
+        /// First Send Time, in milliseconds
         at: u32,
     },
     /// The Send Time jumps from one packet to the next.
     SendTime {
-        /// That of the packet before, in milliseconds
+        /// Send Time of the previous packet, in milliseconds
         from: u32,
-        /// That of the packet, in milliseconds
+        /// Send Time of this packet, in milliseconds
         to: u32,
     },
     /// The presentation time jumps from one payload to the next.
     PresentationTime {
-        /// That of the payload before
+        /// Presentation time of the previous payload
         from: StreamTime,
-        /// That of the payload; when it is another stream's, the two are apart
+        /// Presentation time of this payload; if it belongs to another stream, the two streams are apart
         to: StreamTime,
     },
 }
 
-/// Presentation time of a payload
+/// The presentation time of a payload
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct StreamTime {
     /// Stream Number
@@ -59,25 +59,25 @@ pub struct StreamTime {
     pub time: u32,
 }
 
-/// The longest way from one time to the next, in milliseconds, that is not absurd: an hour
+/// Largest difference between two times that is not absurd, in milliseconds: an hour
 const LONGEST: u32 = 3_600_000;
-/// The shortest way from one packet that is looked into to the next, in milliseconds
+/// Minimum difference between the Send Times of two packets whose presentation times are read, in milliseconds
 const INTERVAL: u32 = 1000;
-/// What libav's video encoders add to timestamps, in milliseconds: 1000 hours
+/// Offset that libav's video encoders add to timestamps, in milliseconds: 1000 hours
 const LIBAV_SHIFT: u32 = 3_600_000_000;
 
 impl TimeWatch {
-    /// A watch at the start of an entry.
+    /// Creates a watch at the start of an entry.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// A new entry starts: its times have nothing to do with those before, and may be reported again.
+    /// Starts a new entry, whose times are unrelated to earlier ones and may be reported again.
     pub fn new_entry(&mut self) {
         *self = Self::default();
     }
 
-    /// The entry goes on elsewhere, after a flush: its times have nothing to do with those before.
+    /// Continues the entry after a flush, with times that are unrelated to earlier ones.
     pub fn flush(&mut self) {
         *self = Self {
             reported: self.reported,
@@ -85,7 +85,7 @@ impl TimeWatch {
         };
     }
 
-    /// Takes the next packet of the entry. Returns what is absurd about its times, once an entry.
+    /// Examines the next packet of the entry. Returns its absurd times, at most once per entry.
     #[inline]
     pub fn observe(&mut self, packet: &DataPacket) -> Option<AbsurdTimes> {
         if self.reported {
@@ -102,15 +102,15 @@ impl TimeWatch {
         found
     }
 
-    /// Returns whether a packet of about this Send Time was looked into.
+    /// Returns whether presentation times were read less than [`INTERVAL`] from this Send Time.
     fn is_recent(&self, send_time: u32) -> bool {
-        let last = self.looked_into;
+        let last = self.presentation_read_at;
         last.is_some_and(|last| distance(last, send_time) < INTERVAL)
     }
 
     #[inline(never)]
     fn look_into(&mut self, packet: &DataPacket, send_time: u32) -> Option<AbsurdTimes> {
-        self.looked_into = Some(send_time);
+        self.presentation_read_at = Some(send_time);
         let layout = packet.layout()?;
         let area = layout.area(packet.as_bytes())?;
         let before = &mut self.presentation;
@@ -123,18 +123,18 @@ impl TimeWatch {
     }
 }
 
-/// Returns whether a time is 1000 hours, give or take an hour.
+/// Returns whether a time is within an hour of 1000 hours.
 fn is_shifted(time: u32) -> bool {
     distance(LIBAV_SHIFT, time) <= LONGEST
 }
 
-/// The way from one time to another, forth or back, in milliseconds
+/// Returns the distance between two times in milliseconds, in either direction.
 fn distance(from: u32, to: u32) -> u32 {
     to.wrapping_sub(from).cast_signed().unsigned_abs()
 }
 
 impl AbsurdTimes {
-    /// Returns whether the times are as far apart as libav's video encoders shift theirs.
+    /// Returns whether the times differ by the shift of libav's video encoders.
     pub fn is_libav_shift(&self) -> bool {
         let (from, to) = match *self {
             AbsurdTimes::Beginning { at } => (0, at),
@@ -188,7 +188,7 @@ impl fmt::Display for Clock {
 mod tests {
     use super::*;
 
-    /// A packet with payloads of these streams and presentation times
+    /// Returns a packet with payloads of these streams and presentation times in milliseconds.
     fn packet(send_time: u32, payloads: &[(u8, u32)]) -> DataPacket {
         let mut bytes = vec![0x01, 0x5D];
         bytes.extend(send_time.to_le_bytes());
@@ -213,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn times_that_go_on_are_not_absurd() {
+    fn continuous_times_are_not_absurd() {
         for packets in [
             &[
                 (0, &[(1, 3000), (2, 3100)][..]),
@@ -248,9 +248,9 @@ mod tests {
         );
     }
 
-    /// asfmux behind a libav encoder, without audio: only Send Times are shifted, all of them.
+    /// The output of asfmux after a libav encoder, without audio: all Send Times are shifted.
     #[test]
-    fn an_entry_that_begins_with_the_shift_is_reported() {
+    fn an_entry_that_starts_with_the_shift_is_reported() {
         let packets = [
             (3_600_000_000, &[(1, 5000)][..]),
             (3_600_000_040, &[(1, 5040)]),
@@ -261,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn payloads_are_looked_into_once_a_second() {
+    fn presentation_times_are_read_once_a_second() {
         let jumps = |to| observed(&[(0, &[(1, 0)][..]), (to, &[(1, 9_000_000)])]).len();
         assert_eq!([jumps(0), jumps(999), jumps(1000)], [0, 0, 1]);
         assert_eq!(
@@ -274,7 +274,7 @@ mod tests {
     }
 
     #[test]
-    fn streams_that_are_an_hour_apart_are_reported() {
+    fn streams_an_hour_apart_are_reported() {
         let packets = [(0, &[(2, 5000), (1, 3_600_005_000)][..])];
         assert_eq!(
             observed(&packets),
@@ -282,7 +282,7 @@ mod tests {
         );
     }
 
-    /// ASF 5.2.3.2 Single payload, compressed: its presentation time is in the place of the offset
+    /// ASF 5.2.3.2 Single payload, compressed: its presentation time is in place of the offset
     #[test]
     fn a_compressed_payload_has_a_presentation_time() {
         let compressed = |time: u32| {
@@ -304,7 +304,7 @@ mod tests {
     }
 
     #[test]
-    fn each_entry_is_reported_and_a_flush_is_no_jump() {
+    fn each_entry_is_reported_and_a_flush_is_not_a_jump() {
         let mut watch = TimeWatch::new();
         assert_eq!(watch.observe(&packet(0, &[(1, 0)])), None);
         watch.flush();
@@ -320,7 +320,7 @@ mod tests {
     }
 
     #[test]
-    fn a_jump_of_1000_hours_is_libav_s_shift() {
+    fn a_jump_of_1000_hours_is_the_libav_shift() {
         let send_time = |from, to| AbsurdTimes::SendTime { from, to };
         for (times, is_shift) in [
             (send_time(0, 3_600_000_000), true),
@@ -334,7 +334,7 @@ mod tests {
     }
 
     #[test]
-    fn a_packet_that_cannot_be_read_is_not_looked_at() {
+    fn unreadable_packets_are_ignored() {
         let mut watch = TimeWatch::new();
         assert_eq!(watch.observe(&packet(0, &[(1, 0)])), None);
         for bytes in [&[0x92, 0, 0, 0xEE][..], &[], &[0x41, 0x51]] {

@@ -246,8 +246,8 @@ impl Authenticator {
         }
         match self.active() {
             Some(Active::Ntlm(_, leg)) => match leg {
-                // The peer accepted the request without authentication. Counted, because a peer that challenges the request
-                // afterwards could otherwise repeat that for ever.
+                // The peer accepted the request without authentication. Counted, because a peer that challenges the
+                // request afterwards could otherwise repeat that for ever.
                 Leg::Opening => return self.break_handshake(Leg::Done),
                 _ => *leg = Leg::Done,
             },

@@ -68,7 +68,8 @@ impl Credentials {
         self.user_id.split_once('\\').map(|(domain, _)| domain)
     }
 
-    /// Returns the user name without the domain. `user@REALM` stays whole, because NTLM takes it as one name without a domain.
+    /// Returns the user name without the domain. `user@REALM` stays whole, because NTLM takes it as one name without a
+    /// domain.
     pub fn user(&self) -> &str {
         match self.user_id.split_once('\\') {
             Some((_, user)) => user,

@@ -82,8 +82,8 @@ impl Guard {
 
     /// Checks the answer that a request carries.
     ///
-    /// `now` is the time since a fixed start. `accepted` are the schemes that the client supports. If the guard supports
-    /// none of them, it offers its own.
+    /// `now` is the time since a fixed start. `accepted` are the schemes that the client supports. If the guard
+    /// supports none of them, it offers its own.
     ///
     /// # Errors
     ///

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! What starts between two packets.
+//! Decisions at packet boundaries.
 
 use bytes::Bytes;
 
@@ -16,7 +16,7 @@ use crate::asf::item::{Item, SkipReason, Skipped};
 use crate::asf::object::ObjectHead;
 
 impl Reader {
-    /// Decides what the next bytes start, by as few of them as it takes.
+    /// Decides which structure the next bytes start, from as few of them as possible.
     pub(super) fn step_boundary(&mut self) -> Result<Step, Error> {
         let mut head = [0; ObjectHead::LEN];
         let head = self.queue.peek(&mut head);
@@ -48,7 +48,7 @@ impl Reader {
         Ok(Step::Go)
     }
 
-    /// The stream does not start with a header: waits until it can tell what it is.
+    /// Handles a stream that does not start with a header. Waits for enough bytes to name its format.
     #[cold]
     fn step_foreign(&self) -> Result<Step, Error> {
         if self.queue.len() < Format::START as u64 {
@@ -57,7 +57,7 @@ impl Reader {
         self.foreign().map_or(Ok(Step::Go), Err)
     }
 
-    /// What is wrong with a stream that has begun, and not with a header.
+    /// Returns the error for a stream that does not start with a header; `None` without a byte of it.
     pub(super) fn foreign(&self) -> Option<Error> {
         let (State::Boundary, Expect::Start, Framing::Bare) =
             (&self.state, self.expect, self.framing)
@@ -75,10 +75,10 @@ impl Reader {
         })
     }
 
-    /// More bytes than the Data Object has by its size: they are a data packet if they go on like the ones before.
+    /// Handles bytes beyond the Data Object's size: they are a data packet if they continue like earlier ones.
     pub(super) fn step_behind_count(&mut self, bytes: Bytes) -> Step {
         let packet = DataPacket::parse(bytes.clone());
-        let goes_on = |time| self.pending.is_some() || self.timeline.goes_on_at(time);
+        let goes_on = |time| self.pending.is_some() || self.timeline.continues_at(time);
         let first = |parts: Vec<DataPacket>| parts.first()?.send_time();
         let send_time = packet.send_time().or_else(|| first(packet.split()?));
         if send_time.is_some_and(goes_on) {
@@ -93,7 +93,7 @@ impl Reader {
         Step::Go
     }
 
-    /// The next bytes start no object, so they are the Data Object's.
+    /// Reads the next bytes as part of the Data Object, because they start no object.
     fn start_data(&mut self) {
         self.state = match self.expect {
             Expect::Remainder(left) => {
@@ -108,16 +108,16 @@ impl Reader {
         };
     }
 
-    /// That of the next packets.
+    /// Returns the size of the next packets in bytes.
     fn packet_size(&self) -> usize {
         self.active()
             .map_or(MIN_PACKET_SIZE, FileHeader::packet_size)
     }
 
     fn skip_object(&mut self, object: ObjectHead) -> State {
-        /// Over this size, in bytes, what looks like an object is none
+        /// Bytes that look like an object of a larger size, in bytes, are not taken for one
         const MAX_OBJECT: u64 = 1 << 40;
-        // A Data Object of a live stream does not say its size; its head is skipped, and packets follow.
+        // A live stream's Data Object does not give its size. Only its head is skipped, because packets follow.
         let size = if object.guid == Guid::DATA {
             object.size.max(DATA_HEAD as u64)
         } else {

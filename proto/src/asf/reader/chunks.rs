@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! Streams in the framing of pulled ones, as `avmux_asf_stream` makes them: MS-WMSP 2.2.3.
+//! Streams in the framing of pulled streams (MS-WMSP 2.2.3), as `avmux_asf_stream` writes them.
 //!
 //! ```text
 //!  $H ┊ piece of file header │ … │ $D ┊ data packet │ $D ┊ data packet │ … │ $E
 //! ```
 //!
-//! `$H` and `$D` have an MMS data packet, with 8 bytes of its own in front of what it carries. All else is stepped over:
-//! `$E` says what the end of the input says, and `$C` what the next `$H` says.
+//! The payload of `$H` and `$D` is an MMS data packet, which has a header of 8 bytes. All other chunks are skipped: the
+//! end of the input replaces `$E`, and the next `$H` replaces `$C`.
 
 use bytes::Bytes;
 
@@ -19,50 +19,50 @@ use crate::asf::guid::Guid;
 use crate::asf::item::{Item, SkipReason, Skipped};
 use crate::asf::object::{ObjectHead, u16_at};
 
-/// How a stream is framed
+/// The framing of a stream
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) enum Framing {
-    /// Not decided: it has just started
+    /// Undecided: the stream has just started
     #[default]
     Unknown,
-    /// Not at all: as in a file
+    /// None, as in a file
     Bare,
-    /// In chunks
+    /// Chunks
     Chunks,
 }
 
-/// MS-WMSP 2.2.3.1.1 Framing Header, and what follows it
+/// MS-WMSP 2.2.3.1.1 Framing Header, with the size of the chunk
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Chunk {
     /// PacketID
     id: u8,
-    /// At most 65,539
+    /// Size of the whole chunk in bytes, at most 65,539
     size: usize,
 }
 
-/// Size of a Framing Header in bytes, without the Reason that some have
+/// Size of a Framing Header in bytes, without the optional Reason
 const FRAMING: usize = 2 /* Frame, PacketID */ + 2 /* PacketLength */;
-/// MS-WMSP 2.2.3.1.2 MMS data packet: where its AFFlags are in a chunk, and where its payload starts
+/// MS-WMSP 2.2.3.1.2 MMS data packet: offset of AFFlags in a chunk, in bytes
 const AF_FLAGS: usize = FRAMING + 4 /* LocationId */ + 1 /* Incarnation */;
 const PAYLOAD: usize = AF_FLAGS + 1 + 2 /* PacketSize */;
 /// AFFlags: the first piece of a file header
 const FIRST_PIECE: u8 = 0x04;
 
-/// Whether a chunk may begin with this byte: Frame, whatever the bit above it.
+/// Returns whether a chunk may begin with this byte: Frame, ignoring its top bit.
 const fn is_frame(byte: u8) -> bool {
     byte & 0x7f == b'$'
 }
 
-/// Whether this is a PacketID of MS-WMSP 2.2.3, or that of `$F` in MS-WMHTTP.
+/// Returns whether this is a PacketID of MS-WMSP 2.2.3, or `$F` of MS-WMHTTP.
 const fn is_packet_id(byte: u8) -> bool {
     matches!(byte, b'C' | b'D' | b'E' | b'F' | b'H' | b'M' | b'P' | b'T')
 }
 
 impl Framing {
-    /// The framing of a stream that starts with these bytes; `None` when it takes one more to know.
+    /// Returns the framing of a stream that starts with these bytes; `None` if one more byte is needed.
     ///
-    /// A new stream starts with `$H`. One that goes on after a flush may start with any chunk: no data packet starts
-    /// like that, as none has a Sequence field or 0xA4 for error correction flags.
+    /// A new stream starts with `$H`. After a flush a stream may continue with any chunk: no data packet starts like a
+    /// chunk, because none has a Sequence field, or 0xA4 as error correction flags.
     fn of(head: &[u8], is_new: bool) -> Option<Framing> {
         Some(match *head {
             [] => return None,
@@ -75,12 +75,12 @@ impl Framing {
 }
 
 impl Chunk {
-    /// Size of the whole chunk in bytes.
+    /// Returns the size of the whole chunk in bytes.
     pub fn size(self) -> usize {
         self.size
     }
 
-    /// What is left out of input that breaks off in it.
+    /// Returns the reason for skipping a truncated chunk.
     pub fn partial(self) -> SkipReason {
         match self.id {
             b'H' => SkipReason::PartialHeader,
@@ -90,8 +90,8 @@ impl Chunk {
 }
 
 impl Reader {
-    /// Decides how a stream that has just started is framed; if it is in chunks, looks for the next one. `None` when it
-    /// is not.
+    /// Decides the framing of a stream that has just started. In a stream of chunks, looks for the next one; `None` in
+    /// any other stream.
     pub(super) fn step_framing(
         &mut self,
         head: &[u8],
@@ -130,7 +130,8 @@ impl Reader {
         Ok(Step::Go)
     }
 
-    /// What comes is no chunk, by its first `told` bytes, and nothing behind it can be told apart.
+    /// Leaves a stream whose next bytes are not a chunk. `told` bytes show that; where the next chunk starts is
+    /// unknown.
     fn leave_chunks(&mut self, told: u64) -> Result<Step, Error> {
         if self.current.is_none() {
             return Err(self.incomplete());
@@ -145,7 +146,7 @@ impl Reader {
         Ok(Step::Go)
     }
 
-    /// Takes a whole `$H` or `$D`.
+    /// Takes a complete `$H` or `$D`.
     pub(super) fn take_chunk(&mut self, chunk: Chunk, bytes: Bytes) -> Result<Step, Error> {
         let payload = bytes.slice(PAYLOAD.min(bytes.len())..);
         match chunk.id {
@@ -187,7 +188,7 @@ impl Reader {
         Ok(())
     }
 
-    /// MS-WMSP 2.2.3.3 $D: a data packet, whose padding may be gone
+    /// MS-WMSP 2.2.3.3 $D: a data packet, possibly without its padding
     fn take_packet(&mut self, packet: Bytes, chunk: u64) -> Result<Step, Error> {
         if self.current.is_none() {
             return Err(self.incomplete());
@@ -206,7 +207,7 @@ impl Reader {
         Ok(Step::Go)
     }
 
-    /// A file header that was begun does not go on.
+    /// Drops an incomplete file header.
     pub(super) fn drop_pieces(&mut self) {
         let bytes = self.pieces.clear();
         if bytes > 0 {
@@ -216,7 +217,7 @@ impl Reader {
         }
     }
 
-    /// There is no whole file header, though it was begun.
+    /// Returns the error for a file header that is incomplete.
     fn incomplete(&self) -> Error {
         Error::Incomplete {
             bytes: self.pieces.len(),
@@ -287,7 +288,7 @@ mod tests {
     }
 
     #[test]
-    fn chunks_that_do_not_fit_are_left_out() {
+    fn misplaced_chunks_are_skipped() {
         let mut reader = Reader::new();
         let over = [packet(1), vec![0]].concat();
         let parts = [
@@ -317,7 +318,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_chunk_ends_the_stream_until_the_next_start() {
+    fn input_that_is_not_a_chunk_ends_the_stream() {
         let start = chunk(b'H', 0x0c, live().as_bytes());
         for (junk, told) in [(&b"junk$D"[..], 1), (b"$xunk$D", 2)] {
             let mut reader = Reader::new();
@@ -327,7 +328,7 @@ mod tests {
                 skipped(told, SkipReason::TrailingData),
             ];
             assert_eq!(items(&mut reader), expected);
-            // Behind a flush any chunk may come first, and so may a bare packet.
+            // After a flush the first input may be any chunk, or a bare packet.
             reader.restart();
             push(&mut reader, &[&chunk(b'D', 0, &packet(2))]);
             reader.restart();
@@ -339,7 +340,7 @@ mod tests {
     }
 
     #[test]
-    fn chunks_without_a_whole_header_are_an_error() {
+    fn chunks_without_a_complete_header_are_an_error() {
         let live = live();
         let begun = chunk(b'H', 0x04, &live.as_bytes()[..40]);
         let packet = chunk(b'D', 0, &packet(1));

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! Files that were cut off, with another file behind them: `cat`, `multifilesrc`.
+//! Truncated files that are followed by another file, as from `cat` and `multifilesrc`.
 
 use std::sync::LazyLock;
 
@@ -17,16 +17,16 @@ use crate::asf::object::ObjectHead;
 static HEADER: LazyLock<Finder<'static>> =
     LazyLock::new(|| Finder::new(Guid::HEADER.as_bytes()).into_owned());
 
-/// Bytes that may be the start of a header without being enough to tell.
+/// Bytes that may be the start of a header, but are too few to tell.
 const PART: u64 = HEADER_HEAD as u64 - 1;
 
-/// Returns where an ASF file header begins in `bytes`.
+/// Returns the offset of an ASF file header in `bytes`.
 fn header_within(bytes: &[u8]) -> Option<usize> {
     let mut starts = HEADER.find_iter(bytes);
     starts.find(|&at| bytes.get(at..).is_some_and(is_header))
 }
 
-/// ASF 3.1 Header Object: a size that can be, and the two reserved bytes.
+/// Returns whether `bytes` start with a plausible Header Object (ASF 3.1): its size and its two reserved bytes.
 fn is_header(bytes: &[u8]) -> bool {
     let size = ObjectHead::parse(bytes).map(file_header_size);
     let reserved = bytes.get(HEADER_HEAD.saturating_sub(2)..HEADER_HEAD);
@@ -34,10 +34,10 @@ fn is_header(bytes: &[u8]) -> bool {
 }
 
 impl Reader {
-    /// Returns whether `bytes`, which were to be one packet or header, break off where another file begins. If so, leaves out
-    /// what is in front of its header.
+    /// Returns whether `bytes`, expected to be one packet or header, contain the start of another file. If so, skips
+    /// the bytes before its header.
     pub(super) fn is_cut(&mut self, bytes: &Bytes, reason: SkipReason) -> bool {
-        // The first byte is where they begin.
+        // `bytes` may themselves begin with a header, so the search starts at the second byte.
         let behind = header_within(bytes.get(1..).unwrap_or_default());
         let Some(at) = behind.and_then(|at| at.checked_add(1)) else {
             return false;
@@ -48,7 +48,7 @@ impl Reader {
         true
     }
 
-    /// Counts down what is skipped, up to a header in it.
+    /// Skips the announced bytes, but stops at a header among them.
     pub(super) fn step_skip(&mut self) -> Step {
         let State::Skip { reason, seen, left } = self.state else {
             return Step::Go;
@@ -68,7 +68,7 @@ impl Reader {
         Step::Go
     }
 
-    /// Drops what nothing is known of, up to a header in it.
+    /// Drops unrecognised input up to the next header.
     pub(super) fn step_discard(&mut self) -> Step {
         let State::Discard { reason, seen } = self.state else {
             return Step::Go;
@@ -89,7 +89,7 @@ impl Reader {
         Step::Go
     }
 
-    /// Skips `left` bytes, or as many of them as there are. Returns how many, and whether a header comes next.
+    /// Skips up to `left` bytes. Returns the number of bytes skipped, and whether a header is next.
     fn skip_to_header(&mut self, left: u64) -> (u64, bool) {
         let there = self.queue.len().min(left);
         let len = usize::try_from(there).unwrap_or(usize::MAX);
@@ -100,7 +100,7 @@ impl Reader {
             self.queue.put_back(bytes.slice(at..));
             return (at as u64, true);
         }
-        // A header may begin in the last bytes.
+        // The last bytes may be the start of a header.
         let part = if there < left { there.min(PART) } else { 0 };
         let skipped = there.saturating_sub(part);
         let at = usize::try_from(skipped).unwrap_or(usize::MAX);
@@ -131,12 +131,12 @@ mod tests {
     use crate::asf::FileHeader;
     use crate::asf::testing::{header, object};
 
-    /// Another file's header.
+    /// Returns the header of another file.
     fn other() -> FileHeader {
         header(100, 50 + 200, &[])
     }
 
-    /// Another file behind `start`, in pieces of `size` bytes.
+    /// Reads `start` followed by another file, in pieces of `size` bytes.
     fn items_of(start: &[u8], size: usize) -> Vec<Item> {
         let mut reader = started(&live());
         let whole = [start, other().as_bytes(), &packet(8), &packet(9)].concat();
@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_behind_half_a_packet_is_another_entry() {
+    fn a_file_after_half_a_packet_is_another_entry() {
         let half = packet(3)[..60].to_vec();
         for size in [1, 7, 100, 10_000] {
             let items = items_of(&[&packet(2)[..], &half].concat(), size);
@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_behind_half_an_index_is_another_entry() {
+    fn a_file_after_half_an_index_is_another_entry() {
         let index = object(Guid::SIMPLE_INDEX, &[0; 5000]);
         for size in [1, 7, 100, 10_000] {
             let items = items_of(&[&packet(2), &index[..3000]].concat(), size);
@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_behind_half_a_header_is_an_entry() {
+    fn a_file_after_half_a_header_is_an_entry() {
         let half = live().as_bytes()[..90].to_vec();
         let items = items_of(&half, 10_000);
         let half = skipped(90, SkipReason::PartialHeader);
@@ -182,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn a_packet_that_mentions_the_guid_is_whole() {
+    fn a_packet_that_contains_the_guid_is_whole() {
         let mut bytes = packet(2);
         bytes[30..46].copy_from_slice(Guid::HEADER.as_bytes());
         let mut reader = started(&live());

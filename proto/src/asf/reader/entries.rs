@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! Which headers begin a playlist entry.
+//! Headers that begin a playlist entry.
 
 use super::timeline::Timeline;
 use super::{Expect, Reader};
@@ -11,14 +11,14 @@ use crate::asf::item::{Item, SkipReason, Skipped};
 #[derive(Debug)]
 pub(super) struct Pending {
     pub header: FileHeader,
-    /// From caps, which outlive a flush
+    /// True if it came from caps, which outlive a flush
     pub from_caps: bool,
     /// As [`Reader::beside`]
     pub beside: bool,
 }
 
 impl Reader {
-    /// Takes up a whole header.
+    /// Takes a complete header.
     pub(super) fn adopt(&mut self, header: FileHeader, from_caps: bool) {
         self.expect = Expect::packets_of(&header);
         if let Some(pending) = self.pending.as_mut().filter(|old| old.header == header) {
@@ -42,7 +42,7 @@ impl Reader {
         }
     }
 
-    /// Yields the header in front of a packet of this Send Time, if it is a new one.
+    /// Yields the header of a packet with this Send Time, if the header is new.
     #[inline]
     pub(super) fn start_entry(&mut self, send_time: Option<u32>) {
         if self.pending.is_some() || self.repeated {
@@ -71,8 +71,8 @@ impl Reader {
         }
     }
 
-    /// The current header, which has come again, if Send Times start again behind it. A packet without a Send Time does
-    /// not tell.
+    /// Returns the repeated current header, if Send Times restart after it. A packet without a Send Time decides
+    /// nothing.
     fn repeated_header(&mut self, send_time: Option<u32>) -> Option<FileHeader> {
         let send_time = send_time?;
         self.repeated = false;
@@ -80,7 +80,7 @@ impl Reader {
         self.current.clone().filter(|_| restarted)
     }
 
-    /// No packet follows the header that waits for one.
+    /// Drops the pending header, because no packet follows it.
     pub(super) fn drop_pending(&mut self) {
         if let Some(Pending { header, .. }) = self.pending.take() {
             let bytes = header.as_bytes().len() as u64;

@@ -3,25 +3,25 @@
 use crate::asf::file_header::FileHeader;
 use crate::asf::guid::Guid;
 
-/// What may stand at the next boundary, beside a header
+/// The structures that may follow at the next boundary, besides a header
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) enum Expect {
-    /// Nothing: there was no header yet
+    /// None, because there was no header yet
     #[default]
     Start,
-    /// As many packets as there are, or objects
+    /// Any number of packets, or objects
     PacketsOrObjects,
-    /// This many packets more, and then this many bytes of the Data Object that are none. An object may come earlier:
-    /// the number is too large in a file that was cut
+    /// `left` more packets, then `remainder` bytes of the Data Object that are not a packet. An object may come
+    /// earlier, because `left` is too large for a truncated file
     Packets { left: u64, remainder: u64 },
-    /// Bytes of the Data Object that are no packet
+    /// Bytes of the Data Object that are not a packet
     Remainder(u64),
-    /// Objects behind the Data Object, or packets in spite of what its size says
+    /// Objects after the Data Object, or packets beyond its announced number
     Objects,
 }
 
 impl Expect {
-    /// What stands behind `header`.
+    /// Returns the structures that follow `header`.
     pub fn packets_of(header: &FileHeader) -> Expect {
         match header.data_packets() {
             Some(left) => Expect::after_packets(left, header.data_remainder()),
@@ -37,7 +37,7 @@ impl Expect {
         }
     }
 
-    /// Whether an object may start with these bytes of its GUID. The first of them tells for nearly all packets.
+    /// Returns whether an object may start with these bytes of its GUID. The first byte decides for nearly all packets.
     pub fn may_be_object(self, guid: &[u8]) -> bool {
         let is_start_of = |known: &Guid| known.mismatch(guid).is_none();
         match self {

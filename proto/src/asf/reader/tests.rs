@@ -37,7 +37,7 @@ pub(super) fn items(reader: &mut Reader) -> Vec<Item> {
     std::iter::from_fn(|| reader.next_item().unwrap()).collect()
 }
 
-/// A reader that has had this header and one packet
+/// Returns a reader that has read this header and one packet.
 pub(super) fn started(header: &FileHeader) -> Reader {
     let mut reader = Reader::new();
     push(&mut reader, &[header.as_bytes(), &packet(1)]);
@@ -73,7 +73,7 @@ fn a_packet_inside_a_buffer_is_a_slice_of_it() {
 }
 
 #[test]
-fn objects_behind_a_known_number_of_packets_are_counted_down() {
+fn objects_after_the_announced_packets_are_skipped() {
     let stored = header(P, 50 + 100, &[]);
     let mut reader = started(&stored);
     let unknown = Guid::new(1, 2, 3, 4);
@@ -93,7 +93,7 @@ fn objects_behind_a_known_number_of_packets_are_counted_down() {
 
 /// ASF 3.2 File Properties Object: Broadcast Flag
 #[test]
-fn numbers_say_nothing_in_a_broadcast() {
+fn counts_in_a_broadcast_are_ignored() {
     let mut bytes = header(P, 50 + 100, &[]).as_bytes().to_vec();
     bytes[30 + 88] |= 1;
     let stale = FileHeader::parse(bytes.into()).unwrap();
@@ -106,7 +106,7 @@ fn numbers_say_nothing_in_a_broadcast() {
 }
 
 #[test]
-fn packets_behind_the_last_announced_one_go_on() {
+fn packets_beyond_the_announced_count_are_items() {
     let stale = header(P, 50 + 100, &[]);
     let mut reader = started(&stale);
     assert_eq!(reader.exceeded_count(), None);
@@ -121,9 +121,9 @@ fn packets_behind_the_last_announced_one_go_on() {
     assert_eq!(reader.exceeded_count(), None);
 }
 
-/// Nothing but its flags is like a packet's
+/// Only its flags resemble those of a packet
 #[test]
-fn an_unknown_object_is_no_packet_behind_the_last_one() {
+fn an_unknown_object_after_the_packets_is_not_a_packet() {
     let guid = Guid::new(0x0808_5D10, 2, 3, 4);
     let mut reader = started(&header(P, 50 + 100, &[]));
     push(&mut reader, &[&object(guid, &[7; 200]), &packet(2)]);
@@ -149,7 +149,7 @@ fn an_object_may_come_before_the_last_announced_packet() {
 }
 
 #[test]
-fn a_large_object_is_not_kept() {
+fn a_large_object_is_not_buffered() {
     let mut reader = started(&live());
     let mut index = object(Guid::INDEX, &[]);
     index[16..24].copy_from_slice(&(1u64 << 40).to_le_bytes());
@@ -167,7 +167,7 @@ fn a_large_object_is_not_kept() {
 }
 
 #[test]
-fn what_is_no_object_ends_the_stream_until_a_file_header_comes() {
+fn trailing_data_is_skipped_up_to_a_file_header() {
     let mut reader = started(&header(P, 50 + 100, &[]));
     push(&mut reader, &[&[0; 300], live().as_bytes(), &packet(2)]);
     let reason = SkipReason::TrailingData;
@@ -182,7 +182,7 @@ fn what_is_no_object_ends_the_stream_until_a_file_header_comes() {
 }
 
 #[test]
-fn what_is_no_object_is_counted_until_the_next_start() {
+fn trailing_data_is_counted_until_the_next_start() {
     let mut reader = started(&header(P, 50 + 100, &[]));
     push(&mut reader, &[&[0; 300]]);
     let reason = SkipReason::TrailingData;
@@ -193,7 +193,7 @@ fn what_is_no_object_is_counted_until_the_next_start() {
 }
 
 #[test]
-fn a_few_bytes_behind_the_data_object_are_trailing_data() {
+fn a_few_bytes_after_the_data_object_are_trailing_data() {
     let mut reader = started(&header(P, 50 + 100, &[]));
     push(&mut reader, &[&[0; 12]]);
     assert_eq!(items(&mut reader), []);
@@ -207,7 +207,7 @@ fn a_few_bytes_behind_the_data_object_are_trailing_data() {
 }
 
 #[test]
-fn the_rest_of_a_data_object_is_no_packet() {
+fn the_rest_of_a_data_object_is_skipped() {
     let mut reader = started(&header(P, 50 + 130, &[]));
     push(&mut reader, &[&packet(2)[..30], &object(Guid::INDEX, &[])]);
     let index = skipped(24, SkipReason::TopLevelObject(Guid::INDEX));
@@ -250,7 +250,7 @@ fn a_packet_that_only_begins_like_an_object_is_a_packet() {
 }
 
 #[test]
-fn a_restart_drops_what_is_left_and_keeps_the_header() {
+fn a_restart_drops_incomplete_packets_and_keeps_the_header() {
     let mut reader = started(&header(P, 50 + 200, &[]));
     push(&mut reader, &[&packet(2)[..99]]);
     reader.restart();
@@ -282,7 +282,7 @@ fn a_restart_before_any_header_starts_over() {
 }
 
 #[test]
-fn going_back_to_the_middle_drops_all_until_the_next_start() {
+fn rewinding_to_the_middle_drops_all_until_the_next_start() {
     let mut reader = started(&live());
     push(&mut reader, &[&packet(2)[..10]]);
     reader.rewind(70);
@@ -305,9 +305,9 @@ fn going_back_to_the_middle_drops_all_until_the_next_start() {
     );
 }
 
-/// A seek in bytes need not hit the start of a packet.
+/// A seek by bytes may end in the middle of a packet.
 #[test]
-fn a_stream_that_is_joined_in_a_packet_goes_on_with_the_next() {
+fn a_stream_joined_within_a_packet_continues_with_the_next() {
     let size = live().as_bytes().len() as u64;
     let file = [packet(2), packet(3), packet(4)].concat();
     for (at, left) in [(size, 0), (size + 1, 99), (size + 100, 0), (size + 150, 50)] {
@@ -326,7 +326,7 @@ fn a_stream_that_is_joined_in_a_packet_goes_on_with_the_next() {
 }
 
 #[test]
-fn an_end_before_a_whole_header_is_the_wrong_type() {
+fn an_end_before_a_complete_header_is_the_wrong_type() {
     let mut reader = Reader::new();
     assert_eq!(reader.finish(), Err(Error::Incomplete { bytes: 0 }));
     push(&mut reader, &[&live().as_bytes()[..200]]);
@@ -382,7 +382,7 @@ fn input_that_is_not_asf_is_named() {
 }
 
 #[test]
-fn a_hostile_header_size_is_refused_before_its_bytes_come() {
+fn a_hostile_header_size_is_refused_before_buffering() {
     let mut bytes = live().as_bytes()[..24].to_vec();
     bytes[16..24].copy_from_slice(&(1u64 << 40).to_le_bytes());
     let mut reader = Reader::new();

@@ -3,26 +3,26 @@
 /// Send Times of the packets of one playlist entry, in milliseconds
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Timeline {
-    /// The first and the latest one
+    /// The first and the latest Send Time
     ends: Option<(u32, u32)>,
 }
 
-/// The shortest way back, in milliseconds, that is a new start. Muxers that interleave streams go back by less.
+/// Smallest step back in milliseconds that is a restart. Muxers that interleave streams step back by less.
 const RESTART: i32 = 1000;
 
-/// The longest way from one packet to the next, in milliseconds, that a stream takes
+/// Longest step from one packet to the next within a stream, in milliseconds
 const STEP: u32 = 60_000;
 
 impl Timeline {
-    /// Returns whether a packet of this Send Time may be the entry's next one; any may be the first.
-    pub fn goes_on_at(&self, send_time: u32) -> bool {
+    /// Returns whether a packet with this Send Time may be the next one of the entry. Any may be the first.
+    pub fn continues_at(&self, send_time: u32) -> bool {
         let step = |(_, last)| send_time.wrapping_sub(last).cast_signed().unsigned_abs();
         self.ends.map(step).is_none_or(|step| step <= STEP)
     }
 
-    /// Returns whether a packet of this Send Time, behind a header that repeats the entry's own, starts the entry again.
+    /// Returns whether a packet with this Send Time restarts the entry, after a header that repeats the entry's own.
     ///
-    /// The same file again starts at the very same time, also where all its packets have that time.
+    /// The same file restarts at exactly its first Send Time, even if all its packets have that time.
     pub fn is_restarted_by(&self, send_time: u32) -> bool {
         self.ends.is_some_and(|(first, last)| {
             send_time == first || send_time.wrapping_sub(last).cast_signed() <= -RESTART
@@ -46,7 +46,7 @@ mod tests {
     }
 
     #[test]
-    fn an_entry_starts_again_at_its_first_time_or_a_second_back() {
+    fn an_entry_restarts_at_its_first_time_or_earlier() {
         for (times, next, expected) in [
             (&[0, 4000][..], 0, true),
             (&[0, 300], 0, true),
@@ -67,11 +67,11 @@ mod tests {
     }
 
     #[test]
-    fn an_entry_goes_on_within_a_minute() {
-        assert!(timeline(&[]).goes_on_at(u32::MAX));
-        assert!(timeline(&[0, 90_000]).goes_on_at(30_000));
-        assert!(!timeline(&[0, 90_000]).goes_on_at(29_999));
-        assert!(timeline(&[0, u32::MAX]).goes_on_at(59_999));
-        assert!(!timeline(&[0, u32::MAX]).goes_on_at(60_000));
+    fn an_entry_continues_within_a_minute() {
+        assert!(timeline(&[]).continues_at(u32::MAX));
+        assert!(timeline(&[0, 90_000]).continues_at(30_000));
+        assert!(!timeline(&[0, 90_000]).continues_at(29_999));
+        assert!(timeline(&[0, u32::MAX]).continues_at(59_999));
+        assert!(!timeline(&[0, u32::MAX]).continues_at(60_000));
     }
 }

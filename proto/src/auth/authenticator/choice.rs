@@ -140,8 +140,8 @@ impl Authenticator {
         }
     }
 
-    /// Returns the names of the offered schemes as the peer wrote them, each once. The name of an unregistered scheme is
-    /// hidden, because it may be anything, even a password.
+    /// Returns the names of the offered schemes as the peer wrote them, each once. The name of an unregistered scheme
+    /// is hidden, because it may be anything, even a password.
     fn names_on_offer(&self) -> Vec<String> {
         let mut names: Vec<String> = Vec::new();
         for Challenge { name, .. } in &self.offered {

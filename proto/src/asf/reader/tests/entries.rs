@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! Which headers are items.
+//! Headers that are items, and headers that are not.
 
 use super::*;
 
@@ -37,7 +37,7 @@ fn a_later_header_without_a_packet_is_dropped_at_the_end() {
 }
 
 #[test]
-fn an_equal_header_is_no_change_while_times_go_on() {
+fn an_equal_header_is_ignored_while_times_continue() {
     let mut reader = started(&live());
     push(&mut reader, &[live().as_bytes(), &packet(2)]);
     assert_eq!(items(&mut reader), [unit(2)]);
@@ -47,9 +47,9 @@ fn an_equal_header_is_no_change_while_times_go_on() {
     assert_eq!(reader.finish(), Ok(None));
 }
 
-/// The same file again: a loop, or a playlist with it in it twice
+/// The same file again: a loop, or a playlist that has it twice
 #[test]
-fn an_equal_header_is_a_new_entry_when_times_start_again() {
+fn an_equal_header_is_a_new_entry_when_times_restart() {
     for size in [50, 50 + 200] {
         let header = header(P, size, &[]);
         let mut reader = started(&header);
@@ -73,9 +73,9 @@ fn a_repeated_header_from_caps_is_a_new_entry_too() {
     assert_eq!(items(&mut reader), [unit(2), Item::Header(live()), unit(1)]);
 }
 
-/// A packet without a Send Time cannot tell
+/// A packet without a Send Time decides nothing
 #[test]
-fn an_equal_header_waits_for_a_packet_that_tells() {
+fn an_equal_header_waits_for_a_packet_with_a_send_time() {
     let mut opaque = packet(0);
     opaque[0] = 0x92;
     let mut reader = started(&live());
@@ -85,7 +85,7 @@ fn an_equal_header_waits_for_a_packet_that_tells() {
 }
 
 #[test]
-fn a_header_with_other_numbers_in_it_is_a_new_entry() {
+fn a_header_with_different_fields_is_a_new_entry() {
     let written = live();
     let numbers: [fn(&mut Vec<u8>); 5] = [
         |bytes| bytes[30 + 40] ^= 1, // File Size
@@ -111,9 +111,9 @@ fn a_header_with_other_numbers_in_it_is_a_new_entry() {
     }
 }
 
-/// avmux_asf in a playlist: its rewritten header, then the next file, which may begin like the last one
+/// avmux_asf in a playlist: its rewritten header, then the next file, whose header may be equal
 #[test]
-fn a_rewritten_header_before_the_same_file_is_no_entry() {
+fn a_rewritten_header_before_the_same_file_is_ignored() {
     let rewritten = header(P, 50 + 100, &[]);
     let mut reader = started(&live());
     push(
@@ -126,7 +126,7 @@ fn a_rewritten_header_before_the_same_file_is_no_entry() {
 }
 
 #[test]
-fn a_header_from_caps_is_the_first_item_and_not_again_in_the_stream() {
+fn a_header_from_caps_is_an_item_once() {
     let mut reader = Reader::new();
     reader.stream_header(live().as_bytes().clone()).unwrap();
     push(&mut reader, &[live().as_bytes(), &packet(1)]);
@@ -134,7 +134,7 @@ fn a_header_from_caps_is_the_first_item_and_not_again_in_the_stream() {
 }
 
 #[test]
-fn another_header_from_caps_drops_what_is_left_of_a_packet() {
+fn another_header_from_caps_drops_an_incomplete_packet() {
     let next = header(P, 50, &[stream_properties()]);
     let mut reader = started(&live());
     push(&mut reader, &[&packet(2)[..40]]);
@@ -152,7 +152,7 @@ fn another_header_from_caps_drops_what_is_left_of_a_packet() {
 }
 
 #[test]
-fn going_back_to_the_last_header_before_a_packet_is_no_change() {
+fn rewinding_to_the_last_header_before_a_packet_changes_nothing() {
     let next = header(P, 50, &[stream_properties()]);
     let mut reader = started(&live());
     reader.stream_header(next.as_bytes().clone()).unwrap();
@@ -171,7 +171,7 @@ fn a_bad_header_from_caps_changes_nothing() {
 }
 
 #[test]
-fn a_restart_keeps_a_waiting_header_from_caps_only() {
+fn a_restart_keeps_a_pending_header_from_caps_only() {
     let next = header(P, 50, &[stream_properties()]);
     let mut reader = started(&live());
     reader.stream_header(next.as_bytes().clone()).unwrap();
@@ -187,7 +187,7 @@ fn a_restart_keeps_a_waiting_header_from_caps_only() {
 }
 
 #[test]
-fn going_back_to_the_start_is_a_new_entry_only_with_packets() {
+fn rewinding_to_the_start_is_a_new_entry_with_packets() {
     let next = header(P, 50 + 100, &[]);
     let mut reader = started(&live());
     reader.rewind(0);
@@ -198,7 +198,7 @@ fn going_back_to_the_start_is_a_new_entry_only_with_packets() {
 }
 
 #[test]
-fn a_stream_is_joined_when_its_header_came_beside_it_alone() {
+fn a_header_from_caps_only_means_a_joined_stream() {
     let next = header(P, 50, &[stream_properties()]);
     let mut reader = Reader::new();
     reader.stream_header(live().as_bytes().clone()).unwrap();
@@ -208,7 +208,7 @@ fn a_stream_is_joined_when_its_header_came_beside_it_alone() {
     push(&mut reader, &[live().as_bytes()]);
     assert_eq!(items(&mut reader), []);
     assert!(!reader.is_joined());
-    // Another header, of which the first packets of the last one know nothing.
+    // The first packets belong to the old header, and the next header differs.
     reader.stream_header(next.as_bytes().clone()).unwrap();
     assert_eq!(items(&mut reader), []);
     assert!(!reader.is_joined());
@@ -218,7 +218,7 @@ fn a_stream_is_joined_when_its_header_came_beside_it_alone() {
 }
 
 #[test]
-fn a_stream_whose_header_comes_twice_is_not_joined() {
+fn a_header_from_caps_and_stream_means_no_join() {
     let next = header(P, 50, &[stream_properties()]);
     let mut reader = started(&live());
     assert!(!reader.is_joined());
