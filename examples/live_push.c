@@ -7,6 +7,7 @@
  *   $ export GST_PLUGIN_PATH=$PWD/target/release
  *   $ ./live_push http://127.0.0.1:8080/live
  *
+ * PUSH_USER and PUSH_PASSWORD in the environment answer a server that demands a user and a password.
  * Ctrl-C or SIGTERM ends the push in good order: the exit status is 0. After an ERROR it is 1. A second Ctrl-C ends the
  * program at once.
  */
@@ -23,7 +24,10 @@
   "videotestsrc is-live=true ! wmspushbin name=push " \
   "audiotestsrc is-live=true ! push."
 
-/* What is worth showing of a failure, beside its text. */
+/* The bit of GstWmsPushCredentialFlags. */
+#define CLEAR_TEXT (1 << 1)
+
+/* Fields of a failure that are shown beside its text. */
 static const char *const DETAILS[] = {
   "phase", "reason", "hresult-name", "http-status-code", "http-reason", "hint"
 };
@@ -120,6 +124,20 @@ show_error (GstMessage *message)
   gst_message_parse_error (message, &error, &debug);
   gst_message_parse_error_details (message, &details);
   show_failure ("ERROR", error, debug, details);
+}
+
+/* Runs on a thread of its own. NULL gives up: after a refusal, and where the password would not be encrypted. */
+static GstStructure *
+on_acquire_credentials (GstElement *sink G_GNUC_UNUSED, const char *realm G_GNUC_UNUSED, const char *site,
+    const char *previous_user G_GNUC_UNUSED, guint flags, guint hresult, gpointer data G_GNUC_UNUSED)
+{
+  const char *user = g_getenv ("PUSH_USER");
+  const char *password = g_getenv ("PUSH_PASSWORD");
+
+  printf ("CREDENTIALS %s demands a user and a password\n", site);
+  if (hresult != 0 || (flags & CLEAR_TEXT) != 0 || user == NULL || password == NULL)
+    return NULL;
+  return gst_structure_new ("credentials", "user", G_TYPE_STRING, user, "password", G_TYPE_STRING, password, NULL);
 }
 
 static void
@@ -244,6 +262,7 @@ main (int argc, char *argv[])
   }
   GstElement *sink = gst_bin_get_by_name (GST_BIN (pipeline), "push");
   g_object_set (sink, "location", location, NULL);
+  g_signal_connect (sink, "acquire-credentials", G_CALLBACK (on_acquire_credentials), NULL);
 
   puts ("Ctrl-C ends the push");
   Push push = { .loop = g_main_loop_new (NULL, FALSE), .pipeline = pipeline, .exit_status = EXIT_FAILURE };

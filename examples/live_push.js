@@ -7,6 +7,8 @@
 //   $ gjs -m examples/live_push.js http://127.0.0.1:8080/live
 //
 // It needs gjs and GStreamer's typelibs: gjs and gir1.2-gstreamer-1.0 on Debian.
+// PUSH_USER and PUSH_PASSWORD in the environment are for a server that demands a user and a password. They are set before,
+// because gjs runs no handler of a signal like acquire-credentials, which is emitted on a thread of its own.
 // Ctrl-C or SIGTERM ends the push in good order: the exit status is 0. After an ERROR it is 1. A second Ctrl-C ends the
 // program at once.
 
@@ -20,11 +22,15 @@ const PIPELINE = `
     videotestsrc is-live=true ! wmspushbin name=push
     audiotestsrc is-live=true ! push.`;
 
-// What is worth showing of a failure, beside its text.
+// Fields of a failure that are shown beside its text.
 const DETAILS = ['phase', 'reason', 'hresult-name', 'http-status-code', 'http-reason', 'hint'];
 
 const SIGINT = 2;
 const SIGTERM = 15;
+
+// GLib 2.80 has moved it to a typelib of its own.
+const addSignal = await import('gi://GLibUnix?version=2.0').then(
+    module => module.default.signal_add, () => GLib.unix_signal_add);
 
 // One push, from the first message to the last.
 class LivePush {
@@ -32,6 +38,8 @@ class LivePush {
         this.pipeline = Gst.parse_launch(PIPELINE);
         this.sink = this.pipeline.get_by_name('push');
         this.sink.location = location;
+        this.sink.user_id = GLib.getenv('PUSH_USER');
+        this.sink.user_pw = GLib.getenv('PUSH_PASSWORD');
         this.loop = GLib.MainLoop.new(null, false);
         this.playing = false;
         this.ending = false;
@@ -43,7 +51,7 @@ class LivePush {
         const bus = this.pipeline.get_bus();
         bus.add_watch(GLib.PRIORITY_DEFAULT, (_bus, message) => this.onMessage(message));
         for (const number of [SIGINT, SIGTERM])
-            GLib.unix_signal_add(GLib.PRIORITY_DEFAULT, number, () => this.onSignal());
+            addSignal(GLib.PRIORITY_DEFAULT, number, () => this.onSignal());
         // When this fails, an ERROR tells why.
         this.pipeline.set_state(Gst.State.PLAYING);
         this.loop.run();

@@ -7,10 +7,12 @@
     $ python3 examples/live_push.py http://127.0.0.1:8080/live
 
 It needs PyGObject and GStreamer's typelibs: python3-gi and gir1.2-gstreamer-1.0 on Debian.
+PUSH_USER and PUSH_PASSWORD in the environment answer a server that demands a user and a password.
 Ctrl-C or SIGTERM ends the push in good order: the exit status is 0. After an ERROR it is 1. A second Ctrl-C ends the
 program at once.
 """
 
+import os
 import signal
 import sys
 
@@ -26,8 +28,11 @@ PIPELINE = """
     audiotestsrc is-live=true ! push.
 """
 
-# What is worth showing of a failure, beside its text.
+# Fields of a failure that are shown beside its text.
 DETAILS = ("phase", "reason", "hresult-name", "http-status-code", "http-reason", "hint")
+
+# The bit of GstWmsPushCredentialFlags.
+CLEAR_TEXT = 1 << 1
 
 
 class LivePush:
@@ -37,6 +42,7 @@ class LivePush:
         self.pipeline = Gst.parse_launch(PIPELINE)
         self.sink = self.pipeline.get_by_name("push")
         self.sink.set_property("location", location)
+        self.sink.connect("acquire-credentials", on_acquire_credentials)
         self.loop = GLib.MainLoop()
         self.playing = False
         self.ending = False
@@ -47,7 +53,7 @@ class LivePush:
         bus = self.pipeline.get_bus()
         bus.add_watch(GLib.PRIORITY_DEFAULT, self.on_message)
         for number in (signal.SIGINT, signal.SIGTERM):
-            GLib.unix_signal_add(GLib.PRIORITY_DEFAULT, number, self.on_signal)
+            signal.signal(number, self.on_signal)
         # When this fails, an ERROR tells why.
         self.pipeline.set_state(Gst.State.PLAYING)
         self.loop.run()
@@ -71,10 +77,10 @@ class LivePush:
         if self.ending:
             self.send_eos()
 
-    def on_signal(self):
-        # Each signal is caught once: the next one does what it does without a handler, even while send_eos waits.
+    def on_signal(self, number, _frame):
+        # Each signal is caught once: the next one ends the program, even while send_eos blocks.
+        signal.signal(number, signal.SIG_DFL)
         GLib.idle_add(self.end)
-        return GLib.SOURCE_REMOVE
 
     def end(self):
         if not self.ending:
@@ -87,6 +93,19 @@ class LivePush:
     def send_eos(self):
         """Only while the pipeline is playing: before that, EOS would wait for the pipeline and the pipeline for EOS."""
         self.pipeline.send_event(Gst.Event.new_eos())
+
+
+def on_acquire_credentials(_sink, _realm, site, _user, flags, hresult):
+    """Runs on a thread of its own, where PyGObject 3.42 cannot print flags: int() works everywhere."""
+    say(f"CREDENTIALS {site} demands a user and a password")
+    user, password = os.environ.get("PUSH_USER"), os.environ.get("PUSH_PASSWORD")
+    refused = hresult != 0
+    if refused or int(flags) & CLEAR_TEXT or not user or not password:
+        return None
+    credentials = Gst.Structure.new_empty("credentials")
+    credentials.set_value("user", user)
+    credentials.set_value("password", password)
+    return credentials
 
 
 def show(message):

@@ -6,9 +6,11 @@
 //! $ cargo run --example live_push -- http://127.0.0.1:8080/live
 //! ```
 //!
+//! `PUSH_USER` and `PUSH_PASSWORD` in the environment answer a server that demands a user and a password.
 //! Ctrl-C or SIGTERM ends the push in good order: the exit status is 0. After an ERROR it is 1. A second Ctrl-C ends
 //! the program at once.
 
+use std::env;
 use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
@@ -23,7 +25,7 @@ const PIPELINE: &str = "\
     videotestsrc is-live=true ! wmspushbin name=push \
     audiotestsrc is-live=true ! push.";
 
-/// What is worth showing of a failure, beside its text.
+/// Fields of a failure that are shown beside its text.
 const DETAILS: [&str; 6] = [
     "phase",
     "reason",
@@ -37,7 +39,7 @@ type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
-    let location = std::env::args().nth(1);
+    let location = env::args().nth(1);
     let location = location.as_deref().unwrap_or(DEFAULT_LOCATION);
     match push(location).await {
         Ok(true) => ExitCode::SUCCESS,
@@ -49,7 +51,7 @@ async fn main() -> ExitCode {
     }
 }
 
-/// Whether the push came to a good end.
+/// Returns whether the push came to a good end.
 async fn push(location: &str) -> Result<bool> {
     gst::init()?;
     register()?;
@@ -59,6 +61,9 @@ async fn push(location: &str) -> Result<bool> {
         .map_err(|_| "no pipeline")?;
     let sink = pipeline.by_name("push").ok_or("no sink")?;
     sink.set_property("location", location);
+    sink.connect("acquire-credentials", false, |arguments| {
+        Some(acquire_credentials(arguments).to_value())
+    });
 
     println!("Ctrl-C ends the push");
     let ended_well = run(&pipeline).await;
@@ -189,6 +194,25 @@ fn show_details(details: &gst::StructureRef) {
             println!("    {name}: {text}");
         }
     }
+}
+
+/// Runs on a thread of its own. Gives up after a refusal, and where the password would not be encrypted.
+fn acquire_credentials(arguments: &[glib::Value]) -> Option<gst::Structure> {
+    let [_sink, _realm, site, _user, flags, hresult] = arguments else {
+        return None;
+    };
+    let site: &str = site.get().ok()?;
+    println!("CREDENTIALS {site} demands a user and a password");
+    let refused = hresult.get::<u32>().ok()? != 0;
+    let clear_text =
+        glib::FlagsClass::with_type(flags.type_())?.is_set_by_nick(flags, "clear-text");
+    if refused || clear_text {
+        return None;
+    }
+    let credentials = gst::Structure::builder("credentials")
+        .field("user", env::var("PUSH_USER").ok()?)
+        .field("password", env::var("PUSH_PASSWORD").ok()?);
+    Some(credentials.build())
 }
 
 fn show_stats(stats: &gst::Structure) {

@@ -7,11 +7,12 @@ use std::fs::{self, File};
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
+use std::sync::Mutex;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
-use std::sync::{Mutex, OnceLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use gstwmspush::auth::Credentials;
 use gstwmspush::wmhttp::HResult;
 use publishing_point::{Closer, Event, Fault, PublishingPoint, Refuse, Running, Settings, When};
 
@@ -24,44 +25,59 @@ const PACKETS: usize = 3;
 /// Python that comes with the system, and so with PyGObject: another one may come first in `PATH`.
 const PYTHON: &str = "/usr/bin/python3";
 
-/// The same tests for each program.
+/// First line of an `acquire-credentials` handler.
+const CREDENTIALS: &str = "CREDENTIALS 127.0.0.1 demands a user and a password";
+
+/// The parts of GStreamer that a language has.
+#[derive(Clone, Copy, PartialEq)]
+enum Binding {
+    /// All that the examples use.
+    Whole,
+    /// No handlers of signals on foreign threads: `user-id` and `user-pw` are set before the push.
+    WithoutHandlers,
+    /// No sending of events: `end-session` ends the push.
+    WithoutEvents,
+}
+
+/// The same tests for each program: its name, its language's binding, and its command.
 macro_rules! tests {
-    ($($name:ident: $command:expr;)*) => {
+    ($($name:ident, $binding:ident, $command:expr;)*) => {
         $(mod $name {
             use super::*;
 
-            #[test]
-            fn ctrl_c_ends_the_push_in_good_order() {
-                super::ctrl_c_ends_the_push_in_good_order($command);
+            tests! { $binding, $command,
+                ctrl_c_ends_the_push_in_good_order
+                sigterm_comes_as_early_as_it_likes
+                an_error_is_shown_with_its_details
+                a_second_ctrl_c_ends_the_program_at_once
+                user_and_password_open_the_push
+                a_wrong_password_ends_the_program
             }
-
-            #[test]
-            fn sigterm_comes_as_early_as_it_likes() {
-                super::sigterm_comes_as_early_as_it_likes($command);
-            }
-
-            #[test]
-            fn an_error_is_shown_with_its_details() {
-                super::an_error_is_shown_with_its_details($command);
-            }
-
-            #[test]
-            fn a_second_ctrl_c_ends_the_program_at_once() {
-                super::a_second_ctrl_c_ends_the_program_at_once($command);
+        })*
+    };
+    ($binding:ident, $command:expr, $($test:ident)*) => {
+        $(#[test]
+        fn $test() {
+            if let Some(command) = $command {
+                super::$test(command, Binding::$binding);
             }
         })*
     };
 }
 
 tests! {
-    rust: not_installed(Command::new(rust_program("live_push")));
-    rust_with_the_plugin_installed: installed(Command::new(rust_program("live_push")));
-    python: installed(interpreted(PYTHON, &["examples/live_push.py"]));
-    c: installed(Command::new(c_program()));
-    javascript: installed(interpreted("gjs", &["-m", "examples/live_push.js"]));
+    rust, Whole, Some(not_installed(rust_program("live_push")));
+    rust_with_the_plugin_installed, Whole, Some(installed(rust_program("live_push")));
+    python, Whole, Some(installed(interpreted(PYTHON, &["-W", "always::DeprecationWarning:__main__", "examples/live_push.py"])));
+    c, Whole, Some(installed(compiled("live_push.c", "-Wall -Wextra -Werror")));
+    cpp, Whole, Some(installed(compiled("live_push.cpp", "-Wall -Wextra -Werror")));
+    vala, Whole, found("valac --version").then(|| installed(compiled("live_push.vala", "--fatal-warnings")));
+    ruby, WithoutEvents, found("ruby -e 'require \"gst\"'").then(|| installed(interpreted("ruby", &["-w", "examples/live_push.rb"])));
+    lua, Whole, found("lua5.3 -l lgi -e ''").then(|| installed(interpreted("lua5.3", &["examples/live_push.lua"])));
+    javascript, WithoutHandlers, Some(installed(interpreted("gjs", &["-m", "examples/live_push.js"])));
 }
 
-fn ctrl_c_ends_the_push_in_good_order(command: Command) {
+fn ctrl_c_ends_the_push_in_good_order(command: Command, binding: Binding) {
     let point = point(Vec::new());
     let program = Program::start(command, &point);
     for _ in 0..PACKETS {
@@ -69,19 +85,19 @@ fn ctrl_c_ends_the_push_in_good_order(command: Command) {
         data.expect("a data packet");
     }
     program.signal("INT");
-    assert_good_end(program, &point);
+    assert_good_end(program, &point, binding);
 }
 
 /// A pipeline takes no EOS before it plays.
-fn sigterm_comes_as_early_as_it_likes(command: Command) {
+fn sigterm_comes_as_early_as_it_likes(command: Command, binding: Binding) {
     let point = point(Vec::new());
     let mut program = Program::start(command, &point);
     program.wait_for_line("PROGRESS connect start: ");
     program.signal("TERM");
-    assert_good_end(program, &point);
+    assert_good_end(program, &point, binding);
 }
 
-fn assert_good_end(mut program: Program, point: &Running) {
+fn assert_good_end(mut program: Program, point: &Running, binding: Binding) {
     let end = point.wait_for(|event| matches!(event, Event::EndOfStream { .. }), LONG);
     let Some(Event::EndOfStream { reason, .. }) = end else {
         panic!("no $E");
@@ -96,7 +112,10 @@ fn assert_good_end(mut program: Program, point: &Running) {
         "STATUS WMT_STARTED connected -> streaming S_OK",
         "STATUS WMT_END_OF_STREAMING streaming -> ending S_OK",
         "STATUS WMT_STOPPED ending -> ended S_OK",
-        "EOS",
+        match binding {
+            Binding::WithoutEvents => "STATUS WMT_CLOSED ended -> ended S_OK",
+            Binding::Whole | Binding::WithoutHandlers => "EOS",
+        },
     ]);
     let push = point.pushes().remove(0);
     let packets = format!("packets-sent: {}", push.data_packets);
@@ -105,7 +124,7 @@ fn assert_good_end(mut program: Program, point: &Running) {
     assert_eq!(point.wait_for(violation, Duration::ZERO), None);
 }
 
-fn an_error_is_shown_with_its_details(command: Command) {
+fn an_error_is_shown_with_its_details(command: Command, _: Binding) {
     let refuse = Fault::Refuse(Refuse::new(404));
     let point = point(vec![(When::EveryPushSetup, refuse)]);
     let mut program = Program::start(command, &point);
@@ -125,7 +144,7 @@ fn an_error_is_shown_with_its_details(command: Command) {
 }
 
 /// The server does not answer: an end in good order would take its time.
-fn a_second_ctrl_c_ends_the_program_at_once(command: Command) {
+fn a_second_ctrl_c_ends_the_program_at_once(command: Command, _: Binding) {
     let point = point(vec![(When::EveryPushSetup, Fault::Silent)]);
     let mut program = Program::start(command, &point);
     program.wait_for_line("PROGRESS connect continue: Setting up ");
@@ -137,6 +156,47 @@ fn a_second_ctrl_c_ends_the_program_at_once(command: Command) {
     assert_eq!(program.shown.iter().find(waited), None);
 }
 
+fn user_and_password_open_the_push(command: Command, binding: Binding) {
+    let point = point_with_an_account();
+    let mut program = start_with_password(command, &point, "s3cret");
+    let data = point.wait_for(|event| matches!(event, Event::Data { .. }), LONG);
+    data.expect("a data packet");
+    program.signal("INT");
+    assert_eq!(program.exit_status().code(), Some(0));
+    program.assert_asked(if binding == Binding::WithoutHandlers {
+        0
+    } else {
+        1
+    });
+}
+
+/// A handler sees `hresult` of the refusal, and gives up.
+fn a_wrong_password_ends_the_program(command: Command, binding: Binding) {
+    let point = point_with_an_account();
+    let mut program = start_with_password(command, &point, "wrong");
+    assert_eq!(program.exit_status().code(), Some(1));
+    program.assert_shows(&["ERROR ", "    hresult-name: NS_E_SERVER_ACCESSDENIED"]);
+    program.assert_asked(if binding == Binding::WithoutHandlers {
+        0
+    } else {
+        2
+    });
+}
+
+fn point_with_an_account() -> Running {
+    let settings = Settings {
+        keep: true,
+        accounts: vec![Credentials::new("encoder", "s3cret")],
+        ..Settings::default()
+    };
+    PublishingPoint::bind(settings).unwrap().spawn().unwrap()
+}
+
+fn start_with_password(mut command: Command, point: &Running, password: &str) -> Program {
+    command.envs([("PUSH_USER", "encoder"), ("PUSH_PASSWORD", password)]);
+    Program::start(command, point)
+}
+
 /// One server dies and comes back, one refuses for good, and one does not notice.
 #[test]
 fn a_fan_out_outlives_a_server_that_dies_and_one_that_refuses() {
@@ -145,7 +205,7 @@ fn a_fan_out_outlives_a_server_that_dies_and_one_that_refuses() {
     let refusing = point(vec![(When::EveryPushSetup, refuse)]);
     let mortal = point(Vec::new());
     let urls = [&steady, &refusing, &mortal].map(|point| point.url("live"));
-    let mut command = not_installed(Command::new(rust_program("fan_out")));
+    let mut command = not_installed(rust_program("fan_out"));
     command.args(&urls);
     let mut program = Program::spawn(command);
     program.wait_for_line(&format!("{}: ERROR Cannot push", urls[1]));
@@ -211,7 +271,7 @@ fn interpreted(interpreter: &str, arguments: &[&str]) -> Command {
 }
 
 /// The example, which cargo builds beside the tests unless it is asked for this one alone.
-fn rust_program(name: &str) -> PathBuf {
+fn rust_program(name: &str) -> Command {
     static BUILDING: Mutex<()> = Mutex::new(());
     let test = std::env::current_exe().unwrap();
     let profile = test.parent().and_then(Path::parent).unwrap();
@@ -220,14 +280,13 @@ fn rust_program(name: &str) -> PathBuf {
     if is_older(&program, &Path::new("examples").join(format!("{name}.rs"))) {
         build_rust_program(name);
     }
-    program
+    Command::new(program)
 }
 
 fn build_rust_program(name: &str) {
     let mut build = Command::new(env!("CARGO"));
-    // The same feature and environment spare cargo another build of everything.
-    build.args(["build", "--quiet", "--features", "publishing-point"]);
-    build.args(["--example", name]);
+    // The environment of a shell spares cargo another build of everything.
+    build.args(["build", "--quiet", "--example", name]);
     for (name, _) in std::env::vars_os() {
         let name = name.to_string_lossy();
         let of_this_test = ["OUT_DIR", "CARGO_PKG_", "CARGO_MANIFEST_"];
@@ -244,21 +303,52 @@ fn is_older(program: &Path, source: &Path) -> bool {
     modified(program).ok() < modified(source).ok()
 }
 
-/// The program, compiled as the comment in it says, and without any warning.
-fn c_program() -> PathBuf {
-    static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
-    let compile = || {
-        let source = include_str!("../examples/live_push.c");
-        let mut lines = source.lines();
-        let arguments = lines.find_map(|line| line.split_once("$ cc -o live_push "));
-        let (_, arguments) = arguments.expect("how to compile it");
-        let program = scratch("live_push");
-        let script = format!("cc -Wall -Wextra -Werror -o \"$0\" {arguments}");
-        let mut compiler = interpreted("sh", &["-c", &script]);
-        succeed(compiler.arg(&program));
-        program
-    };
-    PROGRAM.get_or_init(compile).clone()
+/// Returns whether the tools of a language are installed, which not every system has.
+fn found(probe: &str) -> bool {
+    let mut shell = Command::new("sh");
+    shell.args(["-c", probe]).stdin(Stdio::null());
+    let found = shell.output().unwrap().status.success();
+    if !found {
+        eprintln!("not installed, its example is left out: {probe}");
+    }
+    found
+}
+
+/// The program, compiled as the comment in its source says, with more arguments.
+fn compiled(source: &str, arguments: &str) -> Command {
+    static BUILDING: Mutex<()> = Mutex::new(());
+    let source = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("examples")
+        .join(source);
+    let program = scratch(
+        &source
+            .file_name()
+            .unwrap()
+            .to_string_lossy()
+            .replace('.', "-"),
+    );
+    let _one_at_a_time = BUILDING.lock();
+    if is_older(&program, &source) {
+        compile(&source, arguments, &program);
+    }
+    Command::new(program)
+}
+
+fn compile(source: &Path, arguments: &str, program: &Path) {
+    let text = fs::read_to_string(source).unwrap();
+    let mut lines = text.lines();
+    let line = lines.find_map(|line| line.split_once("$ ")?.1.split_once(" -o live_push "));
+    let (compiler, rest) = line.expect("how to compile it");
+    let folder = source.parent().unwrap().to_str().unwrap();
+    let rest = rest.replace("examples", folder);
+    let script = format!("{compiler} {arguments} -o \"$0\" {rest}");
+    let mut shell = Command::new("sh");
+    // Some compilers leave files where they run.
+    shell
+        .args(["-c", &script])
+        .arg(program)
+        .current_dir(program.parent().unwrap());
+    succeed(&mut shell);
 }
 
 fn succeed(command: &mut Command) {
@@ -349,7 +439,13 @@ impl Program {
         status
     }
 
-    /// Whether there were lines that begin so, in this order.
+    /// Asserts how often the program was asked for user and password.
+    fn assert_asked(&self, times: usize) {
+        let asked = self.shown.iter().filter(|line| *line == CREDENTIALS);
+        assert_eq!(asked.count(), times);
+    }
+
+    /// Asserts that there were lines that begin so, in this order.
     fn assert_shows(&self, starts: &[&str]) {
         let mut lines = self.shown.iter();
         for start in starts {

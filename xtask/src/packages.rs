@@ -14,7 +14,7 @@ const TABLE: &str = include_str!("../packages.tsv");
 pub struct Package {
     /// The name that apt-get knows.
     pub name: &'static str,
-    /// `all`, `tests` or `servers`.
+    /// `all`, `tests`, `servers` or `languages`.
     needed_for: &'static str,
     /// The shell command that succeeds when the package, or another system's counterpart, is there.
     probe: &'static str,
@@ -24,13 +24,20 @@ pub struct Package {
     pub reason: &'static str,
 }
 
+impl Package {
+    /// Returns whether the commands work without it, and only leave something out.
+    pub fn is_optional(&self) -> bool {
+        self.needed_for == "languages"
+    }
+}
+
 /// Returns the packages that a command needs, with or without those of the tests.
 pub fn needed(tests: bool) -> Result<Vec<Package>> {
     let linux = cfg!(target_os = "linux");
     let rows = TABLE.lines().filter(|line| !line.starts_with('#'));
     let mut packages = rows.map(package).collect::<Result<Vec<_>>>()?;
     packages.retain(|package| match package.needed_for {
-        "tests" => tests,
+        "tests" | "languages" => tests,
         "servers" => tests && linux,
         _ => true,
     });
@@ -42,7 +49,7 @@ fn package(row: &'static str) -> Result<Package> {
     let fields: Vec<&str> = row.split('\t').collect();
     let [
         name,
-        needed_for @ ("all" | "tests" | "servers"),
+        needed_for @ ("all" | "tests" | "servers" | "languages"),
         probe,
         services,
         reason,
@@ -100,6 +107,14 @@ mod tests {
             packages.iter().any(|package| package.name == "python3-gi")
         };
         assert!(python(true) && !python(false));
+    }
+
+    #[test]
+    fn languages_of_examples_are_optional() {
+        let packages = needed(true).unwrap_or_default();
+        let optional = packages.iter().filter(|package| package.is_optional());
+        let names: Vec<_> = optional.map(|package| package.name).collect();
+        assert_eq!(names, ["valac", "ruby-gstreamer", "lua5.3", "lua-lgi"]);
     }
 
     #[test]

@@ -37,19 +37,9 @@ const APT_GET: [&str; 5] = [
 /// Makes sure that everything a command needs is there; with `tests`, also what the tests need.
 pub fn ensure(tests: bool) -> Result {
     let missing = packages::missing(packages::needed(tests)?)?;
-    if !missing.is_empty() {
-        if !run::found("apt-get") {
-            return Err(by_hand(&missing));
-        }
-        install(&missing)?;
-        let missing = packages::missing(missing)?;
-        if !missing.is_empty() {
-            let list = list(&missing);
-            return Err(format!(
-                "installed, and not found all the same; xtask/packages.tsv has the probes:\n{list}"
-            ));
-        }
-    }
+    let (optional, needed) = missing.into_iter().partition(Package::is_optional);
+    require(needed)?;
+    offer(&optional);
     if !run::succeeds(Command::new("pkg-config").args(["--exists", OLDEST_GSTREAMER])) {
         return Err(format!(
             "pkg-config does not find {OLDEST_GSTREAMER}; install a newer GStreamer (Debian 12, Ubuntu 23.04 or later \
@@ -57,6 +47,34 @@ pub fn ensure(tests: bool) -> Result {
         ));
     }
     if tests { rust_components() } else { Ok(()) }
+}
+
+/// Installs packages, and fails when they are not there then.
+fn require(missing: Vec<Package>) -> Result {
+    if missing.is_empty() {
+        return Ok(());
+    }
+    if !run::found("apt-get") {
+        return Err(by_hand(&missing));
+    }
+    install(&missing)?;
+    let missing = packages::missing(missing)?;
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let list = list(&missing);
+    Err(format!(
+        "installed, and not found all the same; xtask/packages.tsv has the probes:\n{list}"
+    ))
+}
+
+/// Installs packages where that is possible, and names them where it is not.
+fn offer(missing: &[Package]) {
+    let there = missing.is_empty() || (run::found("apt-get") && install(missing).is_ok());
+    if !there {
+        let list = list(missing);
+        println!("==> set-up: goes on without these, and leaves out what they are for\n{list}");
+    }
 }
 
 /// Installs packages with apt-get.

@@ -1,0 +1,172 @@
+#!/usr/bin/env lua5.3
+-- SPDX-License-Identifier: MPL-2.0
+
+-- Pushes a live test picture and tone, and shows the messages of wmspushsink on the way.
+--
+--   $ export GST_PLUGIN_PATH=$PWD/target/release
+--   $ lua5.3 examples/live_push.lua http://127.0.0.1:8080/live
+--
+-- It needs LGI and GStreamer's typelibs: lua-lgi, lua5.3 and gir1.2-gstreamer-1.0 on Debian.
+-- PUSH_USER and PUSH_PASSWORD in the environment answer a server that demands a user and a password.
+-- Ctrl-C or SIGTERM ends the push in good order: the exit status is 0. After an ERROR it is 1. A second Ctrl-C ends the
+-- program at once.
+
+local lgi = require 'lgi'
+local GLib, GObject, Gst = lgi.GLib, lgi.GObject, lgi.require('Gst', '1.0')
+
+local DEFAULT_LOCATION = 'http://127.0.0.1:8080/live'
+
+local PIPELINE = [[
+    videotestsrc is-live=true ! wmspushbin name=push
+    audiotestsrc is-live=true ! push.]]
+
+-- Fields of a failure that are shown beside its text.
+local DETAILS = { 'phase', 'reason', 'hresult-name', 'http-status-code', 'http-reason', 'hint' }
+
+local SIGINT, SIGTERM = 2, 15
+
+-- GLib 2.80 has moved it to a typelib of its own.
+local moved, unix = pcall(lgi.require, 'GLibUnix', '2.0')
+local add_signal = moved and unix.signal_add or GLib.unix_signal_add
+
+-- Lines come at once, also into a pipe.
+io.stdout:setvbuf('line')
+
+local function say(...)
+  print((string.format(...):gsub('%s+$', '')))
+end
+
+-- A number is 0 and a text is empty where there is nothing to tell.
+local function show_details(details)
+  for _, name in ipairs(DETAILS) do
+    local value = details:has_field(name) and details:get_value(name).value
+    if value and value ~= 0 and value ~= '' then
+      say('    %s: %s', name, type(value) == 'number' and math.tointeger(value) or value)
+    end
+  end
+end
+
+-- Other elements give no details but the debug string.
+local function show_failure(kind, err, debug, details)
+  say('%s %s', kind, err.message)
+  if details then
+    show_details(details)
+  elseif debug then
+    say('    %s', debug)
+  end
+end
+
+local function show_status(status)
+  -- Other elements have messages, too.
+  if status:get_name() ~= 'wmspushsink-status' then return end
+  local function text(name) return status:get_string(name) end
+  say('STATUS %s %s -> %s %s %s', text 'wmt-status-name', text 'previous-state', text 'state', text 'hresult-name',
+    text 'reason')
+end
+
+local function show(message)
+  if message.type.PROGRESS then
+    local kind, code, text = message:parse_progress()
+    say('PROGRESS %s %s: %s', code, kind:lower(), text)
+  elseif message.type.ELEMENT then
+    show_status(message:get_structure())
+  elseif message.type.WARNING then
+    local err, debug = message:parse_warning()
+    show_failure('WARNING', err, debug, message:parse_warning_details())
+  elseif message.type.ERROR then
+    local err, debug = message:parse_error()
+    show_failure('ERROR', err, debug, message:parse_error_details())
+  elseif message.type.EOS then
+    say('EOS')
+  end
+end
+
+local function show_stats(stats)
+  for _, name in ipairs { 'packets-sent', 'bytes-sent' } do
+    say('%s: %d', name, math.tointeger(stats:get_value(name).value))
+  end
+end
+
+-- Answers with user and password. nil gives up: after a refusal, and where the password would not be encrypted.
+local function on_acquire_credentials(_, _, site, _, flags, hresult)
+  say('CREDENTIALS %s demands a user and a password', site)
+  local user, password = os.getenv 'PUSH_USER', os.getenv 'PUSH_PASSWORD'
+  if hresult ~= 0 or flags.CLEAR_TEXT or not user or not password then return nil end
+  local credentials = Gst.Structure.new_empty('credentials')
+  credentials:set_value('user', GObject.Value(GObject.Type.STRING, user))
+  credentials:set_value('password', GObject.Value(GObject.Type.STRING, password))
+  return credentials
+end
+
+-- LGI knows signals and types from typelibs, which plugins do not have: the handler is connected by the signal's name,
+-- and the type of its flags is loaded by its own.
+local function connect_credentials(push)
+  local flags = GObject.Type.from_name('GstWmsPushCredentialFlags')
+  require('lgi.ffi').load_enum(flags, 'GstWmsPushCredentialFlags')
+  GObject.signal_connect_closure(push, 'acquire-credentials', GObject.Closure(on_acquire_credentials), false)
+end
+
+-- Plays until EOS, which is a good end, or until an ERROR.
+local function run(pipeline)
+  local loop = GLib.MainLoop()
+  local playing, ending, ended_well = false, false, false
+
+  -- Only while the pipeline is playing: before that, EOS would wait for the pipeline and the pipeline for EOS.
+  local function end_when_playing()
+    if playing and ending then pipeline:send_event(Gst.Event.new_eos()) end
+  end
+
+  local function on_message(_, message)
+    show(message)
+    if message.type.EOS or message.type.ERROR then
+      ended_well = message.type.EOS == true
+      loop:quit()
+    elseif message.type.STATE_CHANGED and message.src == pipeline then
+      local _, state = message:parse_state_changed()
+      if state == 'PLAYING' and not playing then
+        playing = true
+        end_when_playing()
+      end
+    end
+    return GLib.SOURCE_CONTINUE
+  end
+
+  local function finish()
+    if not ending then
+      say('Ending the push; a second Ctrl-C quits at once')
+      ending = true
+      end_when_playing()
+    end
+    return GLib.SOURCE_REMOVE
+  end
+
+  -- Each signal is caught once: the next one ends the program, even while sending EOS blocks.
+  local function on_signal()
+    GLib.idle_add(GLib.PRIORITY_DEFAULT, finish)
+    return GLib.SOURCE_REMOVE
+  end
+
+  pipeline:get_bus():add_watch(GLib.PRIORITY_DEFAULT, on_message)
+  for _, number in ipairs { SIGINT, SIGTERM } do
+    add_signal(GLib.PRIORITY_DEFAULT, number, on_signal)
+  end
+  -- When this fails, an ERROR tells why.
+  pipeline:set_state('PLAYING')
+  loop:run()
+  return ended_well
+end
+
+Gst.init()
+local pipeline, err = Gst.parse_launch(PIPELINE)
+if err then
+  io.stderr:write('live_push: ', err.message, '\n')
+  os.exit(1)
+end
+local push = pipeline:get_by_name('push')
+push.location = arg[1] or DEFAULT_LOCATION
+connect_credentials(push)
+say('Ctrl-C ends the push')
+local ended_well = run(pipeline)
+show_stats(push.stats)
+pipeline:set_state('NULL')
+os.exit(ended_well)
