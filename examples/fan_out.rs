@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! Encodes a live test picture and tone once, and pushes it to several servers, none of which waits for another.
+//! Encodes a live test picture and tone once, and pushes them to several servers, which do not wait for each other.
 //!
 //! ```console
 //! $ cargo run --example fan_out -- http://127.0.0.1:8080/live http://127.0.0.1:8081/live
 //! ```
 //!
-//! A server that goes away is tried again for as long as it takes, from the first connection on, and goes on at a key
-//! frame when it is back. One that refuses for good is left out; the others do not notice. Ctrl-C or SIGTERM ends all
-//! pushes in good order: the exit status is 0. It is 1 when no server is left.
+//! A lost or unreachable server is retried without a time limit, also at the start; its push continues at a key frame.
+//! A server that refuses for good is removed; the others are not affected. Ctrl-C or SIGTERM ends all pushes in good
+//! order: the exit status is 0. It is 1 when no server is left.
 
 use std::future::poll_fn;
 use std::io;
@@ -18,14 +18,14 @@ use std::process::ExitCode;
 use futures_core::Stream;
 use gst::prelude::*;
 
-/// `allow-not-linked` lets a branch be taken off.
+/// With `allow-not-linked`, branches can be unlinked while the tee runs.
 const ENCODE: &str = "\
     videotestsrc is-live=true ! avenc_wmv2 gop-size=15 ! identity single-segment=true \
     ! asfmux name=m streamable=true ! tee name=servers allow-not-linked=true \
     audiotestsrc is-live=true ! avenc_wmav2 ! m.";
 
-/// `errorignore` keeps the failure of one branch from the others. `queue` gives the branch a thread of its own, and the
-/// sink drops the oldest packets, up to a key frame, while its server is away.
+/// `errorignore` keeps the failure of one branch from the others. `queue` gives the branch a thread of its own. The
+/// sink drops the oldest packets, up to a key frame, while its server is unreachable.
 const BRANCH: &str = "\
     errorignore ! queue \
     ! wmspushsink name=push retry-first-connect=true reconnect-timeout=4294967295 leaky=downstream";
@@ -45,10 +45,10 @@ async fn main() -> ExitCode {
     }
 }
 
-/// Whether the pushes came to a good end.
+/// Returns whether the pushes ended in good order.
 async fn push(locations: &[String]) -> Result<bool> {
     if locations.is_empty() {
-        return Err("which servers? http://127.0.0.1:8080/live, for instance".into());
+        return Err("no servers: give at least one URL, such as http://127.0.0.1:8080/live".into());
     }
     gst::init()?;
     register()?;
@@ -62,7 +62,7 @@ async fn push(locations: &[String]) -> Result<bool> {
     ended_well
 }
 
-/// The plugin that is installed comes first; without one, this program brings the element itself.
+/// Uses the installed plugin, or else registers the elements of this crate.
 fn register() -> Result<()> {
     if gst::ElementFactory::find("wmspushsink").is_none() {
         gstwmspush::plugin_register_static()?;
@@ -70,18 +70,19 @@ fn register() -> Result<()> {
     Ok(())
 }
 
-/// Everything between the tee and one server.
+/// The elements between the tee and one server.
 struct Branch {
     location: String,
     bin: gst::Bin,
-    /// What the tee hands it over by.
+    /// The tee's source pad for this branch.
     pad: gst::Pad,
-    /// Whether it is still there: a failure may be told twice, by the sink and by the queue in front of it.
+    /// The branch was not removed yet. A failure may be reported twice, by the sink and by the queue in front of it.
     alive: bool,
 }
 
 impl Branch {
-    /// A branch begins when the pipeline plays, and on its own: one that fails at once would keep the others from it.
+    /// Starts a branch, after the pipeline has started: a branch that fails at once would keep the others from
+    /// starting.
     fn add(pipeline: &gst::Pipeline, location: &str) -> Result<Self> {
         let tee = pipeline.by_name("servers").ok_or("no tee")?;
         let bin = gst::parse::bin_from_description(BRANCH, true)?;
@@ -91,7 +92,7 @@ impl Branch {
         pipeline.add(&bin)?;
         let pad = tee.request_pad_simple("src_%u").ok_or("no pad")?;
         pad.link(&bin.static_pad("sink").ok_or("no pad")?)?;
-        // When this fails, an ERROR tells why.
+        // If this fails, an ERROR on the bus has the reason.
         let _ = bin.sync_state_with_parent();
         Ok(Self {
             location: location.to_owned(),
@@ -101,7 +102,7 @@ impl Branch {
         })
     }
 
-    /// Takes the branch off between two buffers, so that the tee never meets one that is shut down.
+    /// Removes the branch between two buffers, so that the tee never pushes into a stopped branch.
     fn remove(&mut self) {
         if !std::mem::take(&mut self.alive) {
             return;
@@ -112,7 +113,7 @@ impl Branch {
                 let _ = pad.unlink(&peer);
             }
             let bin = bin.clone();
-            // Not from the thread that may just be in it.
+            // On another thread, because the streaming thread cannot stop itself.
             bin.call_async(|bin| {
                 let _ = bin.set_state(gst::State::Null);
                 if let Some(parent) = bin.parent().and_downcast::<gst::Bin>() {
@@ -124,11 +125,11 @@ impl Branch {
     }
 }
 
-/// Plays until EOS, which is a good end, or until no server is left.
+/// Plays until EOS, or until no server is left. Returns true for EOS.
 async fn run(pipeline: &gst::Pipeline, locations: &[String]) -> Result<bool> {
     let mut signals = Signals::new()?;
     let mut messages = pipeline.bus().expect("a pipeline has a bus").stream();
-    // When this fails, an ERROR tells why.
+    // If this fails, an ERROR on the bus has the reason.
     let _ = pipeline.set_state(gst::State::Playing);
     let mut branches: Vec<Branch> = Vec::new();
     let (mut playing, mut ending) = (false, false);
@@ -156,7 +157,7 @@ async fn run(pipeline: &gst::Pipeline, locations: &[String]) -> Result<bool> {
             }
             () = signals.recv() => {
                 if ending {
-                    // Any other way out would wait for the EOS to be taken.
+                    // Exits at once, because a regular shutdown would wait until the sources handle the EOS.
                     std::process::exit(1);
                 }
                 println!("Ending the pushes; a second Ctrl-C quits at once");
@@ -169,14 +170,14 @@ async fn run(pipeline: &gst::Pipeline, locations: &[String]) -> Result<bool> {
     }
 }
 
-/// The sources take the EOS when the sinks have taken what they are pushing, which may last: this does not wait for them.
+/// Sends EOS on another thread, because the sources handle it only after the sinks have accepted their data.
 fn end(pipeline: &gst::Pipeline) {
     pipeline.call_async(|pipeline| {
         pipeline.send_event(gst::event::Eos::new());
     });
 }
 
-/// The branch that a message comes from.
+/// Returns the branch that sent a message.
 fn branch_of(branches: &[Branch], message: &gst::Message) -> Option<usize> {
     let source = message.src()?;
     let is_from = |branch: &Branch| {
@@ -185,8 +186,8 @@ fn branch_of(branches: &[Branch], message: &gst::Message) -> Option<usize> {
     branches.iter().position(is_from)
 }
 
-/// Whether the pipeline is playing from this message on. Before that, EOS would wait for the pipeline and the pipeline
-/// for EOS.
+/// Returns whether the message reports the pipeline's change to PLAYING. An EOS before that would deadlock with the
+/// pipeline.
 fn says_playing(message: &gst::Message, pipeline: &gst::Pipeline) -> bool {
     let gst::MessageView::StateChanged(change) = message.view() else {
         return false;
@@ -194,13 +195,13 @@ fn says_playing(message: &gst::Message, pipeline: &gst::Pipeline) -> bool {
     message.src() == Some(pipeline.upcast_ref()) && change.current() == gst::State::Playing
 }
 
-/// The next message; there is one more as long as there is a pipeline.
+/// Waits for the next message.
 async fn next(messages: &mut gst::bus::BusStream) -> gst::Message {
     let message = poll_fn(|context| Pin::new(&mut *messages).poll_next(context)).await;
     message.expect("the pipeline is still there")
 }
 
-/// What became of each server.
+/// Prints statuses, warnings, errors and EOS, with the server that they are about.
 fn show(message: &gst::Message, location: Option<&str>) {
     let location = location.unwrap_or("all");
     match message.view() {
@@ -218,7 +219,7 @@ fn show(message: &gst::Message, location: Option<&str>) {
     }
 }
 
-/// Ctrl-C and SIGTERM, caught from the moment that this exists.
+/// Receives Ctrl-C and SIGTERM from its creation on.
 #[cfg(unix)]
 struct Signals {
     interrupt: tokio::signal::unix::Signal,
@@ -243,7 +244,7 @@ impl Signals {
     }
 }
 
-/// Ctrl-C, where there are no signals.
+/// Receives Ctrl-C on systems without signals.
 #[cfg(windows)]
 struct Signals(tokio::signal::windows::CtrlC);
 

@@ -2,9 +2,9 @@
 
 //! GStreamer sink that pushes an ASF stream to a publishing point of a Windows Media server.
 //!
-//! The element `wmspushsink` is the counterpart of the Windows Media Format SDK's writer push sink: it takes what
-//! `asfmux` delivers, or any other ASF bytes, and speaks MS-WMHTTP, the Windows Media HTTP Push Distribution Protocol.
-//! What it is for and how it is used stands in the README; this is how it is built.
+//! The element `wmspushsink` is the counterpart of the Windows Media Format SDK's writer push sink. It accepts the
+//! output of `asfmux`, or any other ASF bytes, and speaks MS-WMHTTP, the Windows Media HTTP Push Distribution Protocol.
+//! The README describes its use; this page describes its structure.
 //!
 //! ```text
 //!   sink ────▶ push ────▶ wmhttp ─┬──▶ asf
@@ -13,9 +13,9 @@
 //!                                      HTTP authentication
 //! ```
 //!
-//! An arrow never points up. [`asf`], [`auth`] and [`wmhttp`] are plain state: bytes in, bytes out, neither clock nor
-//! socket. [`push`] gives them both; it knows nothing of GStreamer and serves a Rust program without it. The element
-//! itself maps buffers to data units, paces them, and tells the bus.
+//! Dependencies point one way. [`asf`], [`auth`] and [`wmhttp`] are plain state: bytes in, bytes out, without clock or
+//! sockets. [`push`] adds both. It does not use GStreamer, and also serves Rust programs without it. The element itself
+//! maps buffers to data units, paces them, and posts messages on the bus.
 //!
 //! | Windows Media Format SDK | here |
 //! |---|---|
