@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! What a data packet costs before it comes to a socket: reading, padding, framing.
+//! The cost of a data packet before the socket: reading, padding, framing.
 
 use std::hint::black_box;
 
@@ -17,7 +17,7 @@ mod streams;
 
 const PACKETS: usize = 64;
 
-/// A header, and packets in buffers of their own.
+/// Returns a header and packets, in separate buffers.
 fn buffers(size: usize) -> Vec<Bytes> {
     let packets = (0..PACKETS).map(|number| streams::packet(size, number, false));
     std::iter::once(streams::header(size))
@@ -99,7 +99,7 @@ fn framing(criterion: &mut Criterion) {
     });
 }
 
-/// A session that streams.
+/// Returns a session that is streaming.
 fn session(items: &[Item]) -> PushSession {
     let mut session = PushSession::new(messages::config(), messages::Fixed);
     session.configure_server();

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! A process that does one thing, and says what it took.
+//! A child process that runs one measurement and prints its figures.
 
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Write};
@@ -13,10 +13,10 @@ use rustix::time::{ClockId, clock_gettime};
 
 use crate::Outcome;
 
-/// The first argument of such a process.
+/// The first argument of a child process.
 pub const COMMAND: &str = "child";
 
-/// Such a process, from outside.
+/// A child process, as seen by its parent.
 pub struct Measured {
     child: Child,
     input: ChildStdin,
@@ -24,7 +24,7 @@ pub struct Measured {
 }
 
 impl Measured {
-    /// Starts it, and waits until it is ready.
+    /// Starts the process, and waits until it is ready.
     pub fn start(arguments: &[&str]) -> Outcome<Self> {
         let mut child = Command::new(std::env::current_exe()?)
             .arg(COMMAND)
@@ -43,14 +43,14 @@ impl Measured {
         Ok(measured)
     }
 
-    /// Lets it begin.
+    /// Lets the process begin.
     pub fn go(&mut self) -> Outcome<Instant> {
         let now = Instant::now();
         writeln!(self.input, "go")?;
         Ok(now)
     }
 
-    /// What it says next: numbers.
+    /// Returns the numbers on the next line of its output.
     pub fn line(&mut self) -> Outcome<Vec<f64>> {
         let mut line = String::new();
         self.output.read_line(&mut line)?;
@@ -63,7 +63,7 @@ impl Measured {
             .collect::<Result<_, _>>()?)
     }
 
-    /// Lets it end, and waits for that.
+    /// Lets the process end, and waits for that.
     pub fn end(mut self) -> Outcome {
         drop(self.input);
         self.child.wait()?;
@@ -71,13 +71,13 @@ impl Measured {
     }
 }
 
-/// CPU time of this process so far.
+/// Returns the CPU time of this process so far.
 pub fn cpu() -> Duration {
     let time = clock_gettime(ClockId::ProcessCPUTime);
     Duration::new(time.tv_sec.unsigned_abs(), time.tv_nsec as u32)
 }
 
-/// A number in /proc/self/status: kilobytes, or threads.
+/// Returns a number of /proc/self/status: kilobytes, or threads.
 pub fn status(name: &str) -> Outcome<f64> {
     let status = fs::read_to_string("/proc/self/status")?;
     let line = status
@@ -88,7 +88,7 @@ pub fn status(name: &str) -> Outcome<f64> {
     Ok(number.ok_or("no number")?.parse()?)
 }
 
-/// GStreamer, with the plugin that was built with this program.
+/// Initialises GStreamer with the plugin that was built with this program.
 pub fn init() -> Outcome {
     gst::init()?;
     let program = std::env::current_exe()?;
@@ -99,19 +99,19 @@ pub fn init() -> Outcome {
     Ok(())
 }
 
-/// Tells that it is ready, and waits until it may begin.
+/// Reports that the process is ready, and waits until it may begin.
 pub fn wait() -> Outcome {
     println!("0");
     await_line()
 }
 
-/// The next line, or the end.
+/// Waits for the next line of the input, or its end.
 pub fn await_line() -> Outcome {
     std::io::stdin().read_line(&mut String::new())?;
     Ok(())
 }
 
-/// Pushes a file, and prints the CPU time that it took, in nanoseconds.
+/// Pushes a file, and prints the CPU time in nanoseconds.
 pub fn push_file(file: &str, block: &str, sink: &str) -> Outcome {
     init()?;
     let null = File::options().write(true).open("/dev/null")?.into_raw_fd();
@@ -129,7 +129,7 @@ pub fn push_file(file: &str, block: &str, sink: &str) -> Outcome {
     Ok(())
 }
 
-/// EOS, or what went wrong instead.
+/// Waits for EOS; an ERROR is a failure.
 pub fn await_eos(pipeline: &gst::Element) -> Outcome {
     let bus = pipeline.bus().ok_or("no bus")?;
     let kinds = [gst::MessageType::Eos, gst::MessageType::Error];

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! The peer: it answers what has to be answered, and reads.
+//! The peer: it responds to requests that need it, and reads.
 
 use std::net::{SocketAddr, TcpListener};
 use std::sync::mpsc;
@@ -12,28 +12,29 @@ use tokio::net::TcpStream;
 
 use crate::Outcome;
 
-/// Most bytes of one `read`.
+/// Size of one `read` in bytes.
 const READ: usize = 256 * 1024;
 
-/// What became of a connection that brought more than questions.
+/// The figures of a connection that sent a body.
 #[derive(Debug, Default)]
 pub struct Drained {
-    /// When its last byte was read.
+    /// The time at which its last byte was read.
     pub last: Option<Instant>,
-    /// Bytes of it.
+    /// Bytes of the body.
     pub bytes: u64,
-    /// How many bytes there were by when, if that was wanted.
+    /// The byte count at each read, if requested.
     pub marks: Vec<(u64, Instant)>,
 }
 
-/// Who reads what a sink sends.
+/// The receiver of a sink's data.
 pub struct Drain {
     pub address: SocketAddr,
     drained: mpsc::Receiver<Drained>,
 }
 
 impl Drain {
-    /// Reads on a thread of its own for as long as the process lives; with `marks`, tells when what was read.
+    /// Starts reading on a thread of its own, for as long as the process lives. With `marks`, records the time of each
+    /// read.
     pub fn start(marks: bool) -> Outcome<Self> {
         let listener = TcpListener::bind("127.0.0.1:0")?;
         listener.set_nonblocking(true)?;
@@ -48,7 +49,7 @@ impl Drain {
                 while let Ok((stream, _)) = listener.accept().await {
                     let sender = sender.clone();
                     tokio::spawn(async move {
-                        // However it ends, what came until then counts.
+                        // Data that was read before an error counts.
                         let _ = sender.send(read(stream, marks).await);
                     });
                 }
@@ -57,7 +58,7 @@ impl Drain {
         Ok(Self { address, drained })
     }
 
-    /// The next connection that is over.
+    /// Waits for the next connection that is closed.
     pub fn next(&self) -> Outcome<Drained> {
         Ok(self.drained.recv()?)
     }
@@ -83,15 +84,15 @@ async fn read(mut stream: TcpStream, marks: bool) -> Drained {
     drained
 }
 
-/// The requests of a connection, as far as their answers are waited for. Each head comes at the beginning of a `read`.
+/// The requests of a connection that need a response. Each head is at the beginning of a `read`.
 #[derive(Default)]
 struct Requests {
-    /// Bytes of the body of a PUT with a length.
+    /// Remaining bytes of the body of a PUT with a length.
     left: usize,
 }
 
 impl Requests {
-    /// What the client waits for before it sends more.
+    /// Returns the response that the client waits for before it sends more.
     fn answer(&mut self, read: &[u8]) -> Option<&'static [u8]> {
         const OK: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
         const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
@@ -118,7 +119,7 @@ impl Requests {
     }
 }
 
-/// The Content-Length in a head; 0 where there is none.
+/// Returns the Content-Length of a head; 0 without one.
 fn length(head: &[u8]) -> usize {
     const FIELD: &[u8] = b"Content-Length: ";
     let value = find(head, FIELD).map(|at| &head[at + FIELD.len()..]);

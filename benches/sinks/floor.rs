@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! The least that framing and writing cost: a loop in C, over packets that are in memory.
+//! The lower bound of the cost of framing and writing: a loop in C over packets in memory.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -9,11 +9,11 @@ use crate::Outcome;
 use crate::drain::Drain;
 use crate::packets;
 
-/// The program.
+/// The compiled program.
 pub struct Floor(PathBuf);
 
 impl Floor {
-    /// Builds it with the system's C compiler.
+    /// Builds the program with the system's C compiler.
     pub fn build() -> Outcome<Self> {
         let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/sinks/floor.c");
         let program = std::env::temp_dir().join("wmspush-bench-floor");
@@ -27,7 +27,7 @@ impl Floor {
         Ok(Self(program))
     }
 
-    /// CPU time in seconds for all packets of `file`.
+    /// Returns the CPU time in seconds for all packets of `file`.
     pub fn cpu(&self, file: &str, packet: usize) -> Outcome<f64> {
         let drain = Drain::start(false)?;
         let header = packets::header(packet).len().to_string();

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! From `render` to the peer's `read`, at live rate.
+//! The latency from `render` to the peer's `read`, at live rate.
 
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -18,7 +18,7 @@ const INTERVAL: Duration = Duration::from_millis(5);
 const PACKETS: usize = 2000;
 const ROUNDS: usize = 3;
 
-/// The sinks, and what is around each packet on the wire.
+/// The sinks, and the bytes around each packet on the wire.
 const SINKS: [(&str, &str, usize); 2] = [
     (
         "wmspushsink",
@@ -55,7 +55,7 @@ pub fn run() -> Outcome {
     Ok(())
 }
 
-/// The way of each packet but the first few, in the order in which they were sent.
+/// Returns the latencies of all packets but the first few, in the order in which they were sent.
 fn measure(sink: &str, frame: usize) -> Outcome<Vec<Duration>> {
     let drain = Drain::start(true)?;
     let sink = sink.replace("PORT", &drain.address.port().to_string());
@@ -92,7 +92,7 @@ fn measure(sink: &str, frame: usize) -> Outcome<Vec<Duration>> {
     Ok(latencies(&rendered[1..], &drain.next()?, PACKET + frame))
 }
 
-/// Counted from the end: what is in front of the packets differs.
+/// Counts from the end, because the sinks send different bytes in front of the packets.
 fn latencies(rendered: &[Instant], drained: &Drained, framed: usize) -> Vec<Duration> {
     const WARM: usize = 20;
     let end = if framed > PACKET { 8 } else { 0 };

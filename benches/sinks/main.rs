@@ -1,20 +1,20 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! `cargo xtask bench`: `wmspushsink` beside GStreamer's own sinks, on the same bytes, in turns, in one run.
+//! `cargo xtask bench`: `wmspushsink` compared with GStreamer's own sinks, on the same bytes, in turns, in one run.
 //!
-//! Each measurement has a process of its own, which loads the plugin as users get it. What it sends is read here.
+//! Each measurement has a process of its own, which loads the plugin as users get it. This process reads its data.
 //!
-//! | module | what it measures |
+//! | module | measurement |
 //! |---|---|
 //! | `throughput` | wall and CPU time of 400 MB |
-//! | `floor` | the least that framing and writing cost: a loop in C |
-//! | `tls` | CPU time of 400 MB over TLS, beside curl |
-//! | `latency` | from `render` to the peer's `read`, at live rate |
+//! | `floor` | the lower bound of framing and writing: a loop in C |
+//! | `tls` | CPU time of 400 MB over TLS, compared with curl |
+//! | `latency` | time from `render` to the peer's `read`, at live rate |
 //! | `many` | CPU, memory and threads of 1, 100 and 1,000 sinks in one process |
-//! | `start` | how long it takes until there is an element |
-//! | `child` | the process that is measured |
-//! | `drain` | who reads |
-//! | `packets`, `streams`, `table` | what is sent, and in files; what is printed |
+//! | `start` | time until there is an element |
+//! | `child` | the measured process |
+//! | `drain` | the receiver |
+//! | `packets`, `streams`, `table` | the data, also in files; the printed tables |
 
 mod child;
 mod drain;
@@ -30,15 +30,15 @@ mod tls;
 
 use std::error::Error;
 
-/// Whatever goes wrong ends the program.
+/// Any error ends the program.
 type Outcome<T = ()> = Result<T, Box<dyn Error>>;
 
-/// A name, and what measures it.
+/// A name and its measurement.
 type Part = (&'static str, fn() -> Outcome);
 
 /// The parts, in their order.
 const PARTS: [Part; 7] = [
-    // Only by its name.
+    // Runs only if it is named.
     (QUICK, throughput::quick),
     ("throughput", throughput::run),
     ("floor", throughput::floor),
@@ -51,7 +51,7 @@ const PARTS: [Part; 7] = [
 const QUICK: &str = "quick";
 
 fn main() -> Outcome {
-    // cargo bench adds an option.
+    // `cargo bench` adds an option.
     let arguments: Vec<String> = std::env::args()
         .skip(1)
         .filter(|argument| argument != "--bench")
@@ -76,7 +76,7 @@ fn main() -> Outcome {
     Ok(())
 }
 
-/// Measures in this process, which a part has started.
+/// Runs a measurement in this process, which a part has started.
 fn measure(arguments: &[&str]) -> Outcome {
     match arguments {
         ["file", file, block, sink] => child::push_file(file, block, sink),

@@ -19,7 +19,8 @@ const BYTES_PER_SECOND: usize = 64_000;
 const SECONDS: u32 = 10;
 const COUNTS: [usize; 3] = [1, 100, 1000];
 
-/// The first is what any sink costs. A tee gives to one after the other: none may wait for the others to start.
+/// The first one is the cost of any sink. A tee pushes to one branch after the other, so none may block while it
+/// starts.
 const SINKS: [(&str, &str); 4] = [
     ("fakesink", "fakesink async=false"),
     (
@@ -72,7 +73,7 @@ pub fn run() -> Outcome {
     Ok(())
 }
 
-/// In a process of its own.
+/// Runs in a process of its own.
 pub fn measure(count: usize, seconds: u32, sink: &str) -> Outcome {
     child::init()?;
     count_critical();
@@ -90,7 +91,7 @@ pub fn measure(count: usize, seconds: u32, sink: &str) -> Outcome {
     push(&source, packets::header(PACKET));
     let mut due = Instant::now();
     let mut measured = (due, cpu());
-    // The first third is for the connections to be made.
+    // The connections are made in the first third.
     let packets =
         (Duration::from_secs(seconds.into()).as_nanos() * 3 / 2 / interval.as_nanos()) as usize;
     for number in 0..packets {
@@ -113,7 +114,7 @@ pub fn measure(count: usize, seconds: u32, sink: &str) -> Outcome {
     Ok(())
 }
 
-/// How often GStreamer has said that its callers are wrong.
+/// Number of critical warnings from GStreamer.
 static CRITICAL: AtomicU64 = AtomicU64::new(0);
 
 fn count_critical() {
@@ -124,7 +125,7 @@ fn count_critical() {
 }
 
 fn push(source: &gst::Element, bytes: Vec<u8>) {
-    // System memory, as muxers allocate it: a sink keeps a share of it, and copies any other.
+    // System memory, as muxers allocate it: the sink maps it, and copies other memory.
     let mut buffer = gst::Buffer::with_size(bytes.len()).expect("memory");
     let map = buffer
         .get_mut()

@@ -2,7 +2,7 @@
 
 //! File headers and data packets of any size.
 
-/// A stream as asfmux makes it, for its header.
+/// A stream of asfmux, for its header.
 const MODEL: &[u8] = include_bytes!("../../proto/tests/fixtures/av_asfmux_p1500_streamable.asf");
 const MODEL_PACKET: usize = 1500;
 
@@ -14,13 +14,13 @@ const PADDING: [u8; 16] = *b"\x74\xd4\x06\x18\xdf\xca\x09\x45\xa4\xba\x9a\xab\xc
 
 /// An object's GUID and size.
 const OBJECT_HEAD: usize = 24;
-/// Of a Data Object, without its packets.
+/// Size of a Data Object without its packets.
 const DATA_HEAD: usize = 50;
-/// Where File Properties has the smallest packet size; the largest follows.
+/// Offset of the smallest packet size in File Properties; the largest follows.
 const PACKET_SIZES: usize = 92;
 
-/// A file header for packets of `packet` bytes, itself a multiple of that long: then buffers of that size are packets,
-/// as a muxer makes them.
+/// Returns a file header for packets of `packet` bytes. Its size is a multiple of that, so buffers of that size contain
+/// one packet each, as those of a muxer do.
 pub fn header(packet: usize) -> Vec<u8> {
     let mut header = MODEL[..MODEL.len() % MODEL_PACKET].to_vec();
     let properties = find(&header, &FILE_PROPERTIES) + PACKET_SIZES;
@@ -49,7 +49,7 @@ fn find(bytes: &[u8], guid: &[u8; 16]) -> usize {
         .expect("the model has this object")
 }
 
-/// A data packet of `size` bytes, of which a tenth is padding if so wanted. A key frame begins in it.
+/// Returns a data packet of `size` bytes, with a tenth of padding if `padded`. A key frame begins in it.
 pub fn packet(size: usize, number: usize, padded: bool) -> Vec<u8> {
     let padding = if padded { size / 10 } else { 0 };
     let mut packet = vec![0x82, 0, 0, if padded { 0x10 } else { 0 }, 0x5D];

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! How long it takes until there is an element.
+//! The time until there is an element.
 
 use std::time::Instant;
 
@@ -36,7 +36,7 @@ pub fn run() -> Outcome {
     Ok(())
 }
 
-/// In a process of its own.
+/// Runs in a process of its own.
 pub fn measure() -> Outcome {
     gst::init()?;
     println!("0");

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use crate::Outcome;
 use crate::packets::{header, packet};
 
-/// A file of `size` bytes, or a little more. It stays there for the next time.
+/// Returns a file of at least `size` bytes, which is kept for later runs.
 pub fn file(packet_size: usize, padded: bool, size: usize) -> Outcome<PathBuf> {
     let name = format!("{packet_size}_{padded}_{size}.asf");
     let path = std::env::temp_dir().join(format!("wmspush-bench-{name}"));

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! What is printed: Markdown.
+//! The printed tables, in Markdown.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ pub struct Sample {
     pub cpu: Duration,
 }
 
-/// The machine's shape.
+/// Prints the properties of the machine.
 pub fn machine() {
     let read = |path| std::fs::read_to_string(path).unwrap_or_default();
     let cpu = read("/proc/cpuinfo");
@@ -28,7 +28,7 @@ pub fn machine() {
     );
 }
 
-/// Least, median and most.
+/// Returns minimum, median and maximum.
 pub fn spread(values: impl IntoIterator<Item = f64>) -> [f64; 3] {
     let mut values: Vec<f64> = values.into_iter().collect();
     values.sort_by(f64::total_cmp);
@@ -38,7 +38,7 @@ pub fn spread(values: impl IntoIterator<Item = f64>) -> [f64; 3] {
     }
 }
 
-/// Times of each sink, and their ratios to the second, run by run.
+/// Prints the times of each sink, and their ratios to the second one, run by run.
 pub fn throughput(names: &[&str], samples: &[Vec<Sample>], size: usize, packet: usize) {
     println!(
         "| sink | wall, s/GB | CPU, s/GB | wall, µs/packet | CPU, µs/packet | wall ratio | CPU ratio |"

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! 400 MB through each sink, one after the other, again and again.
+//! 400 MB through each sink, in turns, in several rounds.
 
 use std::time::{Duration, Instant};
 
@@ -13,7 +13,7 @@ use crate::table::{self, Sample, spread};
 
 pub const SIZE: usize = 400_000_000;
 const ROUNDS: usize = 7;
-/// For those that take many times as long.
+/// Rounds of the slow sinks.
 const SLOW_ROUNDS: usize = 3;
 
 /// Packet size, padding, and `blocksize` of filesrc.
@@ -22,14 +22,14 @@ const STREAMS: [(usize, bool, usize); 5] = [
     (1400, true, 1400),
     (8000, false, 8000),
     (8000, true, 8000),
-    // What filesrc does by itself: packets lie across buffers.
+    // filesrc's default: packets cross buffer boundaries.
     (1400, false, 4096),
 ];
 
-/// So many of them are fast.
+/// Number of the fast ones among them.
 const FAST: usize = 4;
-/// The sinks, with PORT for the drain's and NULL for a descriptor of /dev/null. The second is what the others are
-/// compared to.
+/// The sinks, with PORT for the receiver's port and NULL for a descriptor of /dev/null. The others are compared with
+/// the second one.
 const SINKS: [(&str, &str, bool); 6] = [
     (
         "wmspushsink",
@@ -65,16 +65,17 @@ pub fn run() -> Outcome {
         .try_for_each(|stream| compare(*stream, SINKS.len()))
 }
 
-/// Only what the bars are about: for while one works on it.
+/// Measures only the limits of the project, for quick checks during development.
 pub fn quick() -> Outcome {
     compare(STREAMS[0], 2)?;
     compare(STREAMS[2], 2)
 }
 
-/// A stream that is next to none: its push costs what a start and an end cost.
+/// Packets of an almost empty stream, whose push measures the cost of start and end.
 const NOTHING: usize = 2;
 
-/// CPU time of the push above fakesink, in multiples of a loop in C that frames and writes the same packets.
+/// Prints the CPU time of the push above fakesink, as a multiple of a loop in C that frames and writes the same
+/// packets.
 pub fn floor() -> Outcome {
     let floor = Floor::build()?;
     println!("\n### CPU above fakesink, in multiples of the floor\n");
@@ -106,7 +107,7 @@ pub fn floor() -> Outcome {
 fn compare((packet, padded, block): (usize, bool, usize), sinks: usize) -> Outcome {
     let file = streams::file(packet, padded, SIZE)?;
     let file = file.to_str().ok_or("no text")?;
-    // Into the page cache.
+    // Loads the file into the page cache.
     std::fs::read(file)?;
     let mut samples = vec![Vec::new(); sinks];
     for round in 0..ROUNDS {
@@ -128,7 +129,7 @@ fn compare((packet, padded, block): (usize, bool, usize), sinks: usize) -> Outco
     Ok(())
 }
 
-/// One run, net of what a start and an end cost.
+/// Returns one run, without the cost of start and end.
 fn push(file: &str, packet: usize, block: usize, sink: &str, drained: bool) -> Outcome<Sample> {
     let nothing = streams::file(packet, false, NOTHING * packet)?;
     let nothing = nothing.to_str().ok_or("no text")?;
@@ -140,7 +141,8 @@ fn push(file: &str, packet: usize, block: usize, sink: &str, drained: bool) -> O
     })
 }
 
-/// One run. With `least`, until the drain has read at least so many bytes and the connection is closed.
+/// Returns one run. With `least`, waits until the receiver has read at least `least` bytes and the connection is
+/// closed.
 fn push_once(file: &str, block: usize, sink: &str, least: Option<u64>) -> Outcome<Sample> {
     let drain = Drain::start(false)?;
     let sink = sink.replace("PORT", &drain.address.port().to_string());
@@ -164,7 +166,7 @@ fn push_once(file: &str, block: usize, sink: &str, least: Option<u64>) -> Outcom
     })
 }
 
-/// CPU time in seconds of a push, net of what a start and an end cost.
+/// Returns the CPU time in seconds of a push, without the cost of start and end.
 pub fn cpu(file: &str, block: usize, sink: &str) -> Outcome<f64> {
     Ok(push(file, block, block, sink, false)?.cpu.as_secs_f64())
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! 400 MB over TLS 1.3, beside `curl -T` on the same bytes to the same server: stunnel in front of the drain.
+//! 400 MB over TLS 1.3, compared with `curl -T` on the same bytes to the same server: stunnel in front of the receiver.
 
 use std::fs;
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -17,7 +17,7 @@ use crate::throughput::{self, SIZE};
 
 const ROUNDS: usize = 7;
 
-/// stunnel in front of a drain.
+/// stunnel in front of a receiver.
 pub struct Tunnel {
     process: Child,
     pub port: u16,
@@ -57,7 +57,7 @@ impl Drop for Tunnel {
     }
 }
 
-/// A folder with a key and its certificate.
+/// Returns a folder with a key and its certificate.
 fn certificate() -> Outcome<PathBuf> {
     let folder = std::env::temp_dir().join("wmspush-bench-tls");
     fs::create_dir_all(&folder)?;
@@ -119,7 +119,7 @@ pub fn run() -> Outcome {
     Ok(())
 }
 
-/// CPU time in seconds of a push to a drain behind TLS.
+/// Returns the CPU time in seconds of a push over TLS.
 fn push_cpu(file: &str, packet: usize) -> Outcome<f64> {
     let drain = Drain::start(false)?;
     let tunnel = Tunnel::start(drain.address)?;
@@ -130,7 +130,7 @@ fn push_cpu(file: &str, packet: usize) -> Outcome<f64> {
     throughput::cpu(file, packet, &sink)
 }
 
-/// CPU time in seconds of curl, which sends the file to a drain behind TLS.
+/// Returns the CPU time in seconds of curl for the same file over TLS.
 fn curl_cpu(file: &str) -> Outcome<f64> {
     let drain = Drain::start(false)?;
     let tunnel = Tunnel::start(drain.address)?;

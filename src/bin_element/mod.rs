@@ -5,12 +5,12 @@
 /**
  * SECTION:element-wmspushbin
  *
- * `wmspushbin` encodes pictures and sound as Windows Media Video and Audio, multiplexes them as ASF, and pushes them to a
+ * `wmspushbin` encodes raw video and audio as Windows Media Video and Audio, multiplexes them as ASF, and pushes them to a
  * publishing point of a Windows Media server with #wmspushsink.
  *
- * Its request pads take raw pictures of any size, format and frame rate (`video_%u`) and raw sound of any sample rate and
- * channel count (`audio_%u`). Windows Media Video and Audio that is encoded already goes into the ASF as it is. The
- * properties and signals of #wmspushsink are here too; the sink itself is the child `sink`.
+ * Its request pads accept raw video of any size, format and frame rate (`video_%u`) and raw audio of any sample rate and
+ * channel count (`audio_%u`). Encoded Windows Media Video and Audio is multiplexed unchanged. The bin has the properties
+ * and signals of #wmspushsink; the sink itself is its child `sink`.
  *
  * ## Example pipelines
  *

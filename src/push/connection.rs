@@ -73,7 +73,7 @@ impl Connection {
         let runtime = runtime::handle()?;
         let notifier = last.map(|last| last.shared.lifecycle.notifier());
         let notifier = Notifier::new(callback, notifier);
-        let last = last.filter(|last| last.was_left());
+        let last = last.filter(|last| last.was_disconnected());
         let takes_up = last.is_some();
         let counters = last.map(|last| last.shared.counters.clone());
         let shared = Shared::new(settings.limits, counters.unwrap_or_default(), notifier);
@@ -104,7 +104,7 @@ impl Connection {
     ///
     /// Returns false, and does nothing, if the push has ended, has failed or was disconnected before.
     pub fn disconnect(&self) -> bool {
-        self.shared.leave()
+        self.shared.disconnect()
     }
 
     /// `IWMWriterPushSink::EndSession`: sends the queued content and `$E` (S_OK), then closes. Returns at once; false
@@ -165,8 +165,8 @@ impl Connection {
     }
 
     /// Returns whether the application [disconnected](Self::disconnect) before the push was over.
-    pub fn was_left(&self) -> bool {
-        self.shared.lifecycle.was_left()
+    pub fn was_disconnected(&self) -> bool {
+        self.shared.lifecycle.was_disconnected()
     }
 
     /// Returns the session state.

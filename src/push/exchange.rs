@@ -30,7 +30,7 @@ pub(super) type Opening<L> = Pin<Box<dyn Future<Output = Result<L, Error>> + Sen
 
 /// A request under way. Dropping it closes its connection.
 pub(super) struct Exchange<L> {
-    connection: Connection<L>,
+    connection: LinkState<L>,
     is_push_start: bool,
     /// The request is a CONNECT to a proxy.
     is_connect: bool,
@@ -53,7 +53,7 @@ pub(super) struct Exchange<L> {
     through_tunnel: bool,
 }
 
-enum Connection<L> {
+enum LinkState<L> {
     Opening(Opening<L>),
     Open(L),
 }
@@ -70,14 +70,14 @@ pub(super) enum Progress {
 impl<L: Link> Exchange<L> {
     /// A request over an existing connection.
     pub(super) fn over(link: L, request: &Request) -> Self {
-        let mut exchange = Self::new(Connection::Open(link), request);
+        let mut exchange = Self::new(LinkState::Open(link), request);
         exchange.begin();
         exchange
     }
 
     /// A request over a connection that is being made.
     pub(super) fn opening(opening: Opening<L>, request: &Request) -> Self {
-        Self::new(Connection::Opening(opening), request)
+        Self::new(LinkState::Opening(opening), request)
     }
 
     /// A request over a TLS handshake under way in a tunnel.
@@ -88,7 +88,7 @@ impl<L: Link> Exchange<L> {
         }
     }
 
-    fn new(connection: Connection<L>, request: &Request) -> Self {
+    fn new(connection: LinkState<L>, request: &Request) -> Self {
         let head = request.head();
         let head_len = head.len() as u64;
         let mut pieces = VecDeque::from([head]);
@@ -122,7 +122,7 @@ impl<L: Link> Exchange<L> {
     }
 
     fn begin(&mut self) {
-        if let Connection::Open(link) = &self.connection {
+        if let LinkState::Open(link) = &self.connection {
             self.body_begins_at = link.written() + self.head_len;
         }
     }
@@ -139,7 +139,7 @@ impl<L: Link> Exchange<L> {
 
     /// Returns whether the request still waits for its connection.
     pub(super) fn is_connecting(&self) -> bool {
-        matches!(self.connection, Connection::Opening(_))
+        matches!(self.connection, LinkState::Opening(_))
     }
 
     /// Returns whether the request is a PushStart and has its connection.
@@ -166,48 +166,48 @@ impl<L: Link> Exchange<L> {
     /// Returns the bytes of the body that the connection has accepted.
     pub(super) fn written(&self) -> u64 {
         match &self.connection {
-            Connection::Opening(_) => 0,
-            Connection::Open(link) => link.written().saturating_sub(self.body_begins_at),
+            LinkState::Opening(_) => 0,
+            LinkState::Open(link) => link.written().saturating_sub(self.body_begins_at),
         }
     }
 
     /// Returns the bytes of the body that the peer has acknowledged.
     pub(super) fn acknowledged(&mut self) -> u64 {
         match &mut self.connection {
-            Connection::Opening(_) => 0,
-            Connection::Open(link) => link.acknowledged().saturating_sub(self.body_begins_at),
+            LinkState::Opening(_) => 0,
+            LinkState::Open(link) => link.acknowledged().saturating_sub(self.body_begins_at),
         }
     }
 
     /// Returns whether the kernel has unacknowledged bytes.
     pub(super) fn has_unacknowledged(&self) -> bool {
-        matches!(&self.connection, Connection::Open(link) if link.has_unacknowledged())
+        matches!(&self.connection, LinkState::Open(link) if link.has_unacknowledged())
     }
 
     /// Returns whether the peer has reset the connection.
     pub(super) fn was_reset(&self) -> bool {
-        matches!(&self.connection, Connection::Open(link) if link.was_reset())
+        matches!(&self.connection, LinkState::Open(link) if link.was_reset())
     }
 
     /// Returns the round-trip time; `None` where the kernel does not report it.
     pub(super) fn round_trip_time(&self) -> Option<Duration> {
         match &self.connection {
-            Connection::Opening(_) => None,
-            Connection::Open(link) => link.round_trip_time(),
+            LinkState::Opening(_) => None,
+            LinkState::Open(link) => link.round_trip_time(),
         }
     }
 
     /// Returns the connection if it can be reused. Call it after [`Progress::Response`].
     pub(super) fn into_idle(self) -> Option<L> {
         match self.connection {
-            Connection::Open(link) if self.reusable => Some(link),
+            LinkState::Open(link) if self.reusable => Some(link),
             _ => None,
         }
     }
 
     /// Closes the connection so that the peer sees a complete stream.
     pub(super) fn close(mut self) {
-        if let Connection::Open(link) = &mut self.connection {
+        if let LinkState::Open(link) = &mut self.connection {
             link.close();
         }
     }
@@ -245,16 +245,16 @@ impl<L: Link> Exchange<L> {
 
     fn is_flushed(&mut self, cx: &mut Context<'_>) -> bool {
         match &mut self.connection {
-            Connection::Open(link) if self.pieces.is_empty() => link.poll_flush(cx).is_ready(),
+            LinkState::Open(link) if self.pieces.is_empty() => link.poll_flush(cx).is_ready(),
             _ => false,
         }
     }
 
     /// Sends what fits. The response is read first, because it may refuse the rest of the body.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Progress, Error>> {
-        if let Connection::Opening(opening) = &mut self.connection {
+        if let LinkState::Opening(opening) = &mut self.connection {
             let link = ready!(opening.as_mut().poll(cx))?;
-            self.connection = Connection::Open(link);
+            self.connection = LinkState::Open(link);
             self.begin();
             return Poll::Ready(Ok(Progress::Connected));
         }
@@ -263,14 +263,14 @@ impl<L: Link> Exchange<L> {
         }
         match ready!(self.poll_send(cx)) {
             Ok(()) => Poll::Pending,
-            Err(error) => Poll::Ready(self.last_words(&error).map(Progress::Response)),
+            Err(error) => Poll::Ready(self.early_response(&error).map(Progress::Response)),
         }
     }
 
     fn poll_response(&mut self, cx: &mut Context<'_>) -> Poll<Result<Response, Error>> {
         let mut stage = self.reader.push(&[]).map_err(bad)?;
         while stage < self.wanted() {
-            let Connection::Open(link) = &mut self.connection else {
+            let LinkState::Open(link) = &mut self.connection else {
                 return Poll::Pending;
             };
             let mut bytes = [0; READ];
@@ -325,10 +325,10 @@ impl<L: Link> Exchange<L> {
     }
 
     /// Returns a response that was received before the connection broke with `error`.
-    fn last_words(&mut self, error: &io::Error) -> Result<Response, Error> {
+    fn early_response(&mut self, error: &io::Error) -> Result<Response, Error> {
         let unread = match &mut self.connection {
-            Connection::Open(link) => link.unread(),
-            Connection::Opening(_) => Vec::new(),
+            LinkState::Open(link) => link.unread(),
+            LinkState::Opening(_) => Vec::new(),
         };
         match self.reader.push(&unread) {
             Ok(Stage::Body | Stage::Complete) => self.finish().ok_or(Error::Closed),
@@ -338,7 +338,7 @@ impl<L: Link> Exchange<L> {
 
     /// Writes until nothing is left or the socket is full.
     fn poll_send(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let Connection::Open(link) = &mut self.connection else {
+        let LinkState::Open(link) = &mut self.connection else {
             return Poll::Pending;
         };
         loop {

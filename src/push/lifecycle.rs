@@ -10,7 +10,7 @@
 //!     │                        recovered
 //!     └───────┬───────────┬──────────────┬────────────┘
 //!             ▼           ▼              ▼            ▼
-//!           Ended        Left        Undrained      Failed
+//!           Ended   Disconnected    Undrained      Failed
 //! ```
 //!
 //! Each transition is a method, which also queues the report of it. The states of the last row are final.
@@ -27,22 +27,22 @@ use tokio::time::Instant;
 
 use super::notifier::{Notifier, Report};
 use super::settings::NO_LIMIT;
-use super::stats::Counters;
+use super::stats::PushCounters;
 use super::status::StatusDetails;
 use super::{Failure, SessionState, Status, WmtStatus};
-use state::{Deadline, Outcome, Progress, Stage, State};
+use state::{Deadline, Outcome, Stage, State, StreamProgress};
 pub(super) use state::{Retry, Stop};
 
 /// The state of a push, behind one lock and observed by one watch.
 pub(super) struct Lifecycle {
     state: watch::Sender<State>,
-    counters: Arc<Counters>,
+    counters: Arc<PushCounters>,
     notifier: Notifier,
 }
 
 impl Lifecycle {
     /// The state of a push that has not begun.
-    pub(super) fn new(counters: Arc<Counters>, notifier: Notifier) -> Self {
+    pub(super) fn new(counters: Arc<PushCounters>, notifier: Notifier) -> Self {
         Self {
             state: watch::Sender::new(State::default()),
             counters,
@@ -89,7 +89,7 @@ impl Lifecycle {
                 return None;
             }
             if matches!(state.stage, Stage::Opening { .. }) {
-                state.stage = Stage::Open(Progress {
+                state.stage = Stage::Open(StreamProgress {
                     streaming: resumed,
                     ending: false,
                 });
@@ -221,8 +221,12 @@ impl Lifecycle {
     }
 
     /// The application disconnects. Returns false if the push was over before.
-    pub(super) fn leave(&self) -> bool {
-        self.finish(WmtStatus::Closed, StatusDetails::default(), Outcome::Left)
+    pub(super) fn disconnect(&self) -> bool {
+        self.finish(
+            WmtStatus::Closed,
+            StatusDetails::default(),
+            Outcome::Disconnected,
+        )
     }
 
     fn finish(&self, status: WmtStatus, details: StatusDetails, outcome: Outcome) -> bool {
@@ -299,8 +303,11 @@ impl Lifecycle {
     }
 
     /// Returns whether the application disconnected.
-    pub(super) fn was_left(&self) -> bool {
-        matches!(self.state.borrow().stage, Stage::Over(Outcome::Left))
+    pub(super) fn was_disconnected(&self) -> bool {
+        matches!(
+            self.state.borrow().stage,
+            Stage::Over(Outcome::Disconnected)
+        )
     }
 
     /// Returns whether PushSetup has succeeded.

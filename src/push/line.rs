@@ -10,7 +10,7 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
-use super::socket::{Delivery, Socket};
+use super::socket::{Socket, TcpCounters};
 
 #[cfg(feature = "tls")]
 mod tls;
@@ -162,8 +162,8 @@ impl TcpLine {
         socket.limit_unsent(MAX_UNSENT);
         Self {
             base: socket
-                .delivery()
-                .map_or(0, |delivery| delivery.acknowledged),
+                .counters()
+                .map_or(0, |counters| counters.acknowledged),
             written: 0,
             stream,
         }
@@ -173,8 +173,8 @@ impl TcpLine {
         Socket::of(&self.stream)
     }
 
-    fn delivery(&self) -> Option<Delivery> {
-        self.socket().delivery()
+    fn counters(&self) -> Option<TcpCounters> {
+        self.socket().counters()
     }
 }
 
@@ -225,23 +225,23 @@ impl Link for TcpLine {
     }
 
     fn acknowledged(&mut self) -> u64 {
-        let acknowledged = self.delivery().map(|delivery| delivery.acknowledged);
+        let acknowledged = self.counters().map(|counters| counters.acknowledged);
         acknowledged.map_or(self.written, |bytes| {
             bytes.saturating_sub(self.base).min(self.written)
         })
     }
 
     fn has_unacknowledged(&self) -> bool {
-        let acknowledged = self.delivery().map(|delivery| delivery.acknowledged);
+        let acknowledged = self.counters().map(|counters| counters.acknowledged);
         acknowledged.is_some_and(|bytes| bytes.saturating_sub(self.base) < self.written)
     }
 
     fn was_reset(&self) -> bool {
-        self.socket().was_reset() || self.delivery().is_some_and(|delivery| delivery.over)
+        self.socket().was_reset() || self.counters().is_some_and(|counters| counters.over)
     }
 
     fn round_trip_time(&self) -> Option<Duration> {
-        self.delivery().map(|delivery| delivery.round_trip_time)
+        self.counters().map(|counters| counters.round_trip_time)
     }
 
     fn close(&mut self) {

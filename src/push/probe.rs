@@ -13,7 +13,7 @@ use super::connector::TcpConnector;
 use super::driver;
 use super::notifier::Notifier;
 use super::shared::Shared;
-use super::stats::Counters;
+use super::stats::PushCounters;
 use super::{Circumstances, Error, Failure, Phase, Settings, Stats, StatusCallback, runtime};
 use crate::wmhttp::SetupBody;
 
@@ -55,7 +55,7 @@ pub fn probe(mut settings: Settings, callback: impl StatusCallback) -> Result<Pr
     settings.session.setup = SetupBody::default();
     let runtime = runtime::handle().map_err(no_system)?;
     let timeout = settings.timeout.saturating_mul(2);
-    let counters = Arc::<Counters>::default();
+    let counters = Arc::<PushCounters>::default();
     let notifier = Notifier::new(callback, None);
     let shared = Arc::new(Shared::new(settings.limits, counters, notifier));
     let (sender, milestones) = mpsc::unbounded_channel();

@@ -60,7 +60,7 @@ pub(super) struct Reconnect {
     history: History,
     resumption: Resumption,
     loss: Option<OpenLoss>,
-    connection: Connection,
+    connection: ConnectionRecord,
 }
 
 /// The furthest stage that the push has reached since it was started.
@@ -105,14 +105,14 @@ enum LastReport {
 
 /// The current connection.
 #[derive(Clone, Copy, Debug)]
-struct Connection {
+struct ConnectionRecord {
     kind: Kind,
     /// The time at which the first PushStart was sent over this connection.
     started: Option<Instant>,
     /// The time at which the peer first acknowledged data of it.
     delivered: Option<Instant>,
     /// The time at which the last PushStart was sent, if it had no `$H`.
-    goes_on_since: Option<Instant>,
+    continued_since: Option<Instant>,
     probation: Probation,
     good: bool,
 }
@@ -173,13 +173,13 @@ pub(super) struct Attempt {
     pub(super) reported: bool,
 }
 
-impl Connection {
+impl ConnectionRecord {
     fn new(kind: Kind) -> Self {
         Self {
             kind,
             started: None,
             delivered: None,
-            goes_on_since: None,
+            continued_since: None,
             probation: Probation::Ahead,
             good: false,
         }
@@ -199,13 +199,13 @@ impl Reconnect {
             history: History::New,
             resumption: Resumption::Untried,
             loss: None,
-            connection: Connection::new(Kind::New),
+            connection: ConnectionRecord::new(Kind::New),
         }
     }
 
     /// Starts a new connection for a session of `kind`.
     pub(super) fn connecting(&mut self, kind: Kind) {
-        self.connection = Connection::new(kind);
+        self.connection = ConnectionRecord::new(kind);
     }
 
     /// Records that PushSetup has succeeded.
@@ -225,9 +225,9 @@ impl Reconnect {
         }
     }
 
-    /// Records a PushStart, with `$H` unless it `goes_on`.
-    pub(super) fn push_start(&mut self, goes_on: bool, now: Instant) {
-        self.connection.goes_on_since = goes_on.then_some(now);
+    /// Records a PushStart, with `$H` unless it `continues`.
+    pub(super) fn push_start(&mut self, continues: bool, now: Instant) {
+        self.connection.continued_since = continues.then_some(now);
     }
 
     /// Returns the time at which the first PushStart of this connection was sent.
@@ -239,7 +239,7 @@ impl Reconnect {
     pub(super) fn started(&mut self, now: Instant) {
         let connection = &mut self.connection;
         connection.started.get_or_insert(now);
-        connection.goes_on_since = connection.goes_on_since.map(|_| now);
+        connection.continued_since = connection.continued_since.map(|_| now);
         if connection.probation == Probation::Ahead {
             connection.probation = Probation::Until(now + PROBATION);
         }
@@ -402,7 +402,7 @@ impl Reconnect {
     /// connection soon after a PushStart without `$H`, or after the first data of a session that it does not know.
     fn is_early(&self, error: &Error, now: Instant) -> bool {
         let connection = &self.connection;
-        let Some(since) = connection.goes_on_since else {
+        let Some(since) = connection.continued_since else {
             return false;
         };
         let (since, early) = match connection

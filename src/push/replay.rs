@@ -53,13 +53,13 @@ pub(super) struct ReplayBuffer {
     /// The value of `bytes` at the last call of [`acknowledge`](Self::acknowledge).
     bytes_at_last: usize,
     /// The peer's knowledge of the current playlist entry, and its knowledge before the current PushStart.
-    peer: Peer,
-    before: Peer,
+    peer: PeerState,
+    before: PeerState,
 }
 
 /// The parts of the current playlist entry that the peer has acknowledged.
 #[derive(Clone, Debug, Default)]
-struct Peer {
+struct PeerState {
     header: Option<FileHeader>,
     data: bool,
 }
@@ -144,8 +144,8 @@ impl ReplayBuffer {
             begins_at: 0,
             bytes: 0,
             bytes_at_last: 0,
-            peer: Peer::default(),
-            before: Peer::default(),
+            peer: PeerState::default(),
+            before: PeerState::default(),
         }
     }
 
@@ -312,7 +312,7 @@ impl ReplayBuffer {
 
     /// Continues a parked session whose last header was `header`.
     pub(super) fn continue_session(&mut self, header: Option<FileHeader>) {
-        self.peer = Peer { header, data: true };
+        self.peer = PeerState { header, data: true };
     }
 
     /// Returns whether there is content to be sent again.
@@ -375,7 +375,7 @@ impl ReplayBuffer {
             }
             match &sent.piece {
                 Piece::Opening(header) | Piece::Header(header) => {
-                    self.peer = Peer {
+                    self.peer = PeerState {
                         header: Some(FileHeader::clone(header)),
                         data: false,
                     };

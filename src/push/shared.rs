@@ -8,7 +8,7 @@ use super::lifecycle::{Lifecycle, Stop};
 use super::notifier::{Notifier, Report};
 use super::on_air::OnAir;
 use super::queue::{Content, Queue, Stopped};
-use super::stats::{Counters, Stats};
+use super::stats::{PushCounters, Stats};
 use super::{Failure, Limits, Phase, WriteError};
 use crate::wmhttp::HResult;
 
@@ -16,12 +16,12 @@ use crate::wmhttp::HResult;
 pub(super) struct Shared {
     pub(super) lifecycle: Lifecycle,
     pub(super) queue: Queue,
-    pub(super) counters: Arc<Counters>,
+    pub(super) counters: Arc<PushCounters>,
     pub(super) on_air: OnAir,
 }
 
 impl Shared {
-    pub(super) fn new(limits: Limits, counters: Arc<Counters>, notifier: Notifier) -> Self {
+    pub(super) fn new(limits: Limits, counters: Arc<PushCounters>, notifier: Notifier) -> Self {
         Self {
             lifecycle: Lifecycle::new(counters.clone(), notifier),
             queue: Queue::new(limits),
@@ -57,11 +57,11 @@ impl Shared {
     }
 
     /// `Disconnect`. Returns false if the push was over before.
-    pub(super) fn leave(&self) -> bool {
-        let left = self.lifecycle.leave();
+    pub(super) fn disconnect(&self) -> bool {
+        let disconnected = self.lifecycle.disconnect();
         self.wake_writer();
         self.lifecycle.notifier().deliver();
-        left
+        disconnected
     }
 
     /// Queues all of `batch`. Removes content from it that was queued or dropped.

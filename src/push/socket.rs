@@ -44,9 +44,9 @@ impl<'a> Socket<'a> {
         self.0.peek(&mut [MaybeUninit::uninit()])
     }
 
-    /// Returns the delivery counters since the connection began, on Linux.
-    pub(super) fn delivery(&self) -> Option<Delivery> {
-        delivery(&self.0)
+    /// Returns TCP's counters since the connection began, on Linux.
+    pub(super) fn counters(&self) -> Option<TcpCounters> {
+        counters(&self.0)
     }
 
     /// Returns whether the peer has reset the connection since the last call (reads and clears SO_ERROR).
@@ -68,9 +68,9 @@ fn is_nothing(error: &io::Error) -> bool {
     matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted)
 }
 
-/// TCP's delivery counters.
+/// TCP's counters of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Delivery {
+pub(super) struct TcpCounters {
     /// Bytes that the peer has acknowledged, from a start that depends on the system.
     pub(super) acknowledged: u64,
     /// Smoothed round-trip time.
@@ -81,7 +81,7 @@ pub(super) struct Delivery {
 
 /// Linux's TCP_INFO. The counters remain readable after the connection is closed.
 #[cfg(target_os = "linux")]
-fn delivery(socket: &SockRef<'_>) -> Option<Delivery> {
+fn counters(socket: &SockRef<'_>) -> Option<TcpCounters> {
     use std::os::fd::AsRawFd;
 
     // Offsets of tcpi_state, tcpi_rtt and tcpi_bytes_acked in `struct tcp_info`. The C library's declaration may end
@@ -105,7 +105,7 @@ fn delivery(socket: &SockRef<'_>) -> Option<Delivery> {
     let filled = info.get(..size as usize).filter(|_| result == 0)?;
     let microseconds = filled.get(ROUND_TRIP_TIME..)?.first_chunk()?;
     let acknowledged = filled.get(BYTES_ACKNOWLEDGED..)?.first_chunk()?;
-    Some(Delivery {
+    Some(TcpCounters {
         acknowledged: u64::from_ne_bytes(*acknowledged),
         round_trip_time: Duration::from_micros(u32::from_ne_bytes(*microseconds).into()),
         over: filled.get(STATE) == Some(&TCP_CLOSE),
@@ -113,7 +113,7 @@ fn delivery(socket: &SockRef<'_>) -> Option<Delivery> {
 }
 
 #[cfg(not(target_os = "linux"))]
-fn delivery(_: &SockRef<'_>) -> Option<Delivery> {
+fn counters(_: &SockRef<'_>) -> Option<TcpCounters> {
     None
 }
 

@@ -63,7 +63,7 @@ pub struct Stats {
 
 /// The driver's side of [`Stats`].
 #[derive(Default)]
-pub(super) struct Counters {
+pub(super) struct PushCounters {
     inner: Mutex<Inner>,
     drops: Notify,
 }
@@ -110,7 +110,7 @@ impl Inner {
     }
 }
 
-impl Counters {
+impl PushCounters {
     pub(super) fn update(&self, session: wmhttp::Counters, written: Option<u64>) {
         let mut inner = self.lock();
         inner.session = session;

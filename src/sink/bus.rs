@@ -2,6 +2,7 @@
 
 //! Messages on the bus. This module alone decides which event of a push becomes which message, and its fields.
 
+mod probed;
 mod verified;
 mod warnings;
 
@@ -13,9 +14,10 @@ use gst::prelude::*;
 use super::location::SettingsError;
 use super::log::CAT;
 use super::{SessionState, WmsPushSink};
-use crate::push::{self, Failure, Phase, Probe, Status, WmtStatus};
+use crate::push::{self, Failure, Phase, Status, WmtStatus};
 use crate::wmhttp::{self, HResult};
 
+pub(super) use probed::{probe, probe_known, probe_settings_error};
 pub(super) use verified::{post_not_on_air, post_verified, verified, verify_settings_error};
 pub(super) use warnings::{InputFault, post_falling_behind, post_input_fault, post_no_input};
 
@@ -41,7 +43,7 @@ impl Origin<'_> {
 
 /// The fields that every message of the element carries, under the same names and with the same types.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Report<'a> {
+pub(super) struct MessageFields<'a> {
     pub(super) state: SessionState,
     pub(super) previous_state: SessionState,
     /// `None` in a WARNING that belongs to no status.
@@ -57,9 +59,9 @@ pub(super) struct Report<'a> {
     pub(super) packets_dropped: u64,
 }
 
-impl<'a> Report<'a> {
+impl<'a> MessageFields<'a> {
     pub(super) fn of_status(status: &'a Status) -> Self {
-        let report = Self {
+        let fields = Self {
             state: status.state.into(),
             previous_state: status.previous_state.into(),
             status: Some(status.status),
@@ -72,7 +74,7 @@ impl<'a> Report<'a> {
         status
             .failure
             .as_deref()
-            .map_or(report.clone(), |failure| report.with_failure(failure))
+            .map_or(fields.clone(), |failure| fields.with_failure(failure))
     }
 
     pub(super) fn with_failure(self, failure: &'a Failure) -> Self {
@@ -132,8 +134,8 @@ impl<'a> Report<'a> {
 }
 
 /// Posts the element message `wmspushsink-status`, one for each change of status.
-pub(super) fn post_status(origin: Origin<'_>, report: &Report<'_>) {
-    let structure = report.structure("wmspushsink-status", origin).build();
+pub(super) fn post_status(origin: Origin<'_>, fields: &MessageFields<'_>) {
+    let structure = fields.structure("wmspushsink-status", origin).build();
     origin.post(
         gst::message::Element::builder(structure)
             .src(origin.element)
@@ -154,8 +156,8 @@ pub(super) fn post_progress(origin: Origin<'_>, type_: gst::ProgressType, text: 
 /// Posts ERROR for a failed push.
 pub(super) fn post_failure(origin: Origin<'_>, status: &Status, failure: &Failure) {
     let (text, debug) = words(origin, failure);
-    let report = Report::of_status(status).with_failure(failure);
-    let details = report.details("wmspushsink-error", failure.phase, origin);
+    let fields = MessageFields::of_status(status).with_failure(failure);
+    let details = fields.details("wmspushsink-error", failure.phase, origin);
     let message = gst::message::Error::builder_from_error(gerror(failure, status.status, &text));
     gst::error!(CAT, obj = origin.element, "{text} {debug}");
     origin.post(
@@ -182,7 +184,10 @@ pub(super) fn post_no_resources(origin: Origin<'_>, error: &std::io::Error) {
         resumed: false,
         packets_dropped: 0,
     };
-    post_status(origin, &Report::of_status(&status).with_failure(&failure));
+    post_status(
+        origin,
+        &MessageFields::of_status(&status).with_failure(&failure),
+    );
     post_failure(origin, &status, &failure);
 }
 
@@ -197,7 +202,7 @@ pub(super) fn post_status_warning(origin: Origin<'_>, status: &Status, failure: 
         origin,
         error,
         &debug,
-        &Report::of_status(status),
+        &MessageFields::of_status(status),
         failure.phase,
     );
 }
@@ -255,17 +260,17 @@ fn data_packets(count: u64) -> String {
 }
 
 fn post_drops(origin: Origin<'_>, state: SessionState, total: u64, text: &str, hint: &str) {
-    let report = Report {
+    let fields = MessageFields {
         state,
         previous_state: state,
         reason: "packets-dropped",
         packets_dropped: total,
         hresult: Some(HResult::NS_E_NET_WRITE),
         hint: hint.into(),
-        ..Report::default()
+        ..MessageFields::default()
     };
     let error = glib::Error::new(gst::ResourceError::Write, text);
-    post_warning(origin, error, hint, &report, Phase::Push);
+    post_warning(origin, error, hint, &fields, Phase::Push);
 }
 
 /// Posts the statistics as an element message.
@@ -276,24 +281,24 @@ pub(super) fn post_stats(origin: Origin<'_>, structure: gst::Structure) {
 
 /// Posts WARNING for input that is not sent.
 fn post_input_warning(origin: Origin<'_>, state: SessionState, text: &str, hint: &str) {
-    let report = Report {
+    let fields = MessageFields {
         state,
         previous_state: state,
         reason: "input",
         hresult: Some(HResult::NS_E_INVALID_DATA),
         hint: hint.into(),
-        ..Report::default()
+        ..MessageFields::default()
     };
     let error = glib::Error::new(gst::StreamError::Format, text);
-    post_warning(origin, error, hint, &report, Phase::Push);
+    post_warning(origin, error, hint, &fields, Phase::Push);
 }
 
 /// Posts ERROR for unusable settings.
 pub(super) fn post_settings_error(origin: Origin<'_>, error: &SettingsError) {
     let text = format!("Cannot push: {error}.");
-    let report = Report::of_settings(error);
-    post_status(origin, &report);
-    let details = report.details("wmspushsink-error", Phase::Setup, origin);
+    let fields = MessageFields::of_settings(error);
+    post_status(origin, &fields);
+    let details = fields.details("wmspushsink-error", Phase::Setup, origin);
     let message = gst::message::Error::builder(gst::ResourceError::Settings, &text);
     gst::error!(CAT, obj = origin.element, "{text}");
     origin.post(
@@ -309,10 +314,10 @@ fn post_warning(
     origin: Origin<'_>,
     error: glib::Error,
     debug: &str,
-    report: &Report<'_>,
+    fields: &MessageFields<'_>,
     phase: Phase,
 ) {
-    let details = report.details("wmspushsink-warning", phase, origin);
+    let details = fields.details("wmspushsink-warning", phase, origin);
     gst::warning!(CAT, obj = origin.element, "{error} {debug}");
     let message = gst::message::Warning::builder_from_error(error);
     origin.post(
@@ -424,72 +429,6 @@ pub(super) fn stats(origin: Origin<'_>, stats: &push::Stats) -> gst::Structure {
         .field("last-reason", loss.map_or("", Failure::reason))
         .field("behind", nanoseconds(stats.behind))
         .build()
-}
-
-/// Returns the result of the action `probe`.
-pub(super) fn probe(origin: Origin<'_>, outcome: Result<Probe, Failure>) -> gst::Structure {
-    let probed = outcome.as_ref().ok().cloned().unwrap_or_default();
-    let failure = outcome.err();
-    let report = failure.as_ref().map_or_else(Report::default, |failure| {
-        Report::default().with_failure(failure)
-    });
-    let text = failure.as_ref().map(|failure| words(origin, failure).0);
-    probe_structure(
-        origin,
-        &probed,
-        &report,
-        text.as_deref().unwrap_or_default(),
-    )
-    .field("phase", failure.map_or("", |failure| failure.phase.name()))
-    .build()
-}
-
-/// Returns the result of the action `probe` from the facts that the element's own connection has. `lost` is the failure
-/// for which that connection is reconnecting.
-pub(super) fn probe_known(
-    origin: Origin<'_>,
-    server: &Probe,
-    lost: Option<&Failure>,
-) -> gst::Structure {
-    let report = lost.map_or_else(Report::default, |failure| {
-        Report::default().with_failure(failure)
-    });
-    let text = lost.map_or_else(String::new, |failure| words(origin, failure).0);
-    probe_structure(origin, server, &report, &text)
-        .field("phase", lost.map_or("", |failure| failure.phase.name()))
-        .build()
-}
-
-/// Returns the result of the action `probe` for unusable settings.
-pub(super) fn probe_settings_error(origin: Origin<'_>, error: &SettingsError) -> gst::Structure {
-    let report = Report::of_settings(error);
-    let text = format!("Cannot push: {error}.");
-    probe_structure(origin, &Probe::default(), &report, &text)
-        .field("phase", Phase::Setup.name())
-        .build()
-}
-
-fn probe_structure(
-    origin: Origin<'_>,
-    probed: &Probe,
-    report: &Report<'_>,
-    error: &str,
-) -> gst::structure::Builder {
-    let hresult = report.hresult.unwrap_or(HResult::S_OK);
-    let (http_status, http_reason) = report.http_status.unwrap_or_default();
-    gst::Structure::builder("wmspushsink-probe")
-        .field("ok", error.is_empty())
-        .field("location", origin.location)
-        .field("server", &probed.server)
-        .field("authentication", probed.authentication)
-        .field("rtt", nanoseconds(probed.round_trip_time))
-        .field("error", error)
-        .field("hresult", hresult.0)
-        .field("hresult-name", hresult.name())
-        .field("reason", report.reason)
-        .field("http-status-code", u32::from(http_status))
-        .field("http-reason", http_reason)
-        .field("hint", report.hint.as_ref())
 }
 
 fn nanoseconds(duration: Duration) -> u64 {

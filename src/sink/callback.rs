@@ -9,7 +9,7 @@ use glib::prelude::*;
 use glib::subclass::prelude::ObjectSubclassIsExt;
 use gst::prelude::*;
 
-use super::bus::{self, Origin, Report};
+use super::bus::{self, MessageFields, Origin};
 use super::location::split_user;
 use super::signals::ACQUIRE_CREDENTIALS;
 use super::{CredentialFlags, WmsPushSink};
@@ -69,23 +69,23 @@ impl Callback {
                 if status.previous_state != status.state {
                     bus::post_status_warning(origin, status, failure);
                 }
-                bus::post_status(origin, &Report::of_status(status));
+                bus::post_status(origin, &MessageFields::of_status(status));
             }
             (WmtStatus::Closed, Some(failure)) => {
                 bus::post_status_warning(origin, status, failure);
                 self.end_progress(origin, gst::ProgressType::Canceled, "Disconnected");
-                bus::post_status(origin, &Report::of_status(status));
+                bus::post_status(origin, &MessageFields::of_status(status));
             }
             (_, Some(failure)) => {
-                bus::post_status(origin, &Report::of_status(status));
+                bus::post_status(origin, &MessageFields::of_status(status));
                 bus::post_failure(origin, status, failure);
                 self.end_progress(origin, gst::ProgressType::Error, "Cannot connect");
             }
             (WmtStatus::Closed, None) => {
                 self.end_progress(origin, gst::ProgressType::Canceled, "Disconnected");
-                bus::post_status(origin, &Report::of_status(status));
+                bus::post_status(origin, &MessageFields::of_status(status));
             }
-            (_, None) => bus::post_status(origin, &Report::of_status(status)),
+            (_, None) => bus::post_status(origin, &MessageFields::of_status(status)),
         }
         match status.status {
             WmtStatus::Opened => {

@@ -7,11 +7,11 @@
  *
  * `wmspushsink` pushes an ASF stream to a publishing point of a Windows Media server, as a Windows Media Encoder does.
  * It speaks MS-WMHTTP, the Windows Media HTTP Push Distribution Protocol, to Windows Media Services, to relays of the
- * PeerCast family and to other servers that take such a push.
+ * PeerCast family and to other servers that accept such a push.
  *
- * It takes what `asfmux` and `avmux_asf` make, and stored ASF files. With #GstBaseSink:sync each data packet leaves at
- * its Send Time when upstream is not live, and at once when it is. The connection is made in the background from READY
- * to PAUSED; messages on the bus tell how the push fares, and #wmspushsink:stats what was sent.
+ * It accepts the output of `asfmux` and `avmux_asf`, and stored ASF files. With #GstBaseSink:sync, data packets are sent at
+ * their Send Time if upstream is not live, and at once if it is. The element connects in the background from READY to
+ * PAUSED. Messages on the bus report the progress of the push, and #wmspushsink:stats has statistics.
  *
  * ## Example pipelines
  *
@@ -25,12 +25,12 @@
  *
  * |[
  * gst-launch-1.0 filesrc location=x.wmv ! wmspushsink location=http://127.0.0.1:8080/new template-url=/live auto-destroy=true user-id='DOMAIN\\user' user-pw=secret
- * ]| Logs in, and has the server make the publishing point `/new` with the settings of `/live` for as long as the push
- * lasts.
+ * ]| Logs in, and has the server create the publishing point `/new` with the settings of `/live` for the duration of the
+ * push.
  *
  * |[
  * gst-launch-1.0 -e videotestsrc is-live=true ! avenc_wmv2 ! identity single-segment=true ! asfmux streamable=true ! tee name=t   t. ! queue ! filesink location=record.asf   t. ! queue ! wmspushsink location=http://127.0.0.1:8080/live
- * ]| Records what it pushes.
+ * ]| Pushes a stream and records it to a file.
  *
  * Since: 0.1.0
  */

@@ -49,7 +49,7 @@ impl Batching {
     }
 
     /// Records that no batch was complete within [`LONGEST_WAIT`](Self::LONGEST_WAIT).
-    pub(super) fn calm(&mut self) {
+    pub(super) fn batch_timed_out(&mut self) {
         if self.since.elapsed() > Self::LASTS {
             self.measure();
             self.flood = false;
@@ -108,10 +108,10 @@ mod tests {
         assert!(!stream.is_flood(), "too slow");
         flow(&mut stream, 375, 2).await;
         flow(&mut stream, 0, 32).await;
-        stream.calm();
+        stream.batch_timed_out();
         assert!(stream.is_flood(), "a lull");
         flow(&mut stream, 0, 1).await;
-        stream.calm();
+        stream.batch_timed_out();
         assert!(!stream.is_flood(), "no more");
     }
 }

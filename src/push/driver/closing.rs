@@ -17,7 +17,7 @@ use crate::wmhttp::{self, Response};
 
 /// Time in which a server may still refuse a stream after its end was acknowledged. The response to a short stream is
 /// sent after its end.
-const FAREWELL: Duration = Duration::from_millis(250);
+const REFUSAL_WINDOW: Duration = Duration::from_millis(250);
 
 /// Time in which a reset may follow the peer's FIN.
 const RESET_GRACE: Duration = Duration::from_millis(20);
@@ -42,9 +42,9 @@ impl<C: Connector> Driver<C> {
         let Some(exchange) = self.client.exchange_mut() else {
             return Ok(true);
         };
-        if let Some(response) = farewell(exchange).await? {
+        if let Some(response) = await_refusal(exchange).await? {
             // A server that closes with unread data resets the connection after its response.
-            let read = settle(exchange).await.is_ok();
+            let read = await_reset(exchange).await.is_ok();
             return self.handle_crossing(&response, read);
         }
         self.take_acknowledgements();
@@ -75,7 +75,7 @@ impl<C: Connector> Driver<C> {
     /// received.
     fn has_streamed(&self) -> bool {
         let since = self.policy.streams_since();
-        since.is_some_and(|since| since.elapsed() >= FAREWELL)
+        since.is_some_and(|since| since.elapsed() >= REFUSAL_WINDOW)
     }
 }
 
@@ -90,13 +90,13 @@ async fn flush<L: Link>(exchange: &mut Exchange<L>) -> Result<Option<Response>, 
     }
 }
 
-/// Waits until the peer has acknowledged everything and either [`FAREWELL`] has passed or the peer has closed its side.
+/// Waits until the peer has acknowledged everything and either [`REFUSAL_WINDOW`] has passed or the peer has closed its side.
 /// Returns a response that is received before that.
-async fn farewell<L: Link>(exchange: &mut Exchange<L>) -> Result<Option<Response>, Error> {
+async fn await_refusal<L: Link>(exchange: &mut Exchange<L>) -> Result<Option<Response>, Error> {
     loop {
         let acknowledged = !exchange.has_unacknowledged();
         let wait = if acknowledged {
-            FAREWELL
+            REFUSAL_WINDOW
         } else {
             ACKNOWLEDGEMENT_INTERVAL
         };
@@ -105,7 +105,7 @@ async fn farewell<L: Link>(exchange: &mut Exchange<L>) -> Result<Option<Response
             progress = exchange.progress_or_room(None) => match progress {
                 Ok(Some(Progress::Response(response))) => return Ok(Some(response)),
                 Ok(_) => {}
-                Err(Error::Closed) => return settle(exchange).await.map(|()| None),
+                Err(Error::Closed) => return await_reset(exchange).await.map(|()| None),
                 Err(error) => return Err(error),
             },
             () = sleep(wait), if acknowledged => {
@@ -118,8 +118,8 @@ async fn farewell<L: Link>(exchange: &mut Exchange<L>) -> Result<Option<Response
 
 /// Checks, after the peer has closed its side, that it has acknowledged everything and that no reset follows. A reset
 /// follows if the server has left data unread.
-async fn settle<L: Link>(exchange: &mut Exchange<L>) -> Result<(), Error> {
-    let deadline = Instant::now() + FAREWELL;
+async fn await_reset<L: Link>(exchange: &mut Exchange<L>) -> Result<(), Error> {
+    let deadline = Instant::now() + REFUSAL_WINDOW;
     let mut reset = exchange.was_reset();
     while !reset && exchange.has_unacknowledged() && Instant::now() < deadline {
         sleep(ACKNOWLEDGEMENT_INTERVAL).await;

@@ -57,7 +57,7 @@ impl<C: Connector> Driver<C> {
         {
             self.shared.counters.connected();
         }
-        self.delivery.begin();
+        self.acks.begin();
         if self.client.exchange().is_some_and(Exchange::is_streaming) {
             self.policy.started(Instant::now());
         }

@@ -38,7 +38,7 @@ use super::shared::Shared;
 use super::{Error, Failure, Phase, Probe, Settings};
 use batching::Batching;
 use recovery::Recovered;
-use waits::Delivery;
+use waits::AckTracker;
 
 use crate::asf::{FileHeader, KeyFrameGate};
 use crate::auth::{Credentials, Role, StepResult};
@@ -82,7 +82,7 @@ pub(super) async fn drive(
     driver.count_undelivered(&outcome);
     // Closes the connection before that is reported.
     let (session, header) = driver.into_session();
-    let parked = shared.lifecycle.was_left().then_some(session);
+    let parked = shared.lifecycle.was_disconnected().then_some(session);
     // Drops the authenticators as well: a program may end, and unload its libraries, as soon as the end is reported.
     let parked = parked.and_then(|session| ParkedSession::new(session, config, header));
     shared.counters.closed();
@@ -162,7 +162,7 @@ struct Driver<C: Connector> {
     policy: Reconnect,
     batching: Batching,
     entry: Entry,
-    delivery: Delivery,
+    acks: AckTracker,
     /// The time by which the response has to be received.
     response_due: Option<Instant>,
     /// The time of the last successful PushSetup.
@@ -220,7 +220,7 @@ impl<C: Connector> Driver<C> {
             taken: VecDeque::new(),
             batching: Batching::new(),
             entry: Entry::default(),
-            delivery: Delivery::new(),
+            acks: AckTracker::new(),
             response_due: None,
             configured: None,
             end_repeated: false,
@@ -270,7 +270,7 @@ impl<C: Connector> Driver<C> {
         self.shared.lifecycle.notifier().spawn();
         match last {
             Some(last) => over = self.close(last).await?,
-            None => self.turn().await?,
+            None => self.handle_next().await?,
         }
         // An event may schedule content to be sent again, which precedes new content.
         self.report_events()?;
@@ -281,7 +281,7 @@ impl<C: Connector> Driver<C> {
     }
 
     /// Waits for the next event and handles it.
-    async fn turn(&mut self) -> Result<(), Error> {
+    async fn handle_next(&mut self) -> Result<(), Error> {
         let due = self.due();
         let takes_content = self.takes_content();
         let room = self.is_full().then(|| self.most_in_exchange() / 2);
@@ -291,10 +291,10 @@ impl<C: Connector> Driver<C> {
             progress = progress(&mut self.client, room) => return self.handle_progress(progress),
             result = result(&mut self.blocking) => return self.handle_blocking(result),
             () = self.shared.queue.filled(self.batching.batch()), if takes_content => self.take_content(),
-            () = sleep(Batching::LONGEST_WAIT), if takes_content && self.batching.is_flood() => self.calm(),
+            () = sleep(Batching::LONGEST_WAIT), if takes_content && self.batching.is_flood() => self.take_incomplete_batch(),
             () = expiry(due) => return self.handle_expiry(),
             () = expiry(self.policy.probation()) => self.end_probation(),
-            () = sleep_until(self.delivery.due), if self.replay.awaits_acknowledgement() => {
+            () = sleep_until(self.acks.due), if self.replay.awaits_acknowledgement() => {
                 self.take_acknowledgements();
                 self.free();
             }

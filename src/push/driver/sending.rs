@@ -100,8 +100,8 @@ impl<C: Connector> Driver<C> {
     }
 
     /// Takes what is queued, because no batch was complete in time.
-    pub(super) fn calm(&mut self) {
-        self.batching.calm();
+    pub(super) fn take_incomplete_batch(&mut self) {
+        self.batching.batch_timed_out();
         self.take_content();
     }
 
@@ -125,12 +125,12 @@ impl<C: Connector> Driver<C> {
 
     /// Offers content to the session. Returns false if the session does not accept it now, and puts it back.
     fn offer(&mut self, offered: Offered) -> bool {
-        if self.drops(&offered) {
+        if self.drop_gated(&offered) {
             return true;
         }
         let streaming = self.session.is_streaming();
         let held = match offered.content.clone() {
-            Content::Header(header) if !offered.again && self.goes_on_behind(&header) => None,
+            Content::Header(header) if !offered.again && self.continues_behind(&header) => None,
             Content::Header(header) => {
                 held(self.session.start_streaming(header)).map(Content::Header)
             }
@@ -155,13 +155,13 @@ impl<C: Connector> Driver<C> {
     }
 
     /// Returns whether `header` is the application's first one and equals that of a resumed session.
-    fn goes_on_behind(&self, header: &FileHeader) -> bool {
+    fn continues_behind(&self, header: &FileHeader) -> bool {
         let first = self.entry.header.is_none();
         first && self.session.is_streaming() && self.session.is_in_force(header)
     }
 
     /// Drops a data packet in front of the key frame with which a new session begins. Returns whether it did.
-    fn drops(&mut self, offered: &Offered) -> bool {
+    fn drop_gated(&mut self, offered: &Offered) -> bool {
         let Content::DataUnit(packet) = &offered.content else {
             return false;
         };
@@ -176,7 +176,7 @@ impl<C: Connector> Driver<C> {
     /// Records content that the session has accepted. `streaming`: a PushStart was under way before.
     fn sent(&mut self, offered: Offered, streaming: bool) {
         if !self.is_delivering() {
-            self.delivery.begin();
+            self.acks.begin();
         }
         let Offered { content, again } = offered;
         match &content {
@@ -235,7 +235,7 @@ impl<C: Connector> Driver<C> {
         if connects || !is_push_start {
             self.expect_response();
         }
-        self.delivery.restart();
+        self.acks.restart();
         self.client.start(request);
         if self.client.exchange().is_some_and(Exchange::is_streaming) {
             self.policy.started(Instant::now());

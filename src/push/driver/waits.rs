@@ -17,7 +17,7 @@ use super::Outcome;
 const ACKNOWLEDGEMENT_INTERVAL: Duration = Duration::from_millis(100);
 
 /// The delivery of the current body.
-pub(super) struct Delivery {
+pub(super) struct AckTracker {
     /// Bytes that the peer has acknowledged.
     acknowledged: u64,
     /// The time at which `acknowledged` last rose, or delivery began. Bytes that the kernel accepts are no progress: it
@@ -27,7 +27,7 @@ pub(super) struct Delivery {
     pub(super) due: Instant,
 }
 
-impl Delivery {
+impl AckTracker {
     pub(super) fn new() -> Self {
         let now = Instant::now();
         Self {
@@ -66,7 +66,7 @@ impl<C: Connector> Driver<C> {
     pub(super) fn due(&mut self) -> Option<Instant> {
         if self.is_delivering() {
             let limit = self.policy.stall_limit(self.settings.stall_timeout);
-            return self.delivery.progressed.checked_add(limit);
+            return self.acks.progressed.checked_add(limit);
         }
         if self.session.awaits_response() && self.response_due.is_none() {
             self.expect_response();
@@ -137,7 +137,7 @@ impl<C: Connector> Driver<C> {
         let counters = &self.shared.counters;
         counters.delivered(written, acknowledged, round_trip_time);
         self.replay.acknowledge(acknowledged);
-        if self.delivery.update(acknowledged)
+        if self.acks.update(acknowledged)
             && let Some(attempt) = self.policy.acknowledged(Instant::now())
         {
             self.report_recovered(attempt);

@@ -30,12 +30,12 @@ pub(super) enum Stage {
     /// The first PushSetup has not succeeded yet.
     Opening { connecting: bool },
     /// The connection stands.
-    Open(Progress),
+    Open(StreamProgress),
     /// The connection was lost.
     Reconnecting {
         attempt: u32,
         retry_at: Instant,
-        progress: Progress,
+        progress: StreamProgress,
     },
     /// The push is over.
     Over(Outcome),
@@ -43,7 +43,7 @@ pub(super) enum Stage {
 
 /// The parts of the stream that were sent.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Progress {
+pub(super) struct StreamProgress {
     /// Content was sent.
     pub(super) streaming: bool,
     /// The end of the stream was announced after content was sent.
@@ -56,7 +56,7 @@ pub(super) enum Outcome {
     /// The server has acknowledged the whole stream, as far as the kernel reports that.
     Ended,
     /// The application disconnected.
-    Left,
+    Disconnected,
     /// The application ended the stream, and the rest was not sent within its timeout.
     Undrained,
     /// The push has failed.
@@ -102,7 +102,7 @@ impl Stage {
             Self::Open(_) => SessionState::Connected,
             Self::Reconnecting { .. } => SessionState::Reconnecting,
             Self::Over(Outcome::Ended) => SessionState::Ended,
-            Self::Over(Outcome::Left | Outcome::Undrained) => SessionState::Disconnected,
+            Self::Over(Outcome::Disconnected | Outcome::Undrained) => SessionState::Disconnected,
             Self::Over(Outcome::Failed(_)) => SessionState::Failed,
         }
     }
@@ -112,7 +112,7 @@ impl Stage {
     }
 
     /// Returns the progress of the stream in the states that have one.
-    pub(super) fn progress_mut(&mut self) -> Option<&mut Progress> {
+    pub(super) fn progress_mut(&mut self) -> Option<&mut StreamProgress> {
         match self {
             Self::Open(progress) => Some(progress),
             Self::Reconnecting { progress, .. } => Some(progress),

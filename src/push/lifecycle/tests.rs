@@ -50,7 +50,7 @@ fn a_push_is_reported_from_its_beginning_to_its_end() {
     lifecycle.ending();
     lifecycle.ending();
     lifecycle.ended();
-    assert!(!lifecycle.leave());
+    assert!(!lifecycle.disconnect());
     assert_eq!(
         reports(&lifecycle, &log),
         [
@@ -63,7 +63,7 @@ fn a_push_is_reported_from_its_beginning_to_its_end() {
             "WMT_CLOSED Ended→Ended",
         ]
     );
-    assert!(lifecycle.has_ended() && !lifecycle.was_left() && !lifecycle.is_alive());
+    assert!(lifecycle.has_ended() && !lifecycle.was_disconnected() && !lifecycle.is_alive());
 }
 
 #[test]
@@ -122,7 +122,7 @@ fn nothing_follows_a_failure() {
     lifecycle.opened(false);
     lifecycle.started();
     lifecycle.ended();
-    assert!(!lifecycle.leave());
+    assert!(!lifecycle.disconnect());
     assert!(!lifecycle.announce_end(Duration::ZERO));
     assert_eq!(lifecycle.failure().unwrap().error, Error::Reset);
     assert!(!lifecycle.is_alive() && !lifecycle.has_ended());

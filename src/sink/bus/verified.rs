@@ -2,7 +2,7 @@
 
 //! The result of a verification: of the action `verify`, as a message, and as a WARNING.
 
-use super::{Origin, Report, SessionState, nanoseconds, post_warning};
+use super::{MessageFields, Origin, SessionState, nanoseconds, post_warning};
 use crate::push::{NotOnAir, Phase, Verified};
 use crate::sink::location::SettingsError;
 
@@ -40,15 +40,15 @@ pub(in crate::sink) fn post_verified(origin: Origin<'_>, found: &Verified) {
 /// Posts WARNING for a push that viewers no longer see.
 pub(in crate::sink) fn post_not_on_air(origin: Origin<'_>, state: SessionState, fault: &NotOnAir) {
     let hint = fault.hint();
-    let report = Report {
+    let fields = MessageFields {
         state,
         previous_state: state,
         reason: "not-on-air",
         hint: hint.as_str().into(),
-        ..Report::default()
+        ..MessageFields::default()
     };
     let error = glib::Error::new(gst::ResourceError::Read, &sentence(origin, fault));
-    post_warning(origin, error, &hint, &report, Phase::Push);
+    post_warning(origin, error, &hint, &fields, Phase::Push);
 }
 
 fn sentence(origin: Origin<'_>, fault: &NotOnAir) -> String {

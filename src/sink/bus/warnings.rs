@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use super::{Origin, Report, post_input_warning, post_warning};
+use super::{MessageFields, Origin, post_input_warning, post_warning};
 use crate::asf::{AbsurdTimes, ShedObject, SkipReason, Skipped};
 use crate::push::Phase;
 use crate::sink::SessionState;
@@ -112,16 +112,16 @@ fn post_stream_warning(
     text: &str,
     hint: &str,
 ) {
-    let report = Report {
+    let fields = MessageFields {
         state,
         previous_state: state,
         reason,
         hresult: Some(HResult::NS_E_INVALID_DATA),
         hint: hint.into(),
-        ..Report::default()
+        ..MessageFields::default()
     };
     let error = glib::Error::new(gst::StreamError::Format, text);
-    post_warning(origin, error, hint, &report, Phase::Push);
+    post_warning(origin, error, hint, &fields, Phase::Push);
 }
 
 /// Posts WARNING for data that is late although the connection stands.
@@ -132,33 +132,33 @@ pub(in crate::sink) fn post_falling_behind(
 ) {
     let hint = "Lower the bit rate of the encoder, or find out what slows the network or the server down. \
                 max-size-time and max-size-bytes limit the data that waits; `behind` in stats is the current delay.";
-    let report = Report {
+    let fields = MessageFields {
         state,
         previous_state: state,
         reason: "falling-behind",
         hint: hint.into(),
-        ..Report::default()
+        ..MessageFields::default()
     };
     let (location, seconds) = (origin.location, behind.as_secs_f64());
     let text = format!(
         "The push to {location} is {seconds:.1} s behind: the network or the server takes less than the stream's bit rate."
     );
     let error = glib::Error::new(gst::ResourceError::Write, &text);
-    post_warning(origin, error, hint, &report, Phase::Push);
+    post_warning(origin, error, hint, &fields, Phase::Push);
 }
 
 /// Posts WARNING for a live upstream that has delivered nothing for `seconds`.
 pub(in crate::sink) fn post_no_input(origin: Origin<'_>, state: SessionState, seconds: u32) {
     let hint = "Check that each source still runs, and that the muxer gets data on each of its pads: asfmux sends nothing \
                 while it waits for one of them.";
-    let report = Report {
+    let fields = MessageFields {
         state,
         previous_state: state,
         reason: "no-input",
         hint: hint.into(),
-        ..Report::default()
+        ..MessageFields::default()
     };
     let text = format!("Upstream has delivered nothing for {seconds} s.");
     let error = glib::Error::new(gst::ResourceError::Read, &text);
-    post_warning(origin, error, hint, &report, Phase::Push);
+    post_warning(origin, error, hint, &fields, Phase::Push);
 }
