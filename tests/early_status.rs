@@ -13,7 +13,7 @@ use gstwmspush::asf::{DataPacket, FileHeader, Item, Reader};
 use gstwmspush::push::{
     Connection, Failure, Leaky, Limits, Phase, Settings, Status, StatusCallback, WriterSink,
 };
-use gstwmspush::wmhttp::{AccessConfig, SessionConfig, SetupBody};
+use gstwmspush::wmhttp::SessionConfig;
 
 const RUNS: usize = 1000;
 
@@ -81,31 +81,17 @@ fn no_status_is_lost_in_a_thousand_refusals() {
     let mut lost = Vec::new();
     for run in 0..RUNS {
         let (sender, failures) = mpsc::channel();
+        let session = SessionConfig {
+            remove_padding: true,
+            ..SessionConfig::new(location.parse().unwrap(), "WMEncoder/12.0")
+        };
         let settings = Settings {
-            session: SessionConfig {
-                url: location.parse().unwrap(),
-                setup: SetupBody::default(),
-                user_agent: "WMEncoder/12.0".to_owned(),
-                extra_headers: http::HeaderMap::new(),
-                content_length: None,
-                remove_padding: true,
-                access: AccessConfig::default(),
-            },
-            timeout: Duration::from_secs(10),
-            stall_timeout: Duration::from_secs(10),
-            reconnect_timeout: Duration::ZERO,
-            retry_first_connect: false,
-            resume: true,
-            zone: None,
-            proxy_zone: None,
-            proxy_source: None,
-            earliest_failure: Duration::ZERO,
             limits: Limits {
                 bytes: 1 << 20,
                 time: Duration::ZERO,
                 leaky: Leaky::No,
             },
-            trust: gstwmspush::push::Trust::default(),
+            ..Settings::new(session)
         };
         let connection = Connection::connect(settings, Callback(sender)).unwrap();
         connection.on_header(&header).unwrap();

@@ -166,14 +166,12 @@ struct Conversation {
 }
 
 fn config(path: &str, setup: SetupBody, content_length: Option<u64>) -> SessionConfig {
+    let url = format!("http://MediaServer{path}").parse().unwrap();
     SessionConfig {
-        url: format!("http://MediaServer{path}").parse().unwrap(),
         setup,
-        user_agent: "WMEncoder/11.0.5721.5145".to_owned(),
-        extra_headers: http::HeaderMap::new(),
         content_length,
         remove_padding: true,
-        access: AccessConfig::default(),
+        ..SessionConfig::new(url, "WMEncoder/11.0.5721.5145")
     }
 }
 

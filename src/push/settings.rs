@@ -37,6 +37,30 @@ pub struct Settings {
     pub trust: Trust,
 }
 
+impl Settings {
+    /// Settings that wait 10 s for a response and 15 s for progress, hold at most 8 MiB, and give up at the first loss.
+    pub fn new(session: SessionConfig) -> Self {
+        Self {
+            session,
+            zone: None,
+            proxy_zone: None,
+            proxy_source: None,
+            timeout: Duration::from_secs(10),
+            stall_timeout: Duration::from_secs(15),
+            reconnect_timeout: Duration::ZERO,
+            retry_first_connect: false,
+            resume: true,
+            earliest_failure: Duration::ZERO,
+            limits: Limits {
+                bytes: 8 * 1024 * 1024,
+                time: Duration::ZERO,
+                leaky: Leaky::No,
+            },
+            trust: Trust::default(),
+        }
+    }
+}
+
 /// The setting that names a proxy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ProxySource {

@@ -4,14 +4,11 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 
 use bytes::Bytes;
 use gstwmspush::asf::{DataPacket, FileHeader, Item, Reader};
-use gstwmspush::push::{
-    Connection, Leaky, Limits, Phase, Settings, Status, StatusCallback, Trust, WriterSink,
-};
-use gstwmspush::wmhttp::{AccessConfig, SessionConfig, SetupBody, UNKNOWN_CONTENT_LENGTH};
+use gstwmspush::push::{Connection, Phase, Settings, Status, StatusCallback, WriterSink};
+use gstwmspush::wmhttp::{SessionConfig, UNKNOWN_CONTENT_LENGTH};
 use publishing_point::{PublishingPoint, Settings as PointSettings};
 
 use crate::process::Process;
@@ -55,31 +52,11 @@ fn header() -> FileHeader {
 }
 
 fn settings(location: &str) -> Settings {
+    let session = SessionConfig::new(location.parse().unwrap(), "WMEncoder/12.0 test/1");
     Settings {
-        session: SessionConfig {
-            url: location.parse().unwrap(),
-            setup: SetupBody::default(),
-            user_agent: "WMEncoder/12.0 test/1".to_owned(),
-            extra_headers: http::HeaderMap::new(),
-            content_length: None,
-            remove_padding: false,
-            access: AccessConfig::default(),
-        },
         timeout: LONG,
         stall_timeout: LONG,
-        reconnect_timeout: Duration::ZERO,
-        retry_first_connect: false,
-        resume: true,
-        zone: None,
-        proxy_zone: None,
-        proxy_source: None,
-        earliest_failure: Duration::ZERO,
-        limits: Limits {
-            bytes: 8 * 1024 * 1024,
-            time: Duration::ZERO,
-            leaky: Leaky::No,
-        },
-        trust: Trust::new(true, None).unwrap(),
+        ..Settings::new(session)
     }
 }
 

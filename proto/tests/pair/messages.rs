@@ -5,17 +5,13 @@
 use std::time::SystemTime;
 
 use bytes::Bytes;
-use wmspush_proto::wmhttp::{AccessConfig, Entropy, Request, Response, SessionConfig, SetupBody};
+use wmspush_proto::wmhttp::{Entropy, Request, Response, SessionConfig};
 
 pub fn config() -> SessionConfig {
+    let url = "http://media:8080/live".parse().unwrap();
     SessionConfig {
-        url: "http://media:8080/live".parse().unwrap(),
-        setup: SetupBody::default(),
-        user_agent: "WMEncoder/12.0 test/1".to_owned(),
-        extra_headers: http::HeaderMap::new(),
-        content_length: None,
         remove_padding: true,
-        access: AccessConfig::default(),
+        ..SessionConfig::new(url, "WMEncoder/12.0 test/1")
     }
 }
 

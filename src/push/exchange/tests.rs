@@ -133,14 +133,10 @@ fn chunks(buffers: &[Bytes]) -> Vec<Bytes> {
 }
 
 fn testing_session() -> PushSession {
+    let url = "http://media/live".parse().unwrap();
     let config = wmhttp::SessionConfig {
-        url: "http://media/live".parse().unwrap(),
-        setup: wmhttp::SetupBody::default(),
-        user_agent: "WMEncoder/12.0".to_owned(),
-        extra_headers: http::HeaderMap::new(),
-        content_length: None,
         remove_padding: true,
-        access: wmhttp::AccessConfig::default(),
+        ..wmhttp::SessionConfig::new(url, "WMEncoder/12.0")
     };
     let mut session = PushSession::new(config, crate::push::entropy::SystemEntropy);
     session.configure_server();

@@ -10,8 +10,8 @@ use super::sight::Sight;
 use super::{Cause, Verified};
 use crate::asf::testing::header;
 use crate::asf::{DataPacket, FileHeader, Item, Reader};
-use crate::push::{Leaky, Limits, OnAir, Settings, Trust};
-use crate::wmhttp::{AccessConfig, HResult, SessionConfig, SetupBody};
+use crate::push::{OnAir, Settings};
+use crate::wmhttp::{HResult, SessionConfig};
 use crate::wmsp::client::Seen;
 
 const FILE: &[u8] = include_bytes!("../../../proto/tests/fixtures/av_asfmux_p1500_streamable.asf");
@@ -19,32 +19,8 @@ const FILE: &[u8] = include_bytes!("../../../proto/tests/fixtures/av_asfmux_p150
 const LIMIT: Duration = Duration::from_secs(20);
 
 fn settings() -> Settings {
-    Settings {
-        session: SessionConfig {
-            url: "http://media:8080/live".parse().unwrap(),
-            setup: SetupBody::default(),
-            user_agent: "WMEncoder/12.0 test/1".to_owned(),
-            extra_headers: http::HeaderMap::new(),
-            content_length: None,
-            remove_padding: false,
-            access: AccessConfig::default(),
-        },
-        timeout: Duration::from_secs(10),
-        stall_timeout: Duration::from_secs(15),
-        reconnect_timeout: Duration::from_secs(300),
-        retry_first_connect: false,
-        resume: true,
-        zone: None,
-        proxy_zone: None,
-        proxy_source: None,
-        earliest_failure: Duration::ZERO,
-        limits: Limits {
-            bytes: 0,
-            time: Duration::ZERO,
-            leaky: Leaky::No,
-        },
-        trust: Trust::new(true, None).unwrap(),
-    }
+    let url = "http://media:8080/live".parse().unwrap();
+    Settings::new(SessionConfig::new(url, "WMEncoder/12.0 test/1"))
 }
 
 /// The header and the data packets of the fixture.

@@ -47,6 +47,21 @@ pub struct SessionConfig {
     pub access: AccessConfig,
 }
 
+impl SessionConfig {
+    /// A session that says nothing about its publishing point, keeps padding, and has neither proxy nor credentials.
+    pub fn new(url: Url, user_agent: &str) -> Self {
+        Self {
+            url,
+            setup: SetupBody::default(),
+            user_agent: user_agent.to_owned(),
+            extra_headers: HeaderMap::new(),
+            content_length: None,
+            remove_padding: false,
+            access: AccessConfig::default(),
+        }
+    }
+}
+
 /// Bytes of framing headers from one allocation: the next one is as large.
 const HEADS: usize = 1024;
 
