@@ -11,12 +11,15 @@
 //! order: the exit status is 0. It is 1 when no server is left.
 
 use std::future::poll_fn;
-use std::io;
 use std::pin::Pin;
 use std::process::ExitCode;
 
 use futures_core::Stream;
 use gst::prelude::*;
+
+mod signals;
+
+use signals::Signals;
 
 /// With `allow-not-linked`, branches can be unlinked while the tee runs.
 const ENCODE: &str = "\
@@ -216,45 +219,5 @@ fn show(message: &gst::Message, location: Option<&str>) {
         gst::MessageView::Error(error) => println!("{location}: ERROR {}", error.error()),
         gst::MessageView::Eos(_) => println!("EOS"),
         _ => {}
-    }
-}
-
-/// Receives Ctrl-C and SIGTERM from its creation on.
-#[cfg(unix)]
-struct Signals {
-    interrupt: tokio::signal::unix::Signal,
-    terminate: tokio::signal::unix::Signal,
-}
-
-#[cfg(unix)]
-impl Signals {
-    fn new() -> io::Result<Self> {
-        use tokio::signal::unix::{SignalKind, signal};
-        Ok(Self {
-            interrupt: signal(SignalKind::interrupt())?,
-            terminate: signal(SignalKind::terminate())?,
-        })
-    }
-
-    async fn recv(&mut self) {
-        tokio::select! {
-            _ = self.interrupt.recv() => {}
-            _ = self.terminate.recv() => {}
-        }
-    }
-}
-
-/// Receives Ctrl-C on systems without signals.
-#[cfg(windows)]
-struct Signals(tokio::signal::windows::CtrlC);
-
-#[cfg(windows)]
-impl Signals {
-    fn new() -> io::Result<Self> {
-        tokio::signal::windows::ctrl_c().map(Self)
-    }
-
-    async fn recv(&mut self) {
-        let _ = self.0.recv().await;
     }
 }

@@ -19,6 +19,10 @@ use std::process::ExitCode;
 use futures_core::Stream;
 use gst::prelude::*;
 
+mod signals;
+
+use signals::Signals;
+
 const DEFAULT_LOCATION: &str = "http://127.0.0.1:8080/live";
 
 const PIPELINE: &str = "\
@@ -219,44 +223,4 @@ fn show_stats(stats: &gst::Structure) {
     let number = |name| stats.get::<u64>(name).unwrap_or_default();
     println!("packets-sent: {}", number("packets-sent"));
     println!("bytes-sent: {}", number("bytes-sent"));
-}
-
-/// Ctrl-C and SIGTERM, caught from the moment that this exists.
-#[cfg(unix)]
-struct Signals {
-    interrupt: tokio::signal::unix::Signal,
-    terminate: tokio::signal::unix::Signal,
-}
-
-#[cfg(unix)]
-impl Signals {
-    fn new() -> io::Result<Self> {
-        use tokio::signal::unix::{SignalKind, signal};
-        Ok(Self {
-            interrupt: signal(SignalKind::interrupt())?,
-            terminate: signal(SignalKind::terminate())?,
-        })
-    }
-
-    async fn recv(&mut self) {
-        tokio::select! {
-            _ = self.interrupt.recv() => {}
-            _ = self.terminate.recv() => {}
-        }
-    }
-}
-
-/// Ctrl-C, where there are no signals.
-#[cfg(windows)]
-struct Signals(tokio::signal::windows::CtrlC);
-
-#[cfg(windows)]
-impl Signals {
-    fn new() -> io::Result<Self> {
-        tokio::signal::windows::ctrl_c().map(Self)
-    }
-
-    async fn recv(&mut self) {
-        let _ = self.0.recv().await;
-    }
 }

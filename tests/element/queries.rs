@@ -134,11 +134,7 @@ fn latency_is_that_of_the_source() {
 #[test]
 fn a_file_has_no_latency() {
     let point = Point::new();
-    let pipeline = Pipeline::new(&format!(
-        "filesrc location={} ! wmspushsink name=sink location={}",
-        fixture(AUDIO_VIDEO),
-        point.location()
-    ));
+    let pipeline = Pipeline::paced(AUDIO_VIDEO, &point.location());
     pipeline.play();
     pipeline.messages_until("WMT_STARTED");
     let mut query = gst::query::Latency::new();

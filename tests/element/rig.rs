@@ -98,6 +98,14 @@ impl Pipeline {
         ))
     }
 
+    /// `filesrc` to `wmspushsink`, at the speed of the stream.
+    pub fn paced(name: &str, location: &str) -> Self {
+        let path = fixture(name);
+        Self::new(&format!(
+            "filesrc location={path} ! wmspushsink name=sink location={location}"
+        ))
+    }
+
     pub fn play(&self) {
         // What becomes of it is told by messages.
         let _ = self.pipeline.set_state(gst::State::Playing);

@@ -6,7 +6,7 @@ use gst::prelude::*;
 use gstwmspush::wmhttp::server::Received;
 use publishing_point::{Closer, Event, Fault, MidBody, Settings, When};
 
-use crate::rig::{LONG, Pipeline, Point, fixture, long_file, socket_with_full_backlog};
+use crate::rig::{LONG, Pipeline, Point, long_file, socket_with_full_backlog};
 
 const AUDIO_VIDEO: &str = "av_asfmux_p1500_streamable.asf";
 
@@ -63,11 +63,7 @@ fn null_comes_at_once_before_the_first_data() {
 #[test]
 fn null_comes_at_once_between_two_packets() {
     let point = Point::new();
-    let pipeline = Pipeline::new(&format!(
-        "filesrc location={} ! wmspushsink name=sink location={}",
-        fixture(AUDIO_VIDEO),
-        point.location()
-    ));
+    let pipeline = Pipeline::paced(AUDIO_VIDEO, &point.location());
     pipeline.play();
     pipeline.messages_until("WMT_STARTED");
     assert_stops_at_once(&pipeline, "streaming");
@@ -171,11 +167,7 @@ fn a_flush_unblocks() {
 #[test]
 fn pausing_loses_nothing() {
     let point = Point::new();
-    let pipeline = Pipeline::new(&format!(
-        "filesrc location={} ! wmspushsink name=sink location={}",
-        fixture(AUDIO_VIDEO),
-        point.location()
-    ));
+    let pipeline = Pipeline::paced(AUDIO_VIDEO, &point.location());
     pipeline.play();
     for _ in 0..4 {
         let data = |event: &Event| matches!(event, Event::Data { .. });
@@ -193,11 +185,7 @@ fn pausing_loses_nothing() {
 #[test]
 fn the_schedule_stands_still_in_paused() {
     let point = Point::new();
-    let pipeline = Pipeline::new(&format!(
-        "filesrc location={} ! wmspushsink name=sink location={}",
-        fixture(AUDIO_VIDEO),
-        point.location()
-    ));
+    let pipeline = Pipeline::paced(AUDIO_VIDEO, &point.location());
     let begun = Instant::now();
     pipeline.play();
     let data = |event: &Event| matches!(event, Event::Data { .. });

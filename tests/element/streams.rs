@@ -3,8 +3,7 @@
 //! What elements in front do to a stream: they wrap and parse it, send tags and gaps, seek and switch, and let branches
 //! join late.
 
-use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, mpsc};
 
 use bytes::Bytes;
 use gst::prelude::*;
@@ -18,6 +17,9 @@ use crate::recovery::ended;
 use crate::rig::{LONG, Pipeline, Point, fixture, fixture_bytes};
 
 const AUDIO_VIDEO: &str = "av_asfmux_p1500_streamable.asf";
+
+/// Packets before the late branch joins: behind the first key frame and in front of the next.
+const JOINS_BEHIND: usize = 10;
 
 /// A live picture with a key frame every two seconds, in small packets.
 fn live_video(packet_size: u32) -> String {
@@ -54,6 +56,17 @@ fn buffers_into(element: &gst::Element) -> Arc<Mutex<Vec<Bytes>>> {
         gst::PadProbeReturn::Ok
     });
     seen
+}
+
+/// A message for each buffer that passes a pad.
+fn passing(pad: &gst::Pad) -> mpsc::Receiver<()> {
+    let (sender, passed) = mpsc::channel();
+    pad.add_probe(gst::PadProbeType::BUFFER, move |_, _| {
+        // The test may have seen enough.
+        let _ = sender.send(());
+        gst::PadProbeReturn::Ok
+    });
+    passed
 }
 
 fn header(push: &Push) -> FileHeader {
@@ -251,14 +264,17 @@ fn switching_to_another_muxer_is_the_next_playlist_entry() {
     pipeline.play();
     let data = |event: &Event| matches!(event, Event::Data { .. });
     point.handle.wait_for(data, LONG).expect("data");
-    std::thread::sleep(Duration::from_millis(500));
     let selector = pipeline.pipeline.by_name("s").unwrap();
     let active = selector.property::<gst::Pad>("active-pad");
     let next = selector.pads().into_iter();
     let next = next
         .filter(|pad| pad.direction() == gst::PadDirection::Sink)
         .find(|pad| *pad != active);
-    selector.set_property("active-pad", next.unwrap());
+    let next = next.expect("another pad");
+    passing(&next)
+        .recv_timeout(LONG)
+        .expect("data of the other");
+    selector.set_property("active-pad", next);
     let changed = |pushes: &[&Push]| {
         pushes.iter().any(|push| {
             let received = &push.received;
@@ -359,14 +375,19 @@ fn a_branch_that_joins_late_begins_at_a_key_frame() {
     let point = Point::new();
     let video = live_video(300);
     let pipeline = Pipeline::new(&format!(
-        "{video} ! tee name=t ! queue ! fakesink async=false  \
+        "{video} ! tee name=t ! queue name=first ! fakesink async=false  \
          queue name=q ! wmspushsink name=sink async=false location={}",
         point.location()
     ));
     let queue = pipeline.pipeline.by_name("q").unwrap();
     let seen = buffers_into(&queue);
+    let first = pipeline.pipeline.by_name("first").unwrap();
+    let passed = passing(&first.static_pad("sink").unwrap());
     pipeline.play();
-    std::thread::sleep(Duration::from_millis(700));
+    // Between two key frames.
+    for _ in 0..JOINS_BEHIND {
+        passed.recv_timeout(LONG).expect("data");
+    }
     let tee = pipeline.pipeline.by_name("t").unwrap();
     tee.link(&queue).unwrap();
     for _ in 0..5 {

@@ -411,11 +411,7 @@ fn a_flush_discards_what_waits_for_its_time() {
 fn after_a_flushing_seek_a_file_takes_its_own_time() {
     let name = "av_index_ffmpeg_p3200.asf";
     let point = Point::new();
-    let pipeline = Pipeline::new(&format!(
-        "filesrc location={} ! wmspushsink name=sink location={}",
-        fixture(name),
-        point.location()
-    ));
+    let pipeline = Pipeline::paced(name, &point.location());
     pipeline.play();
     let data = |event: &Event| matches!(event, Event::Data { .. });
     let begun = Instant::now();
@@ -444,11 +440,7 @@ fn steps_back_in_every_other_packet_stretch_nothing() {
 #[test]
 fn a_delayed_pipeline_begins_late() {
     let point = Point::new();
-    let pipeline = Pipeline::new(&format!(
-        "filesrc location={} ! wmspushsink name=sink location={}",
-        fixture(AUDIO_VIDEO),
-        point.location()
-    ));
+    let pipeline = Pipeline::paced(AUDIO_VIDEO, &point.location());
     pipeline.pipeline.set_property("delay", 1_000_000_000u64);
     pipeline.play();
     let data = |event: &Event| matches!(event, Event::Data { .. });

@@ -11,11 +11,11 @@ use gstwmspush::asf::{Item, Reader};
 use gstwmspush::push::{
     self, Connection, Leaky, Limits, Phase, Status, StatusCallback, WriterSink,
 };
+use gstwmspush::wmhttp::SessionConfig;
 use gstwmspush::wmhttp::server::Received;
-use gstwmspush::wmhttp::{SessionConfig, SetupBody};
 use publishing_point::{Fault, Settings, When};
 
-use crate::rig::{LONG, Pipeline, Point, fixture, fixture_bytes};
+use crate::rig::{LONG, Pipeline, Point, fixture_bytes};
 
 const AUDIO: &str = "audio_ffmpeg_p3200.asf";
 const AUDIO_VIDEO: &str = "av_asfmux_p1500_streamable.asf";
@@ -264,34 +264,22 @@ impl StatusCallback for Quiet {
 
 pub fn session(location: &str, content_length: u64) -> SessionConfig {
     SessionConfig {
-        url: location.parse().unwrap(),
-        setup: SetupBody::default(),
-        user_agent: "WMEncoder/12.0".to_owned(),
-        extra_headers: http::HeaderMap::new(),
         content_length: Some(content_length),
         remove_padding: true,
-        access: gstwmspush::wmhttp::AccessConfig::default(),
+        ..SessionConfig::new(location.parse().unwrap(), "WMEncoder/12.0")
     }
 }
 
 pub fn connect(session: SessionConfig) -> Connection {
     let settings = push::Settings {
-        session,
         timeout: LONG,
         stall_timeout: LONG,
-        reconnect_timeout: Duration::ZERO,
-        retry_first_connect: false,
-        resume: true,
-        zone: None,
-        proxy_zone: None,
-        proxy_source: None,
-        earliest_failure: Duration::ZERO,
         limits: Limits {
             bytes: 1 << 20,
             time: Duration::ZERO,
             leaky: Leaky::No,
         },
-        trust: gstwmspush::push::Trust::default(),
+        ..push::Settings::new(session)
     };
     Connection::connect(settings, Quiet).unwrap()
 }
@@ -340,11 +328,7 @@ fn an_answer_to_push_start_that_is_no_http_is_an_error() {
         ..Settings::default()
     });
     // In real time: the end is far away when the answer comes.
-    let pipeline = Pipeline::new(&format!(
-        "filesrc location={} ! wmspushsink name=sink location={}",
-        fixture(AUDIO_VIDEO),
-        point.location()
-    ));
+    let pipeline = Pipeline::paced(AUDIO_VIDEO, &point.location());
     let (_, messages) = pipeline.fail();
     let error = messages.last().unwrap();
     assert!(

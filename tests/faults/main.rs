@@ -20,7 +20,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use rows::{Row, rows};
 
 /// How many rows are tried at the same time: they mostly wait.
-const AT_A_TIME: usize = 6;
+const AT_A_TIME: usize = 10;
 
 #[test]
 fn every_fault_in_every_phase() {

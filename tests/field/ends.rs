@@ -99,20 +99,14 @@ const LIVE: &str = "\
 /// Waits until packets are dropped, or for 2 s after three quarters of the queue are full, by when `render` blocks.
 fn wait_until_full(push: &Push, max_size_bytes: u32) {
     const BLOCKS: Duration = Duration::from_secs(2);
-    let begun = Instant::now();
-    let mut full = None;
-    loop {
-        let stats = push.stats();
-        if stats.small("queued-bytes") > max_size_bytes / 4 * 3 {
-            full.get_or_insert_with(Instant::now);
+    let full = std::cell::Cell::new(None);
+    push.wait_for_stats(|stats| {
+        if stats.small("queued-bytes") > max_size_bytes / 4 * 3 && full.get().is_none() {
+            full.set(Some(Instant::now()));
         }
-        let is_full = full.is_some_and(|since: Instant| since.elapsed() > BLOCKS);
-        if is_full || stats.large("packets-dropped") > 0 {
-            return;
-        }
-        assert!(begun.elapsed() < LONG, "never full: {}", stats.0);
-        std::thread::sleep(Duration::from_millis(10));
-    }
+        let is_full = full.get().is_some_and(|since| since.elapsed() > BLOCKS);
+        is_full || stats.large("packets-dropped") > 0
+    });
 }
 
 /// B15

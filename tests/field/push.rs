@@ -245,6 +245,15 @@ impl Push {
         Stats(self.sink.property("stats"))
     }
 
+    /// Waits for `stats` that are wanted.
+    pub fn wait_for_stats(&self, wanted: impl Fn(&Stats) -> bool) {
+        let begun = Instant::now();
+        while !wanted(&self.stats()) {
+            assert!(begun.elapsed() < LONG, "{}", self.stats().0);
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
     /// Checks that `stats` counts each packet of the stream once, and each one that the receiver lacks.
     ///
     /// The element cannot count packets that the receiver's kernel acknowledged and the receiver did not read. The

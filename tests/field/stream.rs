@@ -252,11 +252,7 @@ fn the_last_warning_has_the_final_count_of_drops() {
     let properties = "leaky=downstream max-size-bytes=100000";
     let mut push = Push::with(Pace::Live, &stream, &receiver.location(), properties);
     push.play();
-    let begun = Instant::now();
-    while push.stats().large("packets-dropped") < 30 {
-        assert!(begun.elapsed() < LONG, "{}", push.stats().0);
-        std::thread::sleep(Duration::from_millis(10));
-    }
+    push.wait_for_stats(|stats| stats.large("packets-dropped") >= 30);
     go.send(()).unwrap();
     push.end_well();
     let warnings = push.warnings().into_iter();

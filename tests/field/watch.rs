@@ -72,11 +72,7 @@ fn data_that_waits_for_a_connection_is_behind_without_a_warning() {
     let mut push = Push::with(Pace::Live, &stream, &receiver.location(), "");
     push.play();
     push.wait_for("WMT_RECONNECT_START");
-    let (begun, behind) = (Instant::now(), || push.stats().large("behind"));
-    while behind() < 2_500_000_000 {
-        assert!(begun.elapsed() < LONG, "{}", push.stats().0);
-        std::thread::sleep(Duration::from_millis(20));
-    }
+    push.wait_for_stats(|stats| stats.large("behind") >= 2_500_000_000);
     push.end_well();
     let late = push.count(|kind| warning(kind, "falling-behind").is_some());
     assert_eq!(late, 0, "{}", push.story());
