@@ -8,7 +8,6 @@ use std::time::{Duration, SystemTime};
 use bytes::Bytes;
 use serde_json::{Map, Value, json};
 
-use super::date::rfc3339;
 use super::history::{self, SAMPLE_SECONDS, Sample};
 use super::journal::Notice;
 use super::lock::lock;
@@ -129,4 +128,9 @@ impl Notice {
             "times": self.times,
         })
     }
+}
+
+/// RFC 3339, to the second.
+fn rfc3339(time: SystemTime) -> String {
+    humantime::format_rfc3339_seconds(time).to_string()
 }

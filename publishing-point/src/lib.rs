@@ -39,7 +39,6 @@ use wmspush_proto::wmhttp::server::{Points, Redirect, Rules, Timeouts};
 mod admission;
 mod audience;
 mod connection;
-mod date;
 mod delivery;
 mod documents;
 mod event;

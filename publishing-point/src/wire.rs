@@ -8,7 +8,6 @@ use bytes::{BufMut, Bytes, BytesMut};
 use http::header::{CONTENT_LENGTH, HeaderName, HeaderValue};
 use http::{Method, Request, Response, Uri, Version};
 
-use super::date::http_date;
 use wmspush_proto::wmhttp::title_case;
 
 /// Largest head of a request.
@@ -64,7 +63,7 @@ pub(super) fn response_bytes(
         given => given,
     };
     let mut out = BytesMut::with_capacity(512);
-    let date = format!("Date: {}\r\n", http_date(time));
+    let date = format!("Date: {}\r\n", httpdate::fmt_http_date(time));
     let line = format!("{version:?} {} {reason}\r\n", status.as_u16());
     out.put_slice(line.as_bytes());
     for (name, value) in response.headers() {
