@@ -13,7 +13,7 @@ use crate::workspace::{Workspace, json_string};
 const AT_A_TIME: usize = 2;
 
 /// Suites that run with nothing beside them, since they measure the whole process or machine.
-const ALONE: &[&str] = &["early_status", "leaks", "long_life"];
+const ALONE: &[&str] = &["bin", "early_status", "leaks", "long_life"];
 
 /// The longest that a suite may take.
 const LIMIT: Duration = Duration::from_secs(900);
