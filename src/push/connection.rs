@@ -20,7 +20,7 @@ use super::{
     Error, Failure, OnAir, Phase, Probe, SessionState, Settings, Stats, StatusCallback, WriteError,
     WriterSink, runtime,
 };
-use crate::asf::{DataPacket, FileHeader, HeaderPacket, ShedObject};
+use crate::asf::{self, DataPacket, FileHeader, HeaderPacket, ShedObject};
 use crate::wmhttp::HResult;
 
 /// `IWMWriterPushSink`: one push to one publishing point.
@@ -35,6 +35,8 @@ pub struct Connection {
     shared: Arc<Shared>,
     stall_timeout: Duration,
     header_written: AtomicBool,
+    /// The header in force in the session that this connection resumes
+    resumed_header: Option<FileHeader>,
     /// The driver task, which returns its session when the application disconnects.
     driver: Mutex<Option<Parked>>,
 }
@@ -74,7 +76,6 @@ impl Connection {
         let notifier = last.map(|last| last.shared.lifecycle.notifier());
         let notifier = Notifier::new(callback, notifier);
         let last = last.filter(|last| last.was_disconnected());
-        let takes_up = last.is_some();
         let counters = last.map(|last| last.shared.counters.clone());
         let shared = Shared::new(settings.limits, counters.unwrap_or_default(), notifier);
         let shared = Arc::new(shared);
@@ -82,14 +83,23 @@ impl Connection {
         let connector = TcpConnector::new(&settings, sender);
         let stall_timeout = settings.stall_timeout;
         let parked = last.and_then(Self::take_driver);
+        let resumed_header = last.and_then(Self::header_in_force);
         let driver = drive(settings, shared.clone(), parked, connector, milestones);
         Ok(Self {
             driver: Mutex::new(Some(runtime.spawn(driver.with_current_subscriber()))),
             shared,
             stall_timeout,
-            // A resumed session has its `$H`: a different header is sent as `$C`.
-            header_written: AtomicBool::new(takes_up),
+            header_written: AtomicBool::new(false),
+            resumed_header,
         })
+    }
+
+    /// Returns the last header that the server has received.
+    fn header_in_force(&self) -> Option<FileHeader> {
+        self.shared
+            .on_air
+            .header()
+            .or_else(|| self.resumed_header.clone())
     }
 
     fn take_driver(&self) -> Option<Parked> {
@@ -212,6 +222,19 @@ impl Connection {
         self.shared.push(&mut batch.0, self.stall_timeout)
     }
 
+    /// Returns the header as its packet can carry it: `$H`, `$C`, or none if a resumed session has it already.
+    fn shed(&self, header: &FileHeader) -> Result<(FileHeader, Vec<ShedObject>), asf::Error> {
+        if !self.header_written.load(Ordering::Relaxed) {
+            let resumed = self.resumed_header.as_ref();
+            let first = header.shed_for(HeaderPacket::Header);
+            match first {
+                Ok((first, _)) if resumed.is_some_and(|resumed| *resumed != first) => {}
+                first => return first,
+            }
+        }
+        header.shed_for(HeaderPacket::StreamChange)
+    }
+
     /// Hands content to the driver.
     fn write(&self, content: Content) -> Result<(), WriteError> {
         let mut batch = VecDeque::from([content]);
@@ -251,15 +274,8 @@ impl DataUnits {
 
 impl WriterSink for Connection {
     fn on_header(&self, header: &FileHeader) -> Result<Vec<ShedObject>, WriteError> {
-        let later = self.header_written.load(Ordering::Relaxed);
-        let packet = if later {
-            HeaderPacket::StreamChange
-        } else {
-            HeaderPacket::Header
-        };
-        let (header, shed) = header
-            .shed_for(packet)
-            .map_err(|error| self.fail(Error::Input(error)))?;
+        let shed = self.shed(header);
+        let (header, shed) = shed.map_err(|error| self.fail(Error::Input(error)))?;
         self.write(Content::Header(header))?;
         self.header_written.store(true, Ordering::Relaxed);
         Ok(shed)

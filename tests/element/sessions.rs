@@ -9,6 +9,7 @@ use publishing_point::{Event, Fault, MidBody, Push, Refuse, When};
 
 use crate::recovery::{assert_whole, count, ended, faulty, push, requests};
 use crate::rig::{LONG, Pipeline, Point, fixture};
+use crate::wire::with_header_of;
 
 const AUDIO: &str = "audio_ffmpeg_p3200.asf";
 
@@ -169,6 +170,33 @@ fn a_changed_header_goes_on_as_a_stream_change() {
         ["setup new", "start known", "start known"]
     );
     assert_eq!(letters(&ended(&point, 1)[0]), "HD1CD0");
+}
+
+/// 2.2.3.2, 2.2.3.6: `$H` holds four bytes more than `$C`, but the header in force needs neither.
+#[test]
+fn an_unchanged_header_is_resumed_at_any_size_of_h() {
+    let path = format!(
+        "{}/resumed_header_{}.asf",
+        env!("CARGO_TARGET_TMPDIR"),
+        std::process::id()
+    );
+    std::fs::write(&path, with_header_of(65_530, 0)).unwrap();
+    let point = Point::new();
+    let pipeline = Pipeline::new(&format!(
+        "filesrc location={path} ! wmspushsink name=sink location={}",
+        point.location()
+    ));
+    play_and_leave(&pipeline, &point, 1);
+    play_and_leave(&pipeline, &point, 2);
+    let messages = pipeline.run();
+    assert_eq!(count(&messages, "WARNING"), 0, "{messages:#?}");
+    let push = ended(&point, 1).remove(0);
+    assert_eq!(letters(&push), "HD0");
+    let [Received::Header(header), ..] = &push.received[..] else {
+        panic!("no header")
+    };
+    assert_eq!(header.len(), 65_530);
+    std::fs::remove_file(path).unwrap();
 }
 
 /// What was left at one publishing point is not taken up at another.

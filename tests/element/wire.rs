@@ -375,7 +375,7 @@ fn the_next_session_asks_for_a_push_id_again() {
 }
 
 /// The fixture with a Padding Object of bytes `filler` that makes its header `size` bytes long.
-fn with_header_of(size: usize, filler: u8) -> Vec<u8> {
+pub fn with_header_of(size: usize, filler: u8) -> Vec<u8> {
     const PADDING: [u8; 16] = [
         0x74, 0xD4, 0x06, 0x18, 0xDF, 0xCA, 0x09, 0x45, 0xA4, 0xBA, 0x9A, 0xAB, 0xCB, 0x96, 0xAA,
         0xE8,

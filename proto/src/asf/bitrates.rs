@@ -44,8 +44,8 @@ impl FileHeader {
     ///   is unknown, because servers and players would reserve too little for a sum that is too small.
     /// * Unknown rates in a Stream Bitrate Properties Object become the known ones, or 0.
     /// * A Stream Bitrate Properties Object is added if the rates of all those streams are known. If it left some of
-    ///   them out, a server would take these for streams of 0 bit/s. It is not added if it alone would make the header
-    ///   too large to be sent.
+    ///   them out, a server would take these for streams of 0 bit/s. If it alone would make the header too large to be
+    ///   sent, it replaces padding of its size. It is not added if there is less padding.
     pub fn to_live_with(&self, bitrates: &Bitrates) -> FileHeader {
         let mut tree = self.live_tree();
         bitrates.fill_in(&mut tree);
@@ -67,7 +67,7 @@ impl Bitrates {
                 fill_records(object, &rates);
             });
         } else if let Some(object) = stream_bitrate_properties(&streams, &rates)
-            && fits(tree, &object)
+            && makes_room(tree, &object)
         {
             tree.push(Guid::STREAM_BITRATE_PROPERTIES, object.into());
         }
@@ -200,10 +200,15 @@ fn stream_bitrate_properties(streams: &[StreamProperties], rates: &Rates) -> Opt
     Some(object)
 }
 
-/// Returns whether the header still fits its packet with this object. A header that is too large without the object has
-/// to lose other objects in any case, so that it counts as fitting.
-fn fits(tree: &HeaderTree, object: &[u8]) -> bool {
-    let without = tree.len();
+/// Returns whether this object fits. If it does not, takes its size from the Padding Objects, so that the size of the
+/// header stays the same.
+fn makes_room(tree: &mut HeaderTree, object: &[u8]) -> bool {
+    fits(tree.len(), object) || tree.shrink(Guid::PADDING, object.len())
+}
+
+/// Returns whether a header of `without` bytes still fits its packet with this object. A header that is too large without
+/// the object has to lose other objects in any case, so that it counts as fitting.
+fn fits(without: usize, object: &[u8]) -> bool {
     let with = without.saturating_add(object.len());
     let may_be_sent = with <= MAX_HEADER_IN_C || without > MAX_HEADER_IN_H;
     may_be_sent && with.saturating_sub(DATA_HEAD) as u64 <= MAX_HEADER_OBJECT
@@ -421,24 +426,70 @@ mod tests {
         assert_eq!(with.as_bytes()[..], expected);
     }
 
+    /// A header of `size` bytes in all that an object with this GUID fills up, as a live stream has it
+    fn filled_up(guid: Guid, size: usize) -> FileHeader {
+        let small = header(0, &[audio(1, 6000), object(guid, &[])]);
+        let filling = vec![0; size - small.as_bytes().len()];
+        let large = header(0, &[audio(1, 6000), object(guid, &filling)]);
+        let live = large.to_live_with(&Bitrates::default());
+        assert_eq!(live.maximum_bitrate(), 48_000);
+        live
+    }
+
+    const LARGEST: usize = MAX_HEADER_OBJECT as usize + DATA_HEAD;
+
     #[test]
     fn the_added_object_never_exceeds_the_header_limit() {
-        let largest = MAX_HEADER_OBJECT as usize + DATA_HEAD;
         for (size, grows) in [
             (MAX_HEADER_IN_C - 32, true),
             (MAX_HEADER_IN_C - 31, false),
             (MAX_HEADER_IN_H, false),
             (MAX_HEADER_IN_H + 1, true),
-            (largest - 32, true),
-            (largest - 31, false),
+            (LARGEST - 32, true),
+            (LARGEST - 31, false),
         ] {
-            let small = header(0, &[audio(1, 6000), object(Guid::PADDING, &[])]);
-            let padding = vec![0; size - small.as_bytes().len()];
-            let large = header(0, &[audio(1, 6000), object(Guid::PADDING, &padding)]);
-            let live = large.to_live_with(&Bitrates::default());
+            let live = filled_up(Guid::CODEC_LIST, size);
             let grown = live.as_bytes().len() - size;
-            assert_eq!(live.maximum_bitrate(), 48_000);
             assert_eq!(grown, if grows { 32 } else { 0 }, "{size}");
+        }
+    }
+
+    #[test]
+    fn padding_gives_way_to_bit_rates() {
+        for size in [MAX_HEADER_IN_C - 31, MAX_HEADER_IN_H, LARGEST] {
+            let live = filled_up(Guid::PADDING, size);
+            assert_eq!(live.as_bytes().len(), size);
+            assert!(guids(&live).0.contains(&Guid::STREAM_BITRATE_PROPERTIES));
+        }
+        for size in [MAX_HEADER_IN_C - 32, MAX_HEADER_IN_H + 1] {
+            let live = filled_up(Guid::PADDING, size);
+            assert_eq!(live.as_bytes().len(), size + 32, "{size}");
+        }
+    }
+
+    #[test]
+    fn small_padding_is_removed_for_bit_rates() {
+        let padding = |len: usize| object(Guid::PADDING, &vec![0; len - 24]);
+        for (paddings, change) in [
+            (vec![padding(56)], Some(0)),
+            (vec![padding(24), padding(55)], Some(-23)),
+            (
+                vec![padding(31), header_extension(&[padding(24)])],
+                Some(-23),
+            ),
+            (vec![padding(31)], None),
+        ] {
+            let filled = |filling: usize| {
+                let codecs = object(Guid::CODEC_LIST, &vec![0; filling]);
+                header(0, &[&[audio(1, 6000), codecs], &paddings[..]].concat())
+            };
+            let full = filled(MAX_HEADER_IN_C - filled(0).as_bytes().len());
+            let live = full.to_live_with(&Bitrates::default());
+            let changed = live.as_bytes().len() as i64 - MAX_HEADER_IN_C as i64;
+            assert_eq!(changed, change.unwrap_or(0));
+            let (outer, _) = guids(&live);
+            let added = outer.contains(&Guid::STREAM_BITRATE_PROPERTIES);
+            assert_eq!(added, change.is_some(), "{change:?}");
         }
     }
 }

@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use super::file_header::{DATA_HEAD, FileHeader, HEADER_HEAD};
 use super::guid::Guid;
-use super::object::{Object, put, u32_at, walk};
+use super::object::{Object, ObjectHead, put, u32_at, walk};
 
 /// Size of the Header Extension's head in bytes
 const EXTENSION_HEAD: usize = 24 /* object head */ + 16 /* reserved */ + 2 /* reserved */ + 4 /* data size */;
@@ -109,25 +109,80 @@ impl HeaderTree {
         self.data_head = bytes.into();
     }
 
-    /// Replaces the bytes of the first direct child with this GUID by the result of `change`, unless that is `None`.
-    pub fn replace(&mut self, guid: Guid, change: impl FnOnce(&Bytes) -> Option<Bytes>) {
-        if let Some(node) = self.children.iter_mut().find(|node| node.guid == guid)
-            && let Some(bytes) = change(&node.bytes)
-        {
-            node.bytes = bytes;
+    /// Replaces the bytes of each direct child with this GUID by the result of `change`, unless that is `None`.
+    pub fn replace(&mut self, guid: Guid, mut change: impl FnMut(&Bytes) -> Option<Bytes>) {
+        for node in self.children.iter_mut().filter(|node| node.guid == guid) {
+            if let Some(bytes) = change(&node.bytes) {
+                node.bytes = bytes;
+            }
         }
+    }
+
+    /// Truncates or removes objects with this GUID to make the header smaller: by exactly `bytes` if one object is large
+    /// enough, else by at least `bytes`. Returns whether the objects had `bytes` together.
+    pub fn shrink(&mut self, guid: Guid, bytes: usize) -> bool {
+        let largest = self.objects(guid).map(Bytes::len).max().unwrap_or(0);
+        let all = self.objects(guid).map(Bytes::len);
+        if all.fold(0, usize::saturating_add) < bytes {
+            return false;
+        }
+        let size = largest.saturating_sub(bytes);
+        if size < ObjectHead::LEN {
+            self.remove_down_to(guid, self.len().saturating_sub(bytes));
+            return true;
+        }
+        if let Some(node) = self.node_mut(guid, largest) {
+            let mut kept = node.bytes.slice(..size).to_vec();
+            put(&mut kept, OBJECT_SIZE, &(size as u64).to_le_bytes());
+            node.bytes = kept.into();
+        }
+        true
+    }
+
+    /// Returns the first object with this GUID and size, in the Header Object or in its Header Extension.
+    fn node_mut(&mut self, guid: Guid, size: usize) -> Option<&mut Node> {
+        let is_it = |node: &Node| node.guid == guid && node.bytes.len() == size;
+        for node in &mut self.children {
+            if is_it(node) {
+                return Some(node);
+            }
+            let mut inner = node.children.iter_mut().flatten();
+            if let Some(node) = inner.find(|node| is_it(node)) {
+                return Some(node);
+            }
+        }
+        None
     }
 
     /// Removes all objects with this GUID from the Header Object and its Header Extension. Returns the removed objects.
     pub fn remove(&mut self, guid: Guid) -> Vec<ShedObject> {
+        self.remove_from_size(guid, 0)
+    }
+
+    /// Removes objects with this GUID, the largest first, until the file header has at most `limit` bytes.
+    pub fn remove_down_to(&mut self, guid: Guid, limit: usize) -> Vec<ShedObject> {
+        let mut sizes: Vec<_> = self.objects(guid).map(|object| object.len()).collect();
+        sizes.sort_unstable_by(|one, other| other.cmp(one));
+        let excess = self.len().saturating_sub(limit);
+        let mut removed = 0usize;
+        let smallest = sizes.into_iter().take_while(|&size| {
+            let needed = removed < excess;
+            removed = removed.saturating_add(size);
+            needed
+        });
+        match smallest.last() {
+            Some(size) => self.remove_from_size(guid, size),
+            None => Vec::new(),
+        }
+    }
+
+    /// Removes the objects with this GUID that have at least `size` bytes.
+    fn remove_from_size(&mut self, guid: Guid, size: usize) -> Vec<ShedObject> {
         let mut shed = Vec::new();
-        remove_from(&mut self.children, guid, &mut shed);
-        for children in self
-            .children
-            .iter_mut()
-            .filter_map(|node| node.children.as_mut())
-        {
-            remove_from(children, guid, &mut shed);
+        remove_from(&mut self.children, guid, size, &mut shed);
+        let opened = self.children.iter_mut();
+        for children in opened.filter_map(|node| node.children.as_mut()) {
+            remove_from(children, guid, size, &mut shed);
         }
         shed
     }
@@ -229,8 +284,8 @@ fn extension_children(guid: Guid, offset: usize, bytes: &Bytes) -> Option<Vec<No
     objects.map(|object| object.ok().map(node)).collect()
 }
 
-fn remove_from(nodes: &mut Vec<Node>, guid: Guid, shed: &mut Vec<ShedObject>) {
-    for node in nodes.extract_if(.., |node| node.guid == guid) {
+fn remove_from(nodes: &mut Vec<Node>, guid: Guid, size: usize, shed: &mut Vec<ShedObject>) {
+    for node in nodes.extract_if(.., |node| node.guid == guid && node.len() >= size) {
         shed.push(ShedObject {
             name: guid.name().unwrap_or("object"),
             bytes: node.len(),

@@ -105,6 +105,8 @@ pub(super) struct Place {
     /// Stream Number without the Key Frame Bit
     pub stream: u8,
     pub begins_key_frame: bool,
+    /// The payload has no data
+    pub is_empty: bool,
 }
 
 /// Returns the position of each payload; `None` if one exceeds the area.
@@ -120,7 +122,9 @@ pub(super) fn places(area: Area<'_>, multiple: bool) -> Option<Vec<Place>> {
     };
     if !multiple {
         let head = head(&mut fields, property, 0, end).ok()?;
-        return Some(vec![head.place(0..bytes.len())]);
+        return Some(vec![
+            head.place(0..bytes.len(), fields.offset == bytes.len()),
+        ]);
     }
     let [flags] = fields.array()?;
     let place = |_| place(&mut fields, property, flags >> 6);
@@ -166,7 +170,7 @@ fn place(fields: &mut Fields<'_>, property: u8, length_type: u8) -> Option<Place
     let head = head(fields, property, 0, 0).ok()?;
     let length = fields.value(length_type)?;
     fields.skip(length)?;
-    Some(head.place(start..fields.offset))
+    Some(head.place(start..fields.offset, length == 0))
 }
 
 /// The Replicated Data Length of compressed payload data
@@ -189,11 +193,12 @@ impl Head {
         }
     }
 
-    fn place(&self, bytes: Range<usize>) -> Place {
+    fn place(&self, bytes: Range<usize>, is_empty: bool) -> Place {
         Place {
             bytes,
             stream: self.stream & 0x7f,
             begins_key_frame: self.begins_key_frame(),
+            is_empty,
         }
     }
 

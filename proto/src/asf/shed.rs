@@ -45,6 +45,9 @@ const ORDER: [Shed; 12] = [
     Shed::Objects(Guid::METADATA),
 ];
 
+/// Number of steps at the start of [`ORDER`] that remove padding, which is never kept
+const PADDING_STEPS: usize = 1;
+
 /// Size in bytes from which a value makes its attribute large: longer than a title, shorter than a picture
 const LARGE_VALUE: usize = 1024;
 
@@ -71,34 +74,18 @@ impl FileHeader {
     /// Removes optional objects until the header has at most `limit` bytes. Returns the header, and the removed objects
     /// in the order of their removal.
     ///
-    /// Sizes, the child count and a known File Size are corrected. The first removal also removes the Digital
-    /// Signature. A header that fits is returned unchanged.
+    /// Padding is removed first. Any other object is kept if the header fits with it, because a larger object that had
+    /// to be removed makes room. Sizes, the child count and a known File Size are corrected. The first removal also
+    /// removes the Digital Signature. A header that fits is returned unchanged.
     ///
     /// # Errors
     ///
     /// [`Error::HeaderTooLarge`] if the header does not fit without all optional objects. Objects are never truncated.
     pub fn shed_to(&self, limit: usize) -> Result<(FileHeader, Vec<ShedObject>), Error> {
-        let mut shed = Vec::new();
         if self.as_bytes().len() <= limit {
-            return Ok((self.clone(), shed));
+            return Ok((self.clone(), Vec::new()));
         }
-        let mut tree = HeaderTree::of(self);
-        for step in &ORDER {
-            let unchanged = shed.is_empty();
-            shed.extend(step.take_from(&mut tree));
-            if unchanged && !shed.is_empty() {
-                shed.extend(tree.remove(Guid::DIGITAL_SIGNATURE));
-            }
-            if tree.len() <= limit {
-                break;
-            }
-        }
-        if tree.len() > limit {
-            return Err(Error::HeaderTooLarge {
-                size: tree.len() as u64,
-                limit: limit as u64,
-            });
-        }
+        let (mut tree, shed) = self.without(&self.needed_steps(limit)?, limit);
         let removed = self.as_bytes().len().saturating_sub(tree.len()) as u64;
         tree.edit(Guid::FILE_PROPERTIES, |bytes| {
             let size = u64_at(bytes, file_properties::FILE_SIZE)
@@ -108,12 +95,54 @@ impl FileHeader {
         });
         Ok((tree.finish(self), shed))
     }
+
+    /// Returns the steps that are needed for a header of at most `limit` bytes: the first ones of [`ORDER`], without those
+    /// that a later one makes needless.
+    fn needed_steps(&self, limit: usize) -> Result<Vec<&'static Shed>, Error> {
+        let size = |steps: &[&Shed]| self.without(steps, limit).0.len();
+        let mut steps = Vec::new();
+        for step in &ORDER {
+            steps.push(step);
+            if size(&steps) <= limit {
+                break;
+            }
+        }
+        if size(&steps) > limit {
+            return Err(Error::HeaderTooLarge {
+                size: size(&steps) as u64,
+                limit: limit as u64,
+            });
+        }
+        for step in ORDER.iter().skip(PADDING_STEPS).rev() {
+            let mut fewer = steps.clone();
+            fewer.retain(|other| !std::ptr::eq(*other, step));
+            if size(&fewer) <= limit {
+                steps = fewer;
+            }
+        }
+        Ok(steps)
+    }
+
+    /// Returns its objects after these steps, and the removed ones.
+    fn without(&self, steps: &[&Shed], limit: usize) -> (HeaderTree, Vec<ShedObject>) {
+        let mut tree = HeaderTree::of(self);
+        let mut shed = Vec::new();
+        for step in steps {
+            let unchanged = shed.is_empty();
+            shed.extend(step.take_from(&mut tree, limit));
+            if unchanged && !shed.is_empty() {
+                shed.extend(tree.remove(Guid::DIGITAL_SIGNATURE));
+            }
+        }
+        (tree, shed)
+    }
 }
 
 impl Shed {
-    fn take_from(&self, tree: &mut HeaderTree) -> Vec<ShedObject> {
+    fn take_from(&self, tree: &mut HeaderTree, limit: usize) -> Vec<ShedObject> {
         match *self {
-            Shed::Objects(guid) => tree.remove(guid),
+            Shed::Objects(Guid::PADDING) => tree.remove(Guid::PADDING),
+            Shed::Objects(guid) => tree.remove_down_to(guid, limit),
             Shed::LargeAttributes => {
                 let mut shed = Vec::new();
                 tree.replace(Guid::EXTENDED_CONTENT_DESCRIPTION, |bytes| {
@@ -271,7 +300,7 @@ mod tests {
     }
 
     #[test]
-    fn objects_are_removed_in_order_until_the_header_fits() {
+    fn only_needed_objects_are_removed_in_order() {
         let header = full();
         let order = [
             "Padding",
@@ -290,7 +319,7 @@ mod tests {
             "Metadata",
         ];
         let mut seen = 0;
-        for limit in (0..header.as_bytes().len()).rev() {
+        for limit in (0..header.as_bytes().len()).rev().step_by(7) {
             let Ok((less, shed)) = header.shed_to(limit) else {
                 break;
             };
@@ -298,11 +327,23 @@ mod tests {
             let bytes: usize = shed.iter().map(|object| object.bytes).sum();
             assert_eq!(less.as_bytes().len() + bytes, header.as_bytes().len());
             let names: Vec<_> = shed.iter().map(|object| object.name).collect();
-            assert_eq!(names, order[..names.len()]);
+            let mut rest = order.iter();
+            assert!(
+                names.iter().all(|name| rest.any(|other| other == name)),
+                "{names:?}"
+            );
+            assert!(names.is_empty() || names[..3] == order[..3], "{names:?}");
+            for object in shed.iter().skip(3) {
+                assert!(
+                    less.as_bytes().len() + object.bytes > limit,
+                    "{limit} {object:?}"
+                );
+            }
             guids(&less);
             seen = seen.max(names.len());
         }
-        assert_eq!(seen, order.len());
+        // The Extended Content Description is removed with its large attributes.
+        assert_eq!(seen, order.len() - 1);
     }
 
     #[test]
@@ -335,6 +376,29 @@ mod tests {
             .get(Guid::EXTENDED_CONTENT_DESCRIPTION)
             .cloned();
         assert_eq!(kept.as_deref(), Some(&attributes(&[10, 20])[..]));
+    }
+
+    #[test]
+    fn a_large_object_is_removed_before_small_ones() {
+        let names = |objects: &[Vec<u8>]| {
+            let header = header(1500, 50, objects);
+            let (less, shed) = header.shed_for(HeaderPacket::Header).unwrap();
+            assert!(less.as_bytes().len() <= super::super::MAX_HEADER_IN_H);
+            shed.iter()
+                .map(|object| (object.name, object.bytes))
+                .collect::<Vec<_>>()
+        };
+        let description = attributes(&[10, 20]);
+        let titles = object(Guid::CONTENT_DESCRIPTION, &[1; 100]);
+        let script = object(Guid::SCRIPT_COMMAND, &[2; 69_000]);
+        let expected = [("Script Command", 69_024)];
+        assert_eq!(names(&[description.clone(), titles, script]), expected);
+        let large = attributes(&[1000; 69]);
+        let expected = [("Extended Content Description", large.len())];
+        assert_eq!(names(&[description.clone(), large]), expected);
+        let picture = attributes(&[10, 65_000, 20]);
+        let expected = [("Extended Content Description attribute", 65_012)];
+        assert_eq!(names(&[description, attributes(&[700]), picture]), expected);
     }
 
     #[test]

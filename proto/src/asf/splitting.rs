@@ -12,6 +12,9 @@ use super::payload::{MOST_PAYLOADS, PAYLOAD_LENGTH_WORD, Place, overflown};
 impl DataPacket {
     /// Distributes the payloads of a packet with more than 63 of them over several packets of the same size and times;
     /// `None` for any other packet.
+    ///
+    /// Payloads without data are left out. asfmux writes one if a packet has only room for a payload's head, and VLC
+    /// rejects a packet that begins with one.
     pub fn split(&self) -> Option<Vec<DataPacket>> {
         let Some(Defect::TooManyPayloads { .. }) = self.defect() else {
             return None;
@@ -19,16 +22,19 @@ impl DataPacket {
         let packet = self.as_bytes();
         let (layout, area) = Layout::read(packet, length_types(packet)?).ok()?;
         let places = overflown(&area)?;
+        let places: Vec<_> = places.iter().filter(|place| !place.is_empty).collect();
         let packets = places.len().div_ceil(MOST_PAYLOADS).max(1);
         let each = places.len().div_ceil(packets).max(1);
-        let part = |places: &[Place]| {
-            let bytes = places.first()?.bytes.start..places.last()?.bytes.end;
-            let flags = PAYLOAD_LENGTH_WORD | u8::try_from(places.len()).ok()?;
-            let payloads = [&[flags][..], area.bytes.get(bytes)?];
+        let part = |places: &[&Place]| {
+            let flags = [PAYLOAD_LENGTH_WORD | u8::try_from(places.len()).ok()?];
+            let bytes = |place: &&Place| area.bytes.get(place.bytes.clone());
+            let payloads = std::iter::once(Some(&flags[..])).chain(places.iter().map(bytes));
+            let payloads: Vec<_> = payloads.collect::<Option<_>>()?;
             let part = layout.pack(packet, &payloads, packet.len())?;
             Some(DataPacket::parse(part))
         };
-        places.chunks(each).map(part).collect()
+        let parts: Option<Vec<_>> = places.chunks(each).map(part).collect();
+        parts.filter(|parts| !parts.is_empty())
     }
 }
 
@@ -36,14 +42,23 @@ impl DataPacket {
 mod tests {
     use super::*;
 
+    /// Returns a payload of stream 1 with `len` bytes of data.
+    fn payload(number: usize, len: u8) -> Vec<u8> {
+        let head = [0x81, number as u8, 0, 0, 0, 0, 0, len, 0];
+        [&head[..], &vec![number as u8; len.into()]].concat()
+    }
+
     /// Returns a packet of 3000 bytes as asfmux writes it, with `count` payloads of stream 1 and ten bytes of data
     /// each.
     fn crowded(count: usize) -> Vec<u8> {
-        let payload = |number: usize| {
-            let head = [0x81, number as u8, 0, 0, 0, 0, 0, 10, 0];
-            [&head[..], &[number as u8; 10]].concat()
-        };
-        let payloads: Vec<u8> = (0..count).flat_map(payload).collect();
+        packed(&vec![10; count])
+    }
+
+    /// Returns a packet of 3000 bytes as asfmux writes it, with payloads of these sizes.
+    fn packed(sizes: &[u8]) -> Vec<u8> {
+        let count = sizes.len();
+        let payloads = sizes.iter().enumerate();
+        let payloads: Vec<u8> = payloads.flat_map(|(n, &len)| payload(n, len)).collect();
         let end = (13 + payloads.len()) as u16;
         let lengths = [end.to_le_bytes(), (3000 - end).to_le_bytes()].concat();
         let head = [&[0x51, 0x5D][..], &lengths, &[7, 0, 0, 0, 9, 0]].concat();
@@ -91,6 +106,32 @@ mod tests {
             }
             assert_eq!(payloads, packet[13..][..count * 19]);
         }
+    }
+
+    /// asfmux writes an empty payload if the packet has only room for its head.
+    #[test]
+    fn empty_payloads_are_left_out_of_split_packets() {
+        for (empty, expected) in [
+            (&[0, 32, 69][..], &[34, 33][..]),
+            (&[0, 1, 2, 3, 4, 5, 6], &[63]),
+        ] {
+            let mut sizes = vec![10; 70];
+            empty.iter().for_each(|&at| sizes[at] = 0);
+            let parts = parts(packed(&sizes));
+            let counts: Vec<_> = parts.iter().map(|part| part[12] & 0x3f).collect();
+            assert_eq!(counts, expected);
+            let data = parts.iter().zip(counts);
+            let data: Vec<u8> = data
+                .flat_map(|(part, count)| part[13..][..usize::from(count) * 19].to_vec())
+                .collect();
+            let kept = (0..70).filter(|number| !empty.contains(number));
+            assert_eq!(
+                data,
+                kept.flat_map(|number| payload(number, 10))
+                    .collect::<Vec<_>>()
+            );
+        }
+        assert_eq!(DataPacket::parse(packed(&[0; 70]).into()).split(), None);
     }
 
     #[test]
