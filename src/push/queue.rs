@@ -34,6 +34,8 @@ pub(super) struct Queue {
     inner: Mutex<Inner>,
     space: Condvar,
     filled: Notify,
+    /// Notified when the writer is blocked by a lack of acknowledgements.
+    blocked: Notify,
     /// The writer hands over each packet at its Send Time.
     real_time: AtomicBool,
 }
@@ -46,6 +48,7 @@ impl Queue {
             inner: Mutex::default(),
             space: Condvar::new(),
             filled: Notify::new(),
+            blocked: Notify::new(),
             real_time: AtomicBool::new(false),
         }
     }
@@ -115,6 +118,9 @@ impl Queue {
         if inner.awaited.take().is_some() {
             self.filled.notify_one();
         }
+        if inner.is_mostly_outstanding() {
+            self.blocked.notify_one();
+        }
         let waited = self.space.wait_timeout(inner, left);
         waited.unwrap_or_else(PoisonError::into_inner).0
     }
@@ -156,11 +162,25 @@ impl Queue {
         }
     }
 
+    /// Waits until the writer is blocked by a lack of acknowledgements.
+    pub(super) async fn blocked(&self) {
+        self.blocked.notified().await;
+    }
+
+    /// Returns whether the writer is blocked by a lack of acknowledgements.
+    pub(super) fn is_blocked(&self) -> bool {
+        let inner = self.lock();
+        inner.wanted.is_some() && inner.is_mostly_outstanding()
+    }
+
     /// Moves the oldest content to the back of `taken`: at least one unit, and units until `most` bytes are reached.
     /// Returns the bytes taken.
     pub(super) fn take(&self, most: usize, taken: &mut VecDeque<Content>) -> usize {
         let mut inner = self.lock();
         let bytes = inner.move_oldest(most, taken);
+        if inner.wanted.is_some() && inner.is_mostly_outstanding() {
+            self.blocked.notify_one();
+        }
         self.signal_space(inner);
         bytes
     }

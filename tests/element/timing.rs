@@ -90,6 +90,23 @@ fn without_sync_a_file_goes_as_fast_as_it_can() {
     );
 }
 
+/// Six packets fit: the writer waits for each acknowledgement, and not for the driver's timer.
+#[test]
+fn a_small_queue_does_not_throttle_a_fast_source() {
+    const PACKETS: usize = 600;
+    const TIMER: Duration = Duration::from_millis(100);
+    let path = long_file(PACKETS * 1500);
+    let point = Point::new();
+    let pipeline = Pipeline::new(&format!(
+        "filesrc location={path} ! wmspushsink name=sink sync=false max-size-bytes=15000 location={}",
+        point.location()
+    ));
+    let begun = Instant::now();
+    pipeline.run();
+    let took = begun.elapsed();
+    assert!(took < TIMER * (PACKETS / 7) as u32 / 2, "{took:?}");
+}
+
 /// What is live comes at its time: a packet that a muxer has filled early is not held back.
 #[test]
 fn live_input_gains_no_delay() {

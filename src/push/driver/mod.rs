@@ -31,7 +31,7 @@ use super::connector::Milestone;
 use super::entropy::SystemEntropy;
 use super::exchange::Progress;
 use super::parked::ParkedSession;
-use super::queue::Content;
+use super::queue::{Content, Queue};
 use super::reconnect::{Policy, Reconnect};
 use super::replay::ReplayBuffer;
 use super::shared::Shared;
@@ -294,9 +294,8 @@ impl<C: Connector> Driver<C> {
             () = sleep(Batching::LONGEST_WAIT), if takes_content && self.batching.is_flood() => self.take_incomplete_batch(),
             () = expiry(due) => return self.handle_expiry(),
             () = expiry(self.policy.probation()) => self.end_probation(),
-            () = sleep_until(self.acks.due), if self.replay.awaits_acknowledgement() => {
-                self.take_acknowledgements();
-                self.free();
+            () = acknowledgements(&self.shared.queue, self.acks.due), if self.replay.awaits_acknowledgement() => {
+                self.poll_acknowledgements();
             }
         }
         Ok(())
@@ -333,6 +332,15 @@ async fn progress<C: Connector>(
     match client.exchange_mut() {
         Some(exchange) => exchange.progress_or_room(room).await,
         None => pending().await,
+    }
+}
+
+/// Waits until the kernel is to be queried for acknowledgements: at `due`, or as soon as the writer is blocked by a lack of
+/// them.
+async fn acknowledgements(queue: &Queue, due: Instant) {
+    tokio::select! {
+        () = queue.blocked() => {}
+        () = sleep_until(due) => {}
     }
 }
 

@@ -13,8 +13,11 @@ use crate::push::{Error, Failure, Phase, TlsError};
 
 use super::Outcome;
 
-/// Interval between two queries of the kernel, which does not report acknowledgements by itself.
+/// Longest interval between two queries of the kernel, which does not report acknowledgements by itself.
 const ACKNOWLEDGEMENT_INTERVAL: Duration = Duration::from_millis(100);
+
+/// Shortest interval, while the writer is blocked until the peer acknowledges data.
+const SHORTEST_INTERVAL: Duration = Duration::from_millis(1);
 
 /// The delivery of the current body.
 pub(super) struct AckTracker {
@@ -25,6 +28,8 @@ pub(super) struct AckTracker {
     progressed: Instant,
     /// The time of the next query.
     pub(super) due: Instant,
+    /// Interval while the writer is blocked
+    hurried: Option<Duration>,
 }
 
 impl AckTracker {
@@ -34,6 +39,7 @@ impl AckTracker {
             acknowledged: 0,
             progressed: now,
             due: now,
+            hurried: None,
         }
     }
 
@@ -51,13 +57,25 @@ impl AckTracker {
     /// Records `acknowledged` bytes, and returns whether they are more than before.
     fn update(&mut self, acknowledged: u64) -> bool {
         let now = Instant::now();
-        self.due = now + ACKNOWLEDGEMENT_INTERVAL;
+        self.due = now + self.hurried.unwrap_or(ACKNOWLEDGEMENT_INTERVAL);
         let before = std::mem::replace(&mut self.acknowledged, acknowledged);
         let progress = acknowledged > before;
         if progress {
             self.progressed = now;
         }
         progress
+    }
+
+    /// Sets the time of the next query. While the writer is blocked, that is after one round trip; the interval doubles
+    /// with each query that finds no progress.
+    fn pace(&mut self, blocked: bool, progress: bool, round_trip_time: Duration) {
+        let interval = match self.hurried {
+            Some(last) if !progress => last * 2,
+            _ => round_trip_time,
+        };
+        let interval = interval.clamp(SHORTEST_INTERVAL, ACKNOWLEDGEMENT_INTERVAL);
+        self.hurried = blocked.then_some(interval);
+        self.due = Instant::now() + self.hurried.unwrap_or(ACKNOWLEDGEMENT_INTERVAL);
     }
 }
 
@@ -142,6 +160,19 @@ impl<C: Connector> Driver<C> {
         {
             self.report_recovered(attempt);
         }
+    }
+
+    /// Records acknowledgements, frees their memory, and sets the time of the next query.
+    pub(super) fn poll_acknowledgements(&mut self) {
+        let before = self.acks.acknowledged;
+        self.take_acknowledgements();
+        self.free();
+        let exchange = self.client.exchange();
+        let round_trip_time = exchange.and_then(Exchange::round_trip_time);
+        let progress = self.acks.acknowledged > before;
+        let blocked = self.shared.queue.is_blocked();
+        self.acks
+            .pace(blocked, progress, round_trip_time.unwrap_or_default());
     }
 
     /// Returns the outcome if the announced end was not sent within `timeout`. If the connection was lost, its loss is

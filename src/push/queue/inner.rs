@@ -142,6 +142,11 @@ impl Inner {
             || (!limits.time.is_zero() && self.time(None) > time)
     }
 
+    /// Returns whether most of the held memory is of content that was sent and is not acknowledged.
+    pub(super) fn is_mostly_outstanding(&self) -> bool {
+        self.outstanding >= self.cost
+    }
+
     /// Returns the cost of everything that the push holds.
     pub(super) fn held(&self) -> usize {
         self.cost + self.outstanding
