@@ -303,6 +303,13 @@ impl Writer {
         loop {
             let left = self.stream().finish();
             match left {
+                Ok(Some(skipped)) if skipped.reason.is_cut() && ends_early(outlet.sink) => {
+                    gst::info!(
+                        CAT,
+                        obj = outlet.sink,
+                        "The application's EOS leaves out {skipped}"
+                    );
+                }
                 Ok(Some(skipped)) => outlet.report_skipped(skipped),
                 Ok(None) => return Ok(()),
                 Err(error) => {
@@ -401,6 +408,18 @@ fn is_live(sink: &gst_base::BaseSink) -> bool {
     let live = answered && latency.result().0;
     gst::debug!(CAT, obj = sink, "Upstream is live: {live}");
     live
+}
+
+/// Returns whether upstream has more data than it has sent. Then the EOS is the application's, and the input is not cut off.
+fn ends_early(sink: &gst_base::BaseSink) -> bool {
+    let Some(pad) = sink.static_pad("sink") else {
+        return false;
+    };
+    let position = pad.peer_query_position::<gst::format::Bytes>();
+    let size = pad.peer_query_duration::<gst::format::Bytes>();
+    position
+        .zip(size)
+        .is_some_and(|(position, size)| position < size)
 }
 
 /// Only logged, because the packets are sent like the others.

@@ -5,13 +5,19 @@
 use gst::prelude::*;
 use gstwmspush::asf::{Item, Reader};
 
-use crate::rig::{LONG, Pipeline, Point, fixture_bytes, text};
+use publishing_point::Push;
+
+use crate::rig::{LONG, Pipeline, Point, fixture_bytes, long_file, text};
 
 /// The WARNINGs of a file: their reasons and texts.
 fn warnings(name: &str) -> Vec<(String, String)> {
     let point = Point::new();
     let pipeline = Pipeline::file(name, &point.location(), "");
     pipeline.play();
+    warnings_until_eos(&pipeline)
+}
+
+fn warnings_until_eos(pipeline: &Pipeline) -> Vec<(String, String)> {
     let bus = pipeline.pipeline.bus().unwrap();
     let wanted = [gst::MessageType::Warning, gst::MessageType::Eos];
     let timeout = gst::ClockTime::try_from(LONG).unwrap();
@@ -46,6 +52,42 @@ fn absurd_times_are_reported_with_their_cure() {
         let has_fact = |(_, text): &(_, String)| text.contains(", and players cannot follow. ");
         assert!(warnings.iter().all(has_fact), "{warnings:?}");
     }
+}
+
+/// A file that the application ends in the middle of a packet is not cut off; one that ends there is.
+#[test]
+fn only_a_file_that_ends_in_a_packet_is_cut_off() {
+    // Blocks of two packets: each one ends in a packet, by as much as the header has.
+    let path = long_file(3_000_000);
+    let push = |path: &str| {
+        let point = Point::new();
+        let pipeline = Pipeline::new(&format!(
+            "filesrc location={path} blocksize=3000 ! wmspushsink name=sink location={}",
+            point.location()
+        ));
+        (point, pipeline)
+    };
+    let (point, pipeline) = push(&path);
+    pipeline.play();
+    let streams = |pushes: &[&Push]| pushes.iter().any(|push| push.data_packets > 2);
+    point.handle.wait_for_pushes(streams, LONG).expect("data");
+    pipeline.pipeline.send_event(gst::event::Eos::new());
+    assert_eq!(warnings_until_eos(&pipeline), []);
+
+    let bytes = fixture_bytes("av_asfmux_p1500_streamable.asf");
+    let cut = format!("{path}.cut");
+    std::fs::write(&cut, &bytes[..bytes.len() - 700]).unwrap();
+    let (_point, pipeline) = push(&cut);
+    pipeline.play();
+    let warnings = warnings_until_eos(&pipeline);
+    let [(_, text)] = &warnings[..] else {
+        panic!("{warnings:?}")
+    };
+    assert!(
+        text.starts_with("Left out 800 bytes, a part of a data packet"),
+        "{text}"
+    );
+    std::fs::remove_file(cut).unwrap();
 }
 
 /// B9: asfmux puts 64 payloads into a packet.

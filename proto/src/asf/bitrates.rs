@@ -41,7 +41,8 @@ impl FileHeader {
     ///
     /// * An unknown Maximum Bitrate becomes the sum of an existing Stream Bitrate Properties Object, else the total in
     ///   `bitrates`, else the sum of all streams directly in the Header Object (ASF 3.2). It becomes 0 if one of those
-    ///   is unknown, because servers and players would reserve too little for a sum that is too small.
+    ///   is unknown, because servers and players would reserve too little for a sum that is too small. A total in
+    ///   `bitrates` below the known rates of those streams is ignored.
     /// * Unknown rates in a Stream Bitrate Properties Object become the known ones, or 0.
     /// * A Stream Bitrate Properties Object is added if the rates of all those streams are known. If it left some of
     ///   them out, a server would take these for streams of 0 bit/s. If it alone would make the header too large to be
@@ -60,7 +61,9 @@ impl Bitrates {
         let there = there.map(|object| records(object).unwrap_or_default());
         let maximum = maximum_bitrate(tree);
         let told = there.as_ref().and_then(|rates| sum(&streams, rates));
-        let total = maximum.or(told).or(self.total.and_then(known));
+        let total = maximum
+            .or(told)
+            .or(self.plausible_total(&streams, there.as_ref()));
         let rates = self.rates(&streams, total, there.as_ref());
         if there.is_some() {
             tree.edit(Guid::STREAM_BITRATE_PROPERTIES, |object| {
@@ -75,6 +78,20 @@ impl Bitrates {
         if let (None, Some(total)) = (maximum, total) {
             put_maximum_bitrate(tree, total.get());
         }
+    }
+
+    /// Returns the given total, unless the known rates of these streams leave no room in it for the unknown ones.
+    fn plausible_total(
+        &self,
+        streams: &[StreamProperties],
+        there: Option<&Rates>,
+    ) -> Option<NonZeroU32> {
+        let rates = self.rates(streams, None, there);
+        let rate_of = |number| rates.get(&number).map_or(1, |rate| rate.get());
+        let least = direct(streams).map(rate_of).fold(0, u32::saturating_add);
+        self.total
+            .and_then(known)
+            .filter(|total| total.get() >= least)
     }
 
     /// Returns the known rates of these streams. Their total is `total`, and `there` are the rates in the header.
@@ -289,8 +306,6 @@ mod tests {
         let expected = (200_000, vec![(1, 152_000), (2, 48_000)]);
         assert_eq!(filled(&header(0, &both), &bitrates(200_000, &[])), expected);
         assert_eq!(filled(&header(200_000, &both), &bitrates(0, &[])), expected);
-        let too_small = (48_000, vec![]);
-        assert_eq!(filled(&header(0, &both), &bitrates(48_000, &[])), too_small);
         let alone = (70_000, vec![(1, 70_000)]);
         assert_eq!(
             filled(&header(0, &[video(1)]), &bitrates(70_000, &[])),
@@ -328,6 +343,24 @@ mod tests {
         }
         assert_eq!(two.to_live_with(&bitrates(0, &[(9, 1000)])), two.to_live());
         assert_eq!(filled(&two, &bitrates(300_000, &[])), (300_000, vec![]));
+    }
+
+    #[test]
+    fn a_total_below_the_known_rates_is_ignored() {
+        let audio = audio(2, 6000);
+        for (total, expected) in [
+            (48_001, (48_001, vec![(1, 1), (2, 48_000)])),
+            (48_000, (0, vec![])),
+            (1000, (0, vec![])),
+        ] {
+            let both = header(0, &[video(1), audio.clone()]);
+            assert_eq!(filled(&both, &bitrates(total, &[])), expected, "{total}");
+        }
+        let alone = header(0, &[audio]);
+        for (total, expected) in [(48_001, 48_001), (48_000, 48_000), (47_999, 48_000)] {
+            let expected = (expected, vec![(2, 48_000)]);
+            assert_eq!(filled(&alone, &bitrates(total, &[])), expected, "{total}");
+        }
     }
 
     /// FFmpeg writes 0xFFFFFFFF for encoders with a variable bit rate
@@ -396,11 +429,11 @@ mod tests {
         assert_eq!(filled(&header(40, &with(&records)), &given), (40, rates));
         let one = [&[1, 0][..], &[1, 0, 10, 0, 0, 0]].concat();
         assert_eq!(
-            filled(&header(0, &with(&one)), &given),
-            (1000, vec![(1, 10)])
+            filled(&header(0, &with(&one)), &bitrates(90_000, &[])),
+            (90_000, vec![(1, 10)])
         );
         let cut = header(0, &with(&records[..13])).to_live_with(&given);
-        assert_eq!(cut.maximum_bitrate(), 1000);
+        assert_eq!(cut.maximum_bitrate(), 48_400);
         assert_eq!(guids(&cut).0.len(), 4);
     }
 

@@ -50,6 +50,11 @@ pub enum SkipReason {
 }
 
 impl SkipReason {
+    /// Returns whether the input ended within a packet or header.
+    pub fn is_cut(&self) -> bool {
+        matches!(self, SkipReason::PartialPacket | SkipReason::PartialHeader)
+    }
+
     /// Returns whether content is lost. Other skipped input never belongs in a stream of data packets.
     pub fn is_loss(&self) -> bool {
         match self {
