@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn two_streams_of_a_type_are_not_told_apart() {
+    fn tags_do_not_distinguish_two_streams_of_a_type() {
         let streams = [
             (1, Guid::VIDEO_MEDIA),
             (2, Guid::AUDIO_MEDIA),
@@ -146,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn the_maximum_in_the_last_list_with_a_bit_rate_counts() {
+    fn the_maximum_of_the_last_list_with_bit_rates_counts() {
         let all = [
             Tag::Average(5),
             Tag::Maximum(9),

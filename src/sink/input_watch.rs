@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn a_silence_begins_anew_with_playing() {
+    fn playing_restarts_the_count_of_a_silence() {
         let watch = InputWatch::default();
         assert_eq!(silences(&watch, 4), [0; 0]);
         assert!(!watch.input.tick(false));

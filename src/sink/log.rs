@@ -236,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn spans_that_nobody_holds_are_forgotten() {
+    fn closed_spans_are_forgotten() {
         gst::init().unwrap();
         let element = glib::Object::new::<WmsPushSink>();
         let log = Log {

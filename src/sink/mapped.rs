@@ -256,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn a_buffer_of_a_pool_goes_back_at_once() {
+    fn a_buffer_of_a_pool_is_returned_at_once() {
         for size in [100, 1400, 100_000] {
             let pool = pool(size);
             let mut intake = Intake::default();
@@ -357,7 +357,7 @@ mod tests {
     }
 
     #[test]
-    fn a_buffer_is_mapped_again_while_its_last_map_is_dropped() {
+    fn a_buffer_can_be_mapped_while_its_map_is_dropped() {
         let mut ours = buffer(&[b"abc"]);
         let theirs = ours.clone();
         std::thread::scope(|scope| {

@@ -189,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn jumps_anchor_anew() {
+    fn jumps_re_anchor_the_schedule() {
         let tables = [
             ([(9000, 0), (3999, 300), (4099, 300)], [0, 300, 400]),
             ([(0, 0), (10_001, 300), (10_101, 300)], [0, 300, 400]),
@@ -224,7 +224,7 @@ mod tests {
 
     /// A source stalled for an hour while the running time continued.
     #[test]
-    fn an_hour_behind_the_clock_the_schedule_begins_anew() {
+    fn an_hour_behind_the_clock_the_schedule_is_re_anchored() {
         const HOUR: u64 = 3_600_000;
         assert_eq!(
             schedule(&[(0, 0), (100, HOUR), (200, HOUR), (300, HOUR)]),

@@ -130,7 +130,7 @@ fn assert_is_about_the_peer(failure: &Failure, text: &str, hint: &str) {
 
 /// D3
 #[test]
-fn a_proxy_is_named_with_the_setting_that_it_comes_from() {
+fn a_proxy_is_named_with_its_setting() {
     let error = Error::CannotConnect {
         kind: io::ErrorKind::ConnectionRefused,
         message: "Connection refused (os error 111)".to_owned(),
@@ -181,7 +181,7 @@ fn iis_is_named_with_the_port_of_the_control_protocol() {
 
 /// D5
 #[test]
-fn a_web_server_is_named_for_a_403_and_a_500() {
+fn a_web_server_is_named_for_403_and_500() {
     for status in [403, 500] {
         for server in ["Microsoft-IIS/7.5", "Apache/2.4", "nginx", "lighttpd/1.4"] {
             let hint = setup_hint(refused(status, server), |_| ());
@@ -338,7 +338,7 @@ fn a_push_without_any_connection_is_no_loss() {
 }
 
 #[test]
-fn bad_input_has_one_text_in_every_phase_before_the_header() {
+fn bad_input_has_the_same_text_in_every_early_phase() {
     for phase in [Phase::Setup, Phase::Start] {
         let input = Error::Input(asf::Error::Incomplete { bytes: 0 });
         assert_eq!(

@@ -245,7 +245,7 @@ fn an_empty_push_setup_is_its_head() {
 }
 
 #[test]
-fn a_failed_write_is_an_error_unless_a_response_came_before() {
+fn a_failed_write_after_a_response_is_no_error() {
     let broken = |_: &[IoSlice<'_>]| Poll::Ready(Err(ErrorKind::BrokenPipe.into()));
     let mut exchange = Exchange::over(scripted(broken), &push_start(9));
     assert_eq!(poll(&mut exchange), Poll::Ready(Err(Error::Reset)));

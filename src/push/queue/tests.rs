@@ -88,7 +88,7 @@ fn drain(queue: &Queue) -> Vec<u32> {
 }
 
 #[test]
-fn content_is_taken_in_the_order_in_which_it_was_queued() {
+fn content_is_taken_in_its_order() {
     let queue = queue(0, Leaky::No);
     for size in [10, 20, 30] {
         queue.push_one(packet(size), Duration::ZERO).unwrap();
@@ -230,7 +230,7 @@ fn batch(sizes: &[usize]) -> VecDeque<Content> {
 }
 
 #[test]
-fn a_crowded_queue_slows_its_writer_down_and_keeps_its_limit() {
+fn a_crowded_queue_slows_the_writer_and_keeps_its_limit() {
     let queue = queue(cost(5, 19), Leaky::No);
     let begun = Instant::now();
     assert_eq!(
@@ -282,7 +282,7 @@ fn content_that_was_not_queued_stays_in_its_batch() {
 }
 
 #[test]
-fn a_full_queue_wakes_at_any_space_a_crowded_one_at_half() {
+fn any_space_wakes_a_full_queue_half_a_crowded_one() {
     let queue = Arc::new(queue(cost(10, 10), Leaky::No));
     queue
         .push_all(&mut batch(&[10; 8]), Duration::ZERO)
@@ -302,7 +302,7 @@ fn a_full_queue_wakes_at_any_space_a_crowded_one_at_half() {
 
 /// The writer frees it, unless no writer calls again.
 #[test]
-fn returned_buffers_are_freed_by_the_next_writer_or_the_driver() {
+fn the_next_writer_or_the_driver_frees_returned_buffers() {
     let queue = queue(0, Leaky::No);
     let memory = Bytes::from(vec![0; 100]);
     let give_back = || {

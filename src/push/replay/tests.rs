@@ -90,7 +90,7 @@ fn content_behind_a_young_header_is_sent_again() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_header_is_young_until_five_seconds_of_data_are_acknowledged() {
+async fn a_header_is_young_for_five_seconds_of_acknowledged_data() {
     let mut replay = sent();
     replay.acknowledge(310);
     for number in 4..=20 {

@@ -111,7 +111,7 @@ async fn each_missing_part_has_its_own_cause() {
 }
 
 #[tokio::test]
-async fn packets_larger_than_the_packet_size_do_not_match_the_header() {
+async fn packets_over_the_packet_size_do_not_match_the_header() {
     let (mut sight, header, packets) = pushed();
     let large = [packets[0].as_bytes(), &[0; 100][..]].concat();
     sight.see(Seen::Header(header)).unwrap();

@@ -145,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn the_environment_s_password_goes_only_with_its_user() {
+    fn the_environment_s_password_is_only_used_with_its_user() {
         let environment = account("carol", "theirs");
         let mut accounts = Accounts::default();
         let used = |accounts: &Accounts| accounts.credentials_or(&environment);

@@ -320,7 +320,7 @@ const NOISE: &str = r"([a-z0-9/?#@:%\\ ＠：\[\]é]|%E4|%40|http://|\n){0,6}";
 
 proptest! {
     #[test]
-    fn a_password_before_an_at_is_never_told(
+    fn a_password_before_an_at_is_never_shown(
         before in BEFORE,
         colon in "(:|：|%3A)",
         noise in NOISE,
@@ -336,7 +336,7 @@ proptest! {
     }
 
     #[test]
-    fn a_password_without_a_host_is_never_told(
+    fn a_password_without_a_host_is_never_shown(
         before in r"(http://|https://|wmspush\+http://|ftp://|)(alice|DOM\\alice|é)",
         colon in "(:|：|%3a)",
         more in r"(%40host|＠|/x|\?|#|é|)",
@@ -346,7 +346,7 @@ proptest! {
     }
 
     #[test]
-    fn what_is_shown_of_a_location_is_the_same_location(text in r"http://([a-z:@%/\\\[\]?# 0-9é]{0,20})") {
+    fn the_shown_form_of_a_location_is_the_same_location(text in r"http://([a-z:@%/\\\[\]?# 0-9é]{0,20})") {
         let location = Location::new(&text);
         if let Ok(url) = location.url() {
             let again = Location::new(location.shown());

@@ -167,7 +167,7 @@ fn a_zone_is_an_interface_or_its_index() {
 }
 
 #[tokio::test]
-async fn a_zone_goes_with_link_local_addresses_alone() {
+async fn a_zone_applies_to_link_local_addresses_only() {
     let zoned = |host: &'static str| async move {
         let Ok(Host::Ipv6(host)) = Host::parse(host) else {
             panic!("{host}");
