@@ -171,7 +171,11 @@ fn request_key_frame(element: &WmsPushSink) {
     let event = gst::event::CustomUpstream::new(structure);
     let pad = element.static_pad("sink");
     let pushed = pad.is_some_and(|pad| pad.push_event(event));
-    gst::debug!(CAT, obj = element, "Asked for a key frame: {pushed}");
+    gst::debug!(
+        CAT,
+        obj = element,
+        "Requested a key frame from upstream: {pushed}"
+    );
 }
 
 /// The callback of a probe, which posts nothing.

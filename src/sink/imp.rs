@@ -210,7 +210,7 @@ impl BaseSinkImpl for WmsPushSink {
     fn set_caps(&self, caps: &gst::Caps) -> Result<(), gst::LoggableError> {
         if let Some(error) = foreign_caps::refusal(caps) {
             self.fail(Error::Input(error.clone()));
-            return Err(gst::loggable_error!(CAT, "The caps are refused: {error}"));
+            return Err(gst::loggable_error!(CAT, "Rejected the caps: {error}"));
         }
         let Some(header) = stream_header(caps) else {
             return Ok(());
@@ -236,7 +236,7 @@ impl BaseSinkImpl for WmsPushSink {
             gst::EventView::Eos(_) => {
                 self.input_watch.note_end();
                 if let Err(error) = self.end() {
-                    gst::debug!(CAT, imp = self, "EOS ends with {error:?}");
+                    gst::debug!(CAT, imp = self, "EOS failed: {error:?}");
                     return false;
                 }
             }
@@ -267,7 +267,7 @@ impl BaseSinkImpl for WmsPushSink {
             return Ok(());
         };
         allocation::propose(query, &pad)
-            .map_err(|error| gst::loggable_error!(CAT, "Nothing is proposed: {error}"))
+            .map_err(|error| gst::loggable_error!(CAT, "Cannot propose an allocation: {error}"))
     }
 
     fn render(&self, buffer: &gst::Buffer) -> Result<gst::FlowSuccess, gst::FlowError> {

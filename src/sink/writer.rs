@@ -123,7 +123,7 @@ impl Writer {
     /// Discards data that was delivered before a flush.
     pub(super) fn flush(&self, sink: &gst_base::BaseSink) {
         let discarded = self.stream().flush();
-        gst::debug!(CAT, obj = sink, "{discarded} data packets are flushed");
+        gst::debug!(CAT, obj = sink, "Flushed {discarded} data packets");
     }
 
     /// Begins another session if upstream has ended the last one. Returns whether it has.
@@ -150,7 +150,11 @@ impl Writer {
         let start = bytes.start().map_or(0, |start| *start);
         let back = self.stream().go_back(start);
         if let Some(from) = back {
-            gst::debug!(CAT, obj = sink, "Bytes go back from {from} to {start}");
+            gst::debug!(
+                CAT,
+                obj = sink,
+                "Byte position goes back from {from} to {start}"
+            );
         }
     }
 
@@ -239,7 +243,7 @@ impl Writer {
             gst::debug!(
                 CAT,
                 obj = sink,
-                "A malformed data packet goes out whole: {defect}"
+                "Sending a malformed data packet unchanged: {defect}"
             );
             let report = self.stream().count_malformed(*defect);
             outlet.report_malformed(report);
@@ -389,7 +393,7 @@ impl Outlet<'_> {
         if skipped.reason.is_loss() {
             (self.warn)(&InputFault::LeftOut(skipped));
         } else {
-            gst::debug!(CAT, obj = self.sink, "Input is not sent: {skipped}");
+            gst::debug!(CAT, obj = self.sink, "Skipped input: {skipped}");
         }
     }
 
@@ -427,7 +431,7 @@ fn report_exceeded(sink: &gst_base::BaseSink, count: u64) {
     gst::info!(
         CAT,
         obj = sink,
-        "More data packets have come than the {count} that the header announces"
+        "Upstream has delivered more data packets than the {count} that the header announces"
     );
 }
 

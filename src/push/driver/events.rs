@@ -141,7 +141,7 @@ impl<C: Connector> Driver<C> {
                     self.replay.push_start(begins_at, header);
                 }
                 Event::PushStartRepeated => {
-                    tracing::debug!("PushStart is sent again");
+                    tracing::debug!("Sending PushStart again");
                     let reclaimed = self.replay.repeat()?;
                     self.shared.queue.reclaim(reclaimed);
                 }
@@ -154,7 +154,7 @@ impl<C: Connector> Driver<C> {
     }
 
     fn handle_configured(&mut self, server: String) {
-        tracing::info!(%server, "Publishing point is set up");
+        tracing::info!(%server, "Publishing point set up");
         self.configured = Some(Instant::now());
         self.policy.configured();
         let scheme = self.session.authentication();

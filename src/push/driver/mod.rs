@@ -96,7 +96,7 @@ pub(super) async fn drive(
             shared.lifecycle.ended();
         }
         Outcome::Undrained(failure) => {
-            tracing::info!("{failure}");
+            tracing::info!("Push ended incomplete: {failure}");
             shared.lifecycle.undrained(failure);
         }
         Outcome::Failed(failure) => {

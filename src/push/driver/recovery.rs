@@ -34,7 +34,7 @@ impl<C: Connector> Driver<C> {
         };
         let session = parked.and_then(|parked| parked.take(&self.settings.session));
         if let Some((session, header)) = session.filter(|_| self.settings.resume) {
-            tracing::info!("Taking the session up again");
+            tracing::info!("Resuming the parked session");
             self.session = session;
             self.replay.continue_session(header.clone());
             if self.session.resume(header) {
@@ -93,7 +93,7 @@ impl<C: Connector> Driver<C> {
             phase = failure.phase.name(),
             attempt = number,
             ?delay,
-            "Lost: {failure}"
+            "Lost the connection: {failure}"
         );
         if attempt.reported {
             let awaits_data = self.awaits_data() && self.shared.queue.is_empty();
@@ -196,7 +196,7 @@ impl<C: Connector> Driver<C> {
 
     pub(super) fn report_recovered(&mut self, attempt: u32) {
         let resumed = self.session.has_resumed();
-        tracing::info!(attempt, resumed, "Connected again");
+        tracing::info!(attempt, resumed, "Reconnected");
         self.shared.counters.reconnected();
         self.shared.lifecycle.recovered(attempt, resumed);
     }

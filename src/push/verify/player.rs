@@ -33,7 +33,7 @@ pub(super) async fn pull(
         Err(cause) if allows_plain(&cause, sight) => cause,
         other => return other,
     };
-    tracing::debug!("{refusal:?} to a player, next is a plain request");
+    tracing::debug!("{refusal:?} as a player, trying a plain GET");
     match as_file(&mut viewer, sight).await {
         // The response to a player is the more specific one.
         Err(_) if !sight.has_header() => Err(refusal),

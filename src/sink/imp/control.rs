@@ -126,7 +126,11 @@ impl WmsPushSink {
             element.is_some_and(|element| is_playing(element.upcast_ref()))
         };
         if let Err(error) = self.input_watch.begin(playing, report) {
-            gst::warning!(CAT, imp = self, "Upstream is not watched: {error}");
+            gst::warning!(
+                CAT,
+                imp = self,
+                "Cannot watch upstream for missing input: {error}"
+            );
         }
     }
 
@@ -147,7 +151,11 @@ impl WmsPushSink {
 
     pub(super) fn check_timer(&self, started: Result<(), gst::ClockError>) {
         if let Err(error) = started {
-            gst::warning!(CAT, imp = self, "An interval has no effect: {error}");
+            gst::warning!(
+                CAT,
+                imp = self,
+                "Cannot start the timer of stats-interval or verify-interval: {error}"
+            );
         }
     }
 
@@ -232,7 +240,7 @@ impl WmsPushSink {
         if !failed && self.writer.begin_session() {
             connection.disconnect();
             if self.open().is_err() {
-                gst::debug!(CAT, imp = self, "There is no push behind the flush");
+                gst::debug!(CAT, imp = self, "Cannot begin another push after the flush");
             }
         }
     }
