@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! `docs/plugins/gst_plugins_cache.json`, which GStreamer's documentation is made from, tells what the plugin is.
+//! `docs/plugins/gst_plugins_cache.json`, the source of GStreamer's documentation, describes the plugin.
 //!
-//! It has the form that GStreamer's own tool gives it, with two differences: unsigned numbers do not turn negative, and
-//! versions are left out, so that only a change of the plugin changes it.
+//! It has the format of GStreamer's own tool, with two differences: unsigned numbers do not turn negative, and versions
+//! are omitted, so that only a change of the plugin changes it.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -18,7 +18,7 @@ use serde_json::{Map, Value, json};
 const CACHE: &str = "docs/plugins/gst_plugins_cache.json";
 const UPDATE: &str = "WMSPUSH_UPDATE_DOCS";
 
-/// What other places of the cache refer to: enumerations and flags by their names.
+/// The types that the cache refers to: enumerations and flags, by name.
 type OtherTypes = BTreeMap<String, Value>;
 
 #[test]
@@ -42,7 +42,7 @@ fn the_documentation_cache_is_up_to_date() {
     }
 }
 
-/// The first line that is not as it should be.
+/// Returns the first line that differs.
 fn first_difference<'a>(is: &str, should_be: &'a str) -> Option<(usize, &'a str)> {
     if is == should_be {
         return None;
@@ -115,7 +115,7 @@ fn element(factory: &gst::ElementFactory, types: &mut OtherTypes) -> Value {
     described.into()
 }
 
-/// The next rank that has a name, and how far it is.
+/// Returns the nearest named rank, and the difference to it.
 fn rank(rank: gst::Rank) -> String {
     let names = [
         (gst::Rank::NONE, "none"),
@@ -154,7 +154,7 @@ fn pad_template(template: &gst::PadTemplate) -> (String, Value) {
     (template.name_template().to_owned(), described)
 }
 
-/// Caps with a line for each field.
+/// Returns caps with a line for each field.
 fn caps(caps: &gst::CapsRef) -> String {
     if caps.is_any() || caps.is_empty() {
         return caps.to_string();
@@ -176,7 +176,7 @@ fn caps(caps: &gst::CapsRef) -> String {
     text
 }
 
-/// The properties that the element has not inherited.
+/// Returns the properties that the element has not inherited.
 fn properties(element: &gst::Element, types: &mut OtherTypes) -> Value {
     let specs = element.list_properties();
     let own = specs
@@ -208,7 +208,7 @@ fn property(element: &gst::Element, spec: &glib::ParamSpec) -> Value {
         "type": spec.value_type().name(),
         "writable": flags.contains(ParamFlags::WRITABLE),
     });
-    // What a new element has, which may be something else than what its class says.
+    // The value of a new element, which may differ from the default of its class.
     let read =
         flags.contains(ParamFlags::READABLE) && !flags.contains(gst::PARAM_FLAG_DOC_SHOW_DEFAULT);
     let default = if read {
@@ -226,7 +226,7 @@ fn property(element: &gst::Element, spec: &glib::ParamSpec) -> Value {
     described
 }
 
-/// The user agent has the versions of GStreamer and of the plugin in it.
+/// Removes the versions of GStreamer and of the plugin from the user agent.
 fn without_versions(text: &str) -> String {
     let (major, minor, micro, _) = gst::version();
     let gstreamer = format!("GStreamer/{major}.{minor}.{micro}");
@@ -235,7 +235,7 @@ fn without_versions(text: &str) -> String {
         .replace(plugin, "wmspushsink/…")
 }
 
-/// A value as text, if it is of a type that has one.
+/// Returns a value as text, if its type has one.
 fn shown(value: &glib::Value) -> Option<String> {
     macro_rules! plain {
         ($($type:ty),*) => {
@@ -278,7 +278,7 @@ fn shown(value: &glib::Value) -> Option<String> {
     })
 }
 
-/// The least and the greatest value of a number.
+/// Returns the minimum and the maximum of a number.
 fn range(spec: &glib::ParamSpec) -> Option<(String, String)> {
     macro_rules! ranges {
         ($($type:ty),*) => {
@@ -303,12 +303,12 @@ fn range(spec: &glib::ParamSpec) -> Option<(String, String)> {
     Some((fraction(spec.minimum()), fraction(spec.maximum())))
 }
 
-/// With a denominator of 1, too.
+/// Returns the fraction as text, also with a denominator of 1.
 fn fraction(fraction: gst::Fraction) -> String {
     format!("{}/{}", fraction.numer(), fraction.denom())
 }
 
-/// The signals that the element has not inherited.
+/// Returns the signals that the element has not inherited.
 fn signals(type_: glib::Type, types: &mut OtherTypes) -> Value {
     let described = own_signals(type_).into_iter().map(|signal| {
         let described = self::signal(&signal, types);
@@ -363,7 +363,7 @@ fn own_signals(type_: glib::Type) -> Vec<SignalQuery> {
     }
 }
 
-/// Takes up an enumeration or flags of the plugin's own.
+/// Records an enumeration or flags of the plugin's own.
 fn note_type(type_: glib::Type, types: &mut OtherTypes) {
     let value = |name: &str, nick: &str, value: String| json!({ "desc": name, "name": nick, "value": value });
     let (kind, values): (_, Vec<_>) = if let Some(class) = glib::EnumClass::with_type(type_) {

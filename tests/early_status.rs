@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! A server that refuses in the middle of a flood and closes with most of it unread: what it said must arrive.
+//! A server that refuses during the body and closes with most of it unread: its response must be received.
 #![cfg(target_os = "linux")]
 
 use std::io::{BufRead, BufReader, Read, Write};
@@ -27,7 +27,7 @@ fn head(reader: &mut impl BufRead) -> usize {
     head.len()
 }
 
-/// Accepts PushSetup, takes `bytes` of the PushStart and refuses it.
+/// Accepts PushSetup, reads `bytes` of the PushStart and refuses it.
 fn refuse(stream: TcpStream, bytes: u64) {
     let mut reader = BufReader::new(&stream);
     head(&mut reader);
@@ -73,7 +73,7 @@ fn no_status_is_lost_in_a_thousand_refusals() {
     let location = format!("http://{}/live", listener.local_addr().unwrap());
     thread::spawn(move || {
         for (run, stream) in listener.incoming().enumerate() {
-            // Now with little, now with much of the flood on its way.
+            // The amount of data in flight varies.
             refuse(stream.unwrap(), 700 * (run as u64 % 200));
         }
     });

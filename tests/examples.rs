@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! The programs in `examples`, as their users run them.
+//! The programs in `examples`, as users run them.
 #![cfg(unix)]
 
 use std::fs::{self, File};
@@ -16,22 +16,22 @@ use gstwmspush::auth::Credentials;
 use gstwmspush::wmhttp::HResult;
 use publishing_point::{Closer, Event, Fault, PublishingPoint, Refuse, Running, Settings, When};
 
-/// No program lives longer, whatever else the machine does.
+/// Upper bound on the life of a program, even on a loaded machine.
 const LONG: Duration = Duration::from_secs(60);
 
-/// Data packets that are enough to call it a push.
+/// Data packets that prove a push.
 const PACKETS: usize = 3;
 
-/// Python that comes with the system, and so with PyGObject: another one may come first in `PATH`.
+/// The system's Python, which has PyGObject: another one may precede it in `PATH`.
 const PYTHON: &str = "/usr/bin/python3";
 
 /// First line of an `acquire-credentials` handler.
 const CREDENTIALS: &str = "CREDENTIALS 127.0.0.1 demands a user and a password";
 
-/// The parts of GStreamer that a language has.
+/// The parts of GStreamer that a language supports.
 #[derive(Clone, Copy, PartialEq)]
 enum Binding {
-    /// All that the examples use.
+    /// Everything that the examples use.
     Whole,
     /// No handlers of signals on foreign threads: `user-id` and `user-pw` are set before the push.
     WithoutHandlers,
@@ -47,7 +47,7 @@ macro_rules! tests {
 
             tests! { $binding, $command,
                 ctrl_c_ends_the_push_in_good_order
-                sigterm_comes_as_early_as_it_likes
+                an_early_sigterm_ends_the_program
                 an_error_is_shown_with_its_details
                 a_second_ctrl_c_ends_the_program_at_once
                 user_and_password_open_the_push
@@ -88,8 +88,8 @@ fn ctrl_c_ends_the_push_in_good_order(command: Command, binding: Binding) {
     assert_good_end(program, &point, binding);
 }
 
-/// A pipeline takes no EOS before it plays.
-fn sigterm_comes_as_early_as_it_likes(command: Command, binding: Binding) {
+/// A pipeline accepts no EOS before it plays.
+fn an_early_sigterm_ends_the_program(command: Command, binding: Binding) {
     let point = point(Vec::new());
     let mut program = Program::start(command, &point);
     program.wait_for_line("PROGRESS connect start: ");
@@ -143,7 +143,7 @@ fn an_error_is_shown_with_its_details(command: Command, _: Binding) {
     ]);
 }
 
-/// The server does not answer: an end in good order would take its time.
+/// The server does not respond, so that an end in good order would take its time.
 fn a_second_ctrl_c_ends_the_program_at_once(command: Command, _: Binding) {
     let point = point(vec![(When::EveryPushSetup, Fault::Silent)]);
     let mut program = Program::start(command, &point);
@@ -170,7 +170,7 @@ fn user_and_password_open_the_push(command: Command, binding: Binding) {
     });
 }
 
-/// A handler sees `hresult` of the refusal, and gives up.
+/// A handler sees `hresult` of the refusal, and returns no answer.
 fn a_wrong_password_ends_the_program(command: Command, binding: Binding) {
     let point = point_with_an_account();
     let mut program = start_with_password(command, &point, "wrong");
@@ -197,9 +197,9 @@ fn start_with_password(mut command: Command, point: &Running, password: &str) ->
     Program::start(command, point)
 }
 
-/// One server dies and comes back, one refuses for good, and one does not notice.
+/// One server is lost and returns, one refuses for good, and one is not affected.
 #[test]
-fn a_fan_out_outlives_a_server_that_dies_and_one_that_refuses() {
+fn a_fan_out_survives_a_lost_and_a_refusing_server() {
     let steady = point(Vec::new());
     let refuse = Fault::Refuse(Refuse::new(404));
     let refusing = point(vec![(When::EveryPushSetup, refuse)]);
@@ -247,7 +247,7 @@ fn point(faults: Vec<(When, Fault)>) -> Running {
     PublishingPoint::bind(settings).unwrap().spawn().unwrap()
 }
 
-/// With the plugin where `GST_PLUGIN_PATH` says.
+/// Runs the command with the plugin in `GST_PLUGIN_PATH`.
 fn installed(mut command: Command) -> Command {
     let directory = std::env::var_os("WMSPUSH_PLUGIN_DIR").expect(
         "WMSPUSH_PLUGIN_DIR is where `cargo build --release --lib` leaves the plugin; `cargo xtask test` sets it",
@@ -256,7 +256,7 @@ fn installed(mut command: Command) -> Command {
     command
 }
 
-/// With no plugin but its own.
+/// Runs the command with its own plugin only.
 fn not_installed(mut command: Command) -> Command {
     command.env_remove("GST_PLUGIN_PATH");
     command
@@ -270,7 +270,7 @@ fn interpreted(interpreter: &str, arguments: &[&str]) -> Command {
     command
 }
 
-/// The example, which cargo builds beside the tests unless it is asked for this one alone.
+/// Returns the example, which cargo builds with the tests unless only this one was requested.
 fn rust_program(name: &str) -> Command {
     static BUILDING: Mutex<()> = Mutex::new(());
     let test = std::env::current_exe().unwrap();
@@ -285,7 +285,7 @@ fn rust_program(name: &str) -> Command {
 
 fn build_rust_program(name: &str) {
     let mut build = Command::new(env!("CARGO"));
-    // The environment of a shell spares cargo another build of everything.
+    // With the environment of a shell, cargo does not rebuild everything.
     build.args(["build", "--quiet", "--example", name]);
     for (name, _) in std::env::vars_os() {
         let name = name.to_string_lossy();
@@ -297,13 +297,13 @@ fn build_rust_program(name: &str) {
     succeed(&mut build);
 }
 
-/// Whether a program is not there at all, or was built from something else.
+/// Returns whether a program is missing, or older than its source.
 fn is_older(program: &Path, source: &Path) -> bool {
     let modified = |path: &Path| fs::metadata(path).and_then(|metadata| metadata.modified());
     modified(program).ok() < modified(source).ok()
 }
 
-/// Returns whether the tools of a language are installed, which not every system has.
+/// Returns whether the tools of a language are installed.
 fn found(probe: &str) -> bool {
     let mut shell = Command::new("sh");
     shell.args(["-c", probe]).stdin(Stdio::null());
@@ -314,7 +314,7 @@ fn found(probe: &str) -> bool {
     found
 }
 
-/// The program, compiled as the comment in its source says, with more arguments.
+/// Returns the program, compiled as its source's comment says, with more arguments.
 fn compiled(source: &str, arguments: &str) -> Command {
     static BUILDING: Mutex<()> = Mutex::new(());
     let source = Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -343,7 +343,7 @@ fn compile(source: &Path, arguments: &str, program: &Path) {
     let rest = rest.replace("examples", folder);
     let script = format!("{compiler} {arguments} -o \"$0\" {rest}");
     let mut shell = Command::new("sh");
-    // Some compilers leave files where they run.
+    // Some compilers leave files in the current directory.
     shell
         .args(["-c", &script])
         .arg(program)
@@ -356,19 +356,19 @@ fn succeed(command: &mut Command) {
     assert!(status.success(), "{command:?}: {status}");
 }
 
-/// A file of the tests in this one.
+/// Returns a file for the tests of this file.
 fn scratch(name: &str) -> PathBuf {
     let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join("examples");
     fs::create_dir_all(&directory).unwrap();
     directory.join(name)
 }
 
-/// A program that runs, for [`LONG`] at most and not longer than this value.
+/// A running program, which is killed after [`LONG`] or when this is dropped.
 struct Program {
     child: Child,
     deadline: Instant,
     lines: Receiver<String>,
-    /// What came of `lines` so far.
+    /// The lines so far.
     shown: Vec<String>,
     complaints: PathBuf,
 }
@@ -384,7 +384,7 @@ impl Program {
         let complaints = scratch(&format!("{test}.stderr"));
         let mut child = command
             .env("GST_REGISTRY", scratch(&format!("{test}.registry")))
-            // These would win over others.
+            // These would take precedence over the others.
             .env_remove("GST_PLUGIN_PATH_1_0")
             .env_remove("GST_REGISTRY_1_0")
             .env("no_proxy", "127.0.0.1")
@@ -403,7 +403,7 @@ impl Program {
         }
     }
 
-    /// The next line of standard output, or nothing when it is closed.
+    /// Returns the next line of standard output; `None` when it is closed.
     fn next_line(&mut self) -> Option<&str> {
         let left = self.deadline.saturating_duration_since(Instant::now());
         match self.lines.recv_timeout(left) {
@@ -429,23 +429,23 @@ impl Program {
         succeed(Command::new("kill").args(["-s", name, &id]));
     }
 
-    /// How it ends by itself, without a complaint.
+    /// Waits for the end of the program, which prints nothing to standard error.
     fn exit_status(&mut self) -> ExitStatus {
         while self.next_line().is_some() {}
-        // Standard output was closed: this takes no time.
+        // Standard output is closed, so this does not wait.
         let status = self.child.wait().unwrap();
         let complaints = fs::read_to_string(&self.complaints).unwrap();
         assert_eq!(complaints, "");
         status
     }
 
-    /// Asserts how often the program was asked for user and password.
+    /// Asserts the number of requests for user and password.
     fn assert_asked(&self, times: usize) {
         let asked = self.shown.iter().filter(|line| *line == CREDENTIALS);
         assert_eq!(asked.count(), times);
     }
 
-    /// Asserts that there were lines that begin so, in this order.
+    /// Asserts that there were lines with these beginnings, in this order.
     fn assert_shows(&self, starts: &[&str]) {
         let mut lines = self.shown.iter();
         for start in starts {
@@ -467,7 +467,7 @@ impl Drop for Program {
     }
 }
 
-/// Reads on a thread of its own until nobody can write any more.
+/// Reads on a thread of its own until all writers have closed the pipe.
 fn lines_of(output: ChildStdout) -> Receiver<String> {
     let (sender, receiver) = mpsc::channel();
     thread::spawn(move || {

@@ -11,7 +11,7 @@ mod invariants;
 #[path = "../fuzz/src/targets/mod.rs"]
 mod targets;
 
-/// A target, and what it does with an input.
+/// A target, and its function.
 type Target = (&'static str, fn(&[u8]));
 
 const TARGETS: [Target; 7] = [
@@ -30,7 +30,7 @@ fn folder(name: &str) -> PathBuf {
         .join(name)
 }
 
-/// The names in a folder, without what stands behind a dot.
+/// Returns the names in a folder, without extensions.
 fn names(folder: &Path) -> BTreeSet<String> {
     let entries = fs::read_dir(folder).unwrap();
     let stem = |path: PathBuf| path.file_stem().unwrap().to_string_lossy().into_owned();
@@ -38,13 +38,13 @@ fn names(folder: &Path) -> BTreeSet<String> {
 }
 
 #[test]
-fn every_target_holds_for_the_inputs_that_are_kept() {
+fn every_target_accepts_its_kept_inputs() {
     for (name, run) in TARGETS {
         let folder = folder("corpus").join(name);
         let mut inputs = 0;
         for entry in fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
-            // Shown only when the input fails.
+            // Only shown if the input fails.
             println!("{}", path.display());
             run(&fs::read(path).unwrap());
             inputs += 1;
@@ -61,7 +61,7 @@ fn every_target_has_inputs() {
     assert!(names(&folder("dictionaries")).is_subset(&known));
 }
 
-/// The versions of each package in a lock file.
+/// Returns the versions of each package in a lock file.
 fn locked(file: &str) -> BTreeMap<String, BTreeSet<String>> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(file);
     let mut versions = BTreeMap::<_, BTreeSet<_>>::new();
@@ -83,9 +83,9 @@ fn locked(file: &str) -> BTreeMap<String, BTreeSet<String>> {
     versions
 }
 
-/// What is fuzzed is what is delivered.
+/// The fuzzed code is the released code.
 #[test]
-fn the_targets_are_built_with_the_dependencies_of_the_plugin() {
+fn fuzz_targets_have_the_plugin_s_dependencies() {
     let ours = locked("Cargo.lock");
     let mut compared = 0;
     for (name, versions) in locked("fuzz/Cargo.lock") {

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! The layers of the crate documentation: who may know whom.
+//! The layers of the crate documentation: the allowed dependencies.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// What no line of a folder may mention, comments and tests aside. That no crate knows one above it, the compiler checks.
+/// Words that no line of a folder may contain, except in comments and tests. The compiler checks the dependencies
+/// between crates.
 const FORBIDDEN: &[(&str, &[&str])] = &[
     (
         "proto/src",
@@ -40,10 +41,10 @@ const FORBIDDEN: &[(&str, &[&str])] = &[
             "crate::bin_element",
         ],
     ),
-    // A push has a line of its own. reqwest watches it, and is given its trust in `tls`.
+    // A push uses its own connections. reqwest serves `verify`, and `tls` gives it the trust.
     ("src/push/driver", &["reqwest", "hyper"]),
     ("src/push/verify", &["TcpStream", "Driver"]),
-    // The bin knows the sink as an application does, and nothing of what is below it.
+    // The bin uses the sink as an application does, and no lower layer.
     (
         "src/bin_element",
         &[
@@ -72,7 +73,7 @@ fn rust_files(folder: &Path) -> Vec<PathBuf> {
 }
 
 #[test]
-fn no_layer_knows_what_stands_above_it() {
+fn no_layer_uses_a_higher_one() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut found = Vec::new();
     for (folder, words) in FORBIDDEN {
@@ -95,21 +96,22 @@ fn no_layer_knows_what_stands_above_it() {
     assert!(found.is_empty(), "{}", found.join("\n"));
 }
 
-/// Where `unsafe` stands: GStreamer and the system leave no other way. clippy wants a reason above each block.
+/// Files with `unsafe` code, for which GStreamer and the system have no safe API. clippy requires a reason above each
+/// block.
 const UNSAFE: &[&str] = &[
-    // Interfaces by their names.
+    // Network interfaces by name.
     "src/push/connect.rs",
     // Tests that fork, and limit their process.
     "src/push/runtime/tests.rs",
-    // Counters of a socket, and a signal.
+    // Socket counters, and SIGPIPE.
     "src/push/socket.rs",
-    // A class method and a field that the bindings leave out.
+    // A class method and a field that the bindings lack.
     "src/sink/bindings.rs",
-    // Signals by their numbers, which the bindings leave out too.
+    // Signals by their numbers, which the bindings also lack.
     "tests/documentation.rs",
 ];
 
-/// Whether a line of code, and no comment, has a block, function or attribute that the compiler does not check.
+/// Returns whether a line of code, other than a comment, has an unsafe block, function or attribute.
 fn is_unchecked(line: &str) -> bool {
     let opens = |rest: &str| {
         let words = ["{", "(", "extern", "fn", "impl", "trait"];
@@ -120,7 +122,7 @@ fn is_unchecked(line: &str) -> bool {
 }
 
 #[test]
-fn unsafe_code_stands_where_it_is_known_to() {
+fn unsafe_code_is_only_in_listed_files() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let folders = [
         "src",

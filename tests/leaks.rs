@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! Nothing is left behind, as GStreamer's leaks tracer sees it, and valgrind.
+//! Nothing leaks, by GStreamer's leaks tracer and by valgrind.
 #![cfg(unix)]
 
 use std::path::Path;
@@ -21,10 +21,10 @@ fn point(faults: Vec<(When, Fault)>) -> Running {
     PublishingPoint::bind(settings).unwrap().spawn().unwrap()
 }
 
-/// What `timeout` says of a program that it had to end.
+/// The exit status of `timeout` for a program that it killed.
 const TIMED_OUT: i32 = 124;
 
-/// A program that finds the plugin, with a bound.
+/// Returns a program that finds the plugin, with a time limit.
 fn command(name: &str, program: &str) -> Command {
     let plugin = std::env::var_os("WMSPUSH_PLUGIN_DIR")
         .expect("WMSPUSH_PLUGIN_DIR names the directory of the plugin; `cargo xtask test` sets it");
@@ -37,9 +37,9 @@ fn command(name: &str, program: &str) -> Command {
     command
 }
 
-/// Runs gst-launch-1.0 to the end of the pipeline under the tracer; whether that was EOS.
+/// Runs gst-launch-1.0 to the end of the pipeline under the tracer. Returns whether that was EOS.
 ///
-/// What is about to be freed on another thread while the program ends is no leak: a leak is there each time.
+/// Objects that another thread is freeing while the program ends are no leaks: a leak is found in each run.
 fn assert_clean(name: &str, pipeline: &str) -> bool {
     const TIMES: usize = 5;
     let mut runs = (0..TIMES).map(|_| traced(name, pipeline));
@@ -48,7 +48,7 @@ fn assert_clean(name: &str, pipeline: &str) -> bool {
     ended
 }
 
-/// What the tracer finds, and whether the pipeline came to EOS.
+/// Returns the findings of the tracer, and whether the pipeline reached EOS.
 fn traced(name: &str, pipeline: &str) -> (Vec<String>, bool) {
     let output = command(name, "gst-launch-1.0")
         .args(pipeline.split_whitespace())
@@ -65,7 +65,7 @@ fn traced(name: &str, pipeline: &str) -> (Vec<String>, bool) {
     assert_ne!(output.status.code(), Some(TIMED_OUT), "{name} hangs");
     let leaks = told
         .lines()
-        // The tracer tells the form of its lines first, with placeholders in it.
+        // The tracer first prints the format of its lines, with placeholders.
         .filter(|line| line.contains("object-alive,") && !line.contains("%s"))
         .map(str::to_owned);
     (leaks.collect(), output.status.success())
@@ -126,14 +126,14 @@ fn a_failure_leaves_nothing_behind() {
     assert!(!assert_clean("failure", &file(location)));
 }
 
-/// Neither a byte that is lost nor one that is read or written where none may be: connect, stream, lose, resume, end.
+/// No leaks and no invalid accesses: connect, stream, lose, resume, end.
 #[cfg(target_os = "linux")]
 #[test]
-fn valgrind_finds_nothing() {
+fn valgrind_finds_no_errors() {
     let reset = Fault::AfterPackets(5, MidBody::Reset);
     let point = point(vec![(When::PushStart(0), reset)]);
     let pipeline = file(&format!("sync=false location={}", point.url("live")));
-    // The plugins are looked for without valgrind: that takes long, and forks.
+    // The registry is built without valgrind, because that takes long and forks.
     let mut inspect = command("valgrind", "gst-inspect-1.0");
     let found = inspect.arg("wmspushsink").output().unwrap();
     assert!(found.status.success(), "{found:?}");

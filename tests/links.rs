@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! The links of the documentation lead somewhere.
+//! The links of the documentation.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -18,7 +18,7 @@ fn pages() -> Vec<PathBuf> {
         .collect()
 }
 
-/// The anchors of the headings, as renderers of Markdown make them.
+/// Returns the anchors of the headings, as Markdown renderers make them.
 fn anchors(page: &Path) -> BTreeSet<String> {
     let text = fs::read_to_string(page).unwrap();
     let headings = text.lines().filter(|line| line.starts_with('#'));

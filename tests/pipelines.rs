@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! The pipelines of the README with real encoders and muxers: what a file gets, the server gets.
+//! The pipelines of the README with real encoders and muxers: the server receives what a file receives.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -14,7 +14,7 @@ const LONG: Duration = Duration::from_secs(60);
 
 struct Outcome {
     push: Push,
-    /// What the filesink beside the element wrote.
+    /// The output of the filesink beside the element.
     file: PathBuf,
     violations: Vec<String>,
     recording: PathBuf,
@@ -71,7 +71,7 @@ fn run(name: &str, producer: &str) -> Outcome {
     }
 }
 
-/// Plays to EOS; the number of warnings.
+/// Plays to EOS, and returns the number of warnings.
 fn play(pipeline: &gst::Element) -> usize {
     pipeline.set_state(gst::State::Playing).unwrap();
     let bus = pipeline.bus().unwrap();
@@ -95,7 +95,7 @@ fn play(pipeline: &gst::Element) -> usize {
     warnings
 }
 
-/// Every packet of the file is in the push, without its padding, and nothing else.
+/// Asserts that the push has every packet of the file, without padding, and nothing else.
 fn assert_same_packets(outcome: &Outcome, at_least: usize) {
     let mut reader = Reader::new();
     reader.push(std::fs::read(&outcome.file).unwrap().into());
@@ -115,7 +115,7 @@ fn assert_same_packets(outcome: &Outcome, at_least: usize) {
     assert_eq!(outcome.warnings, 0);
 }
 
-/// Decodes a recording, counting the pictures and the buffers of sound that come out.
+/// Decodes a recording, and returns the numbers of pictures and of sound buffers.
 fn decode(recording: &std::path::Path) -> (usize, usize) {
     use std::sync::Arc;
     use std::sync::atomic::{AtomicUsize, Ordering};
@@ -146,7 +146,7 @@ fn decode(recording: &std::path::Path) -> (usize, usize) {
     (video, audio)
 }
 
-/// The pipeline of the README: live picture and tone, all of which arrives and can be decoded.
+/// The pipeline of the README: all of the live picture and tone is received and can be decoded.
 /// C-043, C-044
 #[test]
 fn live_picture_and_tone_through_asfmux() {
@@ -157,12 +157,12 @@ fn live_picture_and_tone_through_asfmux() {
     );
     assert_same_packets(&outcome, 20);
     let (video, audio) = decode(&outcome.recording);
-    // What the muxer leaves out at its end, it leaves out of both.
+    // The muxer omits the same data in both at its end.
     assert_eq!((video, audio), decode(&outcome.file));
     assert!(video > 80 && audio > 50, "{video}, {audio}");
 }
 
-/// avmux_asf sends no caps, calls itself not live, and writes its header again at the end.
+/// avmux_asf sends no caps, reports that it is not live, and writes its header again at the end.
 #[test]
 fn live_picture_through_avmux_asf() {
     let outcome = run(
@@ -172,7 +172,7 @@ fn live_picture_through_avmux_asf() {
     assert_same_packets(&outcome, 10);
 }
 
-/// Without being told to be streamable, asfmux asks whether it can seek; the answer makes it stream.
+/// Without `streamable`, asfmux queries whether it can seek; the answer makes it stream.
 #[test]
 fn tone_through_asfmux_that_asks_whether_it_can_seek() {
     let outcome = run(
@@ -186,7 +186,7 @@ fn tone_through_asfmux_that_asks_whether_it_can_seek() {
     assert!(outcome.push.data_packets > 5);
 }
 
-/// Every `gst-launch-1.0` of the README and the recipes, as a shell would hand it over.
+/// Every `gst-launch-1.0` of the README and the recipes is parsed like a shell's arguments.
 #[test]
 fn the_pipelines_of_the_documentation_are_pipelines() {
     gst::init().unwrap();

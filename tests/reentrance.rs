@@ -11,14 +11,14 @@ use std::time::Duration;
 use gst::prelude::*;
 use publishing_point::{PublishingPoint, Settings};
 
-/// No life of an element takes longer.
+/// Upper bound on the life of an element.
 const LONG: Duration = Duration::from_secs(30);
 
 const STREAM: &[u8] = include_bytes!("../proto/tests/fixtures/av_asfmux_p1500_streamable.asf");
 const PACKET: usize = 1500;
 
 thread_local! {
-    /// The thread is in [`touch`], where log lines and messages of its own may follow.
+    /// True while the thread is in [`touch`], which may cause log lines and messages.
     static TOUCHING: Cell<bool> = const { Cell::new(false) };
 }
 
@@ -43,7 +43,7 @@ fn touch(element: &gst::Element) {
     TOUCHING.set(false);
 }
 
-/// Runs `life` on a thread of its own, and fails when it does not end.
+/// Runs `life` on a thread of its own, and fails if it does not end.
 fn assert_ends(life: impl FnOnce() + Send + 'static) {
     let (sender, ended) = mpsc::channel();
     let thread = std::thread::spawn(move || {
@@ -69,8 +69,8 @@ fn harness(sink: &gst::Element) -> gst_check::Harness {
     harness
 }
 
-/// A life with all that an element logs and posts: unusable settings, a joined stream, a damaged packet, a flush, a
-/// segment that goes back, skipped input, the end.
+/// A life with everything that an element logs and posts: unusable settings, a joined stream, a damaged packet, a
+/// flush, a segment that goes back, skipped input, the end.
 fn live(sink: &gst::Element) {
     sink.set_property("location", "rtsp://127.0.0.1/");
     sink.set_property("proxy", "socks5://127.0.0.1/");

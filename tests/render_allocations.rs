@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! What the streaming thread asks the allocator for, by the buffer, while a stream goes out.
+//! Allocations of the streaming thread per buffer, while a stream is sent.
 
 use std::fs;
 use std::time::Duration;
@@ -10,15 +10,15 @@ use publishing_point::{PublishingPoint, Push, Running, Settings};
 
 const PACKET: usize = 1500;
 
-/// More than is kept for a server that may still refuse the stream.
+/// More packets than are kept for a server that may still refuse the stream.
 const FIRST: usize = 4000;
 
 const MEASURED: u64 = 1000;
 
-/// How often lists may become longer than they were before.
+/// Allowed reallocations of growing lists.
 const GROWTH: u64 = 30;
 
-/// Longer than any of it takes.
+/// Upper bound on any wait.
 const LONG: Duration = Duration::from_secs(30);
 
 /// Elements that get the same buffers from this thread, and their publishing points.
@@ -57,7 +57,7 @@ impl Sinks {
         }
     }
 
-    /// The header alone.
+    /// Pushes the header.
     fn push_header(&mut self) {
         let header = self.stream.len() % PACKET;
         let packets = self.stream.split_off(header);
@@ -65,7 +65,7 @@ impl Sinks {
         self.push(vec![gst::Buffer::from_slice(header)]);
     }
 
-    /// The packets of the file, again and again, in memory of GStreamer's.
+    /// Returns the packets of the file, repeated, in GStreamer's memory.
     fn packets(&self, count: usize) -> Vec<gst::Buffer> {
         let packets = self.stream.chunks(PACKET).cycle().take(count);
         let buffers = packets.map(|packet| {
@@ -86,7 +86,7 @@ impl Sinks {
         }
     }
 
-    /// Pushes so many packets, and waits until the last has arrived. Returns what this thread has allocated.
+    /// Pushes `packets` packets, and waits until the last was received. Returns the allocations of this thread.
     fn allocations(&mut self, packets: usize) -> AllocationInfo {
         let buffers = self.packets(packets);
         let allocated = measure(|| self.push(buffers));
@@ -101,7 +101,7 @@ impl Sinks {
     }
 }
 
-/// What so many sinks allocate whose streams go well, for as many buffers as are measured.
+/// Returns the allocations for `sinks` sinks whose streams succeed.
 fn allocations(sinks: usize) -> AllocationInfo {
     let mut sinks = Sinks::new(sinks);
     sinks.push_header();
@@ -112,20 +112,20 @@ fn allocations(sinks: usize) -> AllocationInfo {
     allocated
 }
 
-/// Whether there were so many for each buffer, and not many more.
+/// Asserts that there were `each` allocations per buffer, and few more.
 fn assert_each(each: u64, allocated: AllocationInfo) {
     let expected = each * MEASURED..=each * MEASURED + GROWTH;
     assert!(expected.contains(&allocated.count_total), "{allocated:?}");
 }
 
-/// What keeps the buffer, and counts who has bytes of it.
+/// The allocation keeps the buffer and counts the references to its bytes.
 #[test]
 fn one_sink_allocates_once_a_buffer() {
     assert_each(1, allocations(1));
 }
 
-/// What keeps the buffer for all of them, and then the share of each.
+/// One allocation keeps the buffer for all sinks, and each sink has one for its reference.
 #[test]
-fn several_sinks_allocate_once_a_buffer_each_and_once_for_all() {
+fn several_sinks_allocate_once_each_and_once_together() {
     assert_each(1 + 3, allocations(3));
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! A stream that is late, silent or early over does not hold up the other.
+//! A stream that is late, silent or ends early does not block the other.
 
 use std::ops::Range;
 use std::time::{Duration, Instant};
@@ -10,7 +10,8 @@ use gst::prelude::*;
 use super::recording::decode;
 use super::rig::{Pipeline, Point};
 
-/// Ten seconds of live picture and sound; frames and buffers are dropped behind the identities `video` and `audio`.
+/// Returns a pipeline of ten seconds of live picture and sound; frames and buffers can be dropped behind the identities
+/// `video` and `audio`.
 fn pipeline(point: &Point, seconds: u32) -> Pipeline {
     let pictures = 20 * seconds;
     let buffers = 40 * seconds;
@@ -25,7 +26,7 @@ fn pipeline(point: &Point, seconds: u32) -> Pipeline {
     )
 }
 
-/// Drops what comes in these milliseconds.
+/// Drops the buffers of these milliseconds.
 fn silence(pipeline: &Pipeline, name: &str, times: Range<u64>) {
     let pad = pipeline.element(name).static_pad("src").unwrap();
     pad.add_probe(gst::PadProbeType::BUFFER, move |_, info| {
@@ -64,7 +65,7 @@ fn a_stream_that_ends_early_does_not_end_the_other() {
 
 /// The first header has one stream, the second has both.
 #[test]
-fn a_late_stream_comes_in_with_a_header_of_its_own() {
+fn a_late_stream_begins_with_its_own_header() {
     for name in ["video", "audio"] {
         let point = Point::new(&format!("late-{name}"));
         let pipeline = pipeline(&point, 5);
@@ -88,9 +89,9 @@ fn a_late_stream_comes_in_with_a_header_of_its_own() {
     }
 }
 
-/// Silence and the last picture take the place of what is missing, and nothing stops.
+/// Silence and the last picture fill gaps, and nothing stops.
 #[test]
-fn a_gap_is_filled_and_told() {
+fn a_gap_is_filled_and_reported() {
     for name in ["video", "audio"] {
         let point = Point::new(&format!("gap-{name}"));
         let pipeline = pipeline(&point, 7);
@@ -107,7 +108,7 @@ fn a_gap_is_filled_and_told() {
     }
 }
 
-/// What is encoded cannot be filled: the stream leaves the header, and comes back with a new one.
+/// An encoded stream cannot be filled: it leaves the header, and returns with a new one.
 #[test]
 fn a_gap_in_an_encoded_stream_makes_new_headers() {
     let point = Point::new("gap-encoded");
@@ -126,7 +127,7 @@ fn a_gap_in_an_encoded_stream_makes_new_headers() {
     assert!(audio[0].last() > 700 && video[0].last() > 700);
 }
 
-/// A demuxer delivers both streams from one thread: asfmux alone would stop it.
+/// A demuxer delivers both streams from one thread, which asfmux alone would block.
 #[test]
 fn one_thread_may_deliver_both_streams() {
     let point = Point::new("one-thread");

@@ -9,7 +9,7 @@ use gst::prelude::*;
 use super::recording::{Decoded, decode};
 use super::rig::{Pipeline, Point};
 
-/// Pushes pictures and sound of these caps; returns the streams of the recording.
+/// Pushes pictures and sound with these caps, and returns the streams of the recording.
 fn pushed(name: &str, video: &str, audio: &str) -> (Decoded, Decoded) {
     let point = Point::new(name);
     let pipeline = Pipeline::new(

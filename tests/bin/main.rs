@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! `wmspushbin` with real encoders, against the embedded publishing point: what goes in is what viewers see and hear.
+//! `wmspushbin` with real encoders, pushing to the embedded publishing point: viewers see and hear the input.
 
 mod gaps;
 mod inputs;

@@ -12,9 +12,9 @@ use gst::prelude::*;
 #[derive(Clone, Debug, Default)]
 pub struct Decoded {
     pub caps: String,
-    /// Time in milliseconds, and how bright or loud it is.
+    /// Time in milliseconds, and brightness or loudness.
     pub buffers: Vec<(u64, f64)>,
-    /// Times in milliseconds at which sound or picture begins after a pause.
+    /// Times in milliseconds at which sound or light begins after a pause.
     pub onsets: Vec<u64>,
 }
 
@@ -27,7 +27,7 @@ impl Decoded {
         self.buffers.last().expect("some data").0
     }
 
-    /// The longest time between two buffers.
+    /// Returns the longest time between two buffers.
     pub fn longest_gap(&self) -> u64 {
         let times = self.buffers.windows(2);
         let gaps = times.map(|pair| pair[1].0.saturating_sub(pair[0].0));
@@ -44,7 +44,7 @@ pub struct Meter {
 }
 
 impl Meter {
-    /// Meters what passes a pad.
+    /// Measures the buffers that pass a pad.
     pub fn on(pad: &gst::Pad) -> Arc<Mutex<Self>> {
         let meter = Arc::new(Mutex::new(Self::default()));
         let metered = meter.clone();
@@ -67,7 +67,7 @@ impl Meter {
         let structure = caps.structure(0).unwrap();
         let map = buffer.map_readable().unwrap();
         if structure.name() == "video/x-raw" {
-            // The luma comes first.
+            // The luma plane comes first.
             let luma = &map[..map.len() * 2 / 3];
             let sum: u64 = luma.iter().step_by(7).map(|byte| u64::from(*byte)).sum();
             let level = sum as f64 / (luma.len() / 7) as f64;
@@ -92,7 +92,7 @@ impl Meter {
         self.decoded.buffers.push((pts.mseconds(), peak));
     }
 
-    /// A beginning is at least 300 ms after the one before.
+    /// An onset is at least 300 ms after the one before.
     fn note(&mut self, time: u64, is_on: bool) {
         let is_new = self.last_onset.is_none_or(|last| time >= last + 300);
         if is_on && !self.was_on && is_new {
@@ -103,7 +103,8 @@ impl Meter {
     }
 }
 
-/// Decodes a recording with GStreamer, and has FFmpeg decode it without a complaint. Returns the video and audio streams.
+/// Decodes a recording with GStreamer, and checks that FFmpeg decodes it without complaints. Returns the video and
+/// audio streams.
 pub fn decode(path: &Path) -> (Vec<Decoded>, Vec<Decoded>) {
     assert_ffmpeg_decodes(path);
     let description = format!("filesrc location={} ! decodebin name=demux", path.display());

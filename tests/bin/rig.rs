@@ -9,7 +9,7 @@ use std::time::Duration;
 use gst::prelude::*;
 use publishing_point::{Event, Fault, PublishingPoint, Running, Settings, When};
 
-/// Longer than anything takes, whatever else the machine does.
+/// Upper bound on any wait, even on a loaded machine.
 pub const LONG: Duration = Duration::from_secs(60);
 
 pub fn init() {
@@ -20,7 +20,7 @@ pub fn init() {
     });
 }
 
-/// A publishing point of the test's own, with a folder of its own for recordings.
+/// A publishing point for one test, with its own folder for recordings.
 pub struct Point {
     pub running: Running,
     folder: PathBuf,
@@ -51,7 +51,7 @@ impl Point {
         self.running.url("live")
     }
 
-    /// The next recording that is finished.
+    /// Waits for the next finished recording.
     pub fn recording(&self) -> PathBuf {
         let recorded = |event: &Event| matches!(event, Event::Recorded { .. });
         match self.running.wait_for(recorded, LONG) {
@@ -81,14 +81,14 @@ impl Drop for Point {
     }
 }
 
-/// A pipeline that is stopped at the end of its test.
+/// A pipeline that is stopped when it is dropped.
 pub struct Pipeline {
     pub pipeline: gst::Pipeline,
     pub bin: gst::Element,
 }
 
 impl Pipeline {
-    /// `wmspushbin name=bin` in the description gets the location of the point.
+    /// Creates the pipeline, and sets the location of `wmspushbin name=bin` in the description.
     pub fn new(point: &Point, description: &str) -> Self {
         init();
         let pipeline = gst::parse::launch(description).unwrap();
@@ -103,7 +103,7 @@ impl Pipeline {
     }
 
     pub fn play(&self) {
-        // What becomes of it is told by messages.
+        // Failures are reported by messages.
         let _ = self.pipeline.set_state(gst::State::Playing);
     }
 
@@ -118,7 +118,7 @@ impl Pipeline {
         message.unwrap_or_else(|| panic!("none of {types:?}"))
     }
 
-    /// Waits for EOS; returns the texts of the warnings before it.
+    /// Waits for EOS, and returns the texts of the warnings before it.
     pub fn wait_for_eos(&self) -> Vec<String> {
         let types = [
             gst::MessageType::Eos,

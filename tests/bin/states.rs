@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! Starting, stopping, starting again; pads that come and go; connections that are lost.
+//! Starts, stops and restarts, pads that come and go, and lost connections.
 
 use std::time::Duration;
 
@@ -49,9 +49,9 @@ fn a_pipeline_starts_and_stops_300_times() {
     assert_eq!(bin.children().len(), 1, "the sink alone is left");
 }
 
-/// Neither the network nor a stream that waits holds up a stop.
+/// Neither the network nor a blocked stream delays a stop.
 #[test]
-fn a_stop_takes_no_time() {
+fn a_stop_does_not_wait() {
     let point = Point::new("stop");
     let pipeline = Pipeline::new(&point, LIVE);
     for packets in [0, 5] {
@@ -165,7 +165,7 @@ fn an_error_of_the_sink_is_one_error() {
     );
 }
 
-/// As a live pipeline sees it: the sources' latency, and not the length of a queue.
+/// A live pipeline has the latency of its sources, not the length of a queue.
 #[test]
 fn latency_is_that_of_the_sources() {
     let point = Point::new("latency");
@@ -186,9 +186,9 @@ fn latency_is_that_of_the_sources() {
     );
 }
 
-/// The encoders take no times that go back: a flushing seek gets new ones, and a header of its own.
+/// The encoders reject times that go back: a flushing seek gets new encoders, and a new header.
 #[test]
-fn a_seek_goes_on_with_both_streams() {
+fn a_seek_continues_with_both_streams() {
     let point = Point::new("seek");
     let pipeline = Pipeline::new(
         &point,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! Which streams go in: one kind alone, several, encoded ones, tags, an application's elements.
+//! The kinds of streams: one kind alone, several, encoded ones, tags, and the application's elements.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -11,7 +11,7 @@ use super::recording::decode;
 use super::rig::{Pipeline, Point};
 
 #[test]
-fn each_kind_of_stream_goes_alone() {
+fn each_kind_of_stream_can_be_alone() {
     for (name, source, counts) in [
         ("video", "videotestsrc num-buffers=30", (1, 0)),
         ("audio", "audiotestsrc num-buffers=50", (0, 1)),
@@ -25,7 +25,7 @@ fn each_kind_of_stream_goes_alone() {
 }
 
 #[test]
-fn several_audio_streams_go_beside_a_picture() {
+fn several_audio_streams_can_accompany_a_picture() {
     let point = Point::new("several");
     let pipeline = Pipeline::new(
         &point,
@@ -89,7 +89,7 @@ fn elements_of_the_application_are_used() {
     }
     let muxer = pipeline.bin.property::<gst::Element>("muxer");
     muxer.set_property("packet-size", 1000u32);
-    // asfmux cannot be used twice.
+    // asfmux cannot be reused.
     for _ in 0..2 {
         assert_eq!(pipeline.run(), [""; 0]);
         let (video, audio) = decode(&point.recording());
@@ -102,7 +102,7 @@ fn elements_of_the_application_are_used() {
     }
 }
 
-/// asfmux aborts the process on an emoji.
+/// asfmux aborts the process at an emoji.
 #[test]
 fn tags_reach_the_header_without_emoji() {
     let point = Point::new("tags");
@@ -130,8 +130,8 @@ fn tags_reach_the_header_without_emoji() {
     }
 }
 
-/// A tiny static picture makes frames of a few bytes: with packets that take more than 63 of them, asfmux writes
-/// packets that no receiver reads.
+/// A tiny static picture makes frames of a few bytes. In packets with room for more than 63 of them, asfmux writes
+/// unreadable packets.
 #[test]
 fn small_frames_fit_their_packets() {
     let point = Point::new("small");
@@ -145,7 +145,7 @@ fn small_frames_fit_their_packets() {
     assert_eq!(video[0].buffers.len(), 500);
 }
 
-/// A folder with links to the plugins of all that `wmspushbin` needs but the encoders.
+/// Returns a folder with links to the plugins that `wmspushbin` needs, except the encoders.
 #[cfg(unix)]
 fn plugins_without_encoders() -> PathBuf {
     let name = format!("plugins-{}", std::process::id());
@@ -161,7 +161,7 @@ fn plugins_without_encoders() -> PathBuf {
     ] {
         let factory = gst::ElementFactory::find(feature).unwrap();
         let file = factory.plugin().unwrap().filename().unwrap();
-        // Two of them may be in one plugin.
+        // Fails if two elements are in one plugin.
         let _ = std::os::unix::fs::symlink(&file, folder.join(file.file_name().unwrap()));
     }
     folder
@@ -186,7 +186,7 @@ while seconds and (message := bus.timed_pop_filtered(seconds * Gst.SECOND, wante
 pipeline.set_state(Gst.State.NULL)
 "#;
 
-/// Plugins are looked for in another process, which has no encoders.
+/// Runs in another process, with plugins but without encoders.
 #[cfg(unix)]
 #[test]
 fn a_missing_encoder_is_named_with_its_package() {

@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! A beep and a flash that go in together come out together.
+//! A beep and a flash that enter together are received together.
 
 use gst::prelude::*;
 
 use super::recording::{Decoded, Meter, decode};
 use super::rig::{Pipeline, Point};
 
-/// Longest time between a beep and its flash, in milliseconds.
+/// Largest difference between a beep and its flash, in milliseconds.
 const TOLERANCE: u64 = 40;
 
-/// Lights up the pictures in the first 100 ms of each second.
+/// Brightens the pictures in the first 100 ms of each second.
 fn flash(pad: &gst::Pad) {
     pad.add_probe(gst::PadProbeType::BUFFER, |_, info| {
         let buffer = info.buffer_mut().unwrap();
@@ -24,7 +24,7 @@ fn flash(pad: &gst::Pad) {
     });
 }
 
-/// How much later than they went in things come out, in milliseconds.
+/// Returns the delays of the received onsets, in milliseconds.
 fn delays(sent: &Decoded, received: &Decoded) -> Vec<i64> {
     let pairs = sent.onsets.iter().zip(&received.onsets);
     let delays: Vec<_> = pairs
@@ -34,7 +34,7 @@ fn delays(sent: &Decoded, received: &Decoded) -> Vec<i64> {
     delays
 }
 
-/// The largest difference between the delays of sound and of pictures.
+/// Returns the largest difference between the delays of sound and of pictures.
 fn measured(name: &str, live: bool, audio: &str) -> u64 {
     let point = Point::new(name);
     let pipeline = Pipeline::new(

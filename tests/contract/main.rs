@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! The public face as other languages see it: what stands in `contract.tsv` is neither renamed nor retyped.
+//! The public API as other languages see it: the entries of `contract.tsv` are neither renamed nor retyped.
 #![cfg(unix)]
 
 use std::collections::BTreeSet;
@@ -15,7 +15,7 @@ fn script(name: &str) -> PathBuf {
         .join(name)
 }
 
-/// The lines that `interpreter` prints with the plugin as users have it.
+/// Returns the lines that `interpreter` prints with the plugin as users have it.
 fn printed(interpreter: &mut Command, name: &str) -> BTreeSet<String> {
     let plugin = std::env::var_os("WMSPUSH_PLUGIN_DIR")
         .expect("WMSPUSH_PLUGIN_DIR names the directory of the plugin; `cargo xtask test` sets it");
@@ -35,14 +35,14 @@ fn printed(interpreter: &mut Command, name: &str) -> BTreeSet<String> {
 #[test]
 fn python_sees_the_contract() {
     let contract: BTreeSet<_> = CONTRACT.lines().map(str::to_owned).collect();
-    // The one that has GStreamer's bindings: another may come first in PATH.
+    // The system's Python has GStreamer's bindings: another one may precede it in PATH.
     assert_eq!(
         printed(&mut Command::new("/usr/bin/python3"), "introspect.py"),
         contract
     );
 }
 
-/// gjs tells no default values and no signals.
+/// gjs has no default values and no signals.
 #[test]
 fn javascript_sees_the_contract() {
     let without_default = |line: &str| {

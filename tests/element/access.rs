@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! Redirections and challenges over TCP: what an application sees of them, and what a server does.
+//! Redirections and challenges over TCP: the messages for applications, and the requests to servers.
 
 use std::sync::mpsc;
 use std::sync::{Arc, Mutex};
@@ -42,12 +42,12 @@ fn redirect(location: String) -> Fault {
     }
 }
 
-/// `alice` and her password as Basic sends them.
+/// Returns `alice` and her password as Basic sends them.
 pub fn token() -> String {
     format!("Basic {}", BASE64_STANDARD.encode("alice:s3cret"))
 }
 
-/// The Authorization fields of all requests so far.
+/// Returns the Authorization fields of all requests so far.
 pub fn authorizations(point: &Point) -> Vec<Option<String>> {
     let requests = point.handle.requests();
     let field = |request: &RequestSeen| request.field("authorization").map(str::to_owned);
@@ -61,7 +61,7 @@ pub fn errors(messages: &[String]) -> Vec<&str> {
 
 /// 3.1.5.1, 3.1.5.2: C-087, C-125, C-208, C-210: nothing before the challenge, and then in each request.
 #[test]
-fn basic_goes_out_once_it_is_asked_for() {
+fn basic_is_sent_after_a_challenge_only() {
     let point = with_faults(vec![(When::PushSetup(0), challenge(BASIC))]);
     let properties = format!("{ALICE} allow-cleartext-auth=true");
     let messages = Pipeline::file(AUDIO, &point.location(), &properties).run();
@@ -70,9 +70,9 @@ fn basic_goes_out_once_it_is_asked_for() {
     assert_eq!(point.ended().data_packets, 7);
 }
 
-/// C-208: what may not go in the clear does not go at all.
+/// C-208: a password that may not be sent in clear text is not sent.
 #[test]
-fn a_password_stays_where_only_basic_is_offered() {
+fn a_password_is_not_sent_by_basic_in_clear_text() {
     let point = with_faults(vec![(When::Always, challenge(BASIC))]);
     let (details, messages) = Pipeline::file(AUDIO, &point.location(), ALICE).fail();
     assert_eq!(
@@ -83,7 +83,7 @@ fn a_password_stays_where_only_basic_is_offered() {
     assert_eq!(authorizations(&point), [None]);
 }
 
-/// RFC 2616 section 11: C-208: each scheme has one try, and the application hears of it once.
+/// RFC 2616 section 11: C-208: each scheme is tried once, and the application is called once.
 #[test]
 fn wrong_credentials_are_one_error() {
     let fields = vec![DIGEST.to_owned(), BASIC.to_owned()];
@@ -105,10 +105,10 @@ fn wrong_credentials_are_one_error() {
     assert_eq!(schemes.collect::<Vec<_>>(), expected);
 }
 
-/// What a handler of `acquire-credentials` was told: realm, site, user, the nicks of flags, and hresult.
+/// The arguments of an `acquire-credentials` call: realm, site, user, the nicks of flags, and hresult.
 type Asked = (Option<String>, String, Option<String>, Vec<String>, u32);
 
-/// Lets `answers` answer one after the other, and then nobody.
+/// Installs a handler that returns `answers` in order, and then NULL.
 fn answer(
     pipeline: &Pipeline,
     answers: impl IntoIterator<Item = (&'static str, &'static str)>,
@@ -178,9 +178,9 @@ fn an_application_is_asked_for_credentials() {
     assert_eq!((second, start), (&Some(token()), &Some(token())));
 }
 
-/// C-208: without a handler, or where it gives up
+/// C-208: without a handler, or with one that returns NULL.
 #[test]
-fn giving_up_is_an_error() {
+fn a_missing_answer_is_an_error() {
     for handles in [false, true] {
         let point = with_faults(vec![(When::Always, challenge(DIGEST))]);
         let pipeline = Pipeline::file(AUDIO, &point.location(), "");
@@ -204,7 +204,7 @@ fn giving_up_is_an_error() {
     }
 }
 
-/// C-087: a proxy's question says so, and so do its refusals.
+/// C-087: the flags say that a proxy demands credentials, also after a refusal.
 #[test]
 fn an_application_is_asked_for_a_proxy() {
     const CHALLENGE: &str = "HTTP/1.1 407 Proxy\r\nProxy-Authenticate: Digest realm=\"P\", nonce=\"p\", qop=\"auth\"\r\n\
@@ -248,9 +248,9 @@ fn an_application_is_asked_for_a_proxy() {
     );
 }
 
-/// An application that lets its user think holds nobody up.
+/// A handler that blocks delays no other element.
 #[test]
-fn a_handler_may_take_its_time() {
+fn a_handler_may_block() {
     let point = with_faults(vec![(When::EveryPushSetup, challenge(DIGEST))]);
     let pipeline = Pipeline::file(AUDIO, &point.location(), "");
     let (asking, asked) = mpsc::channel();
@@ -261,7 +261,7 @@ fn a_handler_may_take_its_time() {
         .sink
         .connect("acquire-credentials", false, move |_| {
             let _ = asking.send(());
-            // Ends when the test lets go.
+            // Ends when the test drops the sender.
             let _ = released.lock().unwrap().recv();
             let _ = left.send(());
             Some(None::<gst::Structure>.to_value())
@@ -284,7 +284,7 @@ fn a_handler_may_take_its_time() {
     assert_eq!(authorizations(&point), [None]);
 }
 
-/// Every message of the sink to the end of its PROGRESS, with all that is in it.
+/// Returns every message of the sink up to the end of PROGRESS, with all fields.
 fn told(pipeline: &Pipeline) -> Vec<String> {
     pipeline.play();
     let bus = pipeline.pipeline.bus().unwrap();
@@ -324,7 +324,7 @@ fn told(pipeline: &Pipeline) -> Vec<String> {
     panic!("no end of {told:#?}")
 }
 
-/// The account in a URL is used, whether it is right or wrong, and shown nowhere.
+/// The account in a URL is used, right or wrong, and shown nowhere.
 #[test]
 fn credentials_in_a_location_are_used_and_never_shown() {
     let secrets = [
@@ -356,8 +356,8 @@ fn credentials_in_a_location_are_used_and_never_shown() {
     }
 }
 
-/// 3.1.5.1: C-201, C-203, C-204, C-207: from one publishing point to another. What a server puts into a URL of its own
-/// is neither used nor shown.
+/// 3.1.5.1: C-201, C-203, C-204, C-207: from one publishing point to another. Credentials in the URL of a redirection
+/// are neither used nor shown.
 #[test]
 fn a_redirection_leads_to_another_publishing_point() {
     let second = Point::new();
@@ -412,9 +412,9 @@ fn redirections_in_a_circle_are_an_error() {
     assert_eq!(point.handle.requests().len(), 6);
 }
 
-/// Accounts of a publishing point: Digest answers both requests.
+/// Accounts of a publishing point: Digest authenticates both requests.
 #[test]
-fn the_element_comes_in_with_an_account() {
+fn the_element_logs_in_by_digest() {
     let point = Point::with(Settings {
         accounts: vec![Credentials::new("alice", "s3cret")],
         ..Settings::default()

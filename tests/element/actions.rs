@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! The actions `end-session` and `disconnect`: the push is over, and the pipeline goes on.
+//! The actions `end-session` and `disconnect`: the push ends, and the pipeline continues.
 
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
@@ -14,7 +14,7 @@ use crate::rig::{LONG, Pipeline, Point, fixture_bytes};
 
 const AUDIO: &str = "audio_ffmpeg_p3200.asf";
 
-/// A tone without an end.
+/// Returns a pipeline with an endless tone.
 fn live(point: &Point) -> Pipeline {
     Pipeline::new(&format!(
         "audiotestsrc is-live=true ! avenc_wmav2 ! asfmux streamable=true ! wmspushsink name=sink location={}",
@@ -22,7 +22,7 @@ fn live(point: &Point) -> Pipeline {
     ))
 }
 
-/// What the test pushes.
+/// Returns a pipeline that the test feeds.
 fn fed(point: &Point) -> Pipeline {
     Pipeline::new(&format!(
         "appsrc name=source ! wmspushsink name=sink sync=false location={}",
@@ -64,12 +64,12 @@ fn assert_no_error(messages: &[String]) {
     assert_eq!(messages.iter().find(bad), None);
 }
 
-/// Buffers still come to the sink, and EOS goes through it without any wait for the network.
+/// Asserts that the sink still accepts buffers, and EOS without waiting for the network.
 fn assert_goes_on(pipeline: &Pipeline) {
     let (arrived, arrivals) = mpsc::channel();
     let pad = pipeline.sink.static_pad("sink").unwrap();
     pad.add_probe(gst::PadProbeType::BUFFER, move |_, _| {
-        // The test may be over.
+        // Fails only after the test has ended.
         let _ = arrived.send(());
         gst::PadProbeReturn::Ok
     });
@@ -90,7 +90,7 @@ fn assert_eos_at_once(pipeline: &Pipeline) {
 
 /// `IWMWriterPushSink::EndSession`
 #[test]
-fn end_session_ends_the_push_and_the_pipeline_goes_on() {
+fn end_session_ends_the_push_but_not_the_pipeline() {
     let point = Point::new();
     let pipeline = live(&point);
     pipeline.play();
@@ -116,7 +116,7 @@ fn end_session_ends_the_push_and_the_pipeline_goes_on() {
 
 /// `IWMWriterPushSink::Disconnect`
 #[test]
-fn disconnect_leaves_the_session_and_the_pipeline_goes_on() {
+fn disconnect_ends_the_connection_but_not_the_pipeline() {
     let point = Point::new();
     let pipeline = live(&point);
     pipeline.play();
@@ -139,10 +139,10 @@ fn disconnect_leaves_the_session_and_the_pipeline_goes_on() {
     assert!(!call(&pipeline, "disconnect") && !call(&pipeline, "end-session"));
     assert_goes_on(&pipeline);
     assert_eq!(state(&pipeline), SessionState::Disconnected);
-    assert_eq!(point.handle.requests().len(), 2, "nobody comes back");
+    assert_eq!(point.handle.requests().len(), 2, "no further request");
 }
 
-/// There is nothing to end or to leave.
+/// There is no connection to end.
 #[test]
 fn actions_without_a_connection_are_false() {
     let point = Point::new();
@@ -169,7 +169,7 @@ fn end_session_before_any_data_closes() {
     assert_eq!(point.handle.requests().len(), 1);
 }
 
-/// What comes after the end is nobody's business, and neither is what does not come.
+/// Input after the end is ignored, and so is missing input.
 #[test]
 fn input_after_disconnect_cannot_fail() {
     for bytes in [None, Some(fixture_bytes("malformed_random_64k.bin"))] {
@@ -178,7 +178,7 @@ fn input_after_disconnect_cannot_fail() {
         pipeline.play();
         pipeline.messages_until("WMT_OPENED");
         assert!(call(&pipeline, "disconnect"));
-        // Another thread may be telling something else, and tells this after it.
+        // Another thread may be delivering a message, and delivers WMT_CLOSED after it.
         assert_no_error(&pipeline.messages_until("WMT_CLOSED"));
         if let Some(bytes) = bytes {
             feed(&pipeline, bytes);
@@ -189,9 +189,9 @@ fn input_after_disconnect_cannot_fail() {
     }
 }
 
-/// PROGRESS ends, and no ERROR comes.
+/// PROGRESS ends without an ERROR.
 #[test]
-fn disconnect_gives_up_connecting() {
+fn disconnect_cancels_connecting() {
     let point = Point::with(Settings {
         faults: vec![(When::EveryPushSetup, Fault::Silent)],
         ..Settings::default()
@@ -207,7 +207,7 @@ fn disconnect_gives_up_connecting() {
     assert_eq!(messages, ["EOS"]);
 }
 
-/// The thread that tells of a change may act on it.
+/// The thread that notifies a change may call actions.
 #[test]
 fn actions_may_be_called_by_a_handler_of_notify() {
     for action in ["end-session", "disconnect"] {
@@ -229,7 +229,7 @@ fn actions_may_be_called_by_a_handler_of_notify() {
     }
 }
 
-/// The end is awaited as long as EOS would: the server takes nothing.
+/// The end has the same timeout as EOS: the server reads nothing.
 #[test]
 fn end_session_is_bounded_by_eos_timeout() {
     let point = Point::with(Settings {

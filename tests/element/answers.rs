@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! What answers a PushStart: challenges before, amid and behind its body, and answers that are none.
+//! Responses to PushStart: challenges before, within and after its body, and invalid responses.
 
 use gst::prelude::*;
 use gstwmspush::auth::Credentials;
@@ -16,9 +16,9 @@ use crate::wire::{ACCEPTED, Server, connect, letters, session, write};
 
 const STALE: &str = r#"Digest realm="WMS", nonce="n2", qop="auth", stale=true"#;
 
-/// 3.1.5.2: C-231, C-235, C-236: PushStart goes again, and nothing of what has flown before the answer is lost.
+/// 3.1.5.2: C-231, C-235, C-236: PushStart is sent again, without loss of the data before the response.
 #[test]
-fn a_push_start_that_is_refused_for_its_nonce_is_repeated() {
+fn a_push_start_with_a_stale_nonce_is_repeated() {
     let point = with_faults(vec![
         (When::PushSetup(0), challenge(DIGEST)),
         (When::PushStart(0), challenge(STALE)),
@@ -56,10 +56,10 @@ fn as_alice(session: SessionConfig) -> SessionConfig {
     SessionConfig { access, ..session }
 }
 
-/// 3.1.5.1, 3.1.5.2: C-232, C-235: with a part of the body unsent, the connection is closed, though the server keeps it;
-/// PushStart follows on a new one, where it begins with `$H` again.
+/// 3.1.5.1, 3.1.5.2: C-232, C-235: if a part of the body is unsent, the client closes the connection, though the server
+/// keeps it. PushStart follows on a new connection and begins with `$H` again.
 #[test]
-fn a_challenge_in_the_middle_of_a_body_costs_the_connection() {
+fn a_challenge_within_a_body_closes_the_connection() {
     let server = Server::new();
     let connection = connect(as_alice(session(&server.location(), 1_000_000)));
     write(&connection, AUDIO_VIDEO);
@@ -85,10 +85,10 @@ fn a_challenge_in_the_middle_of_a_body_costs_the_connection() {
     end.join().unwrap().unwrap();
 }
 
-/// 3.1.5.2: C-233, C-234, C-236: with all of the body sent, the connection stays. The packet that had no place in it
-/// keeps its own behind the others.
+/// 3.1.5.2: C-233, C-234, C-236: if all of the body was sent, the connection stays. The packet that did not fit into
+/// the body follows the others.
 #[test]
-fn a_challenge_behind_a_full_body_leaves_the_connection() {
+fn a_challenge_after_a_full_body_keeps_the_connection() {
     let server = Server::new();
     let connection = connect(as_alice(session(&server.location(), 16_000)));
     write(&connection, AUDIO_VIDEO);
@@ -119,9 +119,9 @@ fn a_challenge_behind_a_full_body_leaves_the_connection() {
     assert!(server.next_connection().is_none());
 }
 
-/// Receivers that end with the body, by a close or by saying nothing for too long.
+/// Receivers that end with the body: they close the connection or send no response.
 #[test]
-fn a_body_without_an_answer_starts_a_new_session() {
+fn a_body_without_a_response_starts_a_new_session() {
     for closes in [true, false] {
         let server = Server::new();
         let location = server.location();
@@ -156,7 +156,7 @@ fn a_body_without_an_answer_starts_a_new_session() {
     }
 }
 
-/// The payloads of `$D`.
+/// Returns the payloads of `$D`.
 fn packets(mut body: &[u8]) -> Vec<Vec<u8>> {
     let mut packets = Vec::new();
     while let [b'$', id, low, high, rest @ ..] = body {
@@ -169,9 +169,9 @@ fn packets(mut body: &[u8]) -> Vec<Vec<u8>> {
     packets
 }
 
-/// 3.1.5.2: C-230: what is no HTTP is an answer, though not a good one.
+/// 3.1.5.2: C-230: bytes that are not HTTP are a response, but an invalid one.
 #[test]
-fn a_full_body_may_not_be_answered_with_anything() {
+fn a_response_that_is_not_http_is_an_error() {
     let server = Server::new();
     let pipeline = Pipeline::file(AUDIO_VIDEO, &server.location(), "content-length=16000");
     pipeline.play();
@@ -189,7 +189,7 @@ fn a_full_body_may_not_be_answered_with_anything() {
     );
 }
 
-/// A stream that is over before the challenge to it is there goes again, whole, with what was asked for.
+/// A stream that ended before its challenge was received is sent again, completely, with authentication.
 #[test]
 fn a_challenge_that_crosses_the_end_is_answered() {
     let point = with_faults(vec![(When::PushStart(0), challenge(BASIC))]);
@@ -201,7 +201,7 @@ fn a_challenge_that_crosses_the_end_is_answered() {
     assert_eq!(authorizations(&point), [None, None, Some(token())]);
     let stats = pipeline.sink.property::<gst::Structure>("stats");
     assert_eq!(stats.get::<u64>("packets-sent"), Ok(7));
-    // The challenge may come a moment before the last of them is sent.
+    // The challenge may be received a moment before the last packet is sent.
     assert!(stats.get::<u64>("packets-replayed").unwrap() <= 7);
     let once = |name: &str| {
         messages

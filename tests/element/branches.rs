@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! Many sinks that get the same buffers.
+//! Many sinks with the same buffers.
 
 use std::sync::Mutex;
 
@@ -11,10 +11,10 @@ use crate::rig::{LONG, Pipeline, Point, fixture};
 
 const AUDIO_VIDEO: &str = "av_asfmux_p1500_streamable.asf";
 
-/// GStreamer cannot count as many that have a memory mapped.
+/// More maps of a memory than GStreamer can count.
 const BRANCHES: usize = 300;
 
-/// What GStreamer says is wrong with its callers.
+/// Critical warnings of GStreamer.
 static CRITICAL: Mutex<Vec<String>> = Mutex::new(Vec::new());
 
 fn note_what_is_critical() {
@@ -47,7 +47,7 @@ fn hundreds_of_branches_get_all_packets() {
         branches.join(" ")
     ));
     pipeline.play();
-    // EOS goes to one branch after the other: their ends would take a quarter of a second each.
+    // EOS is sent to one branch after the other: their ends would take 250 ms each.
     let mut expected = expected(AUDIO_VIDEO);
     expected.pop();
     let packets = expected.len() as u64 - 1;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! Servers that close their connections where a Windows Media server does not.
+//! Servers that close connections in other situations than a Windows Media server.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -17,7 +17,7 @@ const AUDIO: &str = "audio_ffmpeg_p3200.asf";
 /// `$E` with S_OK
 const END: [u8; 8] = [0x24, 0x45, 4, 0, 0, 0, 0, 0];
 
-/// A server that serves each connection with the next of `scripts`, and tells what it has got.
+/// Starts a server that handles each connection with the next of `scripts`, and sends the bytes that it received.
 fn serve<const N: usize>(
     scripts: [fn(TcpStream) -> Vec<u8>; N],
 ) -> (String, mpsc::Receiver<Vec<u8>>) {
@@ -45,7 +45,7 @@ fn answer(stream: TcpStream, response: &str) -> Vec<u8> {
     head
 }
 
-/// Everything to the end of the connection, which the client makes.
+/// Reads to the end of the connection, which the client closes.
 fn rest(mut stream: TcpStream) -> Vec<u8> {
     let mut bytes = Vec::new();
     stream.read_to_end(&mut bytes).unwrap();
@@ -90,9 +90,9 @@ fn a_server_may_close_after_push_setup() {
     assert_streams(&location, &received);
 }
 
-/// Without a word, as a time-out between the two requests would do it.
+/// Without `Connection: close`, as after a timeout between the two requests.
 #[test]
-fn a_server_may_close_without_saying_so() {
+fn a_server_may_close_without_announcing_it() {
     let (location, received) = serve([
         |stream| {
             let response = "HTTP/1.1 204 No Content\r\nServer: Cougar/9.5\r\n\r\n";
@@ -105,7 +105,7 @@ fn a_server_may_close_without_saying_so() {
     ));
     pipeline.play();
     pipeline.messages_until("WMT_OPENED");
-    // The connection is closed before there is anything to send.
+    // The connection is closed before there is data.
     assert!(received.recv_timeout(LONG).unwrap().starts_with(b"POST "));
     let source = pipeline.pipeline.by_name("source").unwrap();
     let buffer = gst::Buffer::from_slice(fixture_bytes(AUDIO));
@@ -118,10 +118,10 @@ fn a_server_may_close_without_saying_so() {
     assert_two_connections(&pipeline);
 }
 
-/// The close is no answer to `$E` where the stream lies unread. Only Linux lets the element see that.
+/// A close does not confirm `$E` while the stream is unread. Only on Linux the element can see that.
 #[cfg(target_os = "linux")]
 #[test]
-fn what_a_server_leaves_unread_has_not_arrived() {
+fn data_that_a_server_did_not_read_is_lost() {
     let (location, received) = serve([|stream| {
         let setup = head_alone(&stream);
         let accepted = b"HTTP/1.1 204 No Content\r\nServer: Cougar/9.5\r\n\r\n";
@@ -133,8 +133,8 @@ fn what_a_server_leaves_unread_has_not_arrived() {
             let size = stream.peek(&mut unread).unwrap();
             unread.truncate(size);
         }
-        // Closing it now is a reset. Had the server ended its own half first, and the client answered that in time, nobody
-        // could tell.
+        // Closing now causes a reset. If the server had closed its own side first, and the client had answered in time,
+        // the difference would not be visible.
         setup
     }]);
     let (_, messages) = Pipeline::file(AUDIO, &location, "reconnect-timeout=0").fail();
@@ -146,13 +146,13 @@ fn what_a_server_leaves_unread_has_not_arrived() {
     assert!(received.recv_timeout(LONG).is_ok());
 }
 
-/// A head, and nothing of what is behind it.
+/// Reads a head, and nothing behind it.
 #[cfg(target_os = "linux")]
 fn head_alone(stream: &TcpStream) -> Vec<u8> {
     head(&mut BufReader::with_capacity(1, stream))
 }
 
-/// C-001: the protocol goes over HTTP/1.0 as well.
+/// C-001: the protocol also works over HTTP/1.0.
 #[test]
 fn a_server_may_speak_http_1_0() {
     let (location, received) = serve([
@@ -167,7 +167,7 @@ fn a_server_may_speak_http_1_0() {
     assert_streams(&location, &received);
 }
 
-/// What is neither announced nor ever sent is not waited for.
+/// A body that is neither announced nor sent is not awaited.
 #[test]
 fn a_response_may_lack_its_length() {
     let (location, received) = serve([
@@ -183,9 +183,9 @@ fn a_response_may_lack_its_length() {
     assert_streams(&location, &received);
 }
 
-/// What is missing in the answers of receivers that work all the same (decision D-5).
+/// Fields that are missing in the responses of usable receivers (decision D-5).
 #[test]
-fn a_server_may_leave_out_what_is_not_needed() {
+fn a_server_may_omit_optional_fields() {
     for fault in [
         Fault::Status200,
         Fault::Without(http::header::PRAGMA),
@@ -197,7 +197,7 @@ fn a_server_may_leave_out_what_is_not_needed() {
             faults: vec![(When::Always, fault.clone())],
             ..Settings::default()
         });
-        // In real time, so that a refusal of the PushStart would have come before the end.
+        // In real time, so that a refusal of the PushStart would be received before the end.
         let messages = Pipeline::file(AUDIO, &point.location(), "sync=true").run();
         assert!(
             !messages.iter().any(|line| line.starts_with("ERROR")),
@@ -207,7 +207,7 @@ fn a_server_may_leave_out_what_is_not_needed() {
     }
 }
 
-/// A stream that is over before the answer to it is there has not arrived.
+/// A stream that ended before its refusal was received was not accepted.
 #[test]
 fn a_refusal_that_crosses_the_end_is_an_error() {
     for (fault, error) in [
@@ -219,7 +219,7 @@ fn a_refusal_that_crosses_the_end_is_an_error() {
             Fault::Refuse(Refuse::new(422)),
             "ERROR RESOURCE/Write end refused NS_E_REFUSED_BY_SERVER",
         ),
-        // Only a proxy makes it of a server that closes.
+        // Only a proxy sends this for a server that closes.
         (
             Fault::AfterEnd(Some(Refuse::new(502))),
             "ERROR RESOURCE/Write end refused NS_E_ERROR_FROM_PROXY",
@@ -234,7 +234,7 @@ fn a_refusal_that_crosses_the_end_is_an_error() {
             ..Settings::default()
         });
         let (_, messages) = Pipeline::file(AUDIO, &point.location(), "reconnect-timeout=0").fail();
-        // It may come a moment before the end.
+        // The response may be received a moment before the end.
         let last = messages.last().unwrap().replace(" push ", " end ");
         assert_eq!(last, error);
     }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! Each failure has one ERROR, with the right code and with details, and PROGRESS ends after it.
+//! Each failure has one ERROR, with its code and details, and PROGRESS ends after it.
 
 use std::net::TcpListener;
 use std::time::{Duration, Instant};
@@ -32,7 +32,7 @@ fn refusal(status: u16) -> Refuse {
     }
 }
 
-/// What a push that fails before it streams tells, from the first message to the last.
+/// Asserts the messages of a push that fails before it streams, and returns the details of the ERROR.
 fn assert_fails(location: &str, properties: &str, error: &str) -> gst::Structure {
     let pipeline = Pipeline::file(AUDIO, location, properties);
     let (details, mut messages) = pipeline.fail();
@@ -106,7 +106,7 @@ fn the_server_never_answers() {
     );
 }
 
-/// A full backlog swallows connection attempts, as a firewall does.
+/// A full backlog drops connection attempts, as a firewall does.
 #[test]
 fn the_connection_is_never_accepted() {
     let socket = socket_with_full_backlog();
@@ -180,7 +180,7 @@ fn the_server_refuses() {
     }
 }
 
-/// A challenge that offers nothing is a refusal, and a redirection to nowhere as well.
+/// A challenge without a scheme is a refusal, and so is an unusable redirection.
 #[test]
 fn the_server_leaves_no_way_in() {
     for (status, error) in [
@@ -203,7 +203,7 @@ fn the_server_leaves_no_way_in() {
     }
 }
 
-/// A status that comes while data flows still reaches the application, with what the server said.
+/// A status that is received during the body reaches the application, with the server's reason.
 /// C-132, C-220
 #[test]
 fn the_server_refuses_while_data_flows() {
@@ -218,7 +218,7 @@ fn the_server_refuses_while_data_flows() {
             When::EveryPushStart,
             Fault::AfterPackets(3, MidBody::Respond(refusal(status))),
         );
-        // In real time: nothing is in flight when the server answers.
+        // In real time: nothing is in flight when the server responds.
         let pipeline = Pipeline::new(&format!(
             "filesrc location={} ! wmspushsink name=sink reconnect-timeout=0 location={}",
             crate::rig::fixture(AUDIO_VIDEO),
@@ -258,7 +258,7 @@ fn the_connection_is_lost_while_data_flows() {
             MidBody::Reset,
             [
                 "ERROR RESOURCE/Write push connection-reset NS_E_RESET_SOCKET_CONNECTION",
-                // What is written after the reset was noticed.
+                // The error if data is written after the reset was noticed.
                 "ERROR RESOURCE/Write push connection-closed NS_E_CONNECTION_FAILURE",
             ],
         ),
@@ -288,7 +288,7 @@ fn the_connection_is_lost_while_data_flows() {
     }
 }
 
-/// The element says what is wrong with its settings before anything is tried.
+/// The element reports unusable settings before it connects.
 #[test]
 fn unusable_settings() {
     for (properties, hresult) in [

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! What comes in in many ways goes out in one.
+//! Input in any form results in the same output.
 
 use bytes::Bytes;
 use gst::prelude::*;
@@ -24,7 +24,8 @@ const VALID: [&str; 10] = [
     "video_asfmux_p3200_streamable.asf",
 ];
 
-/// What a server should get of a file: `$H` made live, then each packet without its padding, then `$E`.
+/// Returns the packets that a server should receive for a file: `$H` with the live header, each packet without padding,
+/// then `$E`.
 pub fn expected(name: &str) -> Vec<Received> {
     let mut reader = Reader::new();
     reader.push(fixture_bytes(name).into());
@@ -46,7 +47,7 @@ pub fn expected(name: &str) -> Vec<Received> {
     expected
 }
 
-/// A header as it goes out when nobody tells of bit rates.
+/// Returns the header as it is sent if bit rates are unknown.
 fn live(header: &FileHeader) -> Bytes {
     let live = header.to_live_with(&Bitrates::default());
     live.as_bytes().clone()
@@ -57,14 +58,14 @@ pub fn unpadded(packet: &DataPacket) -> Bytes {
     [unpadded.head.as_slice(), &unpadded.body].concat().into()
 }
 
-/// Pushes buffers, through the pad and not through a source, and ends.
+/// Pushes buffers directly into the pad, and ends.
 pub struct Harness {
     pub harness: gst_check::Harness,
     pub point: Point,
 }
 
 impl Harness {
-    /// Waits until this many data packets are on the wire.
+    /// Waits until `packets` data packets were sent.
     pub fn wait_until_sent(&self, packets: u64) {
         let sink = self.harness.element().unwrap();
         let begun = std::time::Instant::now();
@@ -117,7 +118,7 @@ impl Harness {
         }
     }
 
-    /// The same in lists of ten buffers.
+    /// Pushes bytes in lists of ten buffers.
     pub fn push_lists(&mut self, bytes: &[u8], size: usize) {
         let pad = self.harness.srcpad().unwrap();
         for chunks in bytes.chunks(10 * size) {
@@ -146,7 +147,7 @@ impl Harness {
 
 /// C-043, C-044, C-057
 #[test]
-fn every_valid_file_arrives() {
+fn every_valid_file_is_received() {
     for name in VALID {
         let point = Point::new();
         let pipeline = Pipeline::file(name, &point.location(), "");
@@ -158,7 +159,7 @@ fn every_valid_file_arrives() {
     }
 }
 
-/// Buffers are just bytes: where they end does not matter, and neither whether there are caps.
+/// Boundaries of buffers have no meaning, and caps are optional.
 #[test]
 fn any_split_gives_the_same_bytes_on_the_wire() {
     let name = "av_index_asfmux_p4800.asf";
@@ -177,7 +178,7 @@ fn any_split_gives_the_same_bytes_on_the_wire() {
 }
 
 #[test]
-fn buffers_that_come_in_lists_are_as_good() {
+fn buffer_lists_are_equal_to_buffers() {
     for name in [
         "av_asfmux_p1500_streamable.asf",
         "av_index_asfmux_p4800.asf",
@@ -192,8 +193,8 @@ fn buffers_that_come_in_lists_are_as_good() {
     }
 }
 
-/// asfmux puts the header into the caps and sends it as a buffer as well; a late joiner at a tee gets it in the caps
-/// alone.
+/// asfmux puts the header into the caps and sends it as a buffer as well. A late joiner at a tee gets it in the caps
+/// only.
 #[test]
 fn the_header_in_the_caps_is_sent_once() {
     let name = "av_asfmux_p1500_streamable.asf";
@@ -214,7 +215,7 @@ fn the_header_in_the_caps_is_sent_once() {
     }
 }
 
-/// `concat` delivers one file after the other, each with a segment that goes on where the last one ended.
+/// `concat` delivers one file after the other, each with a segment that continues where the last one ended.
 #[test]
 fn a_second_file_is_the_next_playlist_entry() {
     let point = Point::new();
@@ -243,7 +244,7 @@ fn a_second_file_is_the_next_playlist_entry() {
     assert_eq!(point.ended().received, all);
 }
 
-/// Two files in one stream of bytes, as `cat` would make it.
+/// Two files in one stream of bytes, as from `cat`.
 /// C-038, C-102, C-167, C-180, C-183
 #[test]
 fn a_header_within_the_bytes_is_the_next_playlist_entry() {
@@ -259,7 +260,7 @@ fn a_header_within_the_bytes_is_the_next_playlist_entry() {
     assert_eq!(received, expected(name));
 }
 
-/// avmux_asf goes back to the beginning at the end of its file, to write the header again.
+/// avmux_asf seeks back to the beginning at the end of its file, to write the header again.
 #[test]
 fn a_rewritten_header_is_not_sent() {
     let name = "audio_ffmpeg_p3200.asf";
@@ -284,9 +285,9 @@ fn a_rewritten_header_is_not_sent() {
     assert_eq!(harness.end().received, expected(name));
 }
 
-/// After a flush the stream goes on at a packet boundary, without another header.
+/// After a flush the stream continues at a packet boundary, without another header.
 #[test]
-fn a_flush_drops_half_a_packet_and_nothing_that_was_sent() {
+fn a_flush_drops_a_partial_packet_but_no_sent_data() {
     let name = "av_asfmux_p1500_streamable.asf";
     let bytes = fixture_bytes(name);
     let header = bytes.len() % 1500;
@@ -303,10 +304,10 @@ fn a_flush_drops_half_a_packet_and_nothing_that_was_sent() {
     assert_eq!(harness.end().received, wanted);
 }
 
-/// 2.2.3.3: what the server fills up with zeros has every payload, and the recording's decoder finds it.
+/// 2.2.3.3: after the server has padded a packet with zeros, it has every payload, which the recording's decoder finds.
 /// C-044
 #[test]
-fn padding_stays_behind_unless_told_otherwise() {
+fn padding_is_removed_unless_disabled() {
     let name = "video_asfmux_p3200_streamable.asf";
     let point = Point::new();
     let pipeline = Pipeline::file(name, &point.location(), "remove-padding=false");
@@ -331,7 +332,7 @@ fn padding_stays_behind_unless_told_otherwise() {
 }
 
 #[test]
-fn a_header_can_be_left_as_it_is() {
+fn a_header_can_be_sent_unchanged() {
     let name = "audio_ffmpeg_p3200.asf";
     let point = Point::new();
     Pipeline::file(name, &point.location(), "live-header=false").run();
@@ -346,7 +347,7 @@ fn a_header_can_be_left_as_it_is() {
     assert_eq!(live.data_packets(), None);
 }
 
-/// Not one packet goes out, the error says what the input is, and nothing crashes.
+/// No packet is sent, the error describes the input, and nothing crashes.
 #[test]
 fn malformed_input_is_one_error() {
     for (name, error) in [
@@ -393,7 +394,7 @@ fn malformed_input_is_one_error() {
     ] {
         let point = Point::new();
         let pipeline = Pipeline::file(name, &point.location(), "");
-        // The session is set up before the input is looked at, so that the phase is always the same.
+        // The session is set up before the input is parsed, so that the phase is always the same.
         let _ = pipeline.pipeline.set_state(gst::State::Paused);
         pipeline.messages_until("WMT_OPENED");
         let (details, messages) = pipeline.fail();
@@ -439,7 +440,7 @@ fn no_input_at_all_is_an_error() {
     );
 }
 
-/// A damaged packet goes out as it is, with a WARNING as for half of one.
+/// A damaged packet is sent unchanged, with a WARNING as for a partial one.
 #[test]
 fn damage_after_good_packets_does_not_end_the_push() {
     for (name, packets, reason) in [
@@ -470,10 +471,10 @@ fn damage_after_good_packets_does_not_end_the_push() {
     }
 }
 
-/// A picture among the metadata makes a header that fits no `$H`.
+/// A picture in the metadata makes a header too large for `$H`.
 /// C-058
 #[test]
-fn an_overlong_header_loses_what_it_can_do_without() {
+fn an_overlong_header_loses_optional_objects() {
     let bytes = fixture_bytes("audio_ffmpeg_p3200.asf");
     let mut reader = Reader::new();
     reader.push(bytes.clone().into());
@@ -517,9 +518,9 @@ fn an_overlong_header_loses_what_it_can_do_without() {
     assert_eq!(push.received[1..], expected("audio_ffmpeg_p3200.asf")[1..]);
 }
 
-/// D8: what is not ASF is linked, and refused with its name before a byte of it goes out.
+/// D8: other formats can be linked, and are rejected by name before any byte is sent.
 #[test]
-fn what_is_not_asf_is_linked_and_named() {
+fn other_formats_are_linked_and_rejected_by_name() {
     for (upstream, format) in [
         ("videotestsrc", "raw video"),
         ("audiotestsrc", "raw audio"),

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! The element against the embedded publishing point and against servers that misbehave: what goes over the wire, what
-//! comes on the bus, and how long it takes.
+//! The element with the embedded publishing point and with misbehaving servers: bytes on the wire, messages on the bus,
+//! and durations.
 
 mod access;
 mod actions;

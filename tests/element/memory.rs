@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! Memory that upstream waits for, while the server takes nothing.
+//! Memory that upstream waits for, while the server reads nothing.
 
 use std::time::Instant;
 
@@ -11,7 +11,7 @@ use crate::rig::{LONG, Pipeline, Point, fixture_bytes, init, long_file};
 
 const AUDIO_VIDEO: &str = "av_asfmux_p1500_streamable.asf";
 
-/// A pipeline whose server takes three packets and then nothing.
+/// Returns a pipeline whose server reads three packets and then nothing.
 fn stalled(source: &str) -> (Pipeline, Point) {
     let faults = vec![(When::EveryPushStart, Fault::AfterPackets(3, MidBody::Stall))];
     let point = Point::with(Settings {
@@ -26,7 +26,7 @@ fn stalled(source: &str) -> (Pipeline, Point) {
     (pipeline, point)
 }
 
-/// Waits until that many bytes wait in the element.
+/// Waits until `bytes` are queued in the element.
 fn wait_for_queued(pipeline: &Pipeline, bytes: u32) {
     let queued = || {
         let stats = pipeline.sink.property::<gst::Structure>("stats");
@@ -39,7 +39,7 @@ fn wait_for_queued(pipeline: &Pipeline, bytes: u32) {
     }
 }
 
-/// A pool of four buffers, as many as `v4l2src` has.
+/// Returns a pool of four buffers, like that of `v4l2src`.
 fn pool_of_four() -> gst::BufferPool {
     let pool = gst::BufferPool::new();
     let mut config = pool.config();
@@ -49,7 +49,7 @@ fn pool_of_four() -> gst::BufferPool {
     pool
 }
 
-/// The next buffer that comes back to a pool.
+/// Waits for the next buffer that is returned to a pool.
 fn acquire(pool: &gst::BufferPool) -> gst::Buffer {
     let at_once = gst::BufferPoolAcquireParams::with_flags(gst::BufferPoolAcquireFlags::DONTWAIT);
     let begun = Instant::now();
@@ -83,7 +83,7 @@ fn a_pool_of_four_buffers_never_runs_empty() {
     pool.set_active(false).unwrap();
 }
 
-/// What `shmsink` has sent is lost for it until `shmsrc` lets go of it.
+/// `shmsink` cannot reuse memory until `shmsrc` has freed it.
 #[cfg(unix)]
 #[test]
 fn shared_memory_never_runs_empty() {

@@ -9,10 +9,10 @@ use crate::rig::{LONG, Pipeline, Point, text};
 
 const AUDIO: &str = "audio_ffmpeg_p3200.asf";
 
-/// The order in which an application sees a push that goes well, each message once.
+/// The messages of a successful push in their order, each once.
 /// C-131, C-172, C-218
 #[test]
-fn a_push_is_told_from_connecting_to_closed() {
+fn a_push_is_reported_from_connecting_to_closed() {
     let point = Point::new();
     let pipeline = Pipeline::file(AUDIO, &point.location(), "");
     let messages = pipeline.run();
@@ -37,7 +37,7 @@ fn a_push_is_told_from_connecting_to_closed() {
     assert_eq!(pipeline.messages_left(), [""; 0]);
 }
 
-/// Every field is there in every message, with the type that it will always have.
+/// Every message has all fields, with their constant types.
 #[test]
 fn status_messages_are_flat_and_typed() {
     let point = Point::new();
@@ -76,7 +76,7 @@ fn status_messages_are_flat_and_typed() {
     assert_eq!(count, 7);
 }
 
-/// EOS comes when the server can have everything, not when it was queued.
+/// EOS is posted when the server has received everything, not when it was queued.
 #[test]
 fn eos_comes_after_the_last_byte() {
     let point = Point::new();
@@ -89,7 +89,7 @@ fn eos_comes_after_the_last_byte() {
     assert_eq!(push.end, Some(gstwmspush::wmhttp::HResult::S_OK));
 }
 
-/// Without a state change a push that was not even tried is not told of.
+/// A push that was disconnected before it was attempted has no other messages.
 #[test]
 fn a_disconnection_cancels_progress() {
     use publishing_point::{Fault, Settings, When};
@@ -102,7 +102,7 @@ fn a_disconnection_cancels_progress() {
     let pipeline = Pipeline::file(AUDIO, &point.location(), "");
     pipeline.play();
     let mut messages = pipeline.messages_until("WMT_CONNECTING");
-    // The bus is emptied on the way to NULL.
+    // The bus is flushed in the change to NULL.
     let _ = pipeline.pipeline.set_state(gst::State::Ready);
     messages.extend(pipeline.messages_until("WMT_CLOSED"));
     let ends = messages
@@ -137,7 +137,7 @@ fn session_state_notifies() {
     });
     pipeline.run();
     use gstwmspush::SessionState::{Connected, Connecting, Ended, Ending, Streaming};
-    // The handler reads the newest state, which may be later than the one that it is told of.
+    // The handler reads the newest state, which may be later than the notified one.
     let order = [Connecting, Connected, Streaming, Ending, Ended];
     let seen = seen.lock().unwrap();
     assert_eq!(seen.len(), order.len(), "{seen:?}");
@@ -147,7 +147,7 @@ fn session_state_notifies() {
     assert_eq!(seen.last(), Some(&Ended));
 }
 
-/// What the user reads when a push fails: the text, and the hint.
+/// Returns the text and the hint of the ERROR of a push.
 fn said(location: &str, properties: &str) -> [String; 2] {
     let pipeline = Pipeline::file(AUDIO, location, properties);
     pipeline.play();
@@ -171,7 +171,7 @@ fn said(location: &str, properties: &str) -> [String; 2] {
     [text, hint]
 }
 
-/// The host and port of a server that answers each connection with `response`.
+/// Returns the host and port of a server that answers each connection with `response`.
 fn answering(response: &'static str) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
@@ -187,7 +187,7 @@ fn answering(response: &'static str) -> String {
     address.to_string()
 }
 
-/// A host and port at which connections are refused.
+/// Returns a host and port that refuse connections.
 fn refusing() -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     listener.local_addr().unwrap().to_string()
@@ -223,7 +223,7 @@ fn an_error_names_the_proxy_that_failed() {
 /// D4
 #[test]
 #[cfg(feature = "tls")]
-fn https_at_a_plain_port_says_so() {
+fn https_at_a_plain_port_is_named() {
     let peer = answering("HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n");
     let [text, hint] = said(&format!("https://{peer}/live"), "");
     let expected = format!("Cannot push to https://{peer}/live: {peer} does not speak TLS.");

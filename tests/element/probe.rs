@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! The action `probe`: what it tells of a server, and how long it takes.
+//! The action `probe`: its result, and its duration.
 
 use std::net::TcpListener;
 use std::sync::{Mutex, mpsc};
@@ -33,7 +33,7 @@ fn probe(element: &gst::Element) -> gst::Structure {
     probed
 }
 
-/// The fields are the same, whatever happens.
+/// Asserts that all fields exist, in any case.
 fn assert_is_typed(probed: &gst::StructureRef) {
     assert_eq!(probed.name(), "wmspushsink-probe");
     for field in [
@@ -57,7 +57,7 @@ fn assert_is_typed(probed: &gst::StructureRef) {
     assert_eq!(probed.n_fields(), 13);
 }
 
-/// `phase reason hresult-name status`
+/// Returns `phase reason hresult-name status`.
 fn failure(probed: &gst::StructureRef) -> String {
     assert_eq!(probed.get::<bool>("ok"), Ok(false));
     for field in ["error", "hint"] {
@@ -76,7 +76,7 @@ fn answer(user: &str, password: &str) -> Option<glib::Value> {
 }
 
 #[test]
-fn a_server_that_would_take_the_push_is_described() {
+fn a_server_that_accepts_the_push_is_described() {
     let point = Point::new();
     let element = element(&point.location());
     let probed = probe(&element);
@@ -98,7 +98,7 @@ fn a_server_that_would_take_the_push_is_described() {
 }
 
 #[test]
-fn a_refusal_is_told() {
+fn a_refusal_is_returned() {
     let refuse = Fault::Refuse(Refuse::new(404));
     let point = with_faults(vec![(When::EveryPushSetup, refuse)]);
     let probed = probe(&element(&point.location()));
@@ -110,7 +110,7 @@ fn a_refusal_is_told() {
 }
 
 #[test]
-fn a_server_that_wants_credentials_is_told() {
+fn a_demand_for_credentials_is_returned() {
     let challenge = Fault::Challenge(vec![DIGEST.to_owned()]);
     let point = with_faults(vec![(When::EveryPushSetup, challenge)]);
     let probed = probe(&element(&point.location()));
@@ -138,7 +138,7 @@ fn credentials_are_asked_for_and_used() {
 }
 
 #[test]
-fn nobody_listening_is_told() {
+fn a_refused_connection_is_returned() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let location = format!("http://{}/live", listener.local_addr().unwrap());
     drop(listener);
@@ -150,7 +150,7 @@ fn nobody_listening_is_told() {
 }
 
 #[test]
-fn settings_that_cannot_be_used_are_told() {
+fn unusable_settings_are_returned() {
     for (location, hresult) in [
         ("", "E_INVALIDARG"),
         ("ftp://user:s3cret@media/", "NS_E_UNKNOWN_PROTOCOL"),
@@ -162,14 +162,14 @@ fn settings_that_cannot_be_used_are_told() {
     }
 }
 
-/// At most twice `timeout`.
+/// Asserts a duration of at most twice `timeout`.
 fn assert_bounded(begun: Instant) {
     let took = begun.elapsed();
     assert!(took < Duration::from_millis(2 * 300 + 200), "{took:?}");
 }
 
 #[test]
-fn a_silent_server_is_not_waited_for() {
+fn a_silent_server_times_out() {
     let point = with_faults(vec![(When::EveryPushSetup, Fault::Silent)]);
     let element = element(&point.location());
     element.set_property("timeout", 300u32);
@@ -180,7 +180,7 @@ fn a_silent_server_is_not_waited_for() {
 }
 
 #[test]
-fn a_handler_that_takes_its_time_is_not_waited_for() {
+fn a_blocked_handler_times_out() {
     let challenge = Fault::Challenge(vec![DIGEST.to_owned()]);
     let point = with_faults(vec![(When::EveryPushSetup, challenge)]);
     let element = element(&point.location());
@@ -188,7 +188,7 @@ fn a_handler_that_takes_its_time_is_not_waited_for() {
     let (release, released) = mpsc::channel::<()>();
     let released = Mutex::new(released);
     element.connect("acquire-credentials", false, move |_| {
-        // Ends when the test lets go.
+        // Ends when the test drops the sender.
         let _ = released.lock().unwrap().recv();
         Some(None::<gst::Structure>.to_value())
     });
@@ -199,7 +199,7 @@ fn a_handler_that_takes_its_time_is_not_waited_for() {
     drop(release);
 }
 
-/// C4: a second PushSetup ends the push at some receivers, so a connected element asks nobody.
+/// C4: a second PushSetup ends the push at some receivers, so a connected element sends none.
 #[test]
 fn a_push_is_not_disturbed_by_a_probe() {
     let point = Point::new();
@@ -225,9 +225,9 @@ fn a_push_is_not_disturbed_by_a_probe() {
     assert_eq!(point.ended().data_packets, 27);
 }
 
-/// C4: AutoDestroy would remove the publishing point when the probe leaves, and a template would make one.
+/// C4: AutoDestroy would remove the publishing point after the probe, and a template would create one.
 #[test]
-fn a_probe_asks_for_no_change_of_the_publishing_point() {
+fn a_probe_does_not_change_the_publishing_point() {
     let point = Point::new();
     let element = element(&point.location());
     element.set_property("auto-destroy", true);

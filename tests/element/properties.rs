@@ -35,7 +35,7 @@ fn defaults_are_those_of_the_contract() {
 }
 
 #[test]
-fn what_is_set_can_be_read() {
+fn values_can_be_read_back() {
     let element = element();
     element.set_property("template-url", "/template");
     element.set_property("auto-destroy", true);
@@ -63,7 +63,7 @@ fn what_is_set_can_be_read() {
     );
 }
 
-/// Addresses with an account as people type them, right or wrong.
+/// Addresses with an account as users type them, right or wrong.
 const ACCOUNTS: [&str; 14] = [
     "http://user:s3cret@media:8080/live",
     r"http://DOM\user:s3cret@media:8080/live",
@@ -98,7 +98,7 @@ fn an_address_never_shows_its_account() {
     }
 }
 
-/// What an element posts whose settings cannot be used.
+/// The messages of an element with unusable settings.
 struct Refusal {
     text: String,
     hint: String,
@@ -134,7 +134,7 @@ fn messages_about_an_address_never_show_its_account() {
         for property in ["location", "proxy", "template-url"] {
             let element = element();
             element.set_property("location", "http://media/");
-            // Whatever the address, the state change fails.
+            // The state change fails for any address.
             element.set_property("ssl-ca-file", "/nonexistent");
             element.set_property(property, text);
             let messages = refused(&element).messages;
@@ -144,7 +144,7 @@ fn messages_about_an_address_never_show_its_account() {
 }
 
 #[test]
-fn an_address_of_another_kind_is_an_error_with_a_hint() {
+fn another_kind_of_address_is_an_error_with_a_hint() {
     for (location, text) in [
         ("127.0.0.1:8080/live", "write http://127.0.0.1:8080/live"),
         ("localhost:8080/live", "write http://localhost:8080/live"),
@@ -204,7 +204,7 @@ fn the_element_handles_uris_of_its_own() {
     assert_eq!(made.factory().unwrap().name(), "wmspushsink");
 }
 
-/// The fields and their types never change, whatever the state.
+/// The fields and their types are the same in every state.
 #[test]
 fn stats_are_complete_before_anything_was_sent() {
     let stats = element().property::<gst::Structure>("stats");

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! What the element answers to its neighbours.
+//! Queries of the element's neighbours.
 
 use gst::prelude::*;
 use gstwmspush::asf::FileHeader;
@@ -12,7 +12,7 @@ const AUDIO_VIDEO: &str = "av_asfmux_p1500_streamable.asf";
 /// The framing header of `$C`.
 const ROOM: usize = 8;
 
-/// Of a sink without a connection, which comes with it: that changes nothing.
+/// Returns a sink without a connection, and its pad.
 fn sink_pad() -> (gst::Element, gst::Pad) {
     crate::rig::init();
     let sink = gst::ElementFactory::make("wmspushsink").build().unwrap();
@@ -21,7 +21,7 @@ fn sink_pad() -> (gst::Element, gst::Pad) {
     (sink, pad)
 }
 
-/// As asfmux sends them when it streams.
+/// Returns caps like those of a streaming asfmux.
 fn caps_with_header() -> gst::Caps {
     let stream = fixture_bytes(AUDIO_VIDEO);
     let header = stream[..stream.len() % 1500].to_vec();
@@ -32,7 +32,7 @@ fn caps_with_header() -> gst::Caps {
         .build()
 }
 
-/// The size of a pool's buffers, and of those in it.
+/// Returns the proposed pool, and the size of its buffers.
 fn proposed_pool(query: &gst::query::Allocation) -> Option<(gst::BufferPool, u32)> {
     let (pool, size, ..) = query.allocation_pools().next()?;
     Some((pool?, size))
@@ -69,7 +69,7 @@ fn a_pool_has_buffers_for_one_data_packet_each() {
     let caps = caps_with_header();
     let mut query = gst::query::Allocation::new(Some(&caps), false);
     assert!(pad.query(&mut query));
-    assert!(proposed_pool(&query).is_none(), "nobody wants one");
+    assert!(proposed_pool(&query).is_none(), "no pool was requested");
 
     let mut query = gst::query::Allocation::new(Some(&caps), true);
     assert!(pad.query(&mut query));
@@ -87,7 +87,7 @@ fn a_pool_has_buffers_for_one_data_packet_each() {
     pool.set_active(false).unwrap();
 }
 
-/// filesrc writes as much as it likes into a pool's buffers.
+/// filesrc writes any number of bytes into a pool's buffers.
 #[test]
 fn a_file_gets_no_pool() {
     let point = Point::new();
@@ -104,7 +104,7 @@ fn a_file_gets_no_pool() {
     assert_eq!(point.ended().data_packets, 27);
 }
 
-/// The latency of a live source, and nothing of the element's own.
+/// The element adds nothing to the latency of a live source.
 #[test]
 fn latency_is_that_of_the_source() {
     let point = Point::new();
@@ -130,7 +130,7 @@ fn latency_is_that_of_the_source() {
     assert_eq!(deadline, 0);
 }
 
-/// A source that is not live has none.
+/// A source that is not live has no latency.
 #[test]
 fn a_file_has_no_latency() {
     let point = Point::new();
@@ -140,6 +140,6 @@ fn a_file_has_no_latency() {
     let mut query = gst::query::Latency::new();
     assert!(pipeline.pipeline.query(&mut query));
     let (live, minimum, _) = query.result();
-    // A sink that waits for its clock calls itself live, whatever comes before it.
+    // A sink that waits for its clock reports live, for any source.
     assert_eq!((live, minimum), (true, gst::ClockTime::ZERO));
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! What becomes of a push whose connection is lost: 3.2.7.1.
+//! Pushes after a lost connection: 3.2.7.1.
 
 use std::io::{Read, Write};
 use std::net::TcpListener;
@@ -23,7 +23,7 @@ pub fn faulty(faults: Vec<(When, Fault)>) -> Point {
     })
 }
 
-/// A file in real time, or as fast as it goes.
+/// Pushes a file in real time, or unpaced.
 pub fn push(location: &str, properties: &str) -> Pipeline {
     let path = fixture(AUDIO_VIDEO);
     Pipeline::new(&format!(
@@ -42,7 +42,7 @@ pub fn count(messages: &[String], begin: &str) -> usize {
         .count()
 }
 
-/// The kinds of the requests: setup with or without a push-id, start with or without one.
+/// Returns the kinds of the requests: setup with or without a push-id, start with or without one.
 pub fn requests(point: &Point) -> Vec<String> {
     let kind = |request: &RequestSeen| {
         let head = String::from_utf8_lossy(&request.head).into_owned();
@@ -66,14 +66,14 @@ pub fn ended(point: &Point, sessions: usize) -> Vec<Push> {
         .expect("all sessions, and the last is over")
 }
 
-/// Whatever was lost in between: everything arrives, once, in one session.
+/// Asserts that everything was received, once, in one session.
 pub fn assert_whole(push: &Push) {
     let content = expected(AUDIO_VIDEO);
     assert_eq!(push.received, content, "{} packets", push.data_packets);
 }
 
 #[test]
-fn a_lost_connection_is_resumed_and_nothing_is_missing() {
+fn a_lost_connection_is_resumed_without_loss() {
     for what in [MidBody::Reset, MidBody::Close] {
         let faults = vec![(When::PushStart(0), Fault::AfterPackets(9, what.clone()))];
         let point = faulty(faults);
@@ -106,7 +106,7 @@ fn a_lost_connection_is_resumed_and_nothing_is_missing() {
     }
 }
 
-/// A refusal, in words or without: a new session begins at once, and with a key frame.
+/// A refusal with or without a response: a new session begins at once, with a key frame.
 #[test]
 fn a_forgotten_session_is_followed_by_a_new_one() {
     for status in [400, 404, 408] {
@@ -140,7 +140,7 @@ fn a_forgotten_session_is_followed_by_a_new_one() {
         assert_eq!(second[1..], all[all.len() - second.len() + 1..]);
         let dropped = stats(&pipeline).get::<u64>("packets-dropped").unwrap();
         let missing = (all.len() + 1 - first.len() - second.len()) as u64;
-        // One more may have been on its way into a socket that nobody read any more.
+        // One more packet may have been written to a socket that is no longer read.
         assert!(
             (dropped..=dropped + 1).contains(&missing),
             "{dropped} of {missing}"
@@ -150,9 +150,9 @@ fn a_forgotten_session_is_followed_by_a_new_one() {
     }
 }
 
-/// An early status that may heal is a loss like any other.
+/// An early temporary status counts as a loss.
 #[test]
-fn statuses_that_may_heal_are_tried_again() {
+fn temporary_statuses_are_retried() {
     for status in [403, 408, 409, 429, 500, 503] {
         let refuse = Fault::AfterPackets(5, MidBody::Respond(Refuse::new(status)));
         let point = faulty(vec![(When::PushStart(0), refuse)]);
@@ -180,9 +180,9 @@ fn statuses_that_are_final_are_an_error() {
     }
 }
 
-/// A server that is away for a while.
+/// A server that is unreachable for a while.
 #[test]
-fn a_server_that_comes_back_is_found_again() {
+fn a_server_that_returns_is_reconnected() {
     let point = faulty(vec![
         (When::PushStart(0), Fault::AfterPackets(5, MidBody::Reset)),
         (When::Request(2), Fault::Refuse(Refuse::new(503))),
@@ -195,8 +195,8 @@ fn a_server_that_comes_back_is_found_again() {
     assert_eq!(count(&messages, "WMT_RECONNECT_END"), 1);
 }
 
-/// Where nobody listened for a while, the server was restarted, and its sessions are gone: some receivers would not say
-/// so, and take data without a header.
+/// A refused connection means a restarted server without sessions. Some receivers would not report that, and would
+/// accept data without a header.
 #[test]
 fn a_restarted_server_gets_a_new_session() {
     let reset = Fault::AfterPackets(9, MidBody::Reset);
@@ -220,9 +220,9 @@ fn a_restarted_server_gets_a_new_session() {
     assert_eq!(received[0], expected(AUDIO_VIDEO)[0], "$H");
 }
 
-/// Whoever comes second is told so, and does no harm to the first.
+/// The second encoder is refused, and does not affect the first.
 #[test]
-fn a_second_encoder_finds_the_point_taken() {
+fn a_second_encoder_is_refused() {
     let point = Point::new();
     let first = push(&point.location(), "");
     first.play();
@@ -238,9 +238,9 @@ fn a_second_encoder_finds_the_point_taken() {
     assert_whole(&point.ended());
 }
 
-/// After `reconnect-timeout` the loss is an ERROR, with what the last attempt met.
+/// After `reconnect-timeout` the loss is an ERROR, with the failure of the last attempt.
 #[test]
-fn a_server_that_stays_away_is_an_error_in_time() {
+fn an_absent_server_is_an_error_within_the_timeout() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let location = format!("http://{}/live", listener.local_addr().unwrap());
     let server = std::thread::spawn(move || {
@@ -266,7 +266,7 @@ fn a_server_that_stays_away_is_an_error_in_time() {
     assert_eq!(count(&messages, "ERROR"), 1);
 }
 
-/// A first connection is not tried again, unless that is asked for.
+/// A first connection is only retried if that is enabled.
 #[test]
 fn a_first_connection_is_retried_on_demand() {
     let faults = || vec![(When::PushSetup(0), Fault::Refuse(Refuse::new(503)))];
@@ -290,9 +290,9 @@ fn a_first_connection_is_retried_on_demand() {
     assert_eq!(seen, expected, "{messages:#?}");
 }
 
-/// 3.2.6.1: whoever sends nothing for long is dropped. Playing again is a new session, and no error.
+/// 3.2.6.1: servers close idle sessions. PLAYING begins a new session, without an error.
 #[test]
-fn a_pause_that_the_server_does_not_survive_is_no_error() {
+fn an_overlong_pause_is_followed_by_a_new_session() {
     let point = Point::with(Settings {
         timeouts: Timeouts {
             idle: Duration::from_secs(1),
@@ -319,10 +319,10 @@ fn a_pause_that_the_server_does_not_survive_is_no_error() {
     assert!(ended(&point, 2)[1].data_packets > 0);
 }
 
-/// Where the peer's TCP has stopped, a packet is cut: it goes again whole, and none before it does.
+/// If the peer's TCP has acknowledged a part of a packet, the whole packet is sent again, and none before it.
 #[cfg(target_os = "linux")]
 #[test]
-fn what_was_not_acknowledged_goes_again_from_a_packet_boundary() {
+fn unacknowledged_data_is_sent_again_from_a_packet_boundary() {
     let path = long_file(20_000_000);
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let location = format!("http://{}/live", listener.local_addr().unwrap());
@@ -336,7 +336,7 @@ fn what_was_not_acknowledged_goes_again_from_a_packet_boundary() {
         head(&stream);
         (&stream).read_exact(&mut [0; 100_000]).unwrap();
         is_full.recv_timeout(LONG).unwrap();
-        // So much has come in that nobody will read: closing the connection resets it.
+        // Closing the connection resets it, because received bytes are unread.
         let arrived = 100_000 + stream.peek(&mut vec![0; 16_000_000]).unwrap();
         drop(stream);
         let (stream, _) = listener.accept().unwrap();
@@ -376,7 +376,7 @@ fn what_was_not_acknowledged_goes_again_from_a_packet_boundary() {
     );
 }
 
-/// The packets of a file as they go over the wire, from `$H` to `$E`.
+/// Returns the packets of a file as they are sent, from `$H` to `$E`.
 fn framed(path: &str) -> Vec<Vec<u8>> {
     let mut reader = Reader::new();
     reader.push(std::fs::read(path).unwrap().into());
@@ -394,7 +394,7 @@ fn framed(path: &str) -> Vec<Vec<u8>> {
     packets.chain([b"$E\x04\0\0\0\0\0".to_vec()]).collect()
 }
 
-/// The head of a request, and nothing behind it.
+/// Reads the head of a request, and nothing behind it.
 fn head(stream: &std::net::TcpStream) -> String {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
@@ -406,7 +406,7 @@ fn head(stream: &std::net::TcpStream) -> String {
     String::from_utf8(head).unwrap()
 }
 
-/// No state change waits for the network, between two attempts either.
+/// No state change waits for the network, nor between two attempts.
 #[test]
 fn null_comes_at_once_while_reconnecting() {
     let reset = Fault::AfterPackets(3, MidBody::Reset);
@@ -431,7 +431,7 @@ fn null_comes_at_once_while_reconnecting() {
     assert_eq!(state, gstwmspush::SessionState::Disconnected);
 }
 
-/// A dead server does not stop the other branches of a `tee`.
+/// An unreachable server does not block the other branches of a `tee`.
 #[test]
 fn a_leaky_element_never_blocks() {
     for leaky in ["upstream", "downstream"] {

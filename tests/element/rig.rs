@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! A pipeline with the element at its end, its messages as lines, and a publishing point to push to.
+//! A pipeline with the element, its messages as lines, and a publishing point.
 
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Once;
@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use gst::prelude::*;
 use publishing_point::{Handle, PublishingPoint, Push, Running, Settings};
 
-/// Nothing takes longer, whatever else the machine does.
+/// Upper bound on any wait, even on a loaded machine.
 pub const LONG: Duration = Duration::from_secs(30);
 
 pub fn init() {
@@ -28,7 +28,7 @@ pub fn fixture_bytes(name: &str) -> Vec<u8> {
     std::fs::read(fixture(name)).unwrap()
 }
 
-/// A publishing point of the test's own.
+/// A publishing point for one test.
 pub struct Point {
     pub handle: Handle,
     running: Option<Running>,
@@ -56,7 +56,7 @@ impl Point {
         self.handle.url("live")
     }
 
-    /// The push, when its session is over.
+    /// Waits for the next session that ends, and returns its push.
     pub fn ended(&self) -> Push {
         let over = |pushes: &[&Push]| pushes.len() == 1 && pushes[0].over;
         let mut pushes = self
@@ -90,7 +90,7 @@ impl Pipeline {
         Self { pipeline, sink }
     }
 
-    /// `filesrc` to `wmspushsink`, as fast as it goes.
+    /// Returns `filesrc ! wmspushsink`, unpaced.
     pub fn file(name: &str, location: &str, properties: &str) -> Self {
         let path = fixture(name);
         Self::new(&format!(
@@ -107,11 +107,11 @@ impl Pipeline {
     }
 
     pub fn play(&self) {
-        // What becomes of it is told by messages.
+        // Failures are reported by messages.
         let _ = self.pipeline.set_state(gst::State::Playing);
     }
 
-    /// The messages of the sink, and the pipeline's EOS, up to and with the first that begins with `last`.
+    /// Returns the messages of the sink, and the pipeline's EOS, up to the first that begins with `last`.
     pub fn messages_until(&self, last: &str) -> Vec<String> {
         let bus = self.pipeline.bus().unwrap();
         let deadline = Instant::now() + LONG;
@@ -133,7 +133,7 @@ impl Pipeline {
         }
     }
 
-    /// What else there is, without waiting.
+    /// Returns the remaining messages, without waiting.
     pub fn messages_left(&self) -> Vec<String> {
         let bus = self.pipeline.bus().unwrap();
         std::iter::from_fn(|| bus.pop())
@@ -146,7 +146,7 @@ impl Pipeline {
         self.messages_until("EOS")
     }
 
-    /// Plays until the ERROR, whose details come back.
+    /// Plays until the ERROR, and returns its details and the messages before it.
     pub fn fail(&self) -> (gst::Structure, Vec<String>) {
         self.play();
         let bus = self.pipeline.bus().unwrap();
@@ -229,7 +229,7 @@ fn error_line(kind: &str, error: &glib::Error, details: Option<&gst::StructureRe
     )
 }
 
-/// A file of at least `size` bytes: the packets of a streamable fixture, again and again.
+/// Returns a file of at least `size` bytes: the packets of a streamable fixture, repeated.
 pub fn long_file(size: usize) -> String {
     let fixture = fixture_bytes("av_asfmux_p1500_streamable.asf");
     let packets = &fixture[fixture.len() % 1500..];
@@ -242,21 +242,21 @@ pub fn long_file(size: usize) -> String {
     while bytes.len() < size {
         bytes.extend_from_slice(packets);
     }
-    // Tests run in parallel: whoever comes last writes the same bytes.
+    // Tests run in parallel, and write the same bytes.
     let unique = format!("{path}.{:?}", std::thread::current().id());
     std::fs::write(&unique, bytes).unwrap();
     std::fs::rename(unique, &path).unwrap();
     path
 }
 
-/// A place that swallows connection attempts, as a firewall does.
+/// A listener that drops connection attempts, as a firewall does.
 pub struct FullBacklog {
     pub address: SocketAddr,
     _listener: TcpListener,
     _waiting: Vec<TcpStream>,
 }
 
-/// Connects until the system takes no more.
+/// Connects until the backlog is full.
 pub fn socket_with_full_backlog() -> FullBacklog {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! Sessions that were left without an end, and taken up again.
+//! Sessions that were disconnected without an end, and resumed.
 
 use gst::prelude::*;
 use gstwmspush::wmhttp::HResult;
@@ -13,7 +13,7 @@ use crate::wire::with_header_of;
 
 const AUDIO: &str = "audio_ffmpeg_p3200.asf";
 
-/// Plays until the PushStart of this number has brought data, and leaves.
+/// Plays until the PushStart of this number has brought data, and disconnects.
 fn play_and_leave(pipeline: &Pipeline, point: &Point, push_start: u64) {
     pipeline.play();
     let streams = |pushes: &[&Push]| {
@@ -27,7 +27,7 @@ fn play_and_leave(pipeline: &Pipeline, point: &Point, push_start: u64) {
     pipeline.messages_until("WMT_CLOSED");
 }
 
-/// The letters of what a push brought, data folded.
+/// Returns the letters of the packets of a push, with `$D` folded.
 fn letters(push: &Push) -> String {
     let mut letters = String::new();
     for packet in &push.received {
@@ -48,12 +48,12 @@ fn letters(push: &Push) -> String {
 
 /// `Disconnect`, and `Connect` within five minutes: one session, one push-id, one `$H`.
 #[test]
-fn a_session_that_was_left_is_taken_up_again() {
+fn a_disconnected_session_is_resumed() {
     let point = Point::new();
     let pipeline = push(&point.location(), "");
     for run in 0..3 {
         pipeline.play();
-        // More than the first packet, which need not have had its whole header read by then.
+        // Waits for more than the first packet, whose header may be incomplete.
         let streams = |pushes: &[&Push]| {
             let push = pushes[0];
             push.receiving && push.push_starts == run + 1 && push.data_packets > 3 * run
@@ -79,9 +79,9 @@ fn a_session_that_was_left_is_taken_up_again() {
     assert_eq!(headers.count(), 2, "$H and $E");
 }
 
-/// A server that has forgotten gets a new session, and the application hears nothing of it.
+/// A server that has discarded the session gets a new one, without a message to the application.
 #[test]
-fn a_session_that_was_left_for_too_long_is_a_new_one() {
+fn an_expired_session_is_followed_by_a_new_one() {
     let point = faulty(vec![(When::PushStart(1), Fault::Refuse(Refuse::new(400)))]);
     let pipeline = push(&point.location(), "");
     pipeline.play();
@@ -106,9 +106,9 @@ fn a_session_that_was_left_for_too_long_is_a_new_one() {
     assert_whole(&ended(&point, 2)[1]);
 }
 
-/// In a session that was resumed after a loss as well, a file that begins again is another entry.
+/// Also in a session that was resumed after a loss, a file that restarts is another entry.
 #[test]
-fn a_file_that_begins_again_after_a_loss_is_an_entry() {
+fn a_file_that_restarts_after_a_loss_is_an_entry() {
     let point = faulty(vec![(
         When::PushStart(0),
         Fault::AfterPackets(9, MidBody::Reset),
@@ -128,9 +128,9 @@ fn a_file_that_begins_again_after_a_loss_is_an_entry() {
     assert_eq!(letters(&ended(&point, 1)[0]), "HD1CD0");
 }
 
-/// A server that closes soon after a `$C` may not have read it: what is behind goes on in a new session, with its header.
+/// A server that closes soon after a `$C` may not have read it. The entry continues in a new session, with its header.
 #[test]
-fn an_entry_that_may_not_have_arrived_begins_again() {
+fn an_entry_that_may_be_unread_is_sent_again() {
     for what in [MidBody::Close, MidBody::Reset] {
         let point = faulty(vec![(When::PushStart(0), Fault::AfterPackets(29, what))]);
         let file = fixture("av_asfmux_p1500_streamable.asf");
@@ -151,9 +151,9 @@ fn an_entry_that_may_not_have_arrived_begins_again() {
     }
 }
 
-/// Another file: another header, which is another entry of the same session.
+/// Another file has another header, which begins another entry of the same session.
 #[test]
-fn a_changed_header_goes_on_as_a_stream_change() {
+fn a_changed_header_is_sent_as_a_stream_change() {
     let point = Point::new();
     let path = fixture("av_asfmux_p1500_streamable.asf");
     let pipeline = Pipeline::new(&format!(
@@ -199,7 +199,7 @@ fn an_unchanged_header_is_resumed_at_any_size_of_h() {
     std::fs::remove_file(path).unwrap();
 }
 
-/// What was left at one publishing point is not taken up at another.
+/// A session of one publishing point is not resumed at another.
 #[test]
 fn another_location_is_another_session() {
     let point = Point::new();
@@ -218,7 +218,7 @@ fn another_location_is_another_session() {
     assert_whole(&pushes[1]);
 }
 
-/// NULL keeps no connection, but knows the session.
+/// NULL closes the connection, but keeps the session.
 #[test]
 fn a_session_outlives_null() {
     let point = Point::new();
@@ -232,9 +232,9 @@ fn a_session_outlives_null() {
     );
 }
 
-/// Statistics go on with the session, and begin anew with another.
+/// Statistics continue in a resumed session, and are reset in a new one.
 #[test]
-fn statistics_go_on_with_the_session() {
+fn statistics_continue_with_the_session() {
     let point = Point::new();
     let pipeline = push(&point.location(), "");
     play_and_leave(&pipeline, &point, 1);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! Properties whose effect is on the wire.
+//! Properties with an effect on the wire.
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
@@ -36,7 +36,7 @@ fn extra_headers_go_with_each_request() {
     }
 }
 
-/// What would be somebody else's to set is an error, and nothing is sent.
+/// A field that the protocol sets is an error, and nothing is sent.
 #[test]
 fn extra_headers_cannot_stand_for_the_protocol_s_own() {
     let point = Point::new();
@@ -51,7 +51,7 @@ fn extra_headers_cannot_stand_for_the_protocol_s_own() {
     assert!(point.handle.requests().is_empty());
 }
 
-/// Where the file header tells no bit rate, the property does.
+/// The property is used if the file header has no bit rate.
 #[test]
 fn a_bit_rate_gets_into_the_header() {
     let point = Point::new();

@@ -126,13 +126,13 @@ fn stats(pipeline: &Pipeline) -> gst::Structure {
     pipeline.sink.property("stats")
 }
 
-/// Until the queue in the element is full, which is when the streaming thread is blocked in it.
+/// Waits until the queue is full, so that the streaming thread is blocked.
 fn wait_until_full(pipeline: &Pipeline) {
     let queued = || stats(pipeline).get::<u32>("queued-bytes").unwrap();
     wait_for("a full queue", || queued() > 8 * 1024 * 1024 - 10_000);
 }
 
-/// The element tells a level only when it is asked.
+/// Polls, because the element does not notify its level.
 fn wait_for(what: &str, mut condition: impl FnMut() -> bool) {
     let begun = Instant::now();
     while !condition() {
@@ -141,7 +141,7 @@ fn wait_for(what: &str, mut condition: impl FnMut() -> bool) {
     }
 }
 
-/// A flush from an application or a source reaches a blocked element.
+/// A flush from an application or a source unblocks the element.
 #[test]
 fn a_flush_unblocks() {
     let point = stalling();
@@ -163,7 +163,7 @@ fn a_flush_unblocks() {
     );
 }
 
-/// Pausing takes no packet, neither from one that waits for its time nor from one that waits for space.
+/// Pausing loses no packet, neither one that is not due nor one that waits for space.
 #[test]
 fn pausing_loses_nothing() {
     let point = Point::new();
@@ -181,7 +181,7 @@ fn pausing_loses_nothing() {
     assert_eq!(point.ended().data_packets, 27);
 }
 
-/// Nothing goes out in PAUSED, and what goes out after it is not a burst: time has stood still.
+/// Nothing is sent in PAUSED, and no burst follows it, because the running time stopped.
 #[test]
 fn the_schedule_stands_still_in_paused() {
     let point = Point::new();
@@ -194,7 +194,7 @@ fn the_schedule_stands_still_in_paused() {
     }
     pipeline.pipeline.set_state(gst::State::Paused).unwrap();
     let pause = Duration::from_millis(1500);
-    // What was on its way when the state changed may still come; after that, nothing does.
+    // Data in flight at the state change may still arrive; then no more.
     while point
         .handle
         .wait_for(data, Duration::from_millis(300))
@@ -208,7 +208,7 @@ fn the_schedule_stands_still_in_paused() {
     assert_eq!(point.ended().data_packets, 27);
 }
 
-/// READY→PLAYING again is another session with all of the stream.
+/// Another READY→PLAYING is another session with the whole stream.
 #[test]
 fn an_element_can_be_used_again() {
     let point = Point::new();
@@ -235,7 +235,7 @@ fn an_element_can_be_used_again() {
     );
 }
 
-/// asfmux asks; "yes" would make it rewrite its header at the end.
+/// asfmux queries that; "yes" would make it rewrite its header at the end.
 #[test]
 fn the_element_cannot_be_seeked() {
     let pipeline = Pipeline::new("appsrc ! wmspushsink name=sink location=http://127.0.0.1:9/");
@@ -247,7 +247,7 @@ fn the_element_cannot_be_seeked() {
     }
 }
 
-/// Everything that fails later than it could is still only told once.
+/// A failure that follows another one is not reported again.
 #[test]
 fn a_failed_element_can_be_used_again() {
     let faults = vec![(When::PushSetup(0), Fault::Silent)];
@@ -265,7 +265,7 @@ fn a_failed_element_can_be_used_again() {
     );
 }
 
-/// However many elements there are.
+/// The number of threads does not depend on the number of elements.
 #[cfg(target_os = "linux")]
 #[test]
 fn connections_have_no_threads_of_their_own() {
@@ -291,6 +291,6 @@ fn connections_have_no_threads_of_their_own() {
         .map(|task| name(task.unwrap()))
         .filter(|name| name.trim() == "wmhttp")
         .count();
-    // The resolver's, for other tests that run now, have the same name.
+    // Resolver threads of other tests that run now have the same name.
     assert!((1..4).contains(&threads), "{threads}");
 }

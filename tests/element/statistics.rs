@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! `stats-interval`: `stats` as a message, now and then.
+//! `stats-interval`: `stats` as periodic messages.
 
 use std::time::{Duration, Instant};
 
@@ -10,7 +10,7 @@ use crate::rig::{Pipeline, Point, fixture_bytes};
 
 const NAME: &str = "wmspushsink-stats";
 
-/// So long nothing is to come: many times the interval of these tests.
+/// Time without a message: many times the interval of these tests.
 const SILENCE: gst::ClockTime = gst::ClockTime::from_mseconds(300);
 
 fn pipeline(point: &Point, interval: u32) -> Pipeline {
@@ -20,7 +20,7 @@ fn pipeline(point: &Point, interval: u32) -> Pipeline {
     ))
 }
 
-/// The next statistics on the bus, if they come within `timeout`.
+/// Returns the next statistics on the bus within `timeout`.
 fn next(pipeline: &Pipeline, timeout: gst::ClockTime) -> Option<gst::Structure> {
     let bus = pipeline.pipeline.bus().unwrap();
     let deadline = Instant::now() + Duration::from(timeout);
@@ -40,7 +40,7 @@ fn assert_comes(pipeline: &Pipeline) -> gst::Structure {
     next(pipeline, gst::ClockTime::from_seconds(30)).expect("statistics")
 }
 
-/// One that was on its way may still come.
+/// Asserts that no messages follow, except one that was in flight.
 fn assert_no_more(pipeline: &Pipeline) {
     while next(pipeline, gst::ClockTime::ZERO).is_some() {}
     assert_eq!(next(pipeline, SILENCE), None);
@@ -88,7 +88,7 @@ fn the_interval_can_be_changed_at_any_time() {
     }
 }
 
-/// The push is over, and the pipeline is not.
+/// The push has ended, and the pipeline has not.
 #[test]
 fn the_interval_can_be_changed_after_the_end() {
     let point = Point::new();
@@ -104,7 +104,7 @@ fn the_interval_can_be_changed_after_the_end() {
 }
 
 #[test]
-fn nothing_comes_after_ready() {
+fn no_statistics_follow_ready() {
     let point = Point::new();
     let pipeline = pipeline(&point, 20);
     for _ in 0..2 {
@@ -117,9 +117,9 @@ fn nothing_comes_after_ready() {
     }
 }
 
-/// Neither the timer nor the connection holds it.
+/// Neither the timer nor the connection holds a reference.
 #[test]
-fn the_element_goes_with_its_last_reference() {
+fn the_element_is_freed_with_its_last_reference() {
     let point = Point::new();
     for state in [gst::State::Null, gst::State::Ready, gst::State::Playing] {
         let pipeline = pipeline(&point, 20);
@@ -130,7 +130,7 @@ fn the_element_goes_with_its_last_reference() {
         pipeline.pipeline.set_state(gst::State::Null).unwrap();
         let weak = pipeline.sink.downgrade();
         drop(pipeline);
-        // A thread that tells something holds it for a moment.
+        // A thread that delivers a message holds a reference for a moment.
         let begun = Instant::now();
         while weak.upgrade().is_some() {
             assert!(begun.elapsed() < Duration::from_secs(10), "{state:?}");

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! What elements in front do to a stream: they wrap and parse it, send tags and gaps, seek and switch, and let branches
-//! join late.
+//! Effects of upstream elements on a stream: wrapping, parsing, tags, gaps, seeks, switching, and late branches.
 
 use std::sync::{Arc, Mutex, mpsc};
 
@@ -21,7 +20,7 @@ const AUDIO_VIDEO: &str = "av_asfmux_p1500_streamable.asf";
 /// Packets before the late branch joins: behind the first key frame and in front of the next.
 const JOINS_BEHIND: usize = 10;
 
-/// A live picture with a key frame every two seconds, in small packets.
+/// Returns a live video source with a key frame every two seconds, in small packets.
 fn live_video(packet_size: u32) -> String {
     format!(
         "videotestsrc is-live=true pattern=ball ! video/x-raw,width=64,height=48,framerate=20/1 \
@@ -43,7 +42,7 @@ fn tag(rate: u32, codec: &str) -> gst::Event {
     gst::event::Tag::new(tags)
 }
 
-/// All buffers that go into the pad `sink` of this element.
+/// Records all buffers that enter the pad `sink` of this element.
 fn buffers_into(element: &gst::Element) -> Arc<Mutex<Vec<Bytes>>> {
     let seen = Arc::new(Mutex::new(Vec::new()));
     let record = Arc::clone(&seen);
@@ -73,7 +72,7 @@ fn header(push: &Push) -> FileHeader {
     FileHeader::parse(push.headers().next().unwrap().clone()).unwrap()
 }
 
-/// The packets of a file that came with its header in the caps alone, from packet `first` on.
+/// Returns the packets of a file whose header was in the caps only, from packet `first` on.
 fn joined(first: usize) -> Vec<Received> {
     let bytes = fixture_bytes(AUDIO_VIDEO);
     let size = bytes.len() % 1500;
@@ -86,7 +85,7 @@ fn joined(first: usize) -> Vec<Received> {
 }
 
 #[test]
-fn tags_tell_the_bit_rates_that_the_header_does_not() {
+fn tags_provide_bit_rates_that_the_header_lacks() {
     let mut harness = Harness::new();
     harness.start(gst::Format::Time);
     harness.event(tag(999, "a title"));
@@ -99,7 +98,7 @@ fn tags_tell_the_bit_rates_that_the_header_does_not() {
     assert_eq!(header(&push).as_bytes().len(), 595 + 50 + 38);
 }
 
-/// asfmux and avmux_asf send the tags of their streams one list after the other, and before anything else.
+/// asfmux and avmux_asf send the tags of their streams in separate lists, before anything else.
 #[test]
 fn the_bit_rates_of_encoders_reach_the_server() {
     let video =
@@ -136,7 +135,7 @@ fn tags_and_gaps_within_the_stream_change_nothing() {
 
 /// asfparse sends the file header in two buffers, and index objects as well.
 #[test]
-fn what_asfparse_makes_of_a_file_arrives() {
+fn the_output_of_asfparse_is_received() {
     for name in [
         AUDIO_VIDEO,
         "audio_ffmpeg_p3200.asf",
@@ -157,9 +156,9 @@ fn what_asfparse_makes_of_a_file_arrives() {
     }
 }
 
-/// avmux_asf_stream wraps header and packets in the chunks of a pulled stream; no caps event comes with them.
+/// avmux_asf_stream wraps header and packets in the chunks of a pulled stream, and sends no caps event.
 #[test]
-fn what_avmux_asf_stream_makes_arrives_unwrapped() {
+fn the_output_of_avmux_asf_stream_is_unwrapped() {
     let video = "videotestsrc num-buffers=30 ! avenc_msmpeg4 ! identity single-segment=true ! m.";
     let audio = "audiotestsrc num-buffers=100 ! avenc_wmav2 ! m. avmux_asf_stream name=m";
     for (producer, streams) in [(audio.to_owned(), 1), (format!("{video} {audio}"), 2)] {
@@ -173,7 +172,7 @@ fn what_avmux_asf_stream_makes_arrives_unwrapped() {
         let push = point.ended();
         assert_eq!(header(&push).stream_count(), streams);
         let seen = seen.lock().unwrap();
-        // The first chunk has the header, the last one is `$E`. 12 bytes stand in front of each packet.
+        // The first chunk has the header, the last one is `$E`. 12 bytes precede each packet.
         let packets: Vec<_> = seen[1..seen.len() - 1]
             .iter()
             .map(|chunk| unpadded(&DataPacket::parse(chunk.slice(12..))))
@@ -183,7 +182,7 @@ fn what_avmux_asf_stream_makes_arrives_unwrapped() {
     }
 }
 
-/// Its Send Times start again. No packet is cut by the flush.
+/// Its Send Times restart. The flush cuts no packet.
 #[test]
 fn a_flushing_seek_to_the_start_begins_another_entry() {
     let name = "av_index_ffmpeg_p3200.asf";
@@ -221,7 +220,8 @@ fn a_flushing_seek_to_the_start_begins_another_entry() {
     assert_eq!(received[again + 2..], all[1..]);
 }
 
-/// An application that loops by seeking at EOS: each round is a push of its own, and whole, also from the middle of the file.
+/// An application that loops by seeking at EOS: each round is a complete push of its own, also from the middle of the
+/// file.
 #[test]
 fn a_flushing_seek_at_eos_begins_another_push() {
     let name = "audio_ffmpeg_p3200.asf";
@@ -251,7 +251,7 @@ fn a_flushing_seek_at_eos_begins_another_push() {
     }
 }
 
-/// The header of the other input comes in caps, without a buffer of its own and without a new stream.
+/// The header of the other input is in caps, without a buffer of its own and without a STREAM_START.
 /// C-038
 #[test]
 fn switching_to_another_muxer_is_the_next_playlist_entry() {
@@ -316,9 +316,9 @@ fn switching_to_another_muxer_is_the_next_playlist_entry() {
     assert!(KeyFrames::of(&headers[1]).begins_in(&DataPacket::parse(first.clone())));
 }
 
-/// What comes before the first key frame, which is in packet 12, nobody can decode.
+/// Data before the first key frame, which is in packet 12, cannot be decoded.
 #[test]
-fn a_stream_joined_in_its_middle_begins_at_a_key_frame() {
+fn a_joined_stream_begins_at_a_key_frame() {
     let all = expected(AUDIO_VIDEO);
     assert_eq!(joined(0), all);
     for (first, begin) in [(1, 12), (12, 12), (13, 21)] {
@@ -328,9 +328,9 @@ fn a_stream_joined_in_its_middle_begins_at_a_key_frame() {
     }
 }
 
-/// Behind the header itself every packet counts, whatever it is.
+/// Behind a header in the stream every packet is sent.
 #[test]
-fn a_stream_with_its_header_in_front_is_sent_from_its_first_packet_on() {
+fn a_stream_with_its_own_header_is_sent_completely() {
     let bytes = fixture_bytes(AUDIO_VIDEO);
     let size = bytes.len() % 1500;
     for caps in [None, Some(&bytes[..size])] {
@@ -346,7 +346,7 @@ fn a_stream_with_its_header_in_front_is_sent_from_its_first_packet_on() {
     }
 }
 
-/// A muxer that marks no key frames must not keep the stream from ever beginning.
+/// A muxer that marks no key frames must not block the stream forever.
 #[test]
 fn the_wait_for_a_key_frame_has_a_bound() {
     let bytes = fixture_bytes(AUDIO_VIDEO);
@@ -369,7 +369,7 @@ fn the_wait_for_a_key_frame_has_a_bound() {
     assert_eq!(push.data().cloned().collect::<Vec<_>>(), sent);
 }
 
-/// A branch of a tee that is linked while the others run gets its header in caps, and packets from the middle on.
+/// A branch that is linked to a running tee gets its header in caps, and packets from the middle on.
 #[test]
 fn a_branch_that_joins_late_begins_at_a_key_frame() {
     let point = Point::new();

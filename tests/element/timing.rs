@@ -10,7 +10,7 @@ use publishing_point::{Event, Fault, MidBody, Settings, When};
 
 use crate::rig::{LONG, Pipeline, Point, fixture, fixture_bytes, init, long_file};
 
-/// The time from the first packet to the last, by their Send Times.
+/// Returns the time from the first packet to the last, by their Send Times.
 fn span(name: &str) -> Duration {
     let mut reader = Reader::new();
     reader.push(fixture_bytes(name).into());
@@ -23,7 +23,7 @@ fn span(name: &str) -> Duration {
     Duration::from_millis((times.last().unwrap() - times.first().unwrap()).into())
 }
 
-/// From the first data packet to the last, as the server gets them.
+/// Returns the time from the first data packet to the last, as the server receives them.
 fn taken(point: &Point) -> Duration {
     let data = |event: &Event| matches!(event, Event::Data { .. } | Event::EndOfStream { .. });
     let mut first = None;
@@ -43,7 +43,7 @@ fn taken(point: &Point) -> Duration {
     }
 }
 
-/// A stored file leaves in real time, wherever its Send Times begin and whatever the buffers' timestamps say.
+/// A stored file is sent in real time, for any first Send Time and any buffer timestamps.
 #[test]
 fn a_stored_file_is_paced_by_its_send_times() {
     let names = [
@@ -78,7 +78,7 @@ fn a_stored_file_is_paced_by_its_send_times() {
 }
 
 #[test]
-fn without_sync_a_file_goes_as_fast_as_it_can() {
+fn without_sync_a_file_is_not_paced() {
     let point = Point::new();
     let pipeline = Pipeline::file("av_index_ffmpeg_p3200.asf", &point.location(), "");
     let begun = Instant::now();
@@ -107,9 +107,9 @@ fn a_small_queue_does_not_throttle_a_fast_source() {
     assert!(took < TIMER * (PACKETS / 7) as u32 / 2, "{took:?}");
 }
 
-/// What is live comes at its time: a packet that a muxer has filled early is not held back.
+/// Live input is delivered in time: a packet that a muxer has filled early is not delayed.
 #[test]
-fn live_input_gains_no_delay() {
+fn live_input_is_not_delayed() {
     let point = Point::new();
     let pipeline = Pipeline::new(&format!(
         "appsrc name=source is-live=true format=time ! wmspushsink name=sink location={}",
@@ -142,9 +142,9 @@ fn stalling() -> Point {
     })
 }
 
-/// A writer is blocked for no longer than `stall-timeout`.
+/// A writer is blocked for at most `stall-timeout`.
 #[test]
-fn a_server_that_takes_nothing_is_an_error_in_time() {
+fn a_stalled_server_is_an_error_within_the_timeout() {
     let point = stalling();
     let path = long_file(40_000_000);
     let pipeline = Pipeline::new(&format!(
@@ -164,9 +164,9 @@ fn a_server_that_takes_nothing_is_an_error_in_time() {
     );
 }
 
-/// EOS does not wait for ever for a server that takes nothing: it comes with a WARNING that says so.
+/// EOS does not wait forever for a stalled server: a WARNING reports it.
 #[test]
-fn an_end_that_does_not_go_out_is_a_warning_in_time() {
+fn an_unsent_end_is_a_warning_within_the_timeout() {
     let point = stalling();
     let path = long_file(8_000_000);
     let pipeline = Pipeline::new(&format!(
@@ -198,7 +198,7 @@ fn an_end_that_does_not_go_out_is_a_warning_in_time() {
     );
 }
 
-/// An end before anything could be sent is an error, not an end.
+/// An end before any data was sent is an error, not an end.
 #[test]
 fn an_end_without_a_connection_is_an_error() {
     let faults = vec![(When::EveryPushSetup, Fault::Silent)];
@@ -224,9 +224,9 @@ fn an_end_without_a_connection_is_an_error() {
     );
 }
 
-/// A server that takes too little slows the stream down before it blocks it: in between, a source can still be ended.
+/// A slow server slows the stream down before it blocks it, so that a source can still be ended.
 #[test]
-fn an_end_is_taken_while_the_queue_fills() {
+fn eos_is_accepted_while_the_queue_fills() {
     let point = stalling();
     let path = long_file(40_000_000);
     let pipeline = Pipeline::new(&format!(
@@ -251,18 +251,18 @@ fn an_end_is_taken_while_the_queue_fills() {
     pipeline.messages_until("EOS");
 }
 
-/// A sink on a clock that stands still while nothing waits for it.
+/// A sink with a clock that stops while there is no wait.
 struct Paced {
     harness: gst_check::Harness,
     clock: gst_check::TestClock,
-    /// What the latency query is answered.
+    /// The answer to the latency query.
     is_live: Arc<AtomicBool>,
     sink: gst::Element,
     point: Point,
 }
 
 impl Paced {
-    /// With its header, `base_time` ms after the start of the clock.
+    /// Creates a sink that has the header, with a base time of `base_time` ms.
     fn new(base_time: u64) -> Self {
         init();
         let point = Point::new();
@@ -302,7 +302,7 @@ impl Paced {
         self.harness.push_event(gst::event::Segment::new(&segment));
     }
 
-    /// Pushes packets with these Send Times in ms, and returns the times of the clock in ms that the sink waits for.
+    /// Pushes packets with these Send Times in ms, and returns the clock times in ms for which the sink waits.
     fn waits(&mut self, send_times: impl IntoIterator<Item = u32>) -> Vec<u64> {
         let packets: Vec<_> = send_times.into_iter().map(packet_at).collect();
         let (harness, clock) = (&mut self.harness, &self.clock);
@@ -340,7 +340,7 @@ fn answer_latency(info: &mut gst::PadProbeInfo, is_live: bool) -> gst::PadProbeR
 
 const AUDIO_VIDEO: &str = "av_asfmux_p1500_streamable.asf";
 
-/// A packet of the fixture with another Send Time, which is behind its flags and two lengths of two bytes.
+/// Returns a packet of the fixture with another Send Time, which follows its flags and two lengths of two bytes.
 fn packet_bytes(send_time: u32) -> Vec<u8> {
     let bytes = fixture_bytes(AUDIO_VIDEO);
     let mut packet = bytes[bytes.len() % 1500..][..1500].to_vec();
@@ -358,9 +358,9 @@ fn a_base_time_in_the_future_is_waited_for() {
     assert_eq!(paced.waits([7000, 7040, 7100]), [3000, 3040, 3100]);
 }
 
-/// After a flush the running time begins anew, which is what a pipeline does with its base time.
+/// After a flush the running time restarts: a pipeline sets another base time.
 #[test]
-fn after_a_flush_a_stream_goes_on_at_once() {
+fn after_a_flush_a_stream_continues_at_once() {
     let mut paced = Paced::new(0);
     let sent = [0, 2000, 4000, 6000];
     assert_eq!(paced.waits(sent), [0, 2000, 4000, 6000]);
@@ -371,9 +371,9 @@ fn after_a_flush_a_stream_goes_on_at_once() {
     assert_eq!(paced.waits(sent), [6000, 8000, 10_000, 12_000]);
 }
 
-/// `multifilesrc loop=true`, `concat`: a stream of any length, shorter than what may step back.
+/// `multifilesrc loop=true`, `concat`: a stream shorter than the largest step back, among others.
 #[test]
-fn a_stream_that_begins_again_goes_on_behind_itself() {
+fn a_restarted_stream_continues_the_schedule() {
     let mut paced = Paced::new(0);
     assert_eq!(paced.waits([0, 2000]), [0, 2000]);
     paced.harness.push_event(gst::event::StreamStart::new("2"));
@@ -381,9 +381,9 @@ fn a_stream_that_begins_again_goes_on_behind_itself() {
     assert_eq!(paced.waits([0, 2000]), [2000, 4000]);
 }
 
-/// An element in front has become live: a pipeline then distributes its latency anew.
+/// An upstream element has become live: the pipeline distributes its latency again.
 #[test]
-fn upstream_is_asked_anew_when_its_latency_changes() {
+fn upstream_is_queried_again_when_its_latency_changes() {
     let mut paced = Paced::new(0);
     assert_eq!(paced.waits([0, 2000]), [0, 2000]);
     paced.is_live.store(true, Ordering::Release);
@@ -396,9 +396,9 @@ fn upstream_is_asked_anew_when_its_latency_changes() {
     assert_eq!(paced.waits([12_000, 13_000]), [12_000, 13_000]);
 }
 
-/// What is left of a buffer is discarded, and so is what waits for its time.
+/// The rest of a buffer is discarded, and so is a packet that is not due.
 #[test]
-fn a_flush_discards_what_waits_for_its_time() {
+fn a_flush_discards_data_that_is_not_due() {
     let mut paced = Paced::new(0);
     let packets = [0, 1000, 2000, 3000].map(packet_bytes);
     let buffer = gst::Buffer::from_slice(packets.concat());
@@ -423,7 +423,7 @@ fn a_flush_discards_what_waits_for_its_time() {
     assert_eq!(sent, [Some(0), Some(4000)]);
 }
 
-/// The same in a pipeline, which gives the stream another base time: from the seek on it takes as long as the file.
+/// In a pipeline, which sets another base time: after the seek, the push takes as long as the file.
 #[test]
 fn after_a_flushing_seek_a_file_takes_its_own_time() {
     let name = "av_index_ffmpeg_p3200.asf";

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! WARNINGs about input that is sent, and that players cannot use as it is.
+//! WARNINGs about input that is sent, but that players cannot use.
 
 use gst::prelude::*;
 use gstwmspush::asf::{Item, Reader};
@@ -9,7 +9,7 @@ use publishing_point::Push;
 
 use crate::rig::{LONG, Pipeline, Point, fixture_bytes, long_file, text};
 
-/// The WARNINGs of a file: their reasons and texts.
+/// Returns the reasons and texts of the WARNINGs of a file.
 fn warnings(name: &str) -> Vec<(String, String)> {
     let point = Point::new();
     let pipeline = Pipeline::file(name, &point.location(), "");
@@ -96,7 +96,7 @@ fn packets_that_are_split_are_not_malformed() {
     assert_eq!(warnings("audio_64_payloads_asfmux_p20000.asf"), []);
 }
 
-/// The bytes of a header, and of a packet behind it that cannot be read.
+/// Returns the bytes of a header and of an unreadable packet.
 fn malformed() -> [Vec<u8>; 2] {
     let mut reader = Reader::new();
     reader.push(fixture_bytes("malformed_packet2_prop_flags_00_ffmpeg.asf").into());

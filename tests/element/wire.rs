@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! What goes over TCP, byte by byte: heads as the publishing point got them, and connections as a plain socket sees them.
+//! Bytes on TCP: heads as the publishing point received them, and connections as a plain socket sees them.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -23,7 +23,7 @@ const AUDIO_VIDEO: &str = "av_asfmux_p1500_streamable.asf";
 pub const ACCEPTED: &str =
     "HTTP/1.1 204 No Content\r\nServer: Cougar/9.5\r\nSet-Cookie: push-id=4711\r\n\r\n";
 
-/// A server that does what the test does with its sockets.
+/// A server whose sockets the test controls.
 pub struct Server(TcpListener);
 
 impl Server {
@@ -50,7 +50,7 @@ impl Server {
         Socket(stream)
     }
 
-    /// A connection that waits to be accepted.
+    /// Returns a pending connection.
     pub fn next_connection(&self) -> Option<TcpStream> {
         self.0.set_nonblocking(true).unwrap();
         match self.0.accept() {
@@ -66,7 +66,7 @@ impl Server {
 pub struct Socket(TcpStream);
 
 impl Socket {
-    /// A request, to its empty line.
+    /// Reads a request up to its empty line.
     pub fn head(&mut self) -> String {
         let mut head = Vec::new();
         while !head.ends_with(b"\r\n\r\n") {
@@ -81,7 +81,7 @@ impl Socket {
         buffer
     }
 
-    /// What comes until the client closes.
+    /// Reads until the client closes the connection.
     pub fn rest(&mut self) -> Vec<u8> {
         let mut rest = Vec::new();
         self.0.read_to_end(&mut rest).unwrap();
@@ -102,7 +102,7 @@ impl Socket {
     }
 }
 
-/// The PacketIDs of a body, repetitions of `$D` folded.
+/// Returns the PacketIDs of a body, with repeated `$D` folded.
 pub fn letters(mut body: &[u8]) -> String {
     let mut letters = String::new();
     while let [b'$', id, low, high, rest @ ..] = body {
@@ -116,7 +116,7 @@ pub fn letters(mut body: &[u8]) -> String {
     letters
 }
 
-/// A request as old encoders write it: names in Title-Case, one space, and in this order.
+/// Returns a request as old encoders write it: names in Title-Case, one space, in this order.
 fn expected(kind: &str, length: usize, push_id: &str, point: &Point) -> String {
     let user_agent = format!(
         "WMEncoder/12.0 GStreamer/{}.{}.{} wmspushsink/{}",
@@ -140,8 +140,9 @@ fn expected(kind: &str, length: usize, push_id: &str, point: &Point) -> String {
     .join("\r\n")
 }
 
-/// 2.2.2.1, 2.2.2.2, 3.1.4.1.1, 3.1.4.2.1: the whole of both heads, so that there is no chunked coding and no field of a
-/// response or of a proxy in them: C-002, C-005, C-009…C-012, C-016…C-022, C-029, C-071, C-080…C-086, C-089…C-091,
+/// 2.2.2.1, 2.2.2.2, 3.1.4.1.1, 3.1.4.2.1: both complete heads, without chunked coding and without fields of a response
+/// or a proxy: C-002, C-005, C-009…C-012, C-016…C-022, C-029, C-071, C-080…C-086, C-089…C-091, C-112…C-115, C-119,
+/// C-121…C-124, C-126, C-127.
 /// C-112…C-115, C-119, C-121…C-124, C-126, C-127.
 #[test]
 fn requests_stand_on_the_wire_as_an_encoder_writes_them() {
@@ -159,9 +160,10 @@ fn requests_stand_on_the_wire_as_an_encoder_writes_them() {
     assert_eq!(requests.len(), 2);
 }
 
-/// 2.2.2.1.1: C-022, C-024, C-025, C-027, C-080, C-084, C-092, C-094: names that are no ASCII go as percent-encoded UTF-8.
+/// 2.2.2.1.1: C-022, C-024, C-025, C-027, C-080, C-084, C-092, C-094: non-ASCII names are sent as percent-encoded
+/// UTF-8.
 #[test]
-fn names_that_are_no_ascii_are_encoded() {
+fn non_ascii_names_are_percent_encoded() {
     let point = Point::new();
     let location = point.handle.url("日本 1");
     let pipeline = Pipeline::file(AUDIO, &point.location(), "template-url=/ä/日本");
@@ -181,7 +183,7 @@ fn names_that_are_no_ascii_are_encoded() {
     );
 }
 
-/// 2.2.2.1.1, RFC 3986 section 3.3: C-026: what stands for nothing in a path is encoded too.
+/// 2.2.2.1.1, RFC 3986 section 3.3: C-026: illegal characters of a path are encoded as well.
 #[test]
 fn a_template_has_no_characters_that_a_path_cannot_have() {
     let point = Point::new();
@@ -192,8 +194,8 @@ fn a_template_has_no_characters_that_a_path_cannot_have() {
     assert_eq!(point.handle.requests()[0].body, body);
 }
 
-/// 3.1.4.1, 3.1.4.2, 3.1.4.4, 3.1.5.1: C-006, C-073, C-106, C-128, C-168, C-170, C-217: one connection from PushSetup to
-/// the end, which the client closes behind `$E`; `$H` directly behind the head.
+/// 3.1.4.1, 3.1.4.2, 3.1.4.4, 3.1.5.1: C-006, C-073, C-106, C-128, C-168, C-170, C-217: one connection from PushSetup
+/// to the end, which the client closes after `$E`; `$H` directly follows the head.
 #[test]
 fn a_session_is_one_connection_and_closes_it() {
     let server = Server::new();
@@ -213,8 +215,8 @@ fn a_session_is_one_connection_and_closes_it() {
     assert!(server.next_connection().is_none());
 }
 
-/// 1.4, 2.2.1, 3.1.4.2.1: C-001, C-007, C-110: where the response says or means that the connection closes, PushStart goes
-/// to the same URL on another one.
+/// 1.4, 2.2.1, 3.1.4.2.1: C-001, C-007, C-110: if the response explicitly or implicitly closes the connection,
+/// PushStart is sent to the same URL on another one.
 #[test]
 fn push_start_opens_another_connection_when_the_first_was_closed() {
     for answer in [
@@ -296,7 +298,7 @@ pub fn write(connection: &Connection, name: &str) {
     }
 }
 
-/// 3.1.4.3, 3.1.5.2: C-122, C-142, C-146, C-151, C-217, C-243: each body is as long as its head says, nothing follows it
+/// 3.1.4.3, 3.1.5.2: C-122, C-142, C-146, C-151, C-217, C-243: each body has the length of its head, nothing follows it
 /// before the response, and the next PushStart is on the same connection.
 #[test]
 fn bodies_end_where_their_heads_say() {
@@ -322,12 +324,12 @@ fn bodies_end_where_their_heads_say() {
 
 /// 3.1.5.2: C-230
 #[test]
-fn an_answer_to_push_start_that_is_no_http_is_an_error() {
+fn a_push_start_response_must_be_http() {
     let point = Point::with(Settings {
         faults: vec![(When::EveryPushStart, Fault::Garbage)],
         ..Settings::default()
     });
-    // In real time: the end is far away when the answer comes.
+    // In real time, so that the response is received long before the end.
     let pipeline = Pipeline::paced(AUDIO_VIDEO, &point.location());
     let (_, messages) = pipeline.fail();
     let error = messages.last().unwrap();
@@ -355,7 +357,7 @@ fn a_connection_lost_before_the_response_is_an_error() {
     );
 }
 
-/// 3.1.4.1, 3.1.4.4: C-072, C-171: nothing is left of the session before.
+/// 3.1.4.1, 3.1.4.4: C-072, C-171: nothing of the last session is kept.
 #[test]
 fn the_next_session_asks_for_a_push_id_again() {
     let point = Point::new();
@@ -374,7 +376,7 @@ fn the_next_session_asks_for_a_push_id_again() {
     assert_ne!(cookies[1], cookies[3]);
 }
 
-/// The fixture with a Padding Object of bytes `filler` that makes its header `size` bytes long.
+/// Returns the fixture with a Padding Object of bytes `filler` that makes its header `size` bytes long.
 pub fn with_header_of(size: usize, filler: u8) -> Vec<u8> {
     const PADDING: [u8; 16] = [
         0x74, 0xD4, 0x06, 0x18, 0xDF, 0xCA, 0x09, 0x45, 0xA4, 0xBA, 0x9A, 0xAB, 0xCB, 0x96, 0xAA,
@@ -392,10 +394,10 @@ pub fn with_header_of(size: usize, filler: u8) -> Vec<u8> {
     long
 }
 
-/// 2.2.3.2, 2.2.3.6: C-039, C-058: the largest header that `$H` can hold goes whole, one byte more does not; `$C` holds
-/// four bytes less.
+/// 2.2.3.2, 2.2.3.6: C-039, C-058: the largest header that fits `$H` is sent completely, one byte more is not; `$C`
+/// holds four bytes less.
 #[test]
-fn headers_go_up_to_the_size_that_a_packet_can_hold() {
+fn headers_up_to_the_size_of_a_packet_are_sent() {
     let sizes = |first: usize, second: usize| {
         let path = format!(
             "{}/headers_{first}_{second}_{}.asf",

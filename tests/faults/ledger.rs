@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! What was pushed and what has arrived.
+//! The pushed packets, compared with the received ones.
 
 use std::collections::HashMap;
 
@@ -11,22 +11,22 @@ use publishing_point::Push;
 
 use crate::rig::fixture_bytes;
 
-/// What every row pushes.
+/// The file that every row pushes.
 pub const FIXTURE: &str = "av_asfmux_p1500_streamable.asf";
 
-/// Which of the pushed packets have arrived, and how often.
+/// The received packets of a push, and their repetitions.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Ledger {
     pub pushed: usize,
-    /// Different packets that have arrived.
+    /// Different packets that were received.
     pub arrived: usize,
-    /// Packets that have arrived once more.
+    /// Packets that were received again.
     pub twice: usize,
-    /// File headers that have arrived.
+    /// File headers that were received.
     pub headers: usize,
-    /// Sessions that anything has arrived in.
+    /// Sessions in which anything was received.
     pub sessions: usize,
-    /// What must not be.
+    /// Violations of the protocol.
     pub wrong: Vec<String>,
 }
 
@@ -56,9 +56,7 @@ impl Ledger {
                             last = Some(number);
                             ledger.twice += usize::from(std::mem::replace(&mut seen[number], true));
                         }
-                        None => ledger
-                            .wrong
-                            .push("a packet that nobody has pushed".to_owned()),
+                        None => ledger.wrong.push("a packet that was not pushed".to_owned()),
                     },
                     _ => {}
                 }
@@ -73,7 +71,7 @@ impl Ledger {
     }
 }
 
-/// The place of each data packet in the stream, by what goes over the wire.
+/// Returns the index of each data packet in the stream, by its bytes on the wire.
 fn numbers() -> HashMap<Bytes, usize> {
     let mut reader = Reader::new();
     reader.push(fixture_bytes(FIXTURE).into());

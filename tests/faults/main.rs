@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! Every fault in every phase: what the element makes of it, how long it takes, and that it tells no secret.
+//! Every fault in every phase: the result of the push, its duration, and that it shows no secret.
 //!
 //! `cargo xtask faults` prints the table.
 
@@ -19,7 +19,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rows::{Row, rows};
 
-/// How many rows are tried at the same time: they mostly wait.
+/// Rows that run at the same time, because they mostly wait.
 const AT_A_TIME: usize = 10;
 
 #[test]
@@ -31,10 +31,10 @@ fn every_fault_in_every_phase() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-/// C-252, and the contract of the element: not in any log at any level, not in any message, property or dot file.
+/// C-252, and the contract of the element: no secret in a log at any level, a message, a property or a dot file.
 #[test]
-fn no_fault_tells_a_secret() {
-    secrets::run_alone("no_fault_tells_a_secret", || {
+fn no_fault_shows_a_secret() {
+    secrets::run_alone("no_fault_shows_a_secret", || {
         rig::init();
         let journal = secrets::Journal::keep();
         let secrets = for_each(&rows(), |row| secrets::try_out(row, &journal));
@@ -48,7 +48,7 @@ fn no_fault_tells_a_secret() {
     });
 }
 
-/// Does something with all rows, several at a time; the outcomes are in their order.
+/// Runs `act` for all rows, several at a time, and returns the results in the order of the rows.
 fn for_each<T: Send>(rows: &[Row], act: impl Fn(&Row) -> T + Sync) -> Vec<T> {
     let next = AtomicUsize::new(0);
     let outcomes = Mutex::new(Vec::new());

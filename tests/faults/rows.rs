@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! Which faults there are, in which phases.
+//! The faults, and their phases.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use crate::scene::{Manner, Scene};
 pub struct Row {
     pub phase: &'static str,
     pub fault: String,
-    /// What the publishing point calls it when it strikes.
+    /// The publishing point's name for the fault when it happens.
     pub strike: String,
     scene: Box<dyn Fn() -> Scene + Send + Sync>,
 }
@@ -32,19 +32,19 @@ impl Row {
         }
     }
 
-    /// Another name by which the publishing point calls it.
+    /// Sets another name for the fault.
     fn called(mut self, strike: impl ToString) -> Self {
         self.strike = strike.to_string();
         self
     }
 
-    /// The fault, ready to strike.
+    /// Returns the scene with the fault.
     pub fn scene(&self) -> Scene {
         (self.scene)()
     }
 }
 
-/// All of them.
+/// Returns all rows.
 pub fn rows() -> Vec<Row> {
     [
         strangers(),
@@ -75,7 +75,7 @@ fn challenge() -> Script {
     (When::PushSetup(0), Fault::Challenge(vec![basic]))
 }
 
-/// In the middle of the body, with all that was sent taken.
+/// Returns a loss in the middle of the body, after all sent data was read.
 fn loss() -> Script {
     (When::PushStart(0), Fault::AfterPackets(9, MidBody::Reset))
 }
@@ -150,7 +150,7 @@ fn proxies() -> Vec<Row> {
     answers.chain(nowhere).chain(dies).collect()
 }
 
-/// What can happen to a request, to the one that `when` tells.
+/// Returns the faults of a request, which `when` selects.
 fn requests(phase: &'static str, before: &[Script], when: When) -> Vec<Row> {
     let refusals = [400, 401, 403, 404, 408, 409, 410, 423, 429, 500, 503]
         .map(|status| Fault::Refuse(Refuse::new(status)));
@@ -175,7 +175,7 @@ fn requests(phase: &'static str, before: &[Script], when: When) -> Vec<Row> {
             location: "/live".to_owned(),
         },
     ];
-    // A PushStart is not answered before its body is complete.
+    // A PushStart gets no response before its body is complete.
     let is_setup = matches!(when, When::PushSetup(_));
     let answers = answers.into_iter().filter(|fault| {
         is_setup
@@ -209,7 +209,7 @@ fn requests(phase: &'static str, before: &[Script], when: When) -> Vec<Row> {
         .collect()
 }
 
-/// A server that no credentials are good enough for.
+/// Returns the rows of a server that accepts no credentials.
 fn challenges() -> Vec<Row> {
     let challenges = [
         ("Basic", r#"Basic realm="media""#),

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! One push into a fault: to its end, or cut short.
+//! One push with a fault: to its end, or stopped.
 
 use std::time::{Duration, Instant};
 
@@ -13,7 +13,7 @@ use crate::scene::Scene;
 pub const USER: &str = "alice";
 pub const PASSWORD: &str = "S3cretPasswordOfAlice";
 
-/// Bounds on waits, in milliseconds, so that nothing takes long here.
+/// Timeouts in milliseconds, short for these tests.
 const WAITS: [(&str, u32); 4] = [
     ("timeout", 500),
     ("stall-timeout", 500),
@@ -28,19 +28,19 @@ pub const PROGRESS_ENDS: [&str; 3] = [
     "PROGRESS connect Canceled",
 ];
 
-/// How a push has ended.
+/// The result of a push.
 #[derive(Debug)]
 pub struct Outcome {
     /// The messages of the element and the pipeline's EOS, as lines.
     pub messages: Vec<String>,
-    /// What `WMT_RECONNECT_END` has told, each time.
+    /// The field `resumed` of each `WMT_RECONNECT_END`.
     pub resumed: Vec<bool>,
     pub took: Duration,
     pub stats: gst::Structure,
     pub ledger: Option<Ledger>,
 }
 
-/// Picture and sound of some 0.8 s, as from a live encoder.
+/// Returns a pipeline with some 0.8 s of picture and sound, as from a live encoder.
 pub fn pipeline(scene: &Scene) -> Pipeline {
     let pipeline = Pipeline::new(&format!(
         "filesrc location={} blocksize=1500 ! identity sleep-time=30000 ! wmspushsink name=sink sync=false",
@@ -60,7 +60,7 @@ pub fn pipeline(scene: &Scene) -> Pipeline {
     pipeline
 }
 
-/// Pushes to the end, whatever that is. `each` sees each message as it comes.
+/// Pushes to EOS or ERROR. `each` is called with each message.
 pub fn to_the_end(scene: &Scene, each: impl Fn(&Pipeline, &gst::Message)) -> Outcome {
     let pipeline = pipeline(scene);
     let begun = Instant::now();
@@ -112,7 +112,7 @@ fn reconnected(message: &gst::Message) -> Option<bool> {
     ends.then(|| status.get("resumed").unwrap())
 }
 
-/// How long it takes to stop the element while the fault is there; `None` when it never is.
+/// Returns the duration of stopping the element during the fault; `None` if the fault does not happen.
 pub fn to_null(scene: &Scene, fault: &str) -> Option<Duration> {
     let pipeline = pipeline(scene);
     pipeline.play();
@@ -124,15 +124,15 @@ pub fn to_null(scene: &Scene, fault: &str) -> Option<Duration> {
     Some(begun.elapsed())
 }
 
-/// How long it takes to end the stream while the fault is there, and then until EOS or ERROR; `None` when there
-/// is no fault, or none of these.
+/// Returns the duration of sending EOS during the fault, and the time from then to EOS or ERROR; `None` if the fault,
+/// or the end, does not happen.
 pub fn to_eos(scene: &Scene, fault: &str) -> Option<(Duration, Duration)> {
     let pipeline = pipeline(scene);
     pipeline.play();
     if !scene.await_fault(fault) {
         return None;
     }
-    // GStreamer itself hangs when EOS is sent to a pipeline on its way to PLAYING, where an ERROR leaves it.
+    // GStreamer hangs if EOS is sent to a pipeline that is changing to PLAYING, where an ERROR leaves it.
     let long = gst::ClockTime::try_from(LONG).unwrap();
     let (playing, ..) = pipeline.pipeline.state(long);
     let begun = Instant::now();
@@ -146,8 +146,8 @@ pub fn to_eos(scene: &Scene, fault: &str) -> Option<(Duration, Duration)> {
     Some((sent, begun.elapsed()))
 }
 
-/// Neither takes longer.
+/// Limit on stopping.
 pub const NULL_BOUND: Duration = Duration::from_millis(100);
 pub const SEND_BOUND: Duration = Duration::from_millis(200);
-/// EOS comes in time, with as much on top as a busy machine takes.
+/// Limit on EOS: its timeout, and a reserve for a loaded machine.
 pub const EOS_BOUND: Duration = Duration::from_millis(EOS_TIMEOUT as u64 + 1000);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! What a push meets: a publishing point with a script, or something else that listens.
+//! The peer of a push: a publishing point with a script, or another server.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -10,31 +10,31 @@ use publishing_point::{Event, Fault, Settings, When};
 
 use crate::rig::{FullBacklog, LONG, Point, socket_with_full_backlog};
 
-/// What is between the element and its server's answer.
+/// The peers between the element and its server's response.
 pub struct Scene {
-    /// The publishing point, where there is one.
+    /// The publishing point, if there is one.
     pub point: Option<Point>,
     pub location: String,
-    /// What the element is set to beside that.
+    /// Additional properties of the element.
     pub properties: Vec<(&'static str, String)>,
-    /// Whatever else has to be there.
+    /// Another server that must stay alive.
     _stranger: Option<Stranger>,
     _hole: Option<FullBacklog>,
     struck: Struck,
 }
 
-/// How it is known that the fault has struck.
+/// The way in which the test learns that the fault has happened.
 enum Struck {
-    /// The publishing point tells.
+    /// The publishing point reports it.
     Told,
-    /// Something has come in.
+    /// The other server has received a connection.
     Met(Receiver<()>),
-    /// There is nothing to be met: it strikes at once.
+    /// The fault exists from the start.
     AtOnce,
 }
 
 impl Scene {
-    /// A publishing point that goes wrong as `faults` say.
+    /// Returns a publishing point with these `faults`.
     pub fn point(faults: Vec<(When, Fault)>) -> Self {
         let point = Point::with(Settings {
             faults,
@@ -50,7 +50,7 @@ impl Scene {
         }
     }
 
-    /// A location where nothing can be met.
+    /// Returns a location without a server.
     pub fn nowhere(location: &str) -> Self {
         Self {
             point: None,
@@ -62,7 +62,7 @@ impl Scene {
         }
     }
 
-    /// Something that accepts connections and treats them all in one way.
+    /// Returns a server that treats all connections in one way.
     pub fn stranger(scheme: &str, manner: Manner) -> Self {
         let (stranger, met) = Stranger::new(manner);
         Self {
@@ -73,7 +73,7 @@ impl Scene {
         }
     }
 
-    /// A place that swallows connection attempts.
+    /// Returns a listener that drops connection attempts.
     pub fn black_hole() -> Self {
         let hole = socket_with_full_backlog();
         Self {
@@ -83,7 +83,7 @@ impl Scene {
         }
     }
 
-    /// Every PushSetup is redirected to where it came to.
+    /// Redirects every PushSetup to its own URL.
     pub fn with_loop(self) -> Self {
         let point = self.point.as_ref().expect("a publishing point");
         let location = self.location.clone();
@@ -99,7 +99,7 @@ impl Scene {
         self
     }
 
-    /// The location becomes one behind a proxy that is where the location was.
+    /// Moves the location behind a proxy at the former address.
     pub fn behind_it(mut self) -> Self {
         let place = self.location.find("//").expect("a URL") + 2;
         let authority = self.location[place..].split('/').next().unwrap_or_default();
@@ -108,7 +108,7 @@ impl Scene {
         self.with("proxy", proxy)
     }
 
-    /// Waits until the fault has struck that the publishing point calls so. FALSE when it never does.
+    /// Waits until the fault with this name has happened. Returns false if it does not.
     pub fn await_fault(&self, name: &str) -> bool {
         match (&self.struck, &self.point) {
             (Struck::Told, Some(point)) => {
@@ -122,10 +122,10 @@ impl Scene {
     }
 }
 
-/// How somebody treats whoever connects.
+/// The behaviour of a server for all connections.
 #[derive(Clone, Copy)]
 pub enum Manner {
-    /// Takes the connection and what comes, and says nothing.
+    /// Accepts and reads, but sends nothing.
     Silent,
     Close,
     Reset,
@@ -134,7 +134,7 @@ pub enum Manner {
 
 struct Stranger {
     address: SocketAddr,
-    /// Something that is connected to is let go with it.
+    /// A running server, which is stopped when this is dropped.
     stop: std::sync::Arc<std::sync::atomic::AtomicBool>,
 }
 
@@ -166,16 +166,16 @@ impl Drop for Stranger {
     }
 }
 
-/// Returns the connection when it is to stay.
+/// Returns the connection if it is to be kept.
 fn treat(mut stream: TcpStream, manner: Manner) -> Option<TcpStream> {
     let mut some = [0; 4096];
     match manner {
         Manner::Silent => return Some(stream),
         Manner::Close => {
-            // With nothing unread it is no reset.
+            // Without unread data it is not a reset.
             let _ = stream.read(&mut some);
         }
-        // Closed over what is unread.
+        // Closes with unread data.
         Manner::Reset => drop(stream.peek(&mut some)),
         Manner::Say(words) => {
             let _ = stream.read(&mut some);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! Looks for secrets in everything that an application can see.
+//! Searches everything that an application can see for secrets.
 
 use std::collections::{BTreeSet, HashMap};
 use std::process::Command;
@@ -12,10 +12,10 @@ use crate::rig::Pipeline;
 use crate::rows::Row;
 use crate::run::{self, PASSWORD, USER};
 
-/// Says that a test is alone in its process.
+/// Environment variable of a test that is alone in its process.
 const ALONE: &str = "WMSPUSH_ALONE";
 
-/// Runs `act` in a process of its own: a log at the highest level slows everything down that is in the same one.
+/// Runs `act` in a process of its own, because a log at the highest level slows the whole process down.
 pub fn run_alone(test: &str, act: impl Fn()) {
     if std::env::var_os(ALONE).is_some() {
         return act();
@@ -34,8 +34,8 @@ pub fn run_alone(test: &str, act: impl Fn()) {
     assert!(out.contains("1 passed"), "{out}");
 }
 
-/// The words of all that an application can see: of every line that GStreamer logs at GST_DEBUG=9, of every message, and
-/// of the properties and dot files at that time. With each word goes where it was seen first.
+/// The words of everything that an application can see: every line at GST_DEBUG=9, every message, and the properties
+/// and dot files at that time. Each word has the place of its first occurrence.
 #[derive(Clone, Default)]
 pub struct Journal(Arc<Mutex<HashMap<String, String>>>);
 
@@ -69,7 +69,7 @@ impl Journal {
         }
     }
 
-    /// What an application can see when a message has come.
+    /// Records everything that an application can see at a message.
     fn note_all(&self, pipeline: &Pipeline, message: &gst::Message) {
         self.note("message", &format!("{message:?}"));
         let dot = pipeline
@@ -88,14 +88,13 @@ impl Journal {
     }
 }
 
-/// What is long enough to be told from everything else that may stand there.
+/// Returns the words that are long enough to be distinctive.
 fn words(text: &str) -> impl Iterator<Item = &str> {
     let words = text.split(|character: char| !character.is_ascii_alphanumeric());
     words.filter(|word| word.len() >= 16)
 }
 
-/// Pushes to the end, and returns where its secrets have been told. `journal` has to be asked for those that are told
-/// later.
+/// Pushes to the end, and returns the secrets of the push. Ask `journal` for occurrences later.
 pub fn try_out(row: &Row, journal: &Journal) -> Secrets {
     let mut scene = row.scene();
     scene.location = scene
@@ -117,14 +116,14 @@ pub fn try_out(row: &Row, journal: &Journal) -> Secrets {
     }
 }
 
-/// What nobody may be told of one push.
+/// The secrets of one push.
 pub struct Secrets {
     row: String,
     secrets: BTreeSet<String>,
 }
 
 impl Secrets {
-    /// Where they were told.
+    /// Returns the places where they occurred.
     pub fn told(&self, journal: &Journal) -> Vec<String> {
         let known = journal.0.lock().unwrap();
         let places = self.secrets.iter().filter_map(|secret| known.get(secret));

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! The table: one line per fault and phase, and what is wrong with it.
+//! The table: one line per fault and phase, with its violations.
 
 use std::fmt;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use crate::ledger::Ledger;
 use crate::rows::Row;
 use crate::run::{self, EOS_BOUND, NULL_BOUND, Outcome, PROGRESS_ENDS, SEND_BOUND};
 
-/// What was found out about one row.
+/// The results for one row.
 pub struct Line {
     phase: &'static str,
     fault: String,
@@ -20,18 +20,18 @@ pub struct Line {
     eos: Option<Duration>,
 }
 
-/// How a push can end.
+/// The possible ends of a push.
 #[derive(Debug, PartialEq, Eq)]
 enum End {
-    /// With this ERROR: domain and code, phase, reason.
+    /// An ERROR: domain and code, phase, reason.
     Error(String),
-    /// It has gone on in the same session, and nothing is missing.
+    /// The push continued in the same session without loss.
     Resumed,
-    /// It has gone on in a new session; what is missing was counted.
+    /// The push continued in a new session; lost packets were counted.
     NewSession,
-    /// Nothing was to be seen of the fault, and nothing is missing.
+    /// The fault had no effect, and nothing is missing.
     Unnoticed,
-    /// The server's system has taken, and acknowledged, what the server has thrown away.
+    /// The server's kernel acknowledged data that the server discarded.
     Lossy,
 }
 
@@ -47,7 +47,7 @@ impl fmt::Display for End {
     }
 }
 
-/// What is to become of a row: `expected.tsv` has phase, fault and end; two ends where either may come first.
+/// Returns the expected end of a row: `expected.tsv` has phase, fault and end; two ends if either may happen first.
 fn expected(row: &Row) -> Option<String> {
     let lines = include_str!("expected.tsv").lines();
     let mut columns = lines.map(|line| line.split('\t'));
@@ -74,11 +74,11 @@ pub fn try_out(row: &Row) -> Line {
 }
 
 impl Line {
-    /// How the push has ended.
+    /// Returns the end of the push.
     fn end(&self) -> End {
         let messages = &self.outcome.messages;
         if let Some(error) = messages.iter().find_map(|line| line.strip_prefix("ERROR ")) {
-            // Without the HRESULT: those are tested by themselves.
+            // Without the HRESULT, which has its own tests.
             let words: Vec<_> = error.split(' ').take(3).collect();
             return End::Error(words.join(" "));
         }
@@ -92,7 +92,7 @@ impl Line {
         }
     }
 
-    /// Everything that is not as it should be.
+    /// Returns all violations.
     pub fn wrong(&self) -> Vec<String> {
         let mut wrong = Vec::new();
         let mut check = |right: bool, what: String| {
@@ -102,7 +102,7 @@ impl Line {
         };
         let end = self.end().to_string();
         let expected = self.expected.as_deref().unwrap_or("something");
-        // A refusal may come before the first data has gone, or after.
+        // A refusal may be received before the first data was sent, or after.
         let alike = |end: &str| end.replace(" start ", " push ");
         check(
             expected
@@ -115,7 +115,7 @@ impl Line {
             ("sending EOS", self.send_eos, SEND_BOUND),
             ("EOS", self.eos, EOS_BOUND),
         ] {
-            // Behind the end, upstream is in the sink already.
+            // After the end, upstream is already in the sink.
             let bound = if self.phase == "end" {
                 EOS_BOUND
             } else {
@@ -142,7 +142,7 @@ impl Line {
         let mut wrong = ledger.wrong.clone();
         let (end, dropped, missing) = (self.end(), self.dropped(), ledger.missing());
         let told = match end {
-            // What was on its way when the connection went may have arrived or not.
+            // Data in flight at the loss may have been received or not.
             End::NewSession => (missing.saturating_sub(2)..=missing + 1).contains(&dropped),
             End::Resumed | End::Unnoticed => missing == 0 && dropped == 0,
             End::Lossy | End::Error(_) => true,
@@ -150,7 +150,7 @@ impl Line {
         if !told {
             wrong.push(format!("{ledger:?}, dropped {dropped}"));
         }
-        // A reset may come before the last acknowledgement.
+        // A reset may be received before the last acknowledgement.
         if end == End::Resumed && (ledger.headers > 1 || ledger.twice > 1) {
             wrong.push(format!("resumed, and yet {ledger:?}"));
         }
@@ -163,7 +163,7 @@ impl Line {
     }
 }
 
-/// The rules for messages that hold whatever happens.
+/// Returns the violations of rules that all messages follow.
 fn wrong_messages(messages: &[String]) -> Vec<String> {
     let count = |begin: &str| {
         messages

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! Tests in processes of their own: a failure there may hang, abort, or use up what all tests share.
+//! Tests in processes of their own: a failure may hang, abort, or exhaust what all tests share.
 
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use crate::LONG;
 
-/// Set in the process that a test has to itself.
+/// Environment variable of a process with a single test.
 const ALONE: &str = "FIELD_ALONE";
 
 /// The URL of the parent's receiver.
@@ -28,7 +28,8 @@ pub fn alone(test: &str, act: impl FnOnce()) {
     limited(test, "", String::new, |_| act());
 }
 
-/// Like `alone`, with shell commands that set `limits`. `location` runs in the parent; `act` gets its result.
+/// Runs `act` like `alone`, after shell commands that set `limits`. `location` runs in the parent; `act` gets its
+/// result.
 pub fn limited(
     test: &str,
     limits: &str,
@@ -47,7 +48,7 @@ pub fn limited(
     assert!(output.contains("1 passed"), "{output}");
 }
 
-/// Runs a program to its end. Returns its output and its exit status.
+/// Runs a program to its end, and returns its output and its exit status.
 pub fn run(command: &mut Command) -> String {
     let child = command.stdout(Stdio::piped()).stderr(Stdio::piped());
     // A process group, because children of the child may survive it.

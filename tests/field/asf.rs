@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! ASF streams whose data packets carry numbers, so that a receiver knows which ones it has.
+//! ASF streams whose data packets carry numbers, by which a receiver identifies them.
 
 use std::time::Duration;
 
@@ -24,11 +24,11 @@ const MARK: [u8; 4] = *b"num:";
 #[derive(Clone, Debug)]
 pub struct Stream {
     pub packets: u32,
-    /// Bytes.
+    /// Size of a data packet in bytes.
     pub packet_size: usize,
     /// Every n-th packet is a key frame.
     pub group: u32,
-    /// From one Send Time to the next.
+    /// Interval between two Send Times.
     pub interval: Duration,
     /// The number of the first packet.
     pub first: u32,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! The receiver's side of a connection: requests, answers, packets.
+//! The receiver's side of a connection: requests, responses, packets.
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::sync::Arc;
@@ -13,9 +13,9 @@ use crate::receiver::{Packet, Record, Request, Shared};
 const FRAMING_HEADER_SIZE: usize = 4;
 
 pub struct Connection {
-    /// `None` when it is closed.
+    /// `None` after it was closed.
     line: Option<Line>,
-    /// Connections that came before it.
+    /// Number of earlier connections.
     pub number: usize,
     shared: Arc<Shared>,
     /// Bytes that were read and are not yet part of a request or packet.
@@ -136,7 +136,7 @@ impl Connection {
         Ok(())
     }
 
-    /// Takes the first packet off the buffer; `None` when it is not complete.
+    /// Takes the first packet off the buffer; `None` if it is incomplete.
     fn take_packet(&mut self) -> io::Result<Option<Packet>> {
         let Some(framing) = self.buffer.first_chunk::<FRAMING_HEADER_SIZE>() else {
             return Ok(None);
@@ -180,7 +180,7 @@ impl Connection {
         Ok(())
     }
 
-    /// Reads nothing for this long, or until the client has reset the connection.
+    /// Reads nothing for `time`, or until the client has reset the connection.
     pub fn stall(&mut self, time: Duration) {
         let end = Instant::now() + time;
         while Instant::now() < end && self.line().socket().take_error().is_ok_and(|e| e.is_none()) {
@@ -218,7 +218,7 @@ impl Connection {
         }
     }
 
-    /// Closes the listening socket for a while: clients get "connection refused".
+    /// Closes the listening socket for `absence`: clients get "connection refused".
     pub fn stop_listening(&self, absence: Duration) {
         self.shared.stop_listening(absence);
     }

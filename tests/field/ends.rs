@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! Ends of streams: at a server that closes, at a dead one, and at one that takes nothing.
+//! Ends of streams: with a server that closes, an unreachable one, and a stalled one.
 
 use std::time::{Duration, Instant};
 
@@ -16,7 +16,7 @@ use crate::tls;
 
 const RUNS: usize = 6;
 
-/// Closes the connection as soon as it has `$E`.
+/// Returns a receiver that closes the connection as soon as it has `$E`.
 fn closes_after_end(security: Option<Security>, close_notify: bool) -> Receiver {
     let script = move |mut connection: Connection| {
         connection.let_in()?;
@@ -96,7 +96,7 @@ const LIVE: &str = "\
     audiotestsrc is-live=true ! audioconvert ! avenc_wmav2 ! identity single-segment=true ! queue ! mux. \
     asfmux name=mux streamable=true ! wmspushsink name=sink";
 
-/// Waits until packets are dropped, or for 2 s after three quarters of the queue are full, by when `render` blocks.
+/// Waits until packets are dropped, or for 2 s after the queue is three quarters full, when `render` blocks.
 fn wait_until_full(push: &Push, max_size_bytes: u32) {
     const BLOCKS: Duration = Duration::from_secs(2);
     let full = std::cell::Cell::new(None);

@@ -11,7 +11,8 @@ use crate::connection::Connection;
 use crate::push::{Kind, Push};
 use crate::receiver::Receiver;
 
-/// Takes this many packets of the first connection, then resets it. `then` handles the other connections.
+/// Returns a receiver that reads `packets` packets of the first connection, then resets it. `then` handles the other
+/// connections.
 fn resets_first(
     packets: usize,
     then: impl Fn(Connection) -> std::io::Result<()> + Send + Sync + 'static,
@@ -101,7 +102,7 @@ fn a_resumption_that_fails_is_followed_by_a_new_session() {
     push.assert_accounted(&receiver, &stream);
 }
 
-/// A4: as Stream Pump needs it, whose new parser waits for `$H`.
+/// A4: for receivers like Stream Pump, whose new parser waits for `$H`.
 #[test]
 fn without_resume_each_loss_starts_a_new_session() {
     let receiver = Receiver::new(|mut connection| {
@@ -124,7 +125,7 @@ fn without_resume_each_loss_starts_a_new_session() {
 
 /// A5: as mirror does while it has not noticed that the connection is lost.
 #[test]
-fn a_404_after_a_loss_heals() {
+fn a_404_after_a_loss_is_retried() {
     let lost = OnceLock::new();
     let receiver = resets_first(30, move |mut connection| {
         let lost: &Instant = lost.get_or_init(Instant::now);
@@ -144,7 +145,7 @@ fn a_404_after_a_loss_heals() {
     assert!(receiver.records().len() <= 12, "{}", push.story());
 }
 
-/// The way in which a receiver refuses a push too soon after another.
+/// The refusal of a push too soon after another.
 #[derive(Clone, Copy, Debug)]
 enum Rest {
     Closes,
@@ -152,7 +153,7 @@ enum Rest {
     IsAbsent,
 }
 
-/// A receiver that takes no other push for 2 s after one.
+/// A receiver that accepts no other push for 2 s after one.
 fn resting(how: Rest) -> Receiver {
     const PAUSE: Duration = Duration::from_secs(2);
     let ended: OnceLock<Instant> = OnceLock::new();
@@ -196,7 +197,7 @@ fn push_to_resting(how: Rest) {
 
 /// A9: as kagamin2 and PeerCastStation do for some seconds after a push.
 #[test]
-fn a_receiver_that_rests_heals_with_retry_first_connect() {
+fn retry_first_connect_waits_for_a_resting_receiver() {
     let all = [Rest::Closes, Rest::IsBusy, Rest::IsAbsent];
     let threads = all.map(|how| std::thread::spawn(move || push_to_resting(how)));
     for thread in threads {
@@ -232,7 +233,7 @@ fn a_slow_relay_is_no_stall() {
     assert_eq!(push.warnings().len(), 0, "{arrivals:?}{story}");
     assert_eq!(receiver.records().len(), 1, "{story}");
     assert_eq!(receiver.numbers().len(), 60, "{story}");
-    // The receiver is what it is meant to be: it acknowledges something within any 4 s.
+    // Checks the receiver itself: it acknowledges data within any 4 s.
     let grows = |window: &[usize]| window.first() < window.last();
     assert!(arrivals.windows(8).all(grows), "{arrivals:?}");
 }

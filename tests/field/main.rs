@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! Failures that users reported, each with a receiver that behaves as theirs did. `A1` to `D12` number the reports.
+//! Failures that users reported, each with a receiver that behaves like theirs. `A1` to `D12` number the reports.
 #![cfg(all(target_os = "linux", feature = "tls"))]
 
 mod alone;
@@ -22,5 +22,5 @@ mod watch;
 
 use std::time::Duration;
 
-/// The longest wait for anything.
+/// Upper bound on any wait.
 pub const LONG: Duration = Duration::from_secs(30);

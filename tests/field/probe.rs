@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! The action `probe`: what it leaves alone.
+//! The action `probe` beside pushes.
 
 use gst::prelude::*;
 
@@ -16,7 +16,7 @@ fn probe(sink: &gst::Element) -> Stats {
 
 /// C4: some receivers end a running push for a second PushSetup.
 #[test]
-fn a_probe_beside_a_push_knows_its_server() {
+fn a_probe_during_a_push_returns_its_server() {
     let challenge = "WWW-Authenticate: Digest realm=\"WMS\", nonce=\"n1\", qop=\"auth\"\r\n\
                      Content-Length: 0\r\n";
     let receiver = Receiver::new(move |mut connection| {
@@ -41,9 +41,9 @@ fn a_probe_beside_a_push_knows_its_server() {
     assert!(receiver.missing(&Stream::of(300)).is_empty());
 }
 
-/// C4: the failure of the loss is what a push would meet.
+/// C4: a push would meet the failure of the loss.
 #[test]
-fn a_probe_amid_a_loss_tells_the_loss() {
+fn a_probe_while_reconnecting_returns_the_loss() {
     let receiver = Receiver::new(|mut connection| {
         connection.let_in()?;
         connection.packets(20)?;
@@ -62,7 +62,7 @@ fn a_probe_amid_a_loss_tells_the_loss() {
     assert_eq!(receiver.records().len(), 1);
 }
 
-/// A location for the next push is another matter than the server of this one.
+/// A changed location names another server than that of the current push.
 #[test]
 fn a_probe_asks_the_server_of_another_location() {
     let [receiver, other] = [Connection::serve, Connection::serve].map(Receiver::new);

@@ -72,41 +72,44 @@ fn small_packets_stay_within_max_size_bytes() {
 
 /// C5
 #[test]
-fn a_handler_that_blocks_stops_no_other_push() {
+fn a_blocked_handler_does_not_block_other_pushes() {
     const BLOCKED: Duration = Duration::from_secs(3);
-    alone("process::a_handler_that_blocks_stops_no_other_push", || {
-        let (receiver, other) = (
-            Receiver::new(Connection::serve),
-            Receiver::new(Connection::serve),
-        );
-        let steady = Push::new(&Stream::of(800), &receiver.location(), "");
-        steady.play();
-        receiver.wait_for_packets(20);
-        let blocking = Push::new(&Stream::of(100), &other.location(), "");
-        let (entered, is_entered) = mpsc::channel();
-        let bus = blocking.pipeline.bus().unwrap();
-        let first = AtomicBool::new(true);
-        bus.set_sync_handler(move |_, message| {
-            let is_status = message
-                .structure()
-                .is_some_and(|s| s.name() == "wmspushsink-status");
-            if is_status && first.swap(false, Ordering::SeqCst) {
-                entered.send(Instant::now()).unwrap();
-                std::thread::sleep(BLOCKED);
-            }
-            gst::BusSyncReply::Pass
-        });
-        // The first status may come from within the state change, which then blocks.
-        let pipeline = blocking.pipeline.clone();
-        std::thread::spawn(move || pipeline.set_state(gst::State::Playing));
-        let begun = is_entered.recv_timeout(LONG).unwrap();
-        std::thread::sleep(BLOCKED);
-        let packets = receiver.records().remove(0).packets;
-        let times = packets.iter().map(|packet| packet.at);
-        let meanwhile = times.filter(|at| (begun..begun + BLOCKED).contains(at));
-        let meanwhile = meanwhile.count();
-        assert!(meanwhile >= 100, "{meanwhile} packets in {BLOCKED:?}");
-    });
+    alone(
+        "process::a_blocked_handler_does_not_block_other_pushes",
+        || {
+            let (receiver, other) = (
+                Receiver::new(Connection::serve),
+                Receiver::new(Connection::serve),
+            );
+            let steady = Push::new(&Stream::of(800), &receiver.location(), "");
+            steady.play();
+            receiver.wait_for_packets(20);
+            let blocking = Push::new(&Stream::of(100), &other.location(), "");
+            let (entered, is_entered) = mpsc::channel();
+            let bus = blocking.pipeline.bus().unwrap();
+            let first = AtomicBool::new(true);
+            bus.set_sync_handler(move |_, message| {
+                let is_status = message
+                    .structure()
+                    .is_some_and(|s| s.name() == "wmspushsink-status");
+                if is_status && first.swap(false, Ordering::SeqCst) {
+                    entered.send(Instant::now()).unwrap();
+                    std::thread::sleep(BLOCKED);
+                }
+                gst::BusSyncReply::Pass
+            });
+            // The first status may come from within the state change, which then blocks.
+            let pipeline = blocking.pipeline.clone();
+            std::thread::spawn(move || pipeline.set_state(gst::State::Playing));
+            let begun = is_entered.recv_timeout(LONG).unwrap();
+            std::thread::sleep(BLOCKED);
+            let packets = receiver.records().remove(0).packets;
+            let times = packets.iter().map(|packet| packet.at);
+            let meanwhile = times.filter(|at| (begun..begun + BLOCKED).contains(at));
+            let meanwhile = meanwhile.count();
+            assert!(meanwhile >= 100, "{meanwhile} packets in {BLOCKED:?}");
+        },
+    );
 }
 
 /// C5
@@ -209,7 +212,7 @@ fn use_up_descriptors() -> Vec<File> {
     std::iter::from_fn(|| File::open("/dev/null").ok()).collect()
 }
 
-/// Takes address space until too little is left for a thread's stack of `RUST_MIN_STACK` bytes.
+/// Allocates address space until too little is left for a thread's stack of `RUST_MIN_STACK` bytes.
 fn use_up_memory() -> Vec<Vec<u8>> {
     const CHUNK: usize = 32 << 20;
     let reserve = || {
@@ -253,7 +256,7 @@ fn is_opened(kind: &Kind) -> bool {
     }
 }
 
-/// The ERROR, or the WMT_OPENED of a connection; `None` after 15 s.
+/// Waits for the ERROR, or the WMT_OPENED of a connection; `None` after 15 s.
 fn outcome(sink: &gst::Element, bus: &gst::Bus) -> Option<Kind> {
     let deadline = Instant::now() + LONG / 2;
     loop {
@@ -326,7 +329,7 @@ fn fork(element: &str) -> String {
     let plugin = std::env::var_os("WMSPUSH_PLUGIN_DIR")
         .expect("WMSPUSH_PLUGIN_DIR names the directory of the plugin; `cargo xtask test` sets it");
     let path = file("fork", &Stream::of(20));
-    // The system's Python has GStreamer's bindings; another may come first in PATH.
+    // The system's Python has GStreamer's bindings; another one may precede it in PATH.
     let mut python = Command::new("/usr/bin/python3");
     python
         .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/field/fork.py"))

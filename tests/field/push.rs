@@ -58,9 +58,9 @@ impl Report {
 /// The pace at which packets enter the element.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Pace {
-    /// All at once. The element holds each one back until its Send Time.
+    /// All at once. The element delays each one until its Send Time.
     SendTimes,
-    /// All at once. The element sends them at once, too.
+    /// All at once. The element sends them unpaced.
     Flood,
     /// From a live source, each at its Send Time.
     Live,
@@ -112,7 +112,7 @@ impl Push {
     }
 
     pub fn play(&self) {
-        // A failure is an ERROR on the bus.
+        // Failures are ERRORs on the bus.
         let _ = self.pipeline.set_state(gst::State::Playing);
         let Some(stream) = self.stream.clone() else {
             return;
@@ -195,7 +195,7 @@ impl Push {
         at
     }
 
-    /// Waits for the ERROR, without EOS before it. Returns it and when it came.
+    /// Waits for the ERROR, without EOS before it. Returns it and its time.
     pub fn fail(&mut self) -> (Report, Instant) {
         let end = self.end();
         let at = end.at;
@@ -205,7 +205,7 @@ impl Push {
         }
     }
 
-    /// Takes all messages of this time.
+    /// Takes all messages for `time`.
     pub fn take_for(&mut self, time: Duration) {
         self.find(time, |_| false);
     }

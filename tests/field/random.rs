@@ -15,7 +15,8 @@ use crate::receiver::Receiver;
 /// Number of pushes at the same time.
 const PUSHES: u64 = 8;
 
-/// Connections that may fail, in three of four receivers. They serve all later ones; the fourth never does.
+/// Connections that may fail, in three of four receivers. These serve all later connections; the fourth receiver always
+/// fails.
 const FAULTS: usize = 5;
 
 const RECONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -38,9 +39,9 @@ enum Fault {
     /// Resets the connection after this many packets.
     Reset(usize),
     Close(usize),
-    /// Reads nothing more for 2 s, longer than stall-timeout.
+    /// Stops reading for 2 s, longer than stall-timeout.
     Stall(usize),
-    /// Resets the connection, and listens no more for this long.
+    /// Resets the connection, and stops listening for this time.
     Absence(usize, Duration),
     /// 503 for the first request.
     Busy,
@@ -53,7 +54,8 @@ enum Fault {
 }
 
 impl Fault {
-    /// The fault of a connection. The first one lets the push in: nothing else is retried.
+    /// Returns the fault of a connection. The first connection accepts the push, because other failures are not
+    /// retried.
     fn draw(random: &mut Random, first: bool) -> Self {
         let packets = 2 + random.next(80) as usize;
         match random.next(if first { 4 } else { 8 }) {
@@ -112,7 +114,7 @@ impl Fault {
 }
 
 impl Connection {
-    /// Lets a push in, reads this many packets, and waits until the receive buffer is full, so that the kernel
+    /// Accepts a push, reads `packets` packets, and waits until the receive buffer is full, so that the kernel
     /// acknowledges no packet after the receiver has recorded the unread ones.
     fn take_some(&mut self, packets: usize) -> io::Result<()> {
         self.let_in()?;
@@ -140,7 +142,7 @@ fn failing(seed: u64) -> Receiver {
     })
 }
 
-/// Returns true if it ended in EOS.
+/// Pushes to the end. Returns true if that was EOS.
 fn push_to_the_end(seed: u64) -> bool {
     let receiver = failing(seed);
     let stream = Stream {
@@ -174,7 +176,7 @@ fn push_to_the_end(seed: u64) -> bool {
 
 /// The environment variable `FIELD_SEED` repeats a run.
 #[test]
-fn a_push_to_failing_receivers_ends_and_accounts_for_all() {
+fn a_push_to_failing_receivers_counts_every_packet() {
     let now = || {
         let since = SystemTime::UNIX_EPOCH.elapsed().unwrap();
         since.as_millis() as u64

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! A receiver that does what a script says with each connection, and records what came over it.
+//! A receiver that handles each connection by a script, and records the received requests and packets.
 
 use std::collections::BTreeSet;
 use std::io;
@@ -17,7 +17,7 @@ use crate::{LONG, asf};
 /// Requests and packets of one connection.
 #[derive(Clone, Debug)]
 pub struct Record {
-    /// The time when the receiver had closed it.
+    /// The time at which the receiver had closed it.
     pub closed: Option<Instant>,
     pub requests: Vec<Request>,
     pub packets: Vec<Packet>,
@@ -98,11 +98,11 @@ impl Packet {
 #[derive(Default)]
 pub struct State {
     pub records: Vec<Record>,
-    /// The receiver shall stop listening for this long.
+    /// The time for which the receiver shall stop listening.
     absence: Option<Duration>,
     listens: bool,
     stopped: bool,
-    /// Bytes that are no MS-WMHTTP.
+    /// Bytes that are not MS-WMHTTP.
     pub violations: Vec<String>,
 }
 
@@ -122,7 +122,7 @@ impl Shared {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        // A test that fails while it waits leaves the receiver to others.
+        // A test that fails during a wait poisons the lock.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -135,7 +135,7 @@ impl Shared {
         !waited.unwrap_or_else(PoisonError::into_inner).1.timed_out()
     }
 
-    /// Closes the listening socket for a while. Connections stay. Returns when nothing listens.
+    /// Closes the listening socket for `absence`. Connections stay. Returns when nothing listens.
     pub fn stop_listening(&self, absence: Duration) {
         self.change(|state| state.absence = Some(absence));
         let _ = TcpStream::connect(self.address);
@@ -229,12 +229,12 @@ impl Receiver {
         });
     }
 
-    /// Closes the listening socket for a while: clients get "connection refused".
+    /// Closes the listening socket for `absence`: clients get "connection refused".
     pub fn stop_listening(&self, absence: Duration) {
         self.shared.stop_listening(absence);
     }
 
-    /// A line each: `setup new`, `start known`.
+    /// Returns a line for each request: `setup new`, `start known`.
     pub fn requests(&self) -> Vec<String> {
         let records = self.records();
         let requests = records.iter().flat_map(|record| &record.requests);

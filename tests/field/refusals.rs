@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! Statuses that refuse: after a push was let in, at each connection, and under a flood.
+//! Refusals by status: after an accepted push, at each connection, and during a flood.
 
 use std::io;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -14,7 +14,7 @@ use crate::push::{Kind, Pace, Push};
 use crate::receiver::Receiver;
 use crate::tls;
 
-/// Lets one push in, resets it, and refuses each PushStart from then on.
+/// Accepts one push, resets it, and refuses each PushStart from then on.
 fn refuses_later(status: &'static str) -> Receiver {
     Receiver::new(move |mut connection| {
         connection.let_in()?;
@@ -49,7 +49,7 @@ fn a_refusal_after_a_loss_is_retried(status: &'static str, code: &str) {
 
 /// A2
 #[test]
-fn a_push_that_was_let_in_may_be_refused_in_time() {
+fn a_later_refusal_is_an_error_within_the_timeout() {
     let refusals = [
         ("403 Forbidden", "RESOURCE/NotAuthorized"),
         ("409 Conflict", "RESOURCE/Busy"),
@@ -65,7 +65,7 @@ fn a_push_that_was_let_in_may_be_refused_in_time() {
 
 const ALICE: &str = "user-id=alice user-pw=s3cret";
 
-/// Lets a push with this nonce in, and challenges the others. `None` after a PushStart with another nonce.
+/// Accepts a push with this nonce, and challenges the others. `None` after a PushStart with another nonce.
 fn let_in_by_digest(mut connection: Connection, nonce: &str) -> io::Result<Option<Connection>> {
     let nonce = format!("nonce=\"{nonce}\"");
     loop {
@@ -179,7 +179,7 @@ fn a_year_of_retry_after_is_capped_and_posted() {
         Kind::Status(status) => status.get::<u32>("retry-in").unwrap(),
         _ => 0,
     };
-    // More than any backoff.
+    // Longer than any backoff.
     let posted = push.find(LONG, |kind| retry_in(kind) > 10_000);
     let posted = posted.map(|message| retry_in(&message.kind));
     assert!(
@@ -189,7 +189,7 @@ fn a_year_of_retry_after_is_capped_and_posted() {
     );
 }
 
-/// Lets PushSetup in, and answers PushStart at once.
+/// Accepts PushSetup, and responds to PushStart at once.
 fn answers_at_once(security: Option<Security>, status: &'static str) -> Receiver {
     let fields =
         "WWW-Authenticate: Basic realm=\"live\"\r\nContent-Length: 0\r\nConnection: close\r\n";
@@ -203,7 +203,7 @@ fn answers_at_once(security: Option<Security>, status: &'static str) -> Receiver
     }
 }
 
-/// The statuses in the ERRORs of this many floods; 0 where there was none.
+/// Returns the statuses in the ERRORs of this many floods; 0 without one.
 fn statuses(receiver: &Receiver, floods: usize) -> Vec<u32> {
     let properties = format!("reconnect-timeout=0 ssl-ca-file={}", tls::authority());
     let flood = |_| {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! Servers that repeat secrets in what they say.
+//! Servers that repeat secrets in their responses.
 
 use std::sync::{Arc, Mutex};
 
@@ -14,7 +14,7 @@ const PASSWORD: &str = "Geh3im/1";
 /// `alice:Geh3im/1`
 const TOKEN: &str = "YWxpY2U6R2VoM2ltLzE=";
 
-/// Asks for Basic, and then says `status`, with another field, to each request.
+/// Demands Basic, and then responds to each request with `status` and another field.
 fn echoes(status: &'static str, field: &'static str) -> Receiver {
     Receiver::new(move |mut connection| {
         loop {
@@ -32,9 +32,9 @@ fn echoes(status: &'static str, field: &'static str) -> Receiver {
     })
 }
 
-/// C1: the reason phrase, the Server field and the names of schemes are the peer's, and are shown.
+/// C1: the reason phrase, the Server field and the names of schemes are shown as the peer sent them.
 #[test]
-fn a_server_cannot_have_secrets_shown() {
+fn repeated_secrets_are_never_shown() {
     let log = Arc::new(Mutex::new(String::new()));
     let written = log.clone();
     crate::push::init();

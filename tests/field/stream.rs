@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! Streams at a receiver that takes nothing for a while: flushes, upstream's memory, other branches, drops.
+//! Streams at a stalled receiver: flushes, upstream's memory, other branches, drops.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Sender};
@@ -68,7 +68,7 @@ impl Bare {
         }
     }
 
-    /// `stats`, when nothing has been sent for 300 ms.
+    /// Returns `stats` after 300 ms in which nothing was sent.
     fn settled(&self) -> Stats {
         let (mut sent, mut since) = (0, Instant::now());
         loop {
@@ -88,7 +88,7 @@ impl Bare {
 /// B2
 #[test]
 fn a_flush_discards_what_was_not_sent() {
-    /// Packets that the driver may have taken out of the queue and not counted as sent.
+    /// Packets that the driver may have taken from the queue and not counted as sent.
     const IN_BETWEEN: u64 = 200;
     let (receiver, go) = stalled();
     let mut bare = Bare::new(&receiver.location());
@@ -145,7 +145,7 @@ fn pool_of_four(size: usize) -> gst::BufferPool {
 
 /// B12
 #[test]
-fn a_small_pool_upstream_is_not_starved() {
+fn a_small_upstream_pool_does_not_run_empty() {
     let (receiver, go) = stalled();
     let mut push = Push::launch(&format!(
         "appsrc name=source max-bytes=0 ! wmspushsink name=sink sync=false max-size-time=0 location={}",
@@ -166,11 +166,11 @@ fn a_small_pool_upstream_is_not_starved() {
     assert!(receiver.missing(&stream).is_empty());
 }
 
-/// B12: buffers of `shmsrc` have no pool. Their memory is wrapped system memory, which is given back when it is freed.
+/// B12: buffers of `shmsrc` have no pool. Their memory is wrapped system memory, which is returned when it is freed.
 #[test]
-fn a_small_shared_memory_upstream_is_not_starved() {
-    let test = "stream::a_small_shared_memory_upstream_is_not_starved";
-    // `shmsink` hangs when none of its memory comes back.
+fn a_small_shared_memory_does_not_run_empty() {
+    let test = "stream::a_small_shared_memory_does_not_run_empty";
+    // `shmsink` hangs if none of its memory is returned.
     alone(test, push_from_shared_memory);
 }
 
@@ -181,7 +181,7 @@ fn push_from_shared_memory() {
         env!("CARGO_TARGET_TMPDIR"),
         std::process::id()
     );
-    // The shared memory holds 120 packets. With several hundreds, `shmsink` and `shmsrc` can lock each other up.
+    // The shared memory holds 120 packets. With several hundreds, `shmsink` and `shmsrc` can deadlock.
     let stream = Stream {
         packet_size: 8000,
         ..Stream::of(500)
@@ -214,7 +214,7 @@ fn push_from_shared_memory() {
 
 /// B14
 #[test]
-fn a_dead_server_stops_no_other_branch() {
+fn a_dead_server_does_not_block_other_branches() {
     let (dead, _go) = stalled();
     let healthy = [Connection::serve, Connection::serve].map(Receiver::new);
     let branch = |receiver: &Receiver, properties: &str| {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! WARNINGs about a stream that goes wrong while the push does not, and about what goes on beside it.
+//! WARNINGs about a stream with problems during a healthy push, and other elements beside it.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc;
@@ -14,7 +14,7 @@ use crate::connection::Connection;
 use crate::push::{Kind, Pace, Push, Report, feed};
 use crate::receiver::Receiver;
 
-/// A receiver that reads nothing behind the PushStart.
+/// A receiver that reads nothing after the PushStart.
 fn stalled() -> Receiver {
     Receiver::narrow(4096, Some(1024), |mut connection| {
         connection.let_in()?;
@@ -40,7 +40,7 @@ fn wait_for_warning(push: &mut Push, reason: &str) -> (Report, Instant) {
 
 /// D10
 #[test]
-fn data_that_waits_for_two_seconds_is_reported() {
+fn data_two_seconds_late_is_reported() {
     let receiver = stalled();
     let stream = Stream::of(1000);
     let mut push = Push::with(Pace::Live, &stream, &receiver.location(), "");
@@ -56,9 +56,9 @@ fn data_that_waits_for_two_seconds_is_reported() {
     assert!(!report.field("hint").is_empty());
 }
 
-/// D10: the loss is reported by itself.
+/// D10: the loss has its own report.
 #[test]
-fn data_that_waits_for_a_connection_is_behind_without_a_warning() {
+fn data_waiting_for_a_connection_causes_no_warning() {
     let receiver = Receiver::new(|mut connection| {
         if connection.number > 0 {
             return connection.serve();
@@ -89,7 +89,7 @@ fn feed_some(push: &Push, packets: u32) {
 
 /// D10
 #[test]
-fn a_live_source_that_falls_silent_is_reported() {
+fn a_silent_live_source_is_reported() {
     let receiver = Receiver::new(Connection::serve);
     let source = |properties: &str| {
         Push::launch(&format!(
@@ -130,7 +130,7 @@ fn a_live_source_that_falls_silent_is_reported() {
         assert!(report.field("hint").contains("asfmux"));
     }
     assert!(begun.elapsed() > Duration::from_secs(4));
-    // Their five seconds are over, too.
+    // Their five seconds have passed as well.
     for (name, push) in &mut others {
         push.take_for(Duration::from_secs(1));
         let reports = push.count(|kind| warning(kind, "no-input").is_some());
@@ -143,7 +143,7 @@ fn a_live_source_that_falls_silent_is_reported() {
 
 /// B14: with the defaults.
 #[test]
-fn by_default_a_dead_server_stops_no_other_branch() {
+fn by_default_a_dead_server_blocks_no_branch() {
     let dead = stalled();
     let healthy = Receiver::new(Connection::serve);
     let push = Push::launch(&format!(
@@ -187,7 +187,7 @@ fn by_default_a_dead_server_stops_no_other_branch() {
 
 /// C5: the thread of the system clock belongs to all elements.
 #[test]
-fn a_handler_of_stats_that_blocks_stops_no_other_stats() {
+fn a_blocked_stats_handler_does_not_block_others() {
     let receiver = Receiver::new(Connection::serve);
     let sink = || {
         let stream = Stream::of(3000);

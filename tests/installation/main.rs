@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! `meson install`: GStreamer finds the plugin where it puts it, and a C program links the static library.
+//! `meson install`: GStreamer finds the installed plugin, and a C program links the static library.
 //!
-//! Cargo's target directory is the one of these tests: a plugin that was built there before is not built again.
+//! Cargo's target directory is that of these tests, so that an existing build is reused.
 #![cfg(unix)]
 
 use std::path::{Path, PathBuf};
@@ -15,10 +15,10 @@ const PLUGIN: &str = if cfg!(target_os = "macos") {
     "libgstwmspush.so"
 };
 
-/// What cargo tells the tests about their package. Some build scripts run again when it changes.
+/// Variables in which cargo describes the package to the tests. Some build scripts run again if they change.
 const OF_THIS_PACKAGE: &[&str] = &["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_", "OUT_DIR"];
 
-/// An installation with a prefix of its own.
+/// An installation with its own prefix.
 static ELSEWHERE: LazyLock<PathBuf> = LazyLock::new(|| {
     let prefix = directory("elsewhere").join("prefix");
     let options = [
@@ -29,7 +29,7 @@ static ELSEWHERE: LazyLock<PathBuf> = LazyLock::new(|| {
     prefix
 });
 
-/// A directory of this test, which is empty when it is first asked for.
+/// Returns a directory of this test, which is empty at the first call.
 fn directory(name: &str) -> PathBuf {
     static ALL: LazyLock<PathBuf> = LazyLock::new(|| {
         let all = Path::new(env!("CARGO_TARGET_TMPDIR")).join("installation");
@@ -41,7 +41,7 @@ fn directory(name: &str) -> PathBuf {
     directory
 }
 
-/// A command in the environment that it has in a shell, so that cargo builds nothing twice.
+/// Returns a command with the environment of a shell, so that cargo builds nothing twice.
 fn command(program: &str) -> Command {
     let mut command = Command::new(program);
     for (name, _) in std::env::vars_os() {
@@ -53,7 +53,7 @@ fn command(program: &str) -> Command {
     command
 }
 
-/// Runs a command, which has to succeed; its standard output.
+/// Runs a command, which has to succeed, and returns its standard output.
 fn run(command: &mut Command) -> String {
     let output = command
         .output()
@@ -64,7 +64,7 @@ fn run(command: &mut Command) -> String {
     stdout
 }
 
-/// Builds and installs; `destination` goes before all paths.
+/// Builds and installs. `destination` is prepended to all paths.
 fn install(name: &str, options: &[String], destination: &Path) {
     let build = directory(name).join("build");
     let setup = [
@@ -82,14 +82,14 @@ fn install(name: &str, options: &[String], destination: &Path) {
         .env("DESTDIR", destination));
 }
 
-/// A variable of GStreamer's pkg-config file.
+/// Returns a variable of GStreamer's pkg-config file.
 fn gstreamer(variable: &str) -> String {
     let variable = format!("--variable={variable}");
     let value = run(command("pkg-config").args([&variable, "gstreamer-1.0"]));
     value.trim().to_owned()
 }
 
-/// A command that searches plugins in one directory only, and keeps no record of them outside of these tests.
+/// Returns a command that searches plugins in one directory only, with its own registry.
 fn with_plugins_of(mut command: Command, plugins: &Path, name: &str) -> Command {
     command
         .env_remove("GST_PLUGIN_PATH")
@@ -100,7 +100,7 @@ fn with_plugins_of(mut command: Command, plugins: &Path, name: &str) -> Command 
     command
 }
 
-/// All files below a directory.
+/// Returns all files below a directory.
 fn files(directory: &Path) -> Vec<PathBuf> {
     let mut files = Vec::new();
     for entry in std::fs::read_dir(directory).unwrap() {
@@ -115,7 +115,7 @@ fn files(directory: &Path) -> Vec<PathBuf> {
 }
 
 #[test]
-fn the_registry_loads_the_plugin_below_a_prefix_of_its_own() {
+fn the_registry_loads_the_plugin_from_another_prefix() {
     let plugins = ELSEWHERE.join("lib/gstreamer-1.0");
     let mut inspect = with_plugins_of(command("gst-inspect-1.0"), &plugins, "registry");
     let shown = run(inspect.arg("wmspushsink"));
@@ -126,7 +126,7 @@ fn the_registry_loads_the_plugin_below_a_prefix_of_its_own() {
     assert_eq!(Path::new(file.trim()), plugins.join(PLUGIN));
 }
 
-/// Without a prefix, too: nobody has chosen meson's, and GStreamer does not search below it.
+/// Also without a prefix: GStreamer does not search below meson's default one.
 #[test]
 fn the_plugin_goes_where_gstreamer_searches() {
     let prefix = format!("--prefix={}", gstreamer("prefix"));

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! Bodies of the size that a PushStart has when nobody asks for another.
+//! Bodies of PushStart's default size.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -14,10 +14,10 @@ use publishing_point::{PublishingPoint, Settings as PointSettings};
 use crate::process::Process;
 use crate::{AUDIO_VIDEO, LONG, alone, fixture};
 
-/// Large ones are fast.
+/// Large packets are fast.
 const PACKET_SIZE: u32 = 60_000;
 
-/// What the process may add from the first body to the last, in KiB.
+/// Allowed growth of the process from the first body to the last, in KiB.
 const TOLERANCE: u64 = 8 * 1024;
 
 struct Drops(Arc<AtomicU64>);
@@ -34,7 +34,7 @@ impl StatusCallback for Drops {
     }
 }
 
-/// The header of a fixture, for packets of this size.
+/// Returns the header of a fixture, for packets of this size.
 fn header() -> FileHeader {
     const FILE_PROPERTIES: [u8; 4] = [0xA1, 0xDC, 0xAB, 0x8C];
     const PACKET_SIZES: std::ops::Range<usize> = 92..100;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! Started and stopped again and again, in all the ways that there are.
+//! Repeated starts and stops, in all ways.
 
 use std::io::Read;
 use std::net::TcpListener;
@@ -18,19 +18,19 @@ use crate::{AUDIO_VIDEO, LONG, alone, fixture};
 /// Start/stop cycles.
 const CYCLES: usize = 10_000;
 
-/// Those after which the process has all that it will ever have: pools of threads, caches, arenas.
+/// Cycles after which the process has its final pools of threads, caches and arenas.
 const WARM_UP: usize = 2_000;
 
-/// Cycles of one element; the next is another.
+/// Cycles of one element, after which it is replaced.
 const CYCLES_OF_ONE: usize = 20;
 
-/// Elements at the same time. A cycle is mostly waiting, for the server's time to refuse the end.
+/// Elements at the same time. A cycle mostly waits for the server's time to refuse the end.
 const WORKERS: usize = 16;
 
-/// What 8,000 cycles may add, in KiB: less than a kilobyte each.
+/// Allowed growth in 8,000 cycles, in KiB: less than a kilobyte each.
 const TOLERANCE: u64 = 6 * 1024;
 
-/// One after the other, the ways of a cycle.
+/// The ways of a cycle, in turns.
 const SHAPES: [fn(&mut Worker); 5] = [
     Worker::push_all,
     Worker::stop_in_the_middle,
@@ -39,7 +39,7 @@ const SHAPES: [fn(&mut Worker); 5] = [
     Worker::meet_silence,
 ];
 
-/// Whoever has an element, a publishing point and a server that says nothing.
+/// A thread with an element, a publishing point and a silent server.
 struct Worker {
     point: Running,
     silent: TcpListener,
@@ -72,7 +72,7 @@ impl Worker {
         }
     }
 
-    /// One cycle after another, until there have been so many, of all workers.
+    /// Runs cycles until all workers together have run `most`.
     fn work(&mut self, cycles: &AtomicUsize, most: usize) {
         while cycles.fetch_add(1, Ordering::Relaxed) < most {
             SHAPES[self.cycles % SHAPES.len()](self);
@@ -84,14 +84,14 @@ impl Worker {
         }
     }
 
-    /// Another element. Whoever is telling something about the old one lets go of it then.
+    /// Replaces the element. Threads that deliver its messages drop it afterwards.
     fn renew(&mut self) {
         let (sender, gone) = mpsc::channel();
         self.sink().add_weak_ref_notify(move || {
             let _ = sender.send(());
         });
         self.pipeline = pipeline();
-        gone.recv_timeout(LONG).expect("nobody keeps the element");
+        gone.recv_timeout(LONG).expect("the element is freed");
     }
 
     fn sink(&self) -> gst::Element {
@@ -108,7 +108,7 @@ impl Worker {
         sink.set_property("sync", sync);
     }
 
-    /// Takes all events up to the one that is wanted.
+    /// Takes all events up to the wanted one.
     fn await_event<T>(&self, wanted: impl Fn(&Event) -> Option<T>) -> T {
         loop {
             let event = self.point.wait_for(|_| true, LONG).expect("an event");

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! What the process has, as Linux tells it.
+//! The resources of the process, as Linux reports them.
 
 use std::fs;
 use std::time::{Duration, Instant};
 
 use crate::LONG;
 
-/// What must not grow.
+/// Resources that must not grow.
 #[derive(Clone, Copy, Debug)]
 pub struct Process {
     /// Resident memory, in KiB.
@@ -21,14 +21,14 @@ impl Process {
         Self {
             memory: resident(),
             threads: entries("/proc/self/task"),
-            // The listing has a descriptor itself.
+            // The listing uses a descriptor itself.
             descriptors: entries("/proc/self/fd") - 1,
         }
     }
 
-    /// Fails when there is more of anything by now, and more than `tolerance` KiB of memory.
+    /// Fails if any resource has grown, or memory by more than `tolerance` KiB.
     ///
-    /// Threads and sockets go a little after whoever stops them has been told: nothing tells when.
+    /// Threads and sockets are freed shortly after their owner was notified, without an event.
     pub fn assert_not_grown(self, tolerance: u64) {
         let deadline = Instant::now() + LONG;
         loop {

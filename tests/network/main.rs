@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! What only a network can do to a connection: addresses that lead nowhere, and a plug that is pulled.
+//! Connections in a broken network: unreachable addresses, and a disconnected cable.
 //!
-//! Each test runs in a network of its own, which `unshare` makes, and in which it may do what it likes.
+//! Each test runs in a network namespace of its own, which `unshare` makes.
 #![cfg(target_os = "linux")]
 
 #[path = "../element/rig.rs"]
@@ -25,10 +25,10 @@ use rig::{LONG, Pipeline, Point, fixture};
 
 const AUDIO_VIDEO: &str = "av_asfmux_p1500_streamable.asf";
 
-/// Says that a test has its network.
+/// Environment variable of a test in its own network.
 const INSIDE: &str = "WMSPUSH_NETWORK";
 
-/// Runs `act` in a process that has a loopback interface to itself, and its own idea of `/etc/hosts`.
+/// Runs `act` in a process with its own loopback interface and its own `/etc/hosts`.
 fn in_a_network_of_its_own(test: &str, act: impl Fn()) {
     if std::env::var_os(INSIDE).is_some() {
         ip("link set lo up");
@@ -61,7 +61,7 @@ fn run(command: &mut Command) {
     );
 }
 
-/// Makes a network without any other host.
+/// Creates a network without any other host.
 fn dead_ipv6_network() {
     ip("link add near type veth peer name far");
     ip("link set near up");
@@ -69,14 +69,14 @@ fn dead_ipv6_network() {
     ip("addr add fd00::ffff/16 dev near nodad");
 }
 
-/// Lets packets to an address of that network go out, to no host.
+/// Routes an address to that network, where no host has it.
 fn swallow(address: &str) {
     ip(&format!(
         "-6 neigh add {address} lladdr 02:00:00:00:00:01 dev near"
     ));
 }
 
-/// Gives the name `media` to `addresses`.
+/// Resolves the name `media` to `addresses`.
 fn hosts<A: Display>(addresses: impl IntoIterator<Item = A>) {
     let lines = addresses
         .into_iter()
@@ -85,11 +85,11 @@ fn hosts<A: Display>(addresses: impl IntoIterator<Item = A>) {
     let hosts = format!("{directory}/hosts-{}", std::process::id());
     std::fs::write(&hosts, lines.collect::<String>()).unwrap();
     run(Command::new("mount").args(["--bind", &hosts, "/etc/hosts"]));
-    // The mount keeps it.
+    // The mount keeps the file.
     std::fs::remove_file(&hosts).unwrap();
 }
 
-/// The addresses of a name, in the order of the system's resolver.
+/// Returns the addresses of a name, in the order of the system's resolver.
 fn resolve(name: &str) -> Vec<IpAddr> {
     let addresses = (name, 0).to_socket_addrs().unwrap();
     addresses.map(|address| address.ip()).collect()
@@ -102,7 +102,7 @@ fn listening_on(address: &str) -> Point {
     })
 }
 
-/// A listener that has no room for another connection, with those that it has.
+/// Returns a listener with a full backlog, and its connections.
 fn full_listener(address: SocketAddr) -> (Socket, Vec<TcpStream>) {
     let listener = Socket::new(Domain::for_address(address), Type::STREAM, None).unwrap();
     listener.bind(&address.into()).unwrap();
@@ -130,7 +130,7 @@ fn count(messages: &[String], begin: &str) -> usize {
     messages.iter().filter(begins).count()
 }
 
-/// RFC 8305: a server's other address is tried while the first one says nothing.
+/// RFC 8305: another address of the server is tried while the first one is silent.
 #[test]
 fn a_dead_ipv6_address_costs_little() {
     in_a_network_of_its_own("a_dead_ipv6_address_costs_little", || {
@@ -144,7 +144,7 @@ fn a_dead_ipv6_address_costs_little() {
     });
 }
 
-/// RFC 8305 section 4: the families take turns. One after the other, these addresses would take 5 s.
+/// RFC 8305 section 4: the families alternate. Sequentially, these addresses would take 5 s.
 #[test]
 fn many_dead_ipv6_addresses_cost_no_more() {
     in_a_network_of_its_own("many_dead_ipv6_addresses_cost_no_more", || {
@@ -177,7 +177,7 @@ fn a_silent_ipv4_address_costs_little() {
     });
 }
 
-/// RFC 6874: the zone of a link-local address stands behind it in the location, with the percent sign escaped.
+/// RFC 6874: the zone of a link-local address follows it in the location, with the percent sign escaped.
 #[test]
 fn a_zone_leads_to_a_link_local_address() {
     in_a_network_of_its_own("a_zone_leads_to_a_link_local_address", || {
@@ -193,11 +193,11 @@ fn a_zone_leads_to_a_link_local_address() {
     });
 }
 
-/// Neither side hears of it. When the line is there again, so is the push, as soon as the server has given up the
-/// connection that it takes for alive (3.2.5.1, 3.2.6.1).
+/// Neither side notices. After the cable is connected again, the push continues as soon as the server has discarded the
+/// connection that it considers alive (3.2.5.1, 3.2.6.1).
 #[test]
-fn a_pulled_plug_is_a_loss_that_heals() {
-    in_a_network_of_its_own("a_pulled_plug_is_a_loss_that_heals", || {
+fn a_disconnected_cable_is_a_recoverable_loss() {
+    in_a_network_of_its_own("a_disconnected_cable_is_a_recoverable_loss", || {
         let point = Point::with(Settings {
             timeouts: Timeouts {
                 idle: Duration::from_secs(2),

@@ -12,23 +12,23 @@ const MODULES: &str = "/usr/lib/apache2/modules";
 const PACKAGE: &str = "apache2-bin";
 const REALM: &str = "apache";
 
-/// How long nonces live at `/stale`.
+/// Lifetime of nonces at `/stale`.
 pub const LIFETIME: Duration = Duration::from_secs(1);
 
-/// What the log tells about each request, by tabs.
+/// The fields of the log for each request, separated by tabs.
 const LOG_FORMAT: &str =
     r"%{remote}p\t%U\t%>s\t%{Content-Type}i\t%{Content-Length}i\t%{Authorization}i";
 
-/// Apache. The first part of a path is the way to authenticate; behind it is the publishing point of the same path.
+/// Apache. The first part of a path selects the authentication; the rest is the path of the publishing point.
 pub struct Apache(Daemon);
 
 impl Apache {
-    /// `/open`, `/basic`, `/digest`, `/stale` (Digest with nonces that do not live long) and `/ntlm`.
+    /// Starts Apache with `/open`, `/basic`, `/digest`, `/stale` (Digest with short-lived nonces) and `/ntlm`.
     pub fn in_front_of(origin: &str) -> Self {
         Self::start(origin, |_, _| String::new())
     }
 
-    /// The same with more configuration, and more in the environment.
+    /// Starts Apache with more configuration and more environment variables.
     pub fn start(origin: &str, more: impl Fn(&Directory, &mut Command) -> String) -> Self {
         part("/etc/gss/mech.d/mech.ntlmssp.conf", "gss-ntlmssp");
         let gssapi = format!("{MODULES}/mod_auth_gssapi.so");
@@ -64,7 +64,7 @@ impl Apache {
         format!("http://127.0.0.1:{}/{path}", self.0.port)
     }
 
-    /// The first `count` requests in the order in which they were over, or more.
+    /// Waits for `count` requests, and returns the completed requests in their order.
     #[track_caller]
     pub fn requests(&self, count: usize) -> Vec<Request> {
         let lines = self
@@ -77,11 +77,11 @@ impl Apache {
 /// A request in the log.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Request {
-    /// The client's port, which tells connections apart.
+    /// The client's port, which identifies a connection.
     pub connection: u16,
     pub path: String,
     pub status: u16,
-    /// `pushsetup`, `pushstart` or what else it calls itself.
+    /// `pushsetup`, `pushstart` or another value of the request.
     pub kind: String,
     pub content_length: String,
     /// Empty without one.

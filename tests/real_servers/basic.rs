@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! Basic (RFC 7617), which shows the password to whoever listens.
+//! Basic (RFC 7617), which sends the password readably.
 
 use crate::apache::{Apache, Request};
 use crate::push::{AUDIO, PASSWORD, WRONG, as_alice, assert_arrives, assert_refused, origin};
@@ -68,7 +68,7 @@ fn without_credentials_nothing_is_tried() {
 }
 
 #[test]
-fn a_password_does_not_go_in_the_clear_without_leave() {
+fn no_password_is_sent_in_clear_text_unless_allowed() {
     let point = Point::new();
     let apache = Apache::in_front_of(&origin(&point));
     let pipeline = as_alice(AUDIO, &apache.location("basic"), PASSWORD, "");
@@ -77,7 +77,7 @@ fn a_password_does_not_go_in_the_clear_without_leave() {
 }
 
 #[test]
-fn a_scheme_that_is_not_wanted_is_not_used() {
+fn a_disabled_scheme_is_not_used() {
     let point = Point::new();
     let apache = Apache::in_front_of(&origin(&point));
     let properties = "allow-cleartext-auth=true auth-methods=negotiate+ntlm+digest";

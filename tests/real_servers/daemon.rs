@@ -13,22 +13,22 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// Nothing takes longer to start.
+/// Upper bound on the start of a server.
 const START: Duration = Duration::from_secs(20);
 
-/// How often to look for what has no way to call.
+/// Polling interval for conditions without an event.
 const LOOK: Duration = Duration::from_millis(5);
 
-/// How often a server may find its port taken by somebody else.
+/// Attempts if another process takes the port.
 const TRIES: usize = 5;
 
-/// Runs a program in a process group that ends with the program, and when standard input does: at the latest when the
-/// test process is no more, however it ends.
+/// Runs a program in a process group that ends with the program, and when standard input is closed: at the latest with
+/// the test process.
 const LEASH: &str = r#"("$@"; kill -KILL 0) & cat >/dev/null; kill -KILL 0"#;
 
-/// A directory of a test's own, for everything that a server reads and writes.
+/// A test's own directory for all files of a server.
 ///
-/// It is not in the build directory: servers give up being root, and whoever they become may not get there.
+/// It is outside the build directory, which servers may not be able to read after they give up root.
 pub struct Directory(PathBuf);
 
 impl Directory {
@@ -58,7 +58,7 @@ impl Directory {
         path
     }
 
-    /// What is in a file that may not be there yet.
+    /// Returns the content of a file that may not exist yet.
     pub fn read(&self, name: &str) -> String {
         let bytes = fs::read(self.0.join(name)).unwrap_or_default();
         String::from_utf8_lossy(&bytes).into_owned()
@@ -82,7 +82,7 @@ impl Drop for Directory {
     }
 }
 
-/// A program of a Debian package, where the package puts it: ordinary users have no `sbin` in `PATH`.
+/// Returns the path of a program of a Debian package: ordinary users have no `sbin` in `PATH`.
 #[track_caller]
 pub fn program(name: &str, package: &str) -> PathBuf {
     let path = std::env::var_os("PATH").unwrap_or_default();
@@ -94,7 +94,7 @@ pub fn program(name: &str, package: &str) -> PathBuf {
         .unwrap_or_else(|| missing(name, package))
 }
 
-/// Another file of a Debian package.
+/// Returns another file of a Debian package.
 #[track_caller]
 pub fn part<'a>(path: &'a str, package: &str) -> &'a str {
     if Path::new(path).is_file() {
@@ -116,7 +116,7 @@ pub fn is_root() -> bool {
     fs::metadata("/proc/self").unwrap().uid() == 0
 }
 
-/// What a program that ends by itself prints.
+/// Returns the output of a program.
 #[track_caller]
 pub fn output(command: &mut Command) -> String {
     let output = command.stdin(Stdio::null()).output().unwrap();
@@ -130,7 +130,7 @@ pub fn output(command: &mut Command) -> String {
     printed
 }
 
-/// A server that runs until this is dropped.
+/// A running server, which is stopped when this is dropped.
 pub struct Daemon {
     pub port: u16,
     directory: Directory,
@@ -138,7 +138,7 @@ pub struct Daemon {
 }
 
 impl Daemon {
-    /// Starts `program` with what `configure` says for a port, and waits until it listens there.
+    /// Starts `program` with the configuration that `configure` returns for a port, and waits until it listens there.
     pub fn start(
         directory: Directory,
         program: &Path,
@@ -165,7 +165,8 @@ impl Daemon {
         &self.directory
     }
 
-    /// The lines of a log, when `wanted` accepts them: servers write them when a request is over, or some time later.
+    /// Waits until `wanted` accepts the lines of a log, and returns its result. Servers write lines after a request is
+    /// completed, or later.
     #[track_caller]
     pub fn wait_for_log(&self, name: &str, wanted: impl Fn(&[&str]) -> bool) -> Vec<String> {
         let deadline = Instant::now() + crate::rig::LONG;
@@ -211,7 +212,7 @@ fn free_port() -> u16 {
     listener.local_addr().unwrap().port()
 }
 
-/// Whether it listens, and not somebody else in its place.
+/// Returns whether the child listens, and not another process.
 fn listens(child: &mut Child, port: u16) -> bool {
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
     let deadline = Instant::now() + START;

@@ -24,7 +24,7 @@ fn parameter<'a>(authorization: &'a str, name: &str) -> Option<&'a str> {
     Some(value.trim_matches('"'))
 }
 
-/// RFC 7616 3.4: PushStart goes on with the nonce of PushSetup, and counts.
+/// RFC 7616 3.4: PushStart reuses the nonce of PushSetup, and counts.
 #[test]
 fn the_right_password_opens() {
     let point = Point::new();
@@ -106,15 +106,15 @@ fn a_wrong_password_does_not_open_with_sha256() {
     }
 }
 
-/// RFC 7616 3.3: `stale` means that the password was right. Here the nonce is too old when the element pushes again.
+/// RFC 7616 3.3: `stale` means that the password was right. Here the nonce expires before the element pushes again.
 #[test]
-fn a_nonce_that_has_become_old_is_replaced() {
+fn a_stale_nonce_is_replaced() {
     let point = Point::new();
     let apache = Apache::in_front_of(&origin(&point));
     let pipeline = as_alice(AUDIO, &apache.location("stale"), PASSWORD, "");
     assert_arrives(&pipeline, &point);
     pipeline.pipeline.set_state(gst::State::Ready).unwrap();
-    // This is about time passing.
+    // The test needs real time to pass.
     thread::sleep(LIFETIME + Duration::from_millis(1100));
     let messages = pipeline.run();
     assert!(

@@ -10,7 +10,7 @@ use crate::push::{PASSWORD, USER};
 
 pub const REALM: &str = "CAVE.TEST";
 
-/// Where the realm's configuration is, for each program that takes part in it.
+/// The variable with the path of the realm's configuration.
 const CLIENT_VARIABLE: &str = "KRB5_CONFIG";
 const KDC_VARIABLE: &str = "KRB5_KDC_PROFILE";
 
@@ -40,12 +40,12 @@ impl Kdc {
         self.0.directory().file("keytab")
     }
 
-    /// Tells a program about the realm.
+    /// Configures a program for the realm.
     pub fn invite<'a>(&self, command: &'a mut Command) -> &'a mut Command {
         with_realm(command, self.0.directory())
     }
 
-    /// A credential cache with Alice's ticket, as `kinit` makes it.
+    /// Returns a credential cache with Alice's ticket, as `kinit` makes it.
     pub fn log_in(&self) -> String {
         let cache = format!("FILE:{}", self.0.directory().file("cache"));
         let password = self
@@ -83,7 +83,7 @@ fn create_realm(directory: &Directory) {
         admin.args(["-r", REALM, "-q", &query]);
         daemon::output(with_realm(&mut admin, directory));
     }
-    // The web server gives up being root before it reads this.
+    // The web server gives up root before it reads this.
     let readable = std::os::unix::fs::PermissionsExt::from_mode(0o644);
     std::fs::set_permissions(keytab, readable).unwrap();
 }

@@ -2,8 +2,8 @@
 
 //! Kerberos (RFC 4559), by MIT's KDC and mod_auth_gssapi.
 //!
-//! Libraries read the realm's configuration from the environment, which a process should not change once it has threads:
-//! each push is made by this test program, started again.
+//! Libraries read the realm's configuration from the environment, which a process with threads should not change.
+//! Therefore each push runs in another process of this test program.
 
 use std::process::Command;
 
@@ -15,12 +15,12 @@ use crate::kdc::{Kdc, REALM};
 use crate::push::{AUDIO, PASSWORD, USER, WRONG, assert_refused, origin};
 use crate::rig::{Pipeline, Point};
 
-/// What the program that is started again finds in its environment: location, user and password.
+/// Environment variables of that process: location, user and password.
 const LOCATION: &str = "WMSPUSH_TEST_LOCATION";
 const USER_ID: &str = "WMSPUSH_TEST_USER_ID";
 const USER_PW: &str = "WMSPUSH_TEST_USER_PW";
 
-/// A realm, and Apache in it: `/bound` authenticates connections, `/each` every request.
+/// Starts a realm, and Apache in it: `/bound` authenticates connections, `/each` every request.
 fn start(point: &Point) -> (Kdc, Apache) {
     let kdc = Kdc::start();
     let apache = Apache::start(&origin(point), |_, command| {
@@ -37,7 +37,7 @@ fn start(point: &Point) -> (Kdc, Apache) {
     (kdc, apache)
 }
 
-/// This program again, to run one of the tests below that do not run by themselves.
+/// Returns this program, to run one of the tests below.
 fn again(test: &str, kdc: &Kdc, apache: &Apache, path: &str) -> Command {
     let mut command = Command::new(std::env::current_exe().unwrap());
     command.args([test, "--exact", "--nocapture"]);
@@ -50,7 +50,7 @@ fn again(test: &str, kdc: &Kdc, apache: &Apache, path: &str) -> Command {
     command
 }
 
-/// What the program that was started again pushes with; `None` when nobody has started it so.
+/// Returns the pipeline of that process; `None` in a regular run.
 fn pipeline() -> Option<Pipeline> {
     let location = std::env::var(LOCATION).ok()?;
     let pipeline = Pipeline::file(AUDIO, &location, "");
@@ -77,7 +77,7 @@ fn push_that_arrives() {
 #[test]
 fn push_that_is_refused() {
     let Some(pipeline) = pipeline() else { return };
-    // Nothing could get through to this one.
+    // Nothing must reach this point.
     let point = Point::new();
     assert_refused(&pipeline, &point, 401);
 }
@@ -98,7 +98,7 @@ fn a_ticket_opens() {
     assert!(requests[1].authorization.starts_with("Negotiate YII"));
 }
 
-/// RFC 4559 section 5: unless the server says otherwise, each request is authenticated alone.
+/// RFC 4559 section 5: by default, each request is authenticated separately.
 #[test]
 fn every_request_carries_a_ticket() {
     let point = Point::new();

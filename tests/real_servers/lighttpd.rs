@@ -13,10 +13,10 @@ const PACKAGE: &str = "lighttpd";
 pub struct Lighttpd(Daemon);
 
 impl Lighttpd {
-    /// `/open`, `/md5`, `/sha256` and `/both`, which offers SHA-256 and MD5.
+    /// Starts lighttpd with `/open`, `/md5`, `/sha256` and `/both`, which offers SHA-256 and MD5.
     ///
-    /// When its origin closes after the final `$E`, as a publishing point may, lighttpd makes a 500 of it: the
-    /// publishing point should stay silent.
+    /// If its origin closes after the final `$E`, as a publishing point may, lighttpd responds with 500. The publishing
+    /// point should therefore stay silent.
     pub fn in_front_of(origin: &str) -> Self {
         part(&format!("{MODULES}/mod_auth.so"), PACKAGE);
         let directory = Directory::new();

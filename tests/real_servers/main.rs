@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! Authentication and proxies against servers that are not the project's own: Apache, lighttpd, Squid, tinyproxy and MIT
-//! Kerberos, as Debian packages them.
+//! Authentication and proxies with independent servers: Apache, lighttpd, Squid, tinyproxy and MIT Kerberos, as Debian
+//! packages them.
 //!
-//! Each test starts what it needs on loopback ports of its own, with a configuration of its own, and ends it. What
-//! answers behind the web servers is the embedded publishing point, which also tells what came through.
+//! Each test starts its servers on loopback ports of their own, with their own configuration, and stops them. The
+//! embedded publishing point behind the web servers records what it receives.
 #![cfg(target_os = "linux")]
 
 mod apache;
@@ -26,7 +26,7 @@ mod tinyproxy;
 #[cfg(feature = "tls")]
 mod tunnel;
 
-// Another test target uses the rest of it.
+// Other test targets use the rest.
 #[allow(dead_code)]
 #[path = "../element/rig.rs"]
 mod rig;

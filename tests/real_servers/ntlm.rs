@@ -23,7 +23,7 @@ const HANDSHAKES: usize = 1000;
 const NEGOTIATE: &str = "TlRMTVNTUAABAAAA";
 const AUTHENTICATE: &str = "TlRMTVNTUAADAAAA";
 
-/// MS-WMHTTP 4.8: PushSetup, an empty one with type 1, one with type 3, and PushStart without a word of it.
+/// MS-WMHTTP 4.8: PushSetup, an empty one with type 1, one with type 3, and PushStart without authentication.
 #[track_caller]
 fn assert_handshake(requests: &[Request], scheme: &str) {
     let summary: Vec<_> = requests
@@ -101,21 +101,21 @@ fn without_credentials_nothing_is_tried() {
     let apache = Apache::in_front_of(&origin(&point));
     let pipeline = Pipeline::file(AUDIO, &apache.location("ntlm"), "");
     assert_refused(&pipeline, &point, 401);
-    // With the feature `kerberos` there is a look for a ticket in between.
+    // With the feature `kerberos`, the element looks for a ticket in between.
     let requests = apache.requests(1);
     assert!(requests.len() <= 2, "{requests:#?}");
     let silent = |request: &Request| request.authorization.is_empty();
     assert!(requests.iter().all(silent));
 }
 
-/// PushStart must not go anywhere but where PushSetup was authenticated: every time, not most times.
+/// PushStart must always use the connection on which PushSetup was authenticated.
 #[test]
 fn every_handshake_stays_on_its_connection() {
     let point = Point::new();
     let apache = Apache::in_front_of(&origin(&point));
     thread::scope(|scope| {
         for pusher in 0..PUSHERS {
-            // A publishing point takes one push at a time.
+            // A publishing point accepts one push at a time.
             let location = apache.location(&format!("ntlm/{pusher}"));
             scope.spawn(move || {
                 for _ in 0..HANDSHAKES / PUSHERS {
@@ -138,7 +138,7 @@ fn every_handshake_stays_on_its_connection() {
         HANDSHAKES * 4
     );
     for requests in connections.values() {
-        // The kernel may give a port out again.
+        // The kernel may reuse a port.
         for handshake in requests.chunks(4) {
             assert_handshake(handshake, "NTLM");
         }

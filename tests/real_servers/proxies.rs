@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! Proxies, with and without passwords of their own.
+//! Proxies, with and without authentication.
 
 use std::time::Duration;
 
@@ -15,12 +15,12 @@ use crate::rig::{Pipeline, Point};
 use crate::squid::{Access, Nonces, Request, Squid};
 use crate::tinyproxy::Tinyproxy;
 
-/// 3.1.4.2.1: the Content-Length of a PushStart that no proxy sees.
+/// 3.1.4.2.1: the Content-Length of a PushStart without a proxy.
 const ENDLESS: &str = "2147483647";
 
 const ALLOWED: &str = "allow-cleartext-auth=true";
 
-/// A pipeline that pushes through a proxy, as Alice there.
+/// Returns a pipeline that pushes through a proxy, as Alice.
 fn through(proxy: &str, file: &str, location: &str, password: &str, properties: &str) -> Pipeline {
     let pipeline = Pipeline::file(file, location, &format!("proxy={proxy} {properties}"));
     pipeline.sink.set_property("proxy-id", USER);
@@ -28,11 +28,11 @@ fn through(proxy: &str, file: &str, location: &str, password: &str, properties: 
     pipeline
 }
 
-/// RFC 9112 3.2.2: a proxy is asked with the absolute form.
+/// RFC 9112 3.2.2: requests to a proxy have the absolute form.
 #[test]
-fn squid_is_asked_with_the_whole_url() {
+fn squid_gets_the_absolute_url() {
     let point = patient_point();
-    let squid = Squid::start(Access::Everybody);
+    let squid = Squid::start(Access::Anonymous);
     let properties = format!("proxy={}", squid.url());
     let pipeline = Pipeline::file(AUDIO, &point.location(), &properties);
     assert_arrives(&pipeline, &point);
@@ -49,23 +49,23 @@ fn squid_is_asked_with_the_whole_url() {
     assert!(seen.iter().all(|request| request.field("via").is_some()));
 }
 
-/// 3.2.5.5: a server may close after the final `$E`; what the proxy makes of it, 502, is not the server's.
+/// 3.2.5.5: a server may close after the final `$E`. The proxy's 502 is then not the server's.
 #[test]
-fn a_server_that_closes_at_the_end_is_no_failure_behind_squid() {
+fn a_close_at_the_end_is_no_failure_behind_squid() {
     let point = Point::new();
-    let squid = Squid::start(Access::Everybody);
+    let squid = Squid::start(Access::Anonymous);
     let properties = format!("proxy={}", squid.url());
     let pipeline = Pipeline::file(AUDIO, &point.location(), &properties);
     assert_arrives(&pipeline, &point);
     assert_eq!(squid.requests(2)[1].status, 502);
 }
 
-/// 3.1.4.2.1: behind a proxy, which shows by its Via, a body has an end that comes soon. It is filled with `$F`, and the
-/// next one goes on without `$H`.
+/// 3.1.4.2.1: behind a proxy, which its Via reveals, bodies are short. They are filled with `$F`, and the next one
+/// continues without `$H`.
 #[test]
-fn bodies_through_squid_come_to_their_ends() {
+fn bodies_through_squid_are_completed() {
     let point = patient_point();
-    let squid = Squid::start(Access::Everybody);
+    let squid = Squid::start(Access::Anonymous);
     let properties = format!("proxy={} content-length=10000", squid.url());
     let pipeline = Pipeline::file(AUDIO_VIDEO, &point.location(), &properties);
     let push = assert_arrives(&pipeline, &point);
@@ -77,12 +77,12 @@ fn bodies_through_squid_come_to_their_ends() {
     assert!(requests[1..].iter().all(full), "{requests:#?}");
 }
 
-/// 3.1.4.2.1: the size of such a body comes from the bitrate in the file header, where there is one.
+/// 3.1.4.2.1: the size of such a body is based on the bit rate in the file header, if there is one.
 #[test]
 fn a_via_makes_bodies_finite() {
     for (file, finite) in [(AUDIO, true), (AUDIO_VIDEO, false)] {
         let point = patient_point();
-        let squid = Squid::start(Access::Everybody);
+        let squid = Squid::start(Access::Anonymous);
         let properties = format!("proxy={}", squid.url());
         let pipeline = Pipeline::file(file, &point.location(), &properties);
         assert_arrives(&pipeline, &point);
@@ -133,7 +133,7 @@ fn digest_opens_squid() {
     assert_not_passed_on(&point);
 }
 
-/// What was for the proxy does not get to the server.
+/// Asserts that the proxy's credentials do not reach the server.
 #[track_caller]
 fn assert_not_passed_on(point: &Point) {
     let requests = point.handle.requests();
@@ -144,9 +144,9 @@ fn assert_not_passed_on(point: &Point) {
     );
 }
 
-/// RFC 7616 3.5: Squid names the next nonce before one is used up, and not a request is refused.
+/// RFC 7616 3.5: Squid sends the next nonce before one is used up, and refuses no request.
 #[test]
-fn squids_next_nonce_is_taken() {
+fn the_next_nonce_of_squid_is_used() {
     let point = patient_point();
     let squid = Squid::start(Access::Digest(Nonces {
         requests: 3,
@@ -169,9 +169,9 @@ fn squids_next_nonce_is_taken() {
     );
 }
 
-/// RFC 7616 3.3: `stale` means that the password was right. Here the nonce is too old when PushStart comes.
+/// RFC 7616 3.3: `stale` means that the password was right. Here the nonce expires before PushStart.
 #[test]
-fn a_nonce_of_squid_that_has_become_old_is_replaced() {
+fn a_stale_nonce_of_squid_is_replaced() {
     let point = patient_point();
     let squid = Squid::start(Access::Digest(Nonces {
         seconds: 1,
@@ -191,9 +191,9 @@ fn a_wrong_digest_for_squid_is_tried_once() {
     assert_tried_once(Access::Digest(Nonces::LASTING), "");
 }
 
-/// `allow-cleartext-auth` is for proxies that know nothing better.
+/// `allow-cleartext-auth` is for proxies that support only Basic.
 #[test]
-fn a_squid_that_wants_digest_is_not_shown_the_password() {
+fn squid_gets_no_basic_password_if_it_offers_digest() {
     assert_tried_once(Access::Digest(Nonces::LASTING), ALLOWED);
 }
 
@@ -236,7 +236,7 @@ fn without_credentials_squid_is_not_passed() {
 }
 
 #[test]
-fn a_password_for_squid_does_not_go_in_the_clear_without_leave() {
+fn squid_gets_no_password_in_clear_text_unless_allowed() {
     let point = Point::new();
     let squid = Squid::start(Access::Basic);
     let pipeline = through(&squid.url(), AUDIO, &point.location(), PASSWORD, "");
@@ -249,7 +249,7 @@ fn a_password_for_squid_does_not_go_in_the_clear_without_leave() {
     assert_eq!(sent, [""]);
 }
 
-/// Credentials for the server are not for the proxy, nor the other way round.
+/// Credentials for the server are not sent to the proxy, nor the other way round.
 #[test]
 fn a_proxy_and_a_server_each_get_their_own_credentials() {
     let point = Point::new();
@@ -285,21 +285,21 @@ fn a_proxy_and_a_server_each_get_their_own_credentials() {
     assert!(realm(&unescaped, "squid"), "{unescaped}");
 }
 
-/// Squid keeps a client's connection together with one to the server when it sees NTLM.
+/// Squid binds a client's connection to one to the server when it sees NTLM.
 #[test]
-fn ntlm_goes_through_squid() {
+fn ntlm_works_through_squid() {
     let point = Point::new();
     let apache = Apache::in_front_of(&origin(&point));
-    let squid = Squid::start(Access::Everybody);
+    let squid = Squid::start(Access::Anonymous);
     let properties = format!("auth-methods=ntlm proxy={}", squid.url());
     let pipeline = as_alice(AUDIO, &apache.location("ntlm"), PASSWORD, &properties);
     assert_arrives(&pipeline, &point);
 }
 
-/// tinyproxy asks servers to close after the first request, and does not tell the client. Once the connection is seen to
-/// be gone, PushStart takes another.
+/// tinyproxy makes servers close after the first request, without announcing it to the client. After the close is
+/// noticed, PushStart uses another connection.
 #[test]
-fn tinyproxy_is_passed() {
+fn tinyproxy_forwards_a_push() {
     for password in [None, Some(PASSWORD)] {
         let point = Point::new();
         let tinyproxy = Tinyproxy::start(password.is_some());
@@ -313,7 +313,7 @@ fn tinyproxy_is_passed() {
     }
 }
 
-/// tinyproxy refuses a wrong password with 401, as if the server did.
+/// tinyproxy refuses a wrong password with 401, like a server.
 #[test]
 fn a_wrong_password_for_tinyproxy_is_an_error() {
     let point = Point::new();

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! One push by the element, and what is to become of it.
+//! One push by the element, and its expected result.
 
 use std::process::Command;
 use std::thread;
@@ -22,10 +22,10 @@ pub const AUDIO_VIDEO: &str = "av_asfmux_p1500_streamable.asf";
 pub const USER: &str = "alice";
 pub const PASSWORD: &str = "0pen-Sesame";
 pub const WRONG: &str = "0pen-Barley";
-/// Alice's domain, where domains are.
+/// Alice's domain.
 pub const DOMAIN: &str = "CAVE";
 
-/// A publishing point that does not close after the final `$E`, but waits for the client to.
+/// Returns a publishing point that does not close after the final `$E`, but waits for the client to close.
 pub fn patient_point() -> Point {
     Point::with(Settings {
         faults: vec![(When::EveryPushStart, Fault::AfterEnd(None))],
@@ -33,12 +33,12 @@ pub fn patient_point() -> Point {
     })
 }
 
-/// What is before the path in a publishing point's URLs.
+/// Returns the URLs of a publishing point up to the path.
 pub fn origin(point: &Point) -> String {
     format!("http://{}", point.handle.local_addr())
 }
 
-/// A line for Alice in a file of Digest users; `sum` is the program that computes the hash.
+/// Returns a line for Alice in a file of Digest users; `sum` is the program that computes the hash.
 pub fn htdigest(realm: &str, sum: &str) -> String {
     let script = format!(r#"printf %s "$1" | {sum}"#);
     let secret = format!("{USER}:{realm}:{PASSWORD}");
@@ -48,7 +48,7 @@ pub fn htdigest(realm: &str, sum: &str) -> String {
     format!("{USER}:{realm}:{hash}\n")
 }
 
-/// A pipeline that pushes a file as Alice.
+/// Returns a pipeline that pushes a file as Alice.
 pub fn as_alice(file: &str, location: &str, password: &str, properties: &str) -> Pipeline {
     let pipeline = Pipeline::file(file, location, properties);
     pipeline.sink.set_property("user-id", USER);
@@ -56,19 +56,19 @@ pub fn as_alice(file: &str, location: &str, password: &str, properties: &str) ->
     pipeline
 }
 
-/// A pipeline whose data comes some time after it is connected, by [`push_later`].
+/// Returns a pipeline without data, for [`push_later`].
 pub fn without_data(location: &str, properties: &str) -> Pipeline {
     Pipeline::new(&format!(
         "appsrc name=src format=bytes ! wmspushsink name=sink location={location} {properties}"
     ))
 }
 
-/// Connects, lets this much time pass, and begins to push a file.
+/// Connects, waits for `after`, and begins to push a file.
 #[track_caller]
 pub fn begin_later(pipeline: &Pipeline, file: &str, after: Duration) {
     pipeline.play();
     pipeline.messages_until("WMT_OPENED connecting→connected S_OK");
-    // What happens meanwhile, nobody tells.
+    // There is no event to wait for.
     thread::sleep(after);
     let source = pipeline.pipeline.by_name("src").unwrap();
     let buffer = gst::Buffer::from_slice(fixture_bytes(file));
@@ -79,7 +79,7 @@ pub fn begin_later(pipeline: &Pipeline, file: &str, after: Duration) {
     }
 }
 
-/// The same, to the end.
+/// Pushes a file like that, to the end.
 #[track_caller]
 pub fn push_later(pipeline: &Pipeline, file: &str, after: Duration) {
     begin_later(pipeline, file, after);
@@ -88,7 +88,7 @@ pub fn push_later(pipeline: &Pipeline, file: &str, after: Duration) {
     assert!(!messages.iter().any(complaint), "{messages:#?}");
 }
 
-/// Everything arrives, to the final `$E`, and no message complains.
+/// Asserts that everything is received, to the final `$E`, without warnings.
 #[track_caller]
 pub fn assert_arrives(pipeline: &Pipeline, point: &Point) -> Push {
     let messages = pipeline.run();
@@ -105,7 +105,7 @@ pub fn assert_arrives(pipeline: &Pipeline, point: &Point) -> Push {
     push
 }
 
-/// One ERROR, NOT_AUTHORIZED with this status, and then nothing; nothing gets through.
+/// Asserts one ERROR, NOT_AUTHORIZED with this status, and that no push is received.
 #[track_caller]
 pub fn assert_refused(pipeline: &Pipeline, point: &Point, status: u32) {
     let (details, mut messages) = pipeline.fail();

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! What nobody is told.
+//! Secrets are never shown.
 
 use std::sync::{Arc, Mutex};
 
@@ -10,7 +10,7 @@ use crate::apache::Apache;
 use crate::push::{AUDIO, PASSWORD, WRONG, as_alice, origin};
 use crate::rig::{LONG, Pipeline, Point};
 
-/// Every message on the bus, with everything that is in it, up to the last.
+/// Returns every message on the bus with all fields, up to the last.
 fn told(pipeline: &Pipeline) -> String {
     pipeline.play();
     let bus = pipeline.pipeline.bus().unwrap();
@@ -35,7 +35,7 @@ fn told(pipeline: &Pipeline) -> String {
     }
 }
 
-/// Everything that the element logs from now on, at every level.
+/// Records everything that the element logs from now on, at every level.
 fn logged() -> Arc<Mutex<String>> {
     crate::rig::init();
     let lines = Arc::new(Mutex::new(String::new()));
@@ -51,7 +51,7 @@ fn logged() -> Arc<Mutex<String>> {
 }
 
 #[test]
-fn no_message_and_no_log_line_tells_a_secret() {
+fn no_message_or_log_line_contains_a_secret() {
     let log = logged();
     let mut told = String::new();
     let mut secrets = vec![PASSWORD.to_owned(), WRONG.to_owned()];

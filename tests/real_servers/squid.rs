@@ -11,19 +11,19 @@ use crate::push::{PASSWORD, USER, htdigest};
 const HELPERS: &str = "/usr/lib/squid";
 const PACKAGE: &str = "squid";
 
-/// What the log tells about each request, by tabs.
+/// The fields of the log for each request, separated by tabs.
 const LOG_FORMAT: &str =
     "%>p\t%ru\t%>Hs\t%{Content-Type}>h\t%{Content-Length}>h\t%{Proxy-Authorization}>h";
 
-/// Whom a proxy lets through.
+/// The authentication that a proxy demands.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Access {
-    Everybody,
+    Anonymous,
     Basic,
     Digest(Nonces),
 }
 
-/// How long Squid lets a nonce pass.
+/// The lifetime of Squid's nonces.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Nonces {
     pub requests: u32,
@@ -43,7 +43,7 @@ pub struct Squid {
     _shared_memory: SharedMemory,
 }
 
-/// What Squid leaves behind when it is ended: segments that begin with its name, which must be a word.
+/// Shared memory segments that Squid leaves behind. Their names begin with the service name, which must be a word.
 struct SharedMemory {
     service: String,
 }
@@ -87,16 +87,16 @@ impl Squid {
         format!("http://127.0.0.1:{}", self.daemon.port)
     }
 
-    /// The first `count` requests in the order in which they were over, or more.
+    /// Waits for `count` requests, and returns the completed requests in their order.
     #[track_caller]
     pub fn requests(&self, count: usize) -> Vec<Request> {
         self.requests_when(|requests| requests.len() >= count)
     }
 
-    /// The requests, when `wanted` accepts them.
+    /// Waits until `wanted` accepts the requests, and returns them.
     #[track_caller]
     pub fn requests_when(&self, wanted: impl Fn(&[Request]) -> bool) -> Vec<Request> {
-        // The look whether it listens stands there, too.
+        // The log also has the test of the port.
         let pushes = |lines: &[&str]| -> Vec<Request> {
             let lines = lines.iter().filter(|line| line.contains("x-wms-"));
             lines.map(|line| Request::parse(line)).collect()
@@ -107,7 +107,7 @@ impl Squid {
         pushes(&lines)
     }
 
-    /// The status of each CONNECT to `authority` in the order in which they were over, when there are `count` or more.
+    /// Waits for `count` CONNECTs to `authority`, and returns their statuses in the order of completion.
     #[cfg(feature = "tls")]
     #[track_caller]
     pub fn tunnels(&self, authority: &str, count: usize) -> Vec<String> {
@@ -122,7 +122,7 @@ impl Squid {
 /// A request in the log.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Request {
-    /// The client's port, which tells connections apart.
+    /// The client's port, which identifies a connection.
     pub connection: u16,
     /// The request target.
     pub url: String,
@@ -154,7 +154,7 @@ impl Request {
 
 fn configuration(directory: &str, port: u16, access: Access) -> String {
     let authentication = match access {
-        Access::Everybody => String::new(),
+        Access::Anonymous => String::new(),
         Access::Basic => format!(
             "auth_param basic program {HELPERS}/basic_ncsa_auth {directory}/basic\n\
              auth_param basic realm squid\n\
@@ -170,10 +170,10 @@ fn configuration(directory: &str, port: u16, access: Access) -> String {
         ),
     };
     let who = match access {
-        Access::Everybody => "all",
+        Access::Anonymous => "all",
         _ => "users",
     };
-    let users = if access == Access::Everybody {
+    let users = if access == Access::Anonymous {
         ""
     } else {
         "acl users proxy_auth REQUIRED\n"

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! What stands between passes data on as it comes: a body that never ends would never arrive otherwise.
+//! Web servers and proxies forward data at once: otherwise an endless body would never be received.
 
 use std::thread;
 use std::time::Duration;
@@ -14,11 +14,11 @@ use crate::rig::{LONG, Point};
 use crate::squid::{Access, Squid};
 use crate::tinyproxy::Tinyproxy;
 
-/// tinyproxy's connection closes after PushSetup: by then.
+/// Time until tinyproxy's connection is closed after PushSetup.
 const UNTIL_CLOSED: Duration = Duration::from_millis(200);
 
-/// The first packets arrive while the last, almost three seconds after the first, has not been sent. Apache collects
-/// 16 KiB before it goes to its origin, five packets here; nobody else holds anything back.
+/// The first packets are received before the last was sent, almost three seconds later. Apache buffers 16 KiB, five
+/// packets here; the others buffer nothing.
 #[track_caller]
 fn assert_streams(point: &Point, location: &str, properties: &str) {
     let pipeline = without_data(location, properties);
@@ -32,7 +32,7 @@ fn assert_streams(point: &Point, location: &str, properties: &str) {
 }
 
 #[test]
-fn web_servers_and_proxies_pass_data_on_as_it_comes() {
+fn web_servers_and_proxies_forward_data_at_once() {
     thread::scope(|scope| {
         scope.spawn(|| {
             let point = Point::new();
@@ -46,7 +46,7 @@ fn web_servers_and_proxies_pass_data_on_as_it_comes() {
         });
         scope.spawn(|| {
             let point = Point::new();
-            let squid = Squid::start(Access::Everybody);
+            let squid = Squid::start(Access::Anonymous);
             assert_streams(&point, &point.location(), &format!("proxy={}", squid.url()));
         });
         scope.spawn(|| {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! tinyproxy, a proxy that reads the first request of a connection and passes on the rest as it comes.
+//! tinyproxy, a proxy that reads the first request of a connection and forwards the rest unread.
 
 use std::process::Command;
 
@@ -10,7 +10,7 @@ use crate::push::{PASSWORD, USER};
 pub struct Tinyproxy(Daemon);
 
 impl Tinyproxy {
-    /// For everybody, or for whoever knows the password.
+    /// Starts tinyproxy, with or without a password.
     pub fn start(password: bool) -> Self {
         let start = |directory: &Directory, port: u16, command: &mut Command| {
             let path = directory.path().display().to_string();

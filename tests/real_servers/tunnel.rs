@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! `https` locations behind Squid: it only passes on what is encrypted, and authenticates CONNECT.
+//! `https` locations behind Squid, which forwards encrypted data and authenticates CONNECT.
 
 use gst::prelude::*;
 
@@ -39,13 +39,13 @@ impl Push {
         }
     }
 
-    /// Squid's answers to CONNECT, of which there are `count`.
+    /// Returns Squid's responses to CONNECT, of which there are `count`.
     fn connects(self, count: usize) -> Vec<String> {
         let _ = self.pipeline.pipeline.set_state(gst::State::Null);
         self.squid.tunnels(&self.tunnel.authority(), count)
     }
 
-    /// `answers` are Squid's to CONNECT.
+    /// Asserts that the push is received. `answers` are Squid's responses to CONNECT.
     fn assert_arrives(self, answers: &[&str]) {
         assert_arrives(&self.pipeline, &self.point);
         let requests = self.point.handle.requests();
@@ -62,7 +62,7 @@ impl Push {
 
 #[test]
 fn squid_passes_a_tunnel() {
-    Push::new("tunnel", Access::Everybody, "", "").assert_arrives(&["200"]);
+    Push::new("tunnel", Access::Anonymous, "", "").assert_arrives(&["200"]);
 }
 
 #[test]
@@ -85,9 +85,9 @@ fn a_wrong_password_opens_no_tunnel() {
     assert_eq!(push.connects(2), ["407", "407"]);
 }
 
-/// In clear text only on demand.
+/// Basic in clear text needs permission.
 #[test]
-fn a_tunnel_is_not_shown_the_password_unasked() {
+fn a_tunnel_gets_no_password_in_clear_text() {
     let push = Push::new("unasked", Access::Basic, PASSWORD, "");
     assert_refused(&push.pipeline, &push.point, 407);
     assert_eq!(push.connects(1), ["407"]);

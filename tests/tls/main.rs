@@ -21,7 +21,7 @@ use stunnel::{Certificates, Tunnel};
 const AUDIO: &str = "audio_ffmpeg_p3200.asf";
 
 #[test]
-fn a_push_goes_over_tls_to_a_server_that_is_trusted() {
+fn a_trusted_server_gets_a_push_over_tls() {
     let (point, certificates) = (Point::new(), Certificates::new("trusted"));
     let tunnel = Tunnel::new(&certificates, point.handle.local_addr());
     let properties = format!("ssl-ca-file={}", certificates.authority());
@@ -41,7 +41,7 @@ fn a_push_goes_over_tls_to_a_server_that_is_trusted() {
 }
 
 #[test]
-fn a_server_that_nobody_vouches_for_is_refused() {
+fn an_untrusted_server_is_refused() {
     let (point, certificates) = (Point::new(), Certificates::new("unknown"));
     let tunnel = Tunnel::new(&certificates, point.handle.local_addr());
     let (details, messages) = Pipeline::file(AUDIO, &tunnel.location(), "").fail();
@@ -67,8 +67,8 @@ fn a_certificate_for_another_name_is_refused() {
 }
 
 #[test]
-fn anybody_may_be_trusted_on_demand() {
-    let (point, certificates) = (Point::new(), Certificates::new("anybody"));
+fn without_strict_tls_any_server_is_accepted() {
+    let (point, certificates) = (Point::new(), Certificates::new("not-strict"));
     let tunnel = Tunnel::new(&certificates, point.handle.local_addr());
     let location = tunnel.location().replace("localhost", "127.0.0.1");
     Pipeline::file(AUDIO, &location, "ssl-strict=false").run();
@@ -76,7 +76,7 @@ fn anybody_may_be_trusted_on_demand() {
 }
 
 #[test]
-fn a_server_without_tls_is_told_apart() {
+fn a_server_without_tls_is_named() {
     let point = Point::new();
     let location = point.location().replace("http:", "https:");
     let (_, messages) = Pipeline::file(AUDIO, &location, "").fail();
@@ -98,9 +98,10 @@ fn an_unusable_file_of_authorities_is_a_settings_error() {
     }
 }
 
-/// 3.1.5.1: whoever is sent to TLS leaves the first connection, and pushes over the second. Nobody is led away from TLS.
+/// 3.1.5.1: after a redirection to TLS, the client closes the first connection and pushes over the second. It follows
+/// no redirection from TLS to plain HTTP.
 #[test]
-fn a_redirection_may_lead_to_tls_and_not_away_from_it() {
+fn a_redirection_to_tls_is_followed_but_not_from_it() {
     let redirecting = |location: String| {
         let redirect = Fault::Redirect {
             status: 302,
@@ -132,9 +133,10 @@ fn a_redirection_may_lead_to_tls_and_not_away_from_it() {
     assert!(second.handle.requests().is_empty());
 }
 
-/// Who redirects has its connection closed at once, and not when the push is over: the second server never says a word.
+/// The connection to the redirecting server is closed at once, not at the end of the push: the second server stays
+/// silent.
 #[test]
-fn the_connection_that_a_redirection_leaves_is_closed() {
+fn the_connection_before_a_redirection_is_closed() {
     let certificates = Certificates::new("left");
     for encrypted in [false, true] {
         let first = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -148,7 +150,7 @@ fn the_connection_that_a_redirection_leaves_is_closed() {
         let properties = format!("ssl-ca-file={}", certificates.authority());
         let pipeline = Pipeline::file(AUDIO, &location, &properties);
         pipeline.play();
-        // stunnel is asked whether it is there before it is asked for anything.
+        // The first connection only tests that stunnel listens.
         let mut stream = loop {
             let (stream, _) = first.accept().unwrap();
             if stream.peek(&mut [0]).unwrap() > 0 {
@@ -167,7 +169,7 @@ fn the_connection_that_a_redirection_leaves_is_closed() {
     }
 }
 
-/// The session is taken up again over TLS too, and hardly anything goes twice or never.
+/// The session is resumed over TLS too, with hardly any packet sent twice or lost.
 #[test]
 fn a_lost_connection_is_resumed_over_tls() {
     let fault = Fault::AfterPackets(9, MidBody::Reset);
@@ -198,17 +200,17 @@ fn a_lost_connection_is_resumed_over_tls() {
         .iter()
         .filter(|packet| matches!(packet, Received::Data(_)))
         .collect();
-    // What the tunnel had taken and not passed on is gone.
+    // Data that the tunnel had accepted and not forwarded is lost.
     assert!((26..=27).contains(&data.len()), "{}", data.len());
     assert!(data.windows(2).all(|pair| pair[0] != pair[1]));
     let stats = pipeline.sink.property::<gst::Structure>("stats");
     assert!(stats.get::<u64>("bytes-acked").unwrap() > 30_000);
 }
 
-/// The trust of the push is that of the viewer.
+/// Viewers use the trust of the push.
 #[cfg(feature = "verify")]
 #[test]
-fn viewers_are_looked_for_over_tls() {
+fn viewers_are_verified_over_tls() {
     let (point, certificates) = (Point::new(), Certificates::new("viewers"));
     let tunnel = Tunnel::new(&certificates, point.handle.local_addr());
     let location = tunnel.location();

@@ -15,7 +15,7 @@ mod certificates;
 
 pub use certificates::Certificates;
 
-/// stunnel, from a port of its own to a publishing point.
+/// stunnel, from its own port to a publishing point.
 pub struct Tunnel {
     process: Child,
     port: u16,
@@ -60,7 +60,7 @@ impl Tunnel {
     }
 }
 
-/// Debian has it where only administrators look.
+/// Returns the path of stunnel, which Debian installs in `sbin`.
 fn program() -> &'static Path {
     let places = [
         "/usr/bin/stunnel4",

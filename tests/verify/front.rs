@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! A server in front of a publishing point, which takes the push and has its own answer for viewers.
+//! A server in front of a publishing point, which forwards pushes and has other responses for viewers.
 
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -10,25 +10,25 @@ use std::time::{Duration, Instant};
 
 use crate::rig::LONG;
 
-/// The way of a request.
+/// The handling of a request.
 pub enum Way {
-    /// To the server with this address, and everything behind it on the same connection.
+    /// Forwards the connection to the server with this address.
     To(SocketAddr),
-    /// The same, as soon as a program that was just started listens there.
+    /// Forwards it as soon as a program that was just started listens there.
     WhenUp(SocketAddr),
-    /// These bytes come back, and the connection closes.
+    /// Sends these bytes, and closes the connection.
     Answer(Vec<u8>),
-    /// These bytes come back, and the connection stays until the client closes it.
+    /// Sends these bytes, and keeps the connection until the client closes it.
     Hold(Vec<u8>),
 }
 
-/// A listener that decides by the head of the first request on a connection.
+/// A listener that decides by the head of the first request of a connection.
 pub struct Front {
     pub address: SocketAddr,
 }
 
 impl Front {
-    /// Pushes go to `point`, requests of viewers the way that `viewers` says for their head.
+    /// Forwards pushes to `point`, and handles requests of viewers as `viewers` returns for their head.
     pub fn new(point: SocketAddr, viewers: impl Fn(&str) -> Way + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
@@ -37,7 +37,7 @@ impl Front {
             for client in listener.incoming().flatten() {
                 let viewers = viewers.clone();
                 thread::spawn(move || {
-                    // The client may leave at any time.
+                    // The client may close the connection at any time.
                     let _ = serve(client, point, &*viewers);
                 });
             }
@@ -81,7 +81,7 @@ fn read_head(client: &mut TcpStream) -> io::Result<String> {
     Ok(String::from_utf8_lossy(&head).into_owned())
 }
 
-/// A program tells nobody when it listens.
+/// Polls, because a program does not report that it listens.
 fn connect_when_up(server: SocketAddr) -> io::Result<TcpStream> {
     let deadline = Instant::now() + LONG;
     loop {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! The action `verify` and the property `verify-interval`: whether viewers see what is pushed.
+//! The action `verify` and the property `verify-interval`.
 #![cfg(feature = "verify")]
 
 mod front;
@@ -20,7 +20,7 @@ use publishing_point::Event;
 use front::{Front, Way};
 use rig::{LONG, Pipeline, Point, init, text};
 
-/// A picture and a tone without an end, with a key frame every half second.
+/// Returns an endless picture and tone, with a key frame every half second.
 fn live(location: &str, properties: &str) -> Pipeline {
     Pipeline::new(&format!(
         "videotestsrc is-live=true ! video/x-raw,width=160,height=120,framerate=25/1 ! avenc_wmv2 gop-size=12 ! \
@@ -30,7 +30,7 @@ fn live(location: &str, properties: &str) -> Pipeline {
     ))
 }
 
-/// The same as soon as it is on the air.
+/// Returns the same after the first data was received.
 fn on_air(point: &Point, location: &str, properties: &str) -> Pipeline {
     let pipeline = live(location, properties);
     pipeline.play();
@@ -50,7 +50,7 @@ fn verify(element: &gst::Element) -> gst::Structure {
     verified
 }
 
-/// The fields are the same, whatever happens.
+/// Asserts that all fields exist, in any case.
 fn assert_is_typed(verified: &gst::StructureRef) {
     for field in ["location", "error", "hint"] {
         verified.get::<&str>(field).unwrap();
@@ -81,7 +81,7 @@ fn assert_seen(verified: &gst::StructureRef) {
     assert!(behind < Duration::from_secs(5), "{verified}");
 }
 
-/// The verification failed, for a reason with these words in it.
+/// Asserts that the verification failed, with these words in the reason.
 #[track_caller]
 fn assert_unseen(verified: &gst::StructureRef, error: &str, hint: &str) {
     assert_eq!(verified.get::<bool>("ok"), Ok(false), "{verified}");
@@ -103,7 +103,7 @@ fn a_live_push_is_seen_by_viewers() {
 }
 
 #[test]
-fn without_a_push_there_is_nothing_to_see() {
+fn without_a_push_viewers_see_nothing() {
     let point = Point::new();
     init();
     let element = gst::ElementFactory::make("wmspushsink");
@@ -113,7 +113,7 @@ fn without_a_push_there_is_nothing_to_see() {
 }
 
 #[test]
-fn behind_its_end_a_push_is_not_seen() {
+fn after_its_end_viewers_see_no_push() {
     let point = Point::new();
     let pipeline = Pipeline::file("av_asfmux_p1500_streamable.asf", &point.location(), "");
     pipeline.run();
@@ -122,7 +122,7 @@ fn behind_its_end_a_push_is_not_seen() {
 }
 
 #[test]
-fn settings_and_connections_that_fail_are_told() {
+fn failing_settings_and_connections_are_returned() {
     init();
     let element = gst::ElementFactory::make("wmspushsink").build().unwrap();
     assert_unseen(&verify(&element), "Cannot verify", "location");
@@ -146,14 +146,14 @@ fn response(status: &str, fields: &str, body: &[u8]) -> Vec<u8> {
     [head.as_bytes(), body].concat()
 }
 
-/// `$H` with the header of a fixture.
+/// Returns `$H` with the header of a fixture.
 fn header_packet(name: &str) -> Vec<u8> {
     let file = rig::fixture_bytes(name);
     let header = gstwmspush::asf::FileHeader::parse(header_of(&file).into()).unwrap();
     gstwmspush::wmsp::Framer::header(header.to_live().as_bytes()).to_vec()
 }
 
-/// A Header Object, and 50 bytes of Data Object.
+/// Returns a Header Object, and 50 bytes of Data Object.
 fn header_of(file: &[u8]) -> Vec<u8> {
     let size = u64::from_le_bytes(file[16..24].try_into().unwrap());
     file[..usize::try_from(size).unwrap() + 50].to_vec()
@@ -161,7 +161,7 @@ fn header_of(file: &[u8]) -> Vec<u8> {
 
 const VIDEO: &str = "video_asfmux_p3200_streamable.asf";
 
-/// A file as a live stream whose end is far away.
+/// Pushes a file as a live stream whose end is far away.
 fn of_file(location: &str, properties: &str) -> Pipeline {
     Pipeline::new(&format!(
         "filesrc location={} ! identity sleep-time=100000 ! wmspushsink name=sink sync=false location={location} {properties}",
@@ -170,7 +170,7 @@ fn of_file(location: &str, properties: &str) -> Pipeline {
 }
 
 #[test]
-fn a_server_that_refuses_viewers_is_told() {
+fn a_refusal_of_viewers_is_returned() {
     for (status, hint) in [
         ("401 Unauthorized", "anonymous viewers"),
         ("403 Forbidden", "refuses viewers"),
@@ -187,7 +187,7 @@ fn a_server_that_refuses_viewers_is_told() {
 }
 
 #[test]
-fn a_header_without_data_is_told() {
+fn a_header_without_data_is_returned() {
     let point = Point::new();
     let own = header_packet("av_asfmux_p1500_streamable.asf");
     let front = Front::new(address(&point), move |_| {
@@ -206,7 +206,7 @@ fn a_header_without_data_is_told() {
 }
 
 #[test]
-fn a_header_that_was_not_pushed_is_told() {
+fn a_header_that_was_not_pushed_is_returned() {
     let point = Point::new();
     let other = header_packet(VIDEO);
     let front = Front::new(address(&point), move |_| {
@@ -220,7 +220,7 @@ fn a_header_that_was_not_pushed_is_told() {
 }
 
 #[test]
-fn answers_that_are_no_stream_are_told() {
+fn responses_without_a_stream_are_returned() {
     let html = response(
         "200 OK",
         "Content-Type: text/html\r\n",
@@ -264,14 +264,14 @@ fn a_redirection_of_viewers_is_followed() {
 }
 
 #[test]
-fn a_redirection_to_a_server_without_the_push_is_told() {
+fn a_redirection_to_another_server_is_returned() {
     let (point, elsewhere) = (Point::new(), Point::new());
     let pipeline = redirected(&point, address(&elsewhere));
     let verified = verify(&pipeline.sink);
     assert_unseen(&verified, "404", "redirected viewers to localhost");
 }
 
-/// A push to `point`, whose viewers are redirected to `target` on another host.
+/// Returns a push to `point`, whose viewers are redirected to `target` on another host.
 fn redirected(point: &Point, target: SocketAddr) -> Pipeline {
     let target = format!("http://localhost:{}/live", target.port());
     let front = Front::new(address(point), move |_| {
@@ -339,7 +339,7 @@ fn viewers_log_in_with_credentials_of_their_own() {
     assert_eq!(flags, ["clear-text", "viewer"]);
 }
 
-/// A silent server: NULL ends the wait of another thread.
+/// With a silent server, NULL ends the call of another thread.
 #[test]
 fn null_cancels_a_verification() {
     let point = Point::new();
@@ -361,7 +361,7 @@ fn null_cancels_a_verification() {
 }
 
 #[test]
-fn a_silent_server_is_waited_for_as_long_as_timeout() {
+fn a_silent_server_times_out_for_viewers() {
     let point = Point::new();
     let front = Front::new(address(&point), |_| Way::Hold(Vec::new()));
     let pipeline = on_air(&point, &front.location(), "timeout=300");
@@ -371,9 +371,9 @@ fn a_silent_server_is_waited_for_as_long_as_timeout() {
     assert_unseen(&verified, "did not respond within 300 ms", "");
 }
 
-/// The push goes over the proxy, and so do viewers.
+/// The push uses the proxy, and so do viewers.
 #[test]
-fn viewers_go_through_the_proxy_of_the_push() {
+fn viewers_use_the_proxy_of_the_push() {
     let point = Point::new();
     let to = address(&point);
     let proxy = Front::new(to, move |_| Way::To(to));

@@ -12,7 +12,7 @@ use crate::front::{Front, Way};
 use crate::rig::{LONG, Pipeline, Point, text};
 use crate::{address, assert_is_typed, live, response};
 
-/// The next message of `verify-interval`: TRUE if the push is seen, or the details of the WARNING.
+/// The next message of `verify-interval`: true if the push is seen, or the details of the WARNING.
 enum Told {
     Verified(bool),
     Warning(gst::Structure),
@@ -44,7 +44,7 @@ fn next(pipeline: &Pipeline) -> Told {
     }
 }
 
-/// Skips messages until one says so.
+/// Skips messages until one has this result.
 fn until(pipeline: &Pipeline, ok: bool) {
     loop {
         match next(pipeline) {
@@ -56,7 +56,7 @@ fn until(pipeline: &Pipeline, ok: bool) {
 }
 
 #[test]
-fn a_push_that_goes_off_the_air_is_warned_about_once() {
+fn a_push_off_the_air_causes_one_warning() {
     let point = Point::new();
     let to = address(&point);
     let hidden = Arc::new(AtomicBool::new(false));
@@ -79,7 +79,7 @@ fn a_push_that_goes_off_the_air_is_warned_about_once() {
         assert_eq!(text(&details, "reason"), "not-on-air");
         assert_eq!(text(&details, "state"), "streaming");
         assert!(text(&details, "hint").contains("refuses viewers"));
-        // No other WARNING: `until` would meet it.
+        // Without another WARNING, which `until` would find.
         until(&pipeline, false);
         until(&pipeline, false);
         hidden.store(false, Ordering::Relaxed);

@@ -12,7 +12,7 @@ use crate::front::{Front, Way};
 use crate::rig::{LONG, Pipeline, Point};
 use crate::{address, assert_seen, on_air, verify};
 
-/// A program that is ended with this.
+/// A program that is killed when this is dropped.
 struct Relay(Child);
 
 impl Relay {
@@ -38,13 +38,13 @@ fn unused_address() -> SocketAddr {
     listener.local_addr().unwrap()
 }
 
-/// A push to a publishing point whose viewers get what the relay at `relay` makes of it.
+/// Returns a push to a publishing point whose viewers get the output of the relay at `relay`.
 fn relayed(point: &Point, relay: SocketAddr) -> Pipeline {
     let front = Front::new(address(point), move |_| Way::WhenUp(relay));
     on_air(point, &front.location(), "timeout=20000")
 }
 
-/// ffmpeg serves one client, and a file whatever the client asks for.
+/// ffmpeg serves one client, and returns a file for any request.
 #[test]
 fn a_file_from_ffmpeg_is_seen() {
     let point = Point::new();
@@ -60,10 +60,10 @@ fn a_file_from_ffmpeg_is_seen() {
 }
 
 fn vlc() -> Command {
-    // VLC refuses to be root.
+    // VLC refuses to run as root.
     match fs::metadata("/proc/self").unwrap().uid() {
         0 => {
-            // Becomes VLC, so that VLC is what is killed.
+            // setpriv becomes VLC, so that VLC is killed.
             let mut command = Command::new("setpriv");
             command.args(["--reuid=nobody", "--clear-groups", "cvlc"]);
             command

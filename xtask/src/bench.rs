@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! `cargo xtask bench`: the element beside GStreamer's own sinks, and what the core costs.
+//! `cargo xtask bench`: the element compared with GStreamer's own sinks, and the cost of the core.
 
 use crate::run::{self, Result};
 use crate::test::BUILD;
@@ -17,8 +17,8 @@ const SINKS: [&str; 7] = [
     "start",
 ];
 
-/// The benches beside `sinks`: Criterion's, and the publishing point under load, which takes both processors for a minute
-/// and so runs by its name only.
+/// The other benches: Criterion's, and the publishing point under load, which uses both processors for a minute and
+/// therefore runs only if it is named.
 const OTHERS: [(&str, &[&str]); 2] = [
     ("core", &["bench", "--bench", "core"]),
     (
@@ -32,7 +32,7 @@ pub fn is_part(name: &str) -> bool {
     SINKS.contains(&name) || OTHERS.iter().any(|(other, _)| *other == name)
 }
 
-/// Runs the parts that are named, or all of them.
+/// Runs the named parts, or all of them.
 pub fn run(workspace: &Workspace, parts: &[String]) -> Result {
     let bench =
         |arguments: &[&str]| run::through(workspace.with_registry(&mut workspace.cargo(arguments)));

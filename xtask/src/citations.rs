@@ -1,22 +1,22 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! Tests and the requirements that they cite.
+//! Tests, and the requirements that they cite.
 //!
-//! A citation is an id in the doc comment directly above a test: `C-123` or `S-012`, `C-141, C-142`, or `C-144…C-146` for all that
-//! the table has from the first to the last. A test that is ignored holds nothing, so what it cites does not count.
+//! A citation is an id in the doc comment directly above a test: `C-123` or `S-012`, `C-141, C-142`, or `C-144…C-146`
+//! for all ids of the table from the first to the last. Citations of ignored tests do not count.
 
-/// A test that cites something.
+/// A test with citations.
 #[derive(Debug, PartialEq)]
 pub struct Test {
-    /// The function.
+    /// The name of the function.
     pub name: String,
-    /// Where it is, from the root of the workspace.
+    /// The path of its file, relative to the workspace.
     pub file: String,
-    /// What it cites.
+    /// Its citations.
     pub citations: Vec<Citation>,
 }
 
-/// Ids from the first to the last; often they are the same.
+/// A range of ids, often a single one.
 #[derive(Debug, PartialEq)]
 pub struct Citation {
     /// The first id.
@@ -25,7 +25,7 @@ pub struct Citation {
     pub last: String,
 }
 
-/// The tests of a source file that cite something.
+/// Returns the tests of a source file that cite requirements.
 pub fn tests(file: &str, text: &str) -> Vec<Test> {
     let mut tests = Vec::new();
     let mut above = Above::default();
@@ -44,19 +44,19 @@ pub fn tests(file: &str, text: &str) -> Vec<Test> {
     tests
 }
 
-/// What stands directly above a line.
+/// The lines directly above a function.
 #[derive(Default)]
 struct Above {
     /// The doc comment.
     doc: String,
-    /// Whether an attribute makes it a test.
+    /// An attribute makes it a test.
     is_test: bool,
-    /// Whether an attribute keeps it from being run.
+    /// An attribute makes it an ignored test.
     is_ignored: bool,
 }
 
 impl Above {
-    /// The test that begins with `line`, if it is one and cites something.
+    /// Returns the test that begins with `line`, if it is one with citations.
     fn test(self, file: &str, line: &str) -> Option<Test> {
         if !self.is_test || self.is_ignored {
             return None;
@@ -71,20 +71,20 @@ impl Above {
     }
 }
 
-/// `#[test]`, `#[tokio::test]`, `#[tokio::test(start_paused = true)]`
+/// Returns whether the line is `#[test]`, `#[tokio::test]`, or `#[tokio::test(start_paused = true)]`.
 fn is_test_attribute(line: &str) -> bool {
     let path = line.trim_start_matches("#[").split(['(', ']']).next();
     path.is_some_and(|path| path == "test" || path.ends_with("::test"))
 }
 
-/// The name of the function that begins on this line.
+/// Returns the name of the function that begins on this line.
 fn function(line: &str) -> Option<&str> {
     let (before, rest) = line.split_once("fn ")?;
     let end = rest.find(|next: char| !(next.is_alphanumeric() || next == '_'))?;
     matches!(before, "" | "async " | "pub ").then_some(&rest[..end])
 }
 
-/// The ids in a doc comment.
+/// Returns the ids in a doc comment.
 fn citations(doc: &str) -> Vec<Citation> {
     let mut citations: Vec<Citation> = Vec::new();
     let mut rest = doc;
@@ -101,7 +101,7 @@ fn citations(doc: &str) -> Vec<Citation> {
     citations
 }
 
-/// The next id, what stands before it, and what stands after it.
+/// Returns the text before the next id, the id, and the text after it.
 fn next_id(text: &str) -> Option<(&str, String, &str)> {
     let mut start = 0;
     loop {
@@ -127,7 +127,7 @@ fn next_id(text: &str) -> Option<(&str, String, &str)> {
 mod tests {
     use super::*;
 
-    /// The citations of a doc comment, ranges with their dots.
+    /// Returns the citations of a doc comment, ranges with their dots.
     fn cited(doc: &str) -> Vec<String> {
         let shown = |citation: &Citation| match citation {
             Citation { first, last } if first == last => first.clone(),
@@ -151,7 +151,7 @@ mod tests {
     #[test]
     fn only_whole_words_are_ids() {
         assert_eq!(cited("MS-C-x, ABC-123, MS-123, C-, C, D-9"), [""; 0]);
-        // These are named as unknown later on.
+        // Unknown ids are reported later.
         assert_eq!(cited("C-1 and C-1234"), ["C-1", "C-1234"]);
         assert_eq!(cited("aC-123 C-124"), ["C-124"]);
     }
@@ -189,7 +189,7 @@ fn is_too_far_away() {}
     }
 
     #[test]
-    fn a_test_inside_proptest_counts_and_an_ignored_one_does_not() {
+    fn a_proptest_counts_and_an_ignored_test_does_not() {
         let source = "\
 proptest! {
     #![proptest_config(x)]

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! `cargo xtask conformance`: each requirement of MS-WMHTTP is cited by a test, or it is said why not.
+//! `cargo xtask conformance`: each requirement of MS-WMHTTP has a test that cites it, or a reason for having none.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -17,10 +17,10 @@ const TABLES: [&str; 2] = [
     "tests/conformance/server.tsv",
 ];
 
-/// Where the decisions are that deviations go back to.
+/// The file with the decisions that deviations refer to.
 const DECISIONS: &str = "proto/src/wmhttp/mod.rs";
 
-/// Where tests are.
+/// The folders with tests.
 const SOURCES: &[&str] = &["src", "tests", "proto", "publishing-point"];
 
 /// Prints the table and checks it. With `strict`, nothing may be pending.
@@ -41,14 +41,14 @@ pub fn check(workspace: &Workspace) -> Result {
     coverage.require_all()
 }
 
-/// Every requirement and what is known of it.
+/// All requirements, and their tests.
 #[derive(Debug)]
 struct Coverage {
     /// The table.
     requirements: Vec<Requirement>,
     /// The tests that cite each requirement, by id.
     tests: BTreeMap<String, Vec<String>>,
-    /// How many tests cite anything.
+    /// Number of tests with citations.
     citing: usize,
 }
 
@@ -67,7 +67,7 @@ impl Coverage {
         Self::new(&table, &decisions, &tests)
     }
 
-    /// Brings them together; everything that does not fit is in the error.
+    /// Combines the table, the decisions and the tests. The error lists all inconsistencies.
     fn new(table: &str, decisions: &str, tests: &[Test]) -> Result<Self> {
         let (requirements, mut problems) = requirements::parse(table);
         let mut coverage = Self {
@@ -90,7 +90,7 @@ impl Coverage {
         ))
     }
 
-    /// Notes what a test cites; returns what it cannot mean.
+    /// Records the citations of a test, and returns the unknown ones.
     fn cite(&mut self, test: &Test) -> Vec<String> {
         let shown = format!("{}: {}", test.file, test.name);
         let mut problems = Vec::new();
@@ -110,7 +110,7 @@ impl Coverage {
         problems
     }
 
-    /// The ids from the first to the last of a citation.
+    /// Returns the ids of a citation.
     fn ids(&self, citation: &Citation) -> Result<Vec<String>> {
         let place = |id: &str| {
             let mut all = self.requirements.iter();
@@ -130,7 +130,7 @@ impl Coverage {
         }
     }
 
-    /// Requirements with neither a test nor a disposition, or with both.
+    /// Returns the requirements with neither a test nor a disposition, or with both.
     fn gaps(&self) -> Vec<String> {
         let gap = |requirement: &Requirement| {
             let id = &requirement.id;
@@ -146,7 +146,7 @@ impl Coverage {
         self.requirements.iter().filter_map(gap).collect()
     }
 
-    /// Deviations whose decision is not written down.
+    /// Returns the deviations without a decision.
     fn undecided(&self, decisions: &str) -> Vec<String> {
         let undecided = |requirement: &Requirement| match &requirement.disposition {
             Some(Disposition::Deviation { decision, .. }) if !mentions(decisions, decision) => {
@@ -178,7 +178,7 @@ impl Coverage {
         println!("\n{}", self.totals());
     }
 
-    /// The tests of a requirement, or why there are none.
+    /// Returns the tests of a requirement, or its disposition.
     fn how(&self, requirement: &Requirement) -> Vec<String> {
         match &requirement.disposition {
             None => self.tests.get(&requirement.id).cloned().unwrap_or_default(),
@@ -190,7 +190,7 @@ impl Coverage {
         }
     }
 
-    /// How many there are of each kind.
+    /// Returns the number of requirements of each kind.
     fn totals(&self) -> String {
         let count = |wanted: fn(&Option<Disposition>) -> bool| {
             let requirements = self.requirements.iter();
@@ -209,7 +209,7 @@ impl Coverage {
         )
     }
 
-    /// The ids of what is pending.
+    /// Returns the ids of pending requirements.
     fn pending(&self) -> Vec<&str> {
         let pending = self
             .requirements
@@ -228,7 +228,7 @@ impl Coverage {
     }
 }
 
-/// Whether a text has this id, and not only one that begins like it.
+/// Returns whether a text has this id, rather than a longer one that begins with it.
 fn mentions(text: &str, id: &str) -> bool {
     text.match_indices(id).any(|(place, _)| {
         let rest = &text[place + id.len()..];
@@ -262,17 +262,17 @@ fn read(path: &Path) -> Result<String> {
 mod tests {
     use super::*;
 
-    /// What stands in the module documentation.
+    /// The text of the module documentation.
     const DECISIONS: &str = "| D-8 | … |\n| D-19, D-20 | … |";
 
-    /// Brings a table and one test together that cites what its doc comment says.
+    /// Combines a table and one test with this doc comment.
     fn coverage(table: &str, doc: &str) -> Result<Coverage> {
         let table = table.replace(' ', "\t").replace('_', " ");
         let source = format!("/// {doc}\n#[test]\nfn a_fact() {{}}\n");
         Coverage::new(&table, DECISIONS, &citations::tests("tests/x.rs", &source))
     }
 
-    /// Everything that is wrong.
+    /// Returns the error.
     fn problems(table: &str, doc: &str) -> String {
         coverage(table, doc).err().unwrap_or_default()
     }
@@ -319,7 +319,7 @@ mod tests {
     }
 
     #[test]
-    fn a_disposition_goes_when_a_test_comes() {
+    fn a_disposition_is_wrong_beside_a_test() {
         let problems = problems("C-001 1 – x pending:_y", "C-001");
         assert!(
             problems.contains("C-001: it has a disposition, but tests/x.rs: a_fact cites it"),

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! `cargo xtask fuzz`: the fuzz targets, each for a while, from the inputs that are kept.
+//! `cargo xtask fuzz`: runs the fuzz targets, each for some time, from the kept inputs.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,19 +11,19 @@ use crate::run::{self, Result};
 use crate::setup;
 use crate::workspace::Workspace;
 
-/// Seconds that each target runs when nothing else is said.
+/// Default duration of each target in seconds.
 pub const SECONDS: u32 = 60;
 
 /// Version of cargo-fuzz, which builds the targets.
 const VERSION: &str = "0.13.1";
 
-/// Targets that run at the same time: as many as any machine has cores.
+/// Targets that run at the same time, for a machine with two cores.
 const AT_A_TIME: usize = 2;
 
 /// Time beyond `--seconds`: reading the inputs, and an input that takes too long.
 const GRACE: Duration = Duration::from_secs(120);
 
-/// Runs targets, all of them when none is named, for so many seconds each.
+/// Runs the `wanted` targets, or all of them, for `seconds` each.
 pub fn check(workspace: &Workspace, seconds: u32, wanted: &[String]) -> Result {
     let targets = chosen(&known(workspace)?, wanted)?;
     build(workspace)?;
@@ -116,7 +116,7 @@ fn fuzz(workspace: &Workspace, target: &str, seconds: u32) -> Result {
     Ok(())
 }
 
-/// The message for a target that failed: all that libFuzzer printed but its progress, and what to do.
+/// Returns the message for a failed target: libFuzzer's output without its progress, and the next step.
 fn failure(target: &str, message: &str, lines: &[String]) -> String {
     let lines: Vec<&str> = lines
         .iter()
@@ -135,7 +135,7 @@ fn failure(target: &str, message: &str, lines: &[String]) -> String {
     format!("{}\n{message}\n{cure}", lines.join("\n"))
 }
 
-/// The program of a target, below the directory of whichever platform this is.
+/// Returns the program of a target, in the folder of the platform.
 fn program(workspace: &Workspace, target: &str) -> Result<PathBuf> {
     let name = format!("release/{target}{}", std::env::consts::EXE_SUFFIX);
     files(&build_directory(workspace))?

@@ -1,19 +1,19 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! The project's own commands, started as `cargo xtask <command>`.
+//! The project's own commands: `cargo xtask <command>`.
 //!
-//! Each command does its own set-up first, so that any of them works alone on a fresh machine that has Rust. Only the
-//! standard library is used: this program has to build in seconds, and where GStreamer is not installed yet.
+//! Each command installs what it needs, so that it works alone on a fresh machine with Rust. Only the standard library
+//! is used, because this program has to build in seconds, before GStreamer is installed.
 //!
-//! | module | what it knows |
+//! | module | content |
 //! |---|---|
-//! | `setup`, `packages` | what has to be installed, and how to install it |
+//! | `setup`, `packages` | the packages to install, and their installation |
 //! | `test`, `suites` | the checks of a change, in order; the test programs |
-//! | `fuzz`, `deny` | the fuzz targets, each for a while; what dependencies may be |
-//! | `bench` | the element beside GStreamer's own sinks, and what the core costs |
-//! | `conformance`, `requirements`, `citations` | which test holds which requirement of the protocol |
-//! | `demo`, `pipeline`, `proof` | ten seconds pushed through the plugin, and what is asked of the recording |
-//! | `run`, `workspace` | commands and their output; where things are |
+//! | `fuzz`, `deny` | the fuzz targets; the rules for dependencies |
+//! | `bench` | the element compared with GStreamer's own sinks, and the cost of the core |
+//! | `conformance`, `requirements`, `citations` | the tests of each requirement of the protocol |
+//! | `demo`, `pipeline`, `proof` | a push of ten seconds, and the checks of its recording |
+//! | `run`, `workspace` | commands and their output; paths |
 
 mod bench;
 mod citations;
@@ -37,7 +37,7 @@ use run::Result;
 use test::Parts;
 use workspace::Workspace;
 
-/// What `--help` prints.
+/// The output of `--help`.
 const USAGE: &str = "\
 Usage: cargo xtask <command>
 
@@ -61,7 +61,7 @@ Commands:
 Each command first installs what it needs where there is apt-get, and otherwise says what is missing.
 ";
 
-/// The test that makes the table of faults and phases, with what it prints.
+/// The test that prints the table of faults and phases.
 const FAULTS: &[&str] = &[
     "test",
     "--quiet",
@@ -206,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn commands_and_help_are_understood() {
+    fn commands_and_help_are_parsed() {
         let words = |words: &[&str]| words.iter().copied().map(String::from).collect();
         for (line, task) in [
             ("test", Task::Test(Parts::All)),

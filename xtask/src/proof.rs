@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! What the demo asks of the recording: that nothing was lost on the way, and that others can decode it.
+//! The checks of the demo's recording: nothing was lost, and other programs can decode it.
 
 use std::path::Path;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::run::{self, Result};
 use crate::workspace::Workspace;
 
-/// The fewest frames of each kind that have to come out again: of 300 pictures, and of about 215 frames of 2048 samples.
+/// Minimum number of decoded frames of each kind: of 300 pictures, and of about 215 frames of 2048 samples.
 const FRAMES: [(&str, u64); 2] = [("video", 250), ("audio", 201)];
 
 /// The longest that FFmpeg's programs may take over ten seconds of material.
@@ -25,8 +25,8 @@ const DATA_OBJECT: [u8; 16] = [
 /// Size of the Data Object before its first packet, in bytes (ASF 5.1).
 const DATA_START: usize = 50;
 
-/// Requires that the recording has as many bytes of packets as were pushed, and each frame that FFmpeg finds in what was
-/// pushed, by its hash. The bytes are not the same: the plugin mends padding that asfmux gets wrong.
+/// Checks that the recording has as many bytes of packets as were pushed, and each pushed frame, by FFmpeg's hash. The
+/// bytes differ, because the plugin corrects padding that asfmux gets wrong.
 pub fn same_packets(workspace: &Workspace, pushed: &Path, recording: &Path) -> Result {
     let (bytes, recorded_bytes) = (packets(workspace, pushed)?, packets(workspace, recording)?);
     let (frames, recorded_frames) = (frames(workspace, pushed)?, frames(workspace, recording)?);
@@ -63,7 +63,7 @@ fn frames(workspace: &Workspace, file: &Path) -> Result<Vec<String>> {
     Ok(lines)
 }
 
-/// Requires that FFmpeg decodes picture and tone.
+/// Checks that FFmpeg decodes picture and tone.
 pub fn decoded(workspace: &Workspace, recording: &Path) -> Result {
     let entries = "stream=codec_type,codec_name,nb_read_frames";
     let lines = ffprobe(workspace, recording, &["-count_frames"], entries)?;
@@ -95,7 +95,7 @@ fn ffprobe(
     run::bounded(command.arg(workspace.short(file)), LIMIT)
 }
 
-/// Makes a picture of what the recording shows after two seconds.
+/// Writes the picture of the recording at two seconds.
 pub fn picture(workspace: &Workspace, recording: &Path, picture: &Path) -> Result {
     let mut command = workspace.command("ffmpeg");
     command

@@ -1,31 +1,31 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! The tables of requirements: what a client and a server have to do by MS-WMHTTP, and why some of it is not tested.
+//! The tables of requirements of MS-WMHTTP for clients and servers, with the dispositions of untested ones.
 //!
-//! A line has four or five fields with tabs between them: id, section, keyword, a sentence, and a disposition where no
-//! test cites the requirement. Empty lines, and lines that begin with `#`, mean nothing.
+//! A line has four or five fields with tabs between them: id, section, keyword, a sentence, and a disposition if no
+//! test cites the requirement. Empty lines, and lines that begin with `#`, are ignored.
 
 /// One requirement.
 #[derive(Debug, PartialEq)]
 pub struct Requirement {
     /// `C-`, of a client, or `S-`, of a server, and three digits.
     pub id: String,
-    /// The sections that say so.
+    /// The sections with the requirement.
     pub section: String,
     /// MUST, SHOULD or MAY; a dash where the text is a plain statement.
     pub keyword: String,
-    /// Why no test cites it.
+    /// The disposition, if no test cites it.
     pub disposition: Option<Disposition>,
 }
 
-/// Why a requirement is not tested.
+/// The reason for which a requirement is not tested.
 #[derive(Debug, PartialEq)]
 pub enum Disposition {
-    /// It binds nobody here.
+    /// It does not apply to this project.
     NotApplicable(String),
     /// It is not followed, by a decision of the project.
     Deviation {
-        /// Why.
+        /// The reason.
         reason: String,
         /// The decision, `D-` and a number.
         decision: String,
@@ -34,7 +34,7 @@ pub enum Disposition {
     Pending(String),
 }
 
-/// Reads the table; also says what is wrong with each line that is none.
+/// Parses the table, and returns the errors of malformed lines.
 pub fn parse(table: &str) -> (Vec<Requirement>, Vec<String>) {
     let mut requirements: Vec<Requirement> = Vec::new();
     let mut problems = Vec::new();
@@ -81,14 +81,14 @@ fn requirement(line: &str) -> Result<Requirement, String> {
     })
 }
 
-/// Whether this is `C-` or `S-` and three digits.
+/// Returns whether this is `C-` or `S-` and three digits.
 fn is_id(id: &str) -> bool {
     id.strip_prefix("C-")
         .or_else(|| id.strip_prefix("S-"))
         .is_some_and(|digits| digits.len() == 3 && digits.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
-/// Requires that ids go up: ranges rely on it, and none comes twice.
+/// Checks that ids ascend: ranges rely on that, and none is repeated.
 fn in_order(after: Option<&str>, new: Requirement) -> Result<Requirement, String> {
     match after {
         Some(last) if *new.id <= *last => Err(format!("{} stands behind {last}", new.id)),
@@ -126,7 +126,7 @@ fn deviation(text: &str) -> Result<Disposition, String> {
     }
 }
 
-/// Whether this is `D-` and a number.
+/// Returns whether this is `D-` and a number.
 fn is_decision(text: &str) -> bool {
     text.strip_prefix("D-").is_some_and(|digits| {
         !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit())
@@ -172,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_requirement_is_named_with_its_line() {
+    fn a_malformed_requirement_is_named_with_its_line() {
         for (line, named) in [
             ("C-001 1.4 – HTTP.", "1 fields"),
             ("C-001\t1.4\t–", "3 fields"),

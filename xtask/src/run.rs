@@ -216,7 +216,7 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn a_failure_tells_the_status_and_the_output() {
+    fn a_failure_has_the_status_and_the_output() {
         let message = script("echo why; exit 3", 60_000).err().unwrap_or_default();
         assert!(
             message.contains("exit status: 3") && message.contains("why"),

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! Where the workspace and its build products are.
+//! The paths of the workspace and of its build products.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -73,7 +73,7 @@ impl Workspace {
         self.target.join("release")
     }
 
-    /// Says so if the plugin is not where `cargo build --release --lib` should have left it.
+    /// Returns an error if the plugin is not where `cargo build --release --lib` puts it.
     pub fn require_plugin(&self) -> Result {
         let plugin = self.plugin_directory().join(PLUGIN);
         if plugin.is_file() {
@@ -85,7 +85,7 @@ impl Workspace {
         ))
     }
 
-    /// A path for arguments and for eyes: relative to the root when it lies below it.
+    /// Returns a path for arguments and messages: relative to the root if it is below it.
     pub fn short(&self, path: &Path) -> String {
         path.strip_prefix(&self.root)
             .unwrap_or(path)
