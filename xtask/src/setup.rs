@@ -10,7 +10,7 @@ use crate::run::{self, Result};
 use crate::workspace::Workspace;
 
 /// The oldest GStreamer that the plugin works with, for pkg-config.
-const OLDEST_GSTREAMER: &str = "gstreamer-1.0 >= 1.22";
+const OLDEST_GSTREAMER: &str = "gstreamer-1.0 >= 1.18";
 
 /// Runs the command in its arguments, as root, so that packages start no services: the ways in which they do all ask
 /// policy-rc.d (deb-systemd-invoke(1p), invoke-rc.d(8)). One that is there already is the administrator's, and stays.
@@ -42,7 +42,7 @@ pub fn ensure(tests: bool) -> Result {
     offer(&optional);
     if !run::succeeds(Command::new("pkg-config").args(["--exists", OLDEST_GSTREAMER])) {
         return Err(format!(
-            "pkg-config does not find {OLDEST_GSTREAMER}; install a newer GStreamer (Debian 12, Ubuntu 23.04 or later \
+            "pkg-config does not find {OLDEST_GSTREAMER}; install a newer GStreamer (Debian 11, Ubuntu 22.04 or later \
              have it) or point PKG_CONFIG_PATH to one"
         ));
     }
