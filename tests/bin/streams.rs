@@ -2,7 +2,9 @@
 
 //! The kinds of streams: one kind alone, several, encoded ones, tags, and the application's elements.
 
+#[cfg(unix)]
 use std::path::{Path, PathBuf};
+#[cfg(unix)]
 use std::process::Command;
 
 use gst::prelude::*;
@@ -168,6 +170,7 @@ fn plugins_without_encoders() -> PathBuf {
 }
 
 /// Runs the pipeline in its argument, and prints each message of its elements up to an ERROR.
+#[cfg(unix)]
 const SHOW_MESSAGES: &str = r#"
 import sys, gi
 gi.require_version("Gst", "1.0")

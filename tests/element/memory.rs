@@ -7,7 +7,9 @@ use std::time::Instant;
 use gst::prelude::*;
 use publishing_point::{Fault, MidBody, Settings, When};
 
-use crate::rig::{LONG, Pipeline, Point, fixture_bytes, init, long_file};
+use crate::rig::{LONG, Pipeline, Point, fixture_bytes};
+#[cfg(unix)]
+use crate::rig::{init, long_file};
 
 const AUDIO_VIDEO: &str = "av_asfmux_p1500_streamable.asf";
 

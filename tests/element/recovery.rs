@@ -7,11 +7,14 @@ use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
 use gst::prelude::*;
+#[cfg(target_os = "linux")]
 use gstwmspush::asf::{Item, Reader};
 use gstwmspush::wmhttp::server::Timeouts;
 use publishing_point::{Event, Fault, MidBody, Push, Refuse, RequestSeen, Settings, When};
 
-use crate::input::{expected, unpadded};
+use crate::input::expected;
+#[cfg(target_os = "linux")]
+use crate::input::unpadded;
 use crate::rig::{LONG, Pipeline, Point, fixture, long_file};
 
 const AUDIO_VIDEO: &str = "av_asfmux_p1500_streamable.asf";
@@ -377,6 +380,7 @@ fn unacknowledged_data_is_sent_again_from_a_packet_boundary() {
 }
 
 /// Returns the packets of a file as they are sent, from `$H` to `$E`.
+#[cfg(target_os = "linux")]
 fn framed(path: &str) -> Vec<Vec<u8>> {
     let mut reader = Reader::new();
     reader.push(std::fs::read(path).unwrap().into());
@@ -395,6 +399,7 @@ fn framed(path: &str) -> Vec<Vec<u8>> {
 }
 
 /// Reads the head of a request, and nothing behind it.
+#[cfg(target_os = "linux")]
 fn head(stream: &std::net::TcpStream) -> String {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {

@@ -15,6 +15,10 @@ pub enum Way {
     /// Forwards the connection to the server with this address.
     To(SocketAddr),
     /// Forwards it as soon as a program that was just started listens there.
+    #[cfg_attr(
+        not(target_os = "linux"),
+        allow(dead_code, reason = "relays are started on Linux")
+    )]
     WhenUp(SocketAddr),
     /// Sends these bytes, and closes the connection.
     Answer(Vec<u8>),

@@ -5,6 +5,7 @@
 
 mod front;
 mod periodic;
+#[cfg(target_os = "linux")]
 mod relays;
 #[path = "../element/rig.rs"]
 #[allow(dead_code, reason = "it serves other tests as well")]

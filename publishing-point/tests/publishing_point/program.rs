@@ -2,10 +2,13 @@
 
 //! The program, as its user sees it.
 
-use std::io::{BufRead, BufReader, Read};
+#[cfg(unix)]
+use std::io::Read;
+use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
 use std::process::{Child, ChildStdout, Command, Output, Stdio};
 
+#[cfg(unix)]
 use super::client::{Client, packet};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_publishing-point");
@@ -24,10 +27,6 @@ pub struct Program {
 }
 
 impl Program {
-    fn start() -> (Self, String) {
-        Self::with(&[])
-    }
-
     /// With these arguments on a free port, and its URL.
     pub fn with(arguments: &[&str]) -> (Self, String) {
         let mut child = Command::new(PROGRAM)
@@ -47,6 +46,13 @@ impl Program {
         let mut line = String::new();
         self.lines.read_line(&mut line).unwrap();
         line.trim_end().to_owned()
+    }
+}
+
+#[cfg(unix)]
+impl Program {
+    fn start() -> (Self, String) {
+        Self::with(&[])
     }
 
     /// The next line that is none of those that tell every second how a push fares.

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MPL-2.0
 
-use std::io::{Read, Write};
+#[cfg(target_os = "linux")]
+use std::io::Read;
+use std::io::Write;
 use std::net::TcpListener;
 
 use super::*;
@@ -16,6 +18,7 @@ async fn pair() -> (TcpLine, std::net::TcpStream) {
 }
 
 /// Writes until the buffer is full, and returns the bytes written.
+#[cfg(target_os = "linux")]
 async fn write(line: &mut TcpLine, bytes: &[u8]) -> usize {
     std::future::poll_fn(|cx| Link::poll_write(line, cx, &[IoSlice::new(bytes)]))
         .await
