@@ -111,8 +111,9 @@ fn pads_come_and_go_while_it_plays() {
     assert_eq!((video.len(), audio.len()), (1, 0));
     let (video, audio) = decode(&point.recording());
     assert_eq!((video.len(), audio.len()), (1, 1));
+    // The encoder's own next one may be 2 s away.
     assert!(
-        video[0].first() < 100,
+        video[0].first() < 1000,
         "a key frame at once: {}",
         video[0].first()
     );

@@ -178,10 +178,16 @@ fn answering(response: &'static str) -> String {
     std::thread::spawn(move || {
         for stream in listener.incoming() {
             let mut stream = stream.unwrap();
-            let mut request = [0; 4096];
-            if stream.read(&mut request).is_ok() {
-                let _ = stream.write_all(response.as_bytes());
-            }
+            // With a thread for each connection, one that stays open does not keep the next one waiting.
+            std::thread::spawn(move || {
+                if stream.read(&mut [0; 4096])? == 0 {
+                    return Ok(0);
+                }
+                stream.write_all(response.as_bytes())?;
+                // Closing with bytes unread would reset the connection, which may overtake the response.
+                stream.shutdown(std::net::Shutdown::Write)?;
+                std::io::copy(&mut stream, &mut std::io::sink())
+            });
         }
     });
     address.to_string()
