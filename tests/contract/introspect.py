@@ -11,7 +11,8 @@ MUTABLE_READY, MUTABLE_PLAYING = 1 << 10, 1 << 12
 
 
 def default(spec):
-    value = spec.default_value
+    # PyGObject 3.50 and newer have no attribute for boxed types.
+    value = getattr(spec, "default_value", None)
     if isinstance(value, GObject.GEnum):
         return value.value_nick
     if isinstance(value, GObject.GFlags):
