@@ -33,10 +33,6 @@ const addSignal = await import('gi://GLibUnix?version=2.0').then(
     module => module.default.signal_add, () => GLib.unix_signal_add);
 
 // One push, from the first message to the last.
-// GLib 2.80 moved it to a typelib of its own.
-const addSignal = await import('gi://GLibUnix?version=2.0').then(
-    module => module.default.signal_add, () => GLib.unix_signal_add);
-
 class LivePush {
     constructor(location) {
         this.pipeline = Gst.parse_launch(PIPELINE);

@@ -12,6 +12,7 @@
 //! | `fuzz`, `deny` | the fuzz targets; the rules for dependencies |
 //! | `bench` | the element compared with GStreamer's own sinks, and the cost of the core |
 //! | `conformance`, `requirements`, `citations` | the tests of each requirement of the protocol |
+//! | `newest`, `platforms` | the newest GStreamer beside this machine's; type-checks for other systems |
 //! | `demo`, `pipeline`, `proof` | a push of ten seconds, and the checks of its recording |
 //! | `run`, `workspace` | commands and their output; paths |
 
@@ -21,8 +22,10 @@ mod conformance;
 mod demo;
 mod deny;
 mod fuzz;
+mod newest;
 mod packages;
 mod pipeline;
+mod platforms;
 mod proof;
 mod requirements;
 mod run;
@@ -56,6 +59,9 @@ Commands:
                latency, many, start, core; quick, which is the least of throughput, and load, 200 pushes and 1,000 viewers of
                the publishing point, run by their names only
   deny         check licences, origins and known defects of dependencies
+  newest       run the demo, the examples and the suites of the elements with this machine's GStreamer and with that of
+               Debian sid, in a system of its own below the target directory; as root, on Debian and its like
+  platforms    type-check the workspace and its tests for macOS, Windows, FreeBSD and other kinds of Linux
   help         print this
 
 Each command first installs what it needs where there is apt-get, and otherwise says what is missing.
@@ -101,6 +107,10 @@ enum Task {
     Bench(Vec<String>),
     /// `cargo xtask deny`
     Deny,
+    /// `cargo xtask newest`
+    Newest,
+    /// `cargo xtask platforms`
+    Platforms,
     /// `cargo xtask help`
     Help,
 }
@@ -140,6 +150,8 @@ fn run(task: Task) -> Result {
         Task::Fuzz { seconds, targets } => fuzz::check(workspace, seconds, &targets),
         Task::Bench(parts) => bench::run(workspace, &parts),
         Task::Deny => deny::check(workspace),
+        Task::Newest => newest::run(workspace),
+        Task::Platforms => platforms::run(workspace),
         Task::Help => Ok(()),
     }
 }
@@ -168,6 +180,8 @@ fn parse(arguments: &[&str]) -> Result<Task> {
         ["conformance"] => Ok(Task::Conformance { strict: false }),
         ["conformance", "--strict"] => Ok(Task::Conformance { strict: true }),
         ["deny"] => Ok(Task::Deny),
+        ["newest"] => Ok(Task::Newest),
+        ["platforms"] => Ok(Task::Platforms),
         ["faults"] => Ok(Task::Faults),
         ["fuzz", "--seconds", seconds, ref targets @ ..] if names(targets) => match seconds.parse()
         {
@@ -221,6 +235,8 @@ mod tests {
             ("demo", Task::Demo { watch: false }),
             ("demo --watch", Task::Demo { watch: true }),
             ("deny", Task::Deny),
+            ("newest", Task::Newest),
+            ("platforms", Task::Platforms),
             ("conformance", Task::Conformance { strict: false }),
             ("conformance --strict", Task::Conformance { strict: true }),
             (

@@ -53,7 +53,7 @@ pub fn shown(command: &Command) -> String {
 }
 
 /// One word of a command line, in quotes where a shell needs them.
-fn quoted(word: &str) -> String {
+pub fn quoted(word: &str) -> String {
     let plain = |character: char| character.is_alphanumeric() || "-_=./:,+@%".contains(character);
     if !word.is_empty() && word.chars().all(plain) {
         word.to_owned()
