@@ -29,7 +29,7 @@ const ROOMY: usize = 8;
 /// Sent content that the peer has not acknowledged or may still refuse, and content that is to be sent again.
 ///
 /// Positions are bytes of PushStart bodies since the session began, as
-/// [`Counters::body_bytes`](crate::wmhttp::Counters::body_bytes) counts them.
+/// [`SessionCounters::body_bytes`](crate::wmhttp::SessionCounters::body_bytes) counts them.
 pub(super) struct ReplayBuffer {
     /// In order. Acknowledged content is at the front, and is only kept while the PushStart may be refused.
     sent: VecDeque<Sent>,

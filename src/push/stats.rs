@@ -72,7 +72,7 @@ pub(super) struct PushCounters {
 struct Inner {
     server: String,
     authentication: &'static str,
-    session: wmhttp::Counters,
+    session: wmhttp::SessionCounters,
     replayed: u64,
     dropped: u64,
     lost: u64,
@@ -111,7 +111,7 @@ impl Inner {
 }
 
 impl PushCounters {
-    pub(super) fn update(&self, session: wmhttp::Counters, written: Option<u64>) {
+    pub(super) fn update(&self, session: wmhttp::SessionCounters, written: Option<u64>) {
         let mut inner = self.lock();
         inner.session = session;
         if let Some(written) = written {

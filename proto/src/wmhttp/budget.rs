@@ -1,50 +1,50 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! Length-Remaining: what a PushStart body still owes its Content-Length, MS-WMHTTP 3.1.1.
+//! Length-Remaining: the bytes of a PushStart body still to send, MS-WMHTTP 3.1.1.
 
 use super::packet::{END_OF_STREAM_SIZE, FRAMING_HEADER_SIZE, MAX_PAYLOAD, REASON_SIZE};
 
-/// The Content-Length of a PushStart whose end is not known: the largest 32-bit signed integer (3.1.4.2.1).
+/// The Content-Length in bytes of a PushStart of unknown length: the largest 32-bit signed integer (3.1.4.2.1).
 pub const UNKNOWN_CONTENT_LENGTH: u64 = 2_147_483_647;
 
 /// 3.1.1 Abstract Data Model: Length-Remaining
 ///
-/// It is always 0 or at least the four bytes of an empty `$F`, so that a body can be filled to the byte.
+/// It is always 0, or at least the four bytes of an empty `$F`, so that a body can be filled exactly.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct LengthRemaining(u64);
 
 impl LengthRemaining {
-    /// At the start of a body of `content_length` bytes.
+    /// Starts a body of `content_length` bytes.
     pub fn new(content_length: u64) -> Self {
         Self(content_length)
     }
 
-    /// Bytes still owed.
+    /// Returns the number of bytes still to send.
     pub fn get(self) -> u64 {
         self.0
     }
 
-    /// Whether the body is complete and the response due.
+    /// Returns whether the body is complete, so that the response is due.
     pub fn is_zero(self) -> bool {
         self.0 == 0
     }
 
-    /// Takes a packet of `size` bytes out, if what remains can still be filled (3.1.4.3, 3.1.4.5).
+    /// Subtracts a packet of `size` bytes, if the rest can still be filled (3.1.4.3, 3.1.4.5). Returns whether it did.
     #[must_use]
     pub fn debit(&mut self, size: usize) -> bool {
         self.debit_leaving(size, FRAMING_HEADER_SIZE)
     }
 
-    /// Takes an `$E` out whose Reason is S_FALSE.
+    /// Subtracts an `$E` with the Reason S_FALSE, if there is room. Returns whether it did.
     ///
-    /// One that empties the body is never answered by Windows Media Services, and one to three bytes cannot be
-    /// filled: it needs twelve (decisions D-9 and D-10 of the module).
+    /// It needs twelve bytes: Windows Media Services never answer a body that it empties, and a rest of one to three
+    /// bytes cannot be filled (decisions D-9 and D-10 of the module).
     #[must_use]
     pub fn debit_end_of_entry(&mut self) -> bool {
         self.debit(END_OF_STREAM_SIZE)
     }
 
-    /// Takes a final `$E` out (3.1.4.4): the connection closes after it, so nothing has to remain.
+    /// Subtracts a final `$E` (3.1.4.4), if there is room. The connection closes after it, so no rest is needed.
     #[must_use]
     pub fn debit_end_of_stream(&mut self) -> bool {
         self.debit_leaving(END_OF_STREAM_SIZE, 0)
@@ -60,7 +60,7 @@ impl LengthRemaining {
         }
     }
 
-    /// Takes all that remains out: the payload sizes of the `$F` packets that fill the body (3.1.4.3).
+    /// Subtracts the whole rest. Returns the payload sizes in bytes of the `$F` packets that fill the body (3.1.4.3).
     pub fn fill(&mut self) -> impl Iterator<Item = usize> + use<> {
         const LARGEST: u64 = (FRAMING_HEADER_SIZE + MAX_PAYLOAD) as u64;
         const SMALLEST: u64 = FRAMING_HEADER_SIZE as u64;
@@ -70,7 +70,7 @@ impl LengthRemaining {
                 return None;
             }
             let mut size = remaining.min(LARGEST);
-            // What stays behind must be nothing or a packet of its own (D-12).
+            // The rest has to be zero, or large enough for another packet (D-12).
             if (1..SMALLEST).contains(&(remaining - size)) {
                 size -= SMALLEST;
             }
@@ -80,8 +80,8 @@ impl LengthRemaining {
     }
 }
 
-/// The least Content-Length a PushStart may have (3.1.4.2.1): three of the largest `$D`, or the `$H` or `$C` plus four,
-/// whichever is more.
+/// Returns the minimum Content-Length of a PushStart in bytes (3.1.4.2.1): three of the largest `$D`, or four bytes
+/// more than `$H` or `$C`, whichever is larger.
 pub fn least_content_length(packet_size: usize, header_size: usize) -> u64 {
     let data = 3 * (FRAMING_HEADER_SIZE + packet_size);
     let stream_change = FRAMING_HEADER_SIZE + REASON_SIZE + header_size;
@@ -100,7 +100,7 @@ mod tests {
 
     /// C-141, C-144…C-146
     #[test]
-    fn a_packet_goes_only_where_a_filler_still_fits_behind() {
+    fn a_packet_leaves_room_for_a_filler() {
         for (remaining, fits) in [
             (1404 + 4, true),
             (1404 + 3, false),

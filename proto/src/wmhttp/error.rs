@@ -7,61 +7,62 @@ use http::StatusCode;
 
 use crate::auth::{Denied, Role};
 
-/// What the other side of a push did that ends it, or was refused.
+/// A failure that the peer causes, or a response that refuses a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Error {
     /// The server, or a proxy, refused the request with an HTTP status.
     Refused {
-        /// The proxy if it refused CONNECT, or the status is 407. Otherwise the server, as far as the client can know.
+        /// The proxy if it refused CONNECT or the status is 407; otherwise the server.
         role: Role,
         /// The status code.
         status: StatusCode,
         /// The reason phrase of the response.
         reason: String,
-        /// The Server field of the response; empty: there is none.
+        /// The Server field of the response; empty if it is missing.
         server: String,
-        /// RFC 7231 section 7.1.3 Retry-After, where it is given in seconds.
+        /// RFC 7231 section 7.1.3 Retry-After, if it is in seconds.
         retry_after: Option<Duration>,
     },
-    /// The server or a proxy wants authentication, and there is no way in.
+    /// The server or a proxy requires authentication, and it failed for good.
     Denied {
-        /// Who denies it.
+        /// The peer that denies access.
         role: Role,
         /// The status code: 401 or 407.
         status: StatusCode,
         /// The reason phrase as the server wrote it.
         reason: String,
-        /// Why.
+        /// The reason.
         denied: Denied,
     },
-    /// A redirection without a usable Location (decision D-13).
+    /// A redirection has no usable Location (decision D-13).
     InvalidRedirect,
-    /// A redirection from `https` to `http`, which would send in the clear what was to be encrypted.
+    /// A redirection leads from `https` to `http`, which would send the content unencrypted.
     InsecureRedirect {
-        /// Where it leads, without credentials.
+        /// The destination without credentials.
         url: String,
     },
-    /// One redirection after the other (decision D-13).
+    /// The server redirected more than five times (decision D-13).
     TooManyHops,
-    /// The server answered with success but is no Windows Media server (3.1.5.1).
+    /// The server answered with success but is not a Windows Media server (3.1.5.1).
     IncompatibleServer {
-        /// Its Server field; empty when there is none.
+        /// Its Server field; empty if it is missing.
         server: String,
     },
-    /// The server answered PushSetup as it answers a player: it does not take the client for an encoder (note <8>).
+    /// The server answered PushSetup like the request of a player, because it does not take the client for an encoder
+    /// (note <8>).
     NotAnEncoder,
-    /// The server answered a PushStart with success although its body was not complete.
+    /// The server answered a PushStart with success before its body was complete.
     EndedEarly,
-    /// The server answered a PushStart that goes on with a session by giving out another push-id: it does not know the
-    /// session any more (3.2.6).
+    /// The server answered a PushStart that resumes a session with a new push-id, because it no longer knows the
+    /// session (3.2.6).
     Forgotten,
-    /// The bytes are no packet of 2.2.3.
+    /// The bytes are not a packet of 2.2.3.
     Framing(&'static str),
-    /// A packet that may not come here (figure 7).
+    /// The packet is out of order (figure 7).
     UnexpectedPacket(&'static str),
     /// The body of a PushSetup request does not follow 2.2.2.1.
     SetupBody(&'static str),
-    /// A push-id that is empty, too long or not visible ASCII.
+    /// The push-id is empty, longer than 255 characters, or not visible ASCII.
     PushId,
 }
 
@@ -99,7 +100,7 @@ impl fmt::Display for Error {
             Self::EndedEarly => {
                 f.write_str("the server answered with success before the end of the stream")
             }
-            Self::Forgotten => f.write_str("the server does not know the session any more"),
+            Self::Forgotten => f.write_str("the server no longer knows the session"),
             Self::Framing(what) => write!(f, "not a packet: {what}"),
             Self::UnexpectedPacket(what) => write!(f, "unexpected packet: {what}"),
             Self::SetupBody(what) => write!(f, "bad PushSetup body: {what}"),

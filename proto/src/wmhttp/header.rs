@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! The HTTP header fields that MS-WMHTTP 2.2.1 restrains.
+//! The HTTP header fields of MS-WMHTTP 2.2.1.
 
 use std::fmt;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use http::header::{
 
 use super::Error;
 
-/// 2.2.1.1 Content-Type of a PushSetup request. Never with a charset: many receivers compare the whole value.
+/// 2.2.1.1 Content-Type of a PushSetup request. It has no charset, because many receivers compare the whole value.
 pub const PUSH_SETUP: &str = "application/x-wms-pushsetup";
 
 /// 2.2.1.1 Content-Type of a PushStart request.
@@ -25,19 +25,19 @@ const PUSH_ID: &str = "push-id";
 
 /// 2.2.1.3.1 push-id
 ///
-/// It is the only thing that keeps a stranger from taking the session over: neither `Debug` nor anything else shows it.
+/// Only its secrecy keeps a stranger from taking over the session, so `Debug` hides it.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct PushId(Box<str>);
 
 impl PushId {
-    /// Most characters that a server may assign (3.2.3).
+    /// Characters that a server may assign, at most (3.2.3).
     pub const MAX_LENGTH: usize = 255;
 
-    /// A push-id as it stands in a header: visible ASCII, and nothing that ends a cookie.
+    /// Parses a push-id: visible ASCII without the delimiters of cookies.
     ///
     /// # Errors
     ///
-    /// [`Error::PushId`] when it is empty, too long or has other characters.
+    /// [`Error::PushId`] if it is empty, longer than [`MAX_LENGTH`](Self::MAX_LENGTH), or has other characters.
     pub fn new(value: &str) -> Result<Self, Error> {
         let visible = value
             .bytes()
@@ -48,12 +48,12 @@ impl PushId {
         Ok(Self(value.into()))
     }
 
-    /// The value "0" asks the server for a new session.
+    /// Returns whether the value is "0", which asks the server for a new session.
     pub fn is_new_session(&self) -> bool {
         &*self.0 == "0"
     }
 
-    /// The value as it goes on the wire, and nowhere else.
+    /// Returns the secret value. Use it only on the wire.
     pub fn expose(&self) -> &str {
         &self.0
     }
@@ -75,7 +75,7 @@ impl fmt::Debug for PushId {
     }
 }
 
-/// What the client sends back in 2.2.1.3 Cookie: the push-id and whatever else the server has set.
+/// The cookies to send in 2.2.1.3 Cookie: the push-id, and others that the server has set.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Cookies {
     push_id: PushId,
@@ -83,23 +83,24 @@ pub struct Cookies {
 }
 
 impl Cookies {
-    /// Most foreign cookies that are kept.
+    /// Other cookies kept, at most.
     const MAX_OTHERS: usize = 16;
-    /// Most bytes of one foreign cookie.
+    /// Size of another cookie in bytes, at most.
     const MAX_OTHER: usize = 4096;
 
-    /// The push-id in force.
+    /// Returns the current push-id.
     pub fn push_id(&self) -> &PushId {
         &self.push_id
     }
 
-    /// Takes over what 2.2.1.6 Set-Cookie fields say. Values that cannot be sent back are passed over.
+    /// Applies the 2.2.1.6 Set-Cookie fields of a response. Values that cannot be sent back are ignored.
     pub fn update(&mut self, headers: &HeaderMap) {
         let fields = headers
             .get_all(SET_COOKIE)
             .iter()
             .filter_map(|value| value.to_str().ok());
-        // RFC 2109 allows several cookies in a field, behind commas; what is left of a date there is no cookie.
+        // RFC 2109 allows several cookies in a field, separated by commas. The rest of a date after its comma is no
+        // cookie.
         for (name, value) in fields
             .flat_map(|field| field.split(','))
             .filter_map(name_value)
@@ -112,7 +113,7 @@ impl Cookies {
         }
     }
 
-    /// The Cookie field; the push-id comes first, since receivers have been seen to look no further.
+    /// Returns the Cookie field. The push-id comes first, because some receivers read only the first cookie.
     pub fn header(&self) -> HeaderValue {
         let mut text = format!("push-id={}", self.push_id.expose());
         for (name, value) in &self.others {
@@ -154,7 +155,7 @@ impl fmt::Debug for Cookies {
     }
 }
 
-/// The first `name=value` of a cookie, without its attributes.
+/// Returns name and value of a cookie without its attributes.
 fn name_value(cookie: &str) -> Option<(&str, &str)> {
     let (name, value) = cookie.split(';').next()?.split_once('=')?;
     Some((name.trim(), value.trim()))
@@ -167,11 +168,11 @@ fn unquoted(value: &str) -> &str {
         .unwrap_or(value)
 }
 
-/// The push-id among the cookies of a request; other cookies may stand beside it (2.2.1.3).
+/// Returns the push-id among the cookies of a request (2.2.1.3).
 ///
 /// # Errors
 ///
-/// [`Error::PushId`] when there is one that no server can have assigned.
+/// [`Error::PushId`] if no server can have assigned it.
 pub fn requested_push_id(headers: &HeaderMap) -> Result<Option<PushId>, Error> {
     for value in headers.get_all(COOKIE) {
         let value = value.to_str().map_err(|_| Error::PushId)?;
@@ -187,13 +188,13 @@ pub fn requested_push_id(headers: &HeaderMap) -> Result<Option<PushId>, Error> {
     Ok(None)
 }
 
-/// 2.2.1.5 Server: the whole value when its first token is one of a Windows Media server.
+/// Returns 2.2.1.5 Server, if its first token is that of a Windows Media server.
 ///
-/// Versions are not looked at: real builds exceed the grammar, and newer ones are missing from the table (D-6).
+/// Versions are ignored, because real builds exceed the grammar, and newer ones are missing from the table (D-6).
 ///
 /// # Errors
 ///
-/// [`Error::IncompatibleServer`] with what the server calls itself.
+/// [`Error::IncompatibleServer`] with the value of the field.
 pub fn windows_media_server(headers: &HeaderMap) -> Result<String, Error> {
     let server = headers
         .get(SERVER)
@@ -206,7 +207,7 @@ pub fn windows_media_server(headers: &HeaderMap) -> Result<String, Error> {
     }
 }
 
-/// The server's Idle-Timeout, as 2.2.1.4 Pragma announces it; what 3.2.2 says where it does not.
+/// Returns the Idle-Timeout that 2.2.1.4 Pragma announces; the default of 3.2.2 if it does not.
 pub fn idle_timeout(headers: &HeaderMap) -> Duration {
     const DEFAULT: Duration = Duration::from_secs(60);
     const LEAST: u64 = 1000;
@@ -223,13 +224,14 @@ pub fn idle_timeout(headers: &HeaderMap) -> Duration {
         .map_or(DEFAULT, Duration::from_millis)
 }
 
-/// RFC 7231 section 7.1.3 Retry-After in seconds. A date is passed over: there is no clock here.
+/// Returns RFC 7231 section 7.1.3 Retry-After in seconds. A date is ignored, because there is no clock here.
 pub fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let seconds = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
     seconds.parse().ok().map(Duration::from_secs)
 }
 
-/// Whether a user may add this field to the requests: none of those that the protocol, HTTP or authentication is about.
+/// Returns whether the application may add this field to requests. Fields of the protocol, of HTTP and of
+/// authentication are reserved.
 pub fn is_extra_header(name: &HeaderName) -> bool {
     const OWN: [&str; 16] = [
         "authorization",
@@ -252,12 +254,12 @@ pub fn is_extra_header(name: &HeaderName) -> bool {
     !OWN.contains(&name.as_str())
 }
 
-/// Whether a proxy stands in between, as far as Via tells.
+/// Returns whether Via shows a proxy before the server.
 pub fn has_via(headers: &HeaderMap) -> bool {
     headers.contains_key(VIA)
 }
 
-/// Whether `value` is a User-Agent by 2.2.1.8, as a client has to send it: WMEncoder 9.0, 10.0, 11.0 or 12.0.
+/// Returns whether `value` is a client's User-Agent by 2.2.1.8: WMEncoder 9.0, 10.0, 11.0 or 12.0.
 pub fn is_encoder_user_agent(value: &str) -> bool {
     let mut products = value.split(' ');
     let encoder = products
@@ -295,7 +297,7 @@ fn is_token_byte(byte: u8) -> bool {
     byte.is_ascii_graphic() && !br#"()<>@,;:\"/[]?={}"#.contains(&byte)
 }
 
-/// `Content-Length`, not `content-length`: old encoders and servers do not know the latter.
+/// Returns `Content-Length` for `content-length`, because old encoders and servers know only the former.
 pub fn title_case(name: &HeaderName) -> String {
     if name == http::header::WWW_AUTHENTICATE {
         return "WWW-Authenticate".to_owned();
@@ -332,7 +334,7 @@ mod tests {
 
     /// C-252
     #[test]
-    fn a_push_id_does_not_show() {
+    fn debug_output_hides_the_push_id() {
         assert_eq!(
             format!("{:?}", PushId::new("4124758405").unwrap()),
             "PushId(…)"
@@ -351,7 +353,7 @@ mod tests {
 
     /// C-010…C-012, C-214, C-215
     #[test]
-    fn cookies_go_back_as_they_were_set() {
+    fn cookies_are_sent_back_as_they_were_set() {
         let mut cookies = Cookies::default();
         assert_eq!(cookies.header(), "push-id=0");
         cookies.update(&headers(
@@ -405,7 +407,7 @@ mod tests {
 
     /// C-016, C-017
     #[test]
-    fn an_encoder_says_so_in_user_agent() {
+    fn an_encoder_user_agent_follows_the_grammar() {
         for good in [
             "WMEncoder/9.0",
             "WMEncoder/11.0.5721.5145",
@@ -429,7 +431,7 @@ mod tests {
 
     /// RFC 7231 section 7.1.3
     #[test]
-    fn the_time_to_stay_away_is_one_in_seconds() {
+    fn retry_after_is_read_in_seconds_only() {
         for (value, wanted) in [
             ("120", Some(Duration::from_secs(120))),
             (" 0 ", Some(Duration::ZERO)),
@@ -446,7 +448,7 @@ mod tests {
 
     /// 2.2.1.4, 3.2.2
     #[test]
-    fn the_server_s_idle_timeout_stands_in_pragma() {
+    fn pragma_announces_the_idle_timeout() {
         for (value, seconds) in [
             ("no-cache, timeout=60000", 60),
             ("no-cache,TIMEOUT=5000", 5),

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! The HRESULTs that a push can end with, [MS-ERREF] 2.1.1.
+//! The HRESULTs of a push, [MS-ERREF] 2.1.1.
 
 use std::fmt;
 
-/// An HRESULT: the Reason of `$E`, and what the Windows Media Format SDK's status callback would be given.
+/// An HRESULT: the Reason of `$E`, and the code that the status callback of the Windows Media Format SDK receives.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct HResult(pub u32);
 
-/// Names every code once: the constant, its value and Microsoft's meaning in a sentence.
+/// Defines each code once: the constant, its value and Microsoft's meaning as a clause.
 macro_rules! hresults {
     ($($name:ident = $value:literal, $meaning:literal;)*) => {
         #[allow(missing_docs)]
@@ -69,28 +69,28 @@ hresults! {
     NS_E_TOO_MANY_HOPS = 0xC00D_2F02, "the request could not reach the server";
     NS_E_CONNECT_TIMEOUT = 0xC00D_2F06, "no connection to the server was made in a timely manner";
     NS_E_PUSH_CANNOTCONNECT = 0xC00D_2F0B, "no connection to the server can be made";
-    NS_E_INCOMPATIBLE_PUSH_SERVER = 0xC00D_2F0C, "the server is no Windows Media server";
+    NS_E_INCOMPATIBLE_PUSH_SERVER = 0xC00D_2F0C, "the server is not a Windows Media server";
 }
 
 impl HResult {
-    /// Microsoft's name, such as `NS_E_PUSH_CANNOTCONNECT`; empty when the code is not one of the push client's own.
+    /// Returns Microsoft's name, such as `NS_E_PUSH_CANNOTCONNECT`; empty if the code is not in the table.
     pub fn name(self) -> &'static str {
         self.entry().map_or("", |(_, name, _)| name)
     }
 
-    /// What the code means, in a sentence without a capital and a full stop; empty when it is not in the table.
+    /// Returns the meaning as a clause in lower case, without a full stop; empty if the code is not in the table.
     pub fn meaning(self) -> &'static str {
         self.entry().map_or("", |(_, _, meaning)| meaning)
     }
 
-    /// Whether the S (severity) bit says that something failed.
+    /// Returns whether the S (severity) bit is set, which means failure.
     pub fn is_failure(self) -> bool {
         self.0 & 0x8000_0000 != 0
     }
 
-    /// The code for an HTTP status that refused a PushSetup or PushStart.
+    /// Returns the code for an HTTP status that refuses a PushSetup or PushStart.
     ///
-    /// Microsoft maps only some of these; the rest are the codes whose own text fits.
+    /// Microsoft maps only some statuses. The others map to the codes whose text fits.
     pub fn from_status(status: http::StatusCode) -> Self {
         match status.as_u16() {
             300..=399 => Self::NS_E_INVALID_REDIRECT,
@@ -135,7 +135,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_code_stands_once_in_the_table() {
+    fn every_code_is_in_the_table_once() {
         for (index, (code, name, meaning)) in TABLE.iter().enumerate() {
             assert!(
                 TABLE[..index].iter().all(|(earlier, ..)| earlier != code),

@@ -18,21 +18,21 @@ use super::header::{
 };
 use super::{Error, Secrets};
 
-/// A request: a POST of 2.2.2, or CONNECT. `Debug` does not show its secrets.
+/// A request: a POST of 2.2.2, or CONNECT. `Debug` hides its secrets.
 pub struct Request {
     /// The publishing point.
     pub url: Url,
-    /// The proxy that the connection goes to.
+    /// The proxy that the connection leads to.
     ///
-    /// It passes on requests to an `http` URL. For an `https` URL it opens a tunnel, which [`Body::Connect`] asks for.
+    /// It forwards requests to an `http` URL. For an `https` URL it opens a tunnel, for which [`Body::Connect`] asks.
     pub proxy: Option<Url>,
-    /// The request needs a new connection.
+    /// True if the request needs a new connection.
     pub fresh: bool,
-    /// All header fields but Host, which follows from `url`, in the order of example 4.8.
+    /// All header fields except Host, which follows from `url`, in the order of example 4.8.
     pub headers: HeaderMap,
     /// The kind of the request, and its body.
     pub body: Body,
-    /// What its response is [not to show](Response::redacted).
+    /// The secrets to [remove from its response](Response::redacted).
     pub secrets: Secrets,
 }
 
@@ -46,18 +46,18 @@ pub enum Body {
     Connect,
     /// 2.2.2.1 PushSetup Request: a few bytes, or none.
     PushSetup(Bytes),
-    /// 2.2.2.2 PushStart Request: so many bytes of packets that come one by one.
+    /// 2.2.2.2 PushStart Request: a body of packets that [`Transmit::Body`](super::Transmit::Body) delivers.
     PushStart {
-        /// Content-Length, and Length-Remaining at its start.
+        /// Content-Length in bytes, and the initial Length-Remaining.
         content_length: u64,
     },
 }
 
-/// The field with which proxies from before HTTP/1.1 keep a connection open.
+/// The field with which proxies older than HTTP/1.1 keep a connection open.
 pub(super) const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
 
 impl Body {
-    /// The method: POST (C-019), or CONNECT.
+    /// Returns the method: POST (C-019), or CONNECT.
     pub fn method(&self) -> Method {
         match self {
             Self::Connect => Method::CONNECT,
@@ -106,14 +106,14 @@ impl Request {
         }
     }
 
-    /// Returns the URL as it may be logged: a redirection can have put a secret into it.
+    /// Returns the URL for a log, without secrets, which a redirection may have put into it.
     pub fn shown_url(&self) -> String {
         self.secrets.redact(self.url.as_str())
     }
 
-    /// RFC 9112 section 3.2: the request target.
+    /// Returns the request target (RFC 9112 section 3.2).
     ///
-    /// Host and port in CONNECT, the whole URL for a proxy that passes the request on, and the path otherwise.
+    /// It is host and port for CONNECT, the whole URL for a forwarding proxy, and the path otherwise.
     pub fn target(&self) -> String {
         match (&self.body, &self.proxy) {
             (Body::Connect, _) => authority(&self.url),
@@ -122,8 +122,8 @@ impl Request {
         }
     }
 
-    /// RFC 9112 section 3: the request line and the header fields, in the capitals that old servers expect. Host is the
-    /// last field.
+    /// Returns the request line and the header fields (RFC 9112 section 3), in the title case that old servers expect.
+    /// Host is the last field.
     pub fn head(&self) -> Bytes {
         let target = self.target();
         let mut head = BytesMut::with_capacity(1024);
@@ -164,24 +164,24 @@ impl fmt::Debug for Request {
     }
 }
 
-/// RFC 9112 section 3.2.1: the request target for the server itself.
+/// Returns the request target for the server itself (RFC 9112 section 3.2.1).
 pub(super) fn origin_form(url: &Url) -> String {
     url[Position::BeforePath..Position::AfterQuery].to_owned()
 }
 
-/// RFC 9112 section 3.2.2: the request target for a proxy that passes the request on.
+/// Returns the request target for a forwarding proxy (RFC 9112 section 3.2.2).
 pub(super) fn absolute_form(url: &Url) -> String {
     url[..Position::AfterQuery].to_owned()
 }
 
-/// RFC 9112 section 3.2.3: the request target of CONNECT, which always names the port.
+/// Returns the request target of CONNECT, which always includes the port (RFC 9112 section 3.2.3).
 pub(super) fn authority(url: &Url) -> String {
     let host = url.host_str().unwrap_or_default();
     let port = url.port_or_known_default().unwrap_or_default();
     format!("{host}:{port}")
 }
 
-/// Returns whether requests to `url` go inside TLS.
+/// Returns whether requests to `url` use TLS.
 pub(super) fn is_encrypted(url: &Url) -> bool {
     url.scheme() == "https"
 }
@@ -194,7 +194,7 @@ pub(super) struct Target<'a> {
     pub(super) schemes: Schemes,
 }
 
-/// The response to a [`Request`]. `Debug` does not show its fields, since a push-id is in them.
+/// The response to a [`Request`]. `Debug` hides its fields, because they contain the push-id.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Response {
     /// The status code.
@@ -203,12 +203,12 @@ pub struct Response {
     pub reason: String,
     /// All header fields.
     pub headers: HeaderMap,
-    /// The beginning of the body, if there is one.
+    /// The beginning of the body, at most 16 KiB.
     pub body: Bytes,
 }
 
 impl Response {
-    /// The error that this response is as a refusal. Only proxies send 407; any other status counts as the server's.
+    /// Returns this response as an error. Only proxies send 407; any other status counts as the server's.
     pub fn refusal(&self) -> Error {
         self.refusal_by(match self.status {
             StatusCode::PROXY_AUTHENTICATION_REQUIRED => Role::Proxy,
@@ -216,7 +216,7 @@ impl Response {
         })
     }
 
-    /// The error that this response is as a refusal by `role`.
+    /// Returns this response as an error of `role`.
     pub(super) fn refusal_by(&self, role: Role) -> Error {
         Error::Refused {
             role,
@@ -239,7 +239,7 @@ impl fmt::Debug for Response {
     }
 }
 
-/// The Server field; empty where there is none.
+/// Returns the Server field; empty if it is missing.
 pub(super) fn server_name(headers: &HeaderMap) -> String {
     let value = headers.get(SERVER).map(HeaderValue::as_bytes);
     String::from_utf8_lossy(value.unwrap_or_default()).into_owned()
@@ -262,7 +262,7 @@ mod tests {
 
     /// RFC 9110 section 9.3.6, RFC 9112 section 3.2.3
     #[test]
-    fn connect_names_host_and_port_and_nothing_else() {
+    fn connect_names_host_and_port_only() {
         for (url, authority) in [
             ("https://media/live?a=b#c", "media:443"),
             ("https://media:8443/live", "media:8443"),
@@ -280,7 +280,7 @@ mod tests {
 
     /// RFC 9112 section 3.2
     #[test]
-    fn a_target_is_in_the_form_of_the_next_hop() {
+    fn a_target_has_the_form_for_the_next_hop() {
         let proxy = Some("http://proxy:3128/");
         for (url, proxy, target) in [
             ("http://media/live?a=b#c", None, "/live?a=b"),

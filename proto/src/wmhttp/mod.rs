@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! MS-WMHTTP, the Windows Media HTTP Push Distribution Protocol, as plain state.
+//! MS-WMHTTP, the Windows Media HTTP Push Distribution Protocol, sans-IO.
 //!
-//! Nothing here knows a socket, a clock or a source of randomness: [`PushSession`] is the client of section 3.1,
-//! [`server::ReceivingSession`] the server of section 3.2, and both are driven by whoever owns the connection. HTTP messages are
-//! the [`http`] crate's; bodies are sequences of [`Packet`]s.
+//! [`PushSession`] is the client of section 3.1, [`server::ReceivingSession`] the server of section 3.2. The owner of
+//! the connection drives them, and passes in time and randomness. HTTP messages are those of the [`http`] crate; bodies
+//! are sequences of [`Packet`]s.
 //!
 //! ```text
 //!            configure_server            2xx, Cougar or Rex           start_streaming
@@ -16,29 +16,29 @@
 //!                                  └──────── refusal, loss ──────┴─ AwaitingPushStartResponse ──┘
 //! ```
 //!
-//! # Where the specification is silent or contradicts itself
+//! # Decisions where the specification is silent or contradicts itself
 //!
 //! | | |
 //! |---|---|
 //! | D-1 | A body may be `… $E (S_FALSE) $F`, and a later one may begin with `$C`: the prose and figure 9 count, not the grammar of 2.2.2.2. |
-//! | D-2 | Requests carry no Pragma: none is defined for them. |
+//! | D-2 | Requests carry no Pragma, because none is defined for them. |
 //! | D-3 | Requests carry `Cache-Control: no-cache`, as every capture does. |
-//! | D-4 | After 401 or 407 the connection is kept if the server keeps it: NTLM cannot do without, and the rest need not. |
-//! | D-5 | Responses without Set-Cookie, Pragma or Cache-Control are accepted; only a foreign Server on success is not. |
-//! | D-6 | Server is matched by its first token alone, `Cougar/` or `Rex/`. |
-//! | D-7 | User-Agent stays inside the grammar of 2.2.1.8; the receiving half accepts any `WMEncoder/`. |
-//! | D-8 | Where fewer than eight bytes remain, `$F` has the payload that fills them, not four. |
-//! | D-9, D-10 | `$E` (S_FALSE) needs twelve bytes: one that empties the body is never answered by Windows Media Services, and one to three bytes cannot be filled. |
+//! | D-4 | After 401 or 407 the connection is kept if the server keeps it: NTLM requires that, and the other schemes allow it. |
+//! | D-5 | Responses without Set-Cookie, Pragma or Cache-Control are accepted. Only a foreign Server field on success is refused. |
+//! | D-6 | Server is matched by its first token only, `Cougar/` or `Rex/`. |
+//! | D-7 | User-Agent follows the grammar of 2.2.1.8. The server half accepts any `WMEncoder/`. |
+//! | D-8 | If fewer than eight bytes remain, the payload of `$F` fills them exactly instead of having four bytes. |
+//! | D-9, D-10 | `$E` (S_FALSE) needs twelve bytes: Windows Media Services never answer a body that it empties, and a rest of one to three bytes cannot be filled. |
 //! | D-11 | `$D` that leaves exactly four bytes is sent. |
-//! | D-12 | Several `$F` are cut so that no one to three bytes remain. |
-//! | D-13 | Five redirections at most; 304, no usable Location, or one from https to http, is an error. Credentials, cookies and extra fields stay with the origin of the location. |
-//! | D-14 | After 401 or 407 to a PushStart that began with `$H`, the next begins with it too. |
-//! | D-15 | Template-URL stands in PushSetup only when the caller gave one. |
-//! | D-16 | Between PushSetup and PushStart the receiving half runs the Inactivity-Timeout. |
-//! | D-17 | NTLM never goes with a PushStart: where a server asks for it there, PushSetup goes first, on a connection of its own. |
+//! | D-12 | The sizes of several `$F` never leave one to three bytes. |
+//! | D-13 | The client follows at most five redirections. 304, an unusable Location, and one from https to http are errors. Credentials, cookies and extra fields stay with the origin of the configured URL. |
+//! | D-14 | After 401 or 407 to a PushStart that began with `$H`, the next one begins with `$H` too. |
+//! | D-15 | PushSetup has a Template-URL only if the caller gave one. |
+//! | D-16 | Between PushSetup and PushStart the server half runs the Inactivity-Timeout. |
+//! | D-17 | PushStart never carries NTLM. If a server requires it there, the client sends PushSetup first, on a new connection. |
 //! | D-18 | `$D` holds at most 65,531 bytes, as `$H` and `$F` do. |
-//! | D-20 | Padding is removed so that a receiver may fill up with zeros: see [`asf::DataPacket`](crate::asf::DataPacket). |
-//! | D-21 | An https URL behind a proxy is reached by CONNECT, which carries nothing of 2.2.1 but User-Agent. |
+//! | D-20 | Padding is removed so that a receiver may restore it with zeros: see [`asf::DataPacket`](crate::asf::DataPacket). |
+//! | D-21 | An https URL behind a proxy is reached by CONNECT. Of the fields in 2.2.1, CONNECT carries only User-Agent. |
 
 mod budget;
 mod client;
@@ -54,8 +54,8 @@ mod setup;
 
 pub use budget::{LengthRemaining, UNKNOWN_CONTENT_LENGTH, least_content_length};
 pub use client::{
-    AccessConfig, Counters, CredentialsWanted, Entropy, Event, Offer, PushSession, SessionConfig,
-    Transmit,
+    AccessConfig, CredentialsWanted, Entropy, Event, Offer, PushSession, SessionConfig,
+    SessionCounters, Transmit,
 };
 pub use error::Error;
 pub use header::{

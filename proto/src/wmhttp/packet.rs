@@ -6,19 +6,19 @@ use bytes::{Buf, BufMut, Bytes, BytesMut};
 
 use super::{Error, HResult};
 
-/// Bytes of a framing header without the Reason field.
+/// Size of a framing header without the Reason field, in bytes.
 pub const FRAMING_HEADER_SIZE: usize = 1 /* B, Frame */ + 1 /* PacketID */ + 2 /* PacketLength */;
 
-/// Bytes of the Reason field, which only `$C` and `$E` have.
+/// Size of the Reason field, which only `$C` and `$E` have, in bytes.
 pub(super) const REASON_SIZE: usize = 4;
 
-/// Bytes of a whole `$E`.
+/// Size of a whole `$E`, in bytes.
 pub const END_OF_STREAM_SIZE: usize = FRAMING_HEADER_SIZE + REASON_SIZE;
 
-/// The largest `$H`, `$D` or `$F` payload: with its framing header it still fits 65,535 bytes.
+/// Largest payload of `$H`, `$D` or `$F`, in bytes: with its framing header it fits 65,535 bytes.
 pub const MAX_PAYLOAD: usize = 65_531;
 
-/// The largest ASF file header that `$C` can carry (2.2.3.2).
+/// Largest ASF file header that `$C` can carry, in bytes (2.2.3.2).
 pub const MAX_STREAM_CHANGE_PAYLOAD: usize = MAX_PAYLOAD - REASON_SIZE;
 
 /// The B bit and the Frame field: B is always 0, Frame always '$'.
@@ -33,20 +33,20 @@ pub enum Packet {
     Data(Bytes),
     /// 2.2.3.4 $E (End-of-Stream Notification) and its Reason.
     EndOfStream(HResult),
-    /// 2.2.3.5 $F (Filler): bytes without a meaning.
+    /// 2.2.3.5 $F (Filler): bytes without meaning.
     Filler(Bytes),
     /// 2.2.3.6 $H (Header): the ASF file header.
     Header(Bytes),
 }
 
 impl Packet {
-    /// Takes the first packet off `input`; `None` when it is not complete yet.
+    /// Removes the first packet from `input`; `None` if it is incomplete.
     ///
-    /// At most 65,539 bytes are ever needed for one packet.
+    /// A packet needs at most 65,539 bytes.
     ///
     /// # Errors
     ///
-    /// [`Error::Framing`] when the bytes cannot be the beginning of a packet. They stay in `input`.
+    /// [`Error::Framing`] if the bytes cannot be the start of a packet. They stay in `input`.
     pub fn decode(input: &mut BytesMut) -> Result<Option<Self>, Error> {
         let Some((head, rest)) = input.split_first_chunk::<FRAMING_HEADER_SIZE>() else {
             return Ok(None);
@@ -78,7 +78,7 @@ impl Packet {
         })
     }
 
-    /// What the packet is.
+    /// Returns the PacketID.
     pub fn id(&self) -> PacketId {
         match self {
             Self::StreamChange(_) => PacketId::StreamChange,
@@ -89,7 +89,7 @@ impl Packet {
         }
     }
 
-    /// Bytes of the whole packet, as Length-Remaining counts them.
+    /// Returns the size of the whole packet in bytes, as Length-Remaining counts it.
     pub fn size(&self) -> usize {
         let payload = match self {
             Self::StreamChange(payload) | Self::Data(payload) => payload.len(),
@@ -117,7 +117,7 @@ pub enum PacketId {
 }
 
 impl PacketId {
-    /// Bytes in front of the payload.
+    /// Returns the number of bytes before the payload.
     pub fn overhead(self) -> usize {
         match self {
             Self::StreamChange | Self::EndOfStream => FRAMING_HEADER_SIZE + REASON_SIZE,
@@ -141,7 +141,7 @@ impl PacketId {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct FramingHeader {
     packet_id: PacketId,
-    /// Bytes that follow this field: the Reason, where there is one, and the payload.
+    /// Number of bytes after this field: the Reason, if any, and the payload.
     packet_length: u16,
 }
 
@@ -160,12 +160,10 @@ impl FramingHeader {
     }
 }
 
-/// Writes the framing header of a packet whose payload, of `payload` bytes, follows from elsewhere.
+/// Writes the framing header of a packet. The caller writes the payload of `payload` bytes after it.
 ///
-/// # Panics
-///
-/// Never: a payload over [`MAX_PAYLOAD`] is a mistake of the caller and is cut in the field alone, which debug builds
-/// refuse. File headers and packet sizes are checked where they enter, in [`asf`](crate::asf).
+/// A payload larger than [`MAX_PAYLOAD`] is a mistake of the caller: debug builds panic, release builds limit the
+/// field. [`asf`](crate::asf) checks the sizes of file headers and packets on input.
 pub(super) fn put_framing_header(
     out: &mut BytesMut,
     id: PacketId,
@@ -195,7 +193,7 @@ mod tests {
 
     /// C-031…C-034, C-036, C-041, C-046, C-050, C-055
     #[test]
-    fn framing_headers_are_little_endian_and_count_what_follows() {
+    fn framing_headers_are_little_endian_and_count_the_rest() {
         assert_eq!(
             &framed(PacketId::Header, None, &[7; 1044])[..4],
             [0x24, 0x48, 0x14, 0x04]
@@ -220,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn every_packet_survives_the_wire() {
+    fn every_packet_round_trips() {
         let payload = Bytes::from_static(b"payload");
         let packets = [
             (
@@ -258,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_a_packet_is_an_error() {
+    fn invalid_packets_are_errors() {
         for wire in [
             &[0xa4, b'D', 0, 0][..],
             b"%D\0\0",

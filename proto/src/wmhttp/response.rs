@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! Responses out of bytes as they come: RFC 9112, as far as MS-WMHTTP has use for it.
+//! An incremental parser of HTTP responses: the subset of RFC 9112 that MS-WMHTTP needs.
 
 use std::fmt;
 
@@ -10,23 +10,23 @@ use http::{HeaderName, HeaderValue, StatusCode, Version};
 
 use super::message::{PROXY_CONNECTION, Response};
 
-/// Largest head of a response.
+/// Size of the head in bytes, at most.
 const MAX_HEAD: usize = 64 * 1024;
 
-/// Most fields of a response.
+/// Header fields, at most.
 const MAX_FIELDS: usize = 100;
 
-/// Most bytes of a response's body that are kept: behind them nothing is read any more.
+/// Bytes of the body to keep. A longer body is not read to its end.
 const MAX_BODY: usize = 16 * 1024;
 
-/// Largest line of a chunked body that is no data.
+/// Size in bytes of a line between the chunks of a body, at most.
 const MAX_LINE: usize = 1024;
 
-/// Takes one response out of the bytes of a connection.
+/// Reads one response from the bytes of a connection.
 #[derive(Default)]
 pub struct ResponseReader {
     input: BytesMut,
-    /// So many bytes are worth another look at a head that was not complete.
+    /// Number of buffered bytes at which an incomplete head is parsed again.
     look_at: usize,
     request: RequestKind,
     found: Option<Found>,
@@ -40,29 +40,29 @@ enum RequestKind {
     Connect,
 }
 
-/// How far a response has come.
+/// The progress of a response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Stage {
-    /// Its head is not complete.
+    /// The head is incomplete.
     Head,
-    /// Its body is not complete.
+    /// The head is complete, the body is not.
     Body,
-    /// Nothing of it is missing.
+    /// The response is complete.
     Complete,
 }
 
-/// The bytes are no response, or more than any server has to say.
+/// The reason why bytes are not an acceptable response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BadResponse {
     /// The head does not follow RFC 9112 section 4.
     Head(httparse::Error),
-    /// The head is larger than 64 kB.
+    /// The head is larger than 64 KiB.
     TooLarge,
-    /// The status code is none.
+    /// The status code is invalid.
     Status,
-    /// RFC 9112 section 6: nobody can tell how long the body is.
+    /// RFC 9112 section 6: the length of the body is ambiguous.
     Length,
-    /// RFC 9112 section 7.1: a chunk of the body is none.
+    /// RFC 9112 section 7.1: a chunk of the body is malformed.
     Chunk,
 }
 
@@ -84,45 +84,46 @@ impl std::error::Error for BadResponse {}
 struct Found {
     response: Response,
     body: BytesMut,
-    /// The body is longer than what is kept of it.
+    /// True if the body is longer than the part that is kept.
     cut: bool,
     framing: Framing,
     keeps_alive: bool,
 }
 
-/// RFC 9112 section 6.3: where a body ends.
+/// RFC 9112 section 6.3: the end of a body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Framing {
-    /// After so many more bytes.
+    /// After this number of bytes.
     Length(u64),
     Chunked(Chunked),
-    /// With the connection.
+    /// At the end of the connection.
     Close,
-    /// Whatever follows, nobody wants it.
+    /// Reached: the rest is ignored.
     Over,
 }
 
-/// RFC 9112 section 7.1: what comes next.
+/// RFC 9112 section 7.1: the next element of a chunked body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Chunked {
     Size,
-    /// So many more bytes of data.
+    /// This number of bytes of data.
     Data(u64),
-    /// The line end behind them.
+    /// The line end after the data.
     DataEnd,
     Trailer,
 }
 
 impl ResponseReader {
-    /// For the next response of a connection.
+    /// Creates a reader for the next response of a connection.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// For the response to [`Body::Connect`](super::Body::Connect).
+    /// Creates a reader for the response to [`Body::Connect`](super::Body::Connect).
     ///
-    /// RFC 9110 section 9.3.6: after a 2xx head the connection is a tunnel, whatever Content-Length, Transfer-Encoding
-    /// and Connection say. If bytes follow that head, the connection is not reusable: in TLS the client speaks first.
+    /// After a 2xx head the connection is a tunnel, and Content-Length, Transfer-Encoding and Connection have no effect
+    /// (RFC 9110 section 9.3.6). Bytes after that head make the connection unusable, because in TLS the client speaks
+    /// first.
     pub fn to_connect() -> Self {
         Self {
             request: RequestKind::Connect,
@@ -130,11 +131,11 @@ impl ResponseReader {
         }
     }
 
-    /// Takes in what has come.
+    /// Adds received bytes. Returns the progress of the response.
     ///
     /// # Errors
     ///
-    /// [`BadResponse`]; the connection is of no use then.
+    /// [`BadResponse`]. Close the connection then.
     pub fn push(&mut self, bytes: &[u8]) -> Result<Stage, BadResponse> {
         let seen = self.input.len().saturating_sub(3);
         self.input.extend_from_slice(bytes);
@@ -152,7 +153,7 @@ impl ResponseReader {
         self.take_body()
     }
 
-    /// Whether the response is complete now that the peer has closed the connection.
+    /// Ends the input, because the peer has closed the connection. Returns whether the response is complete.
     pub fn end(&mut self) -> bool {
         let Some(found) = &mut self.found else {
             return false;
@@ -164,8 +165,8 @@ impl ResponseReader {
         )
     }
 
-    /// The response, as far as it has come, and whether the connection can be used for another request. `None` when not
-    /// even its head is complete.
+    /// Returns the response as far as it was received, and whether the connection can carry another request. `None` if
+    /// the head is incomplete.
     pub fn finish(self) -> Option<(Response, bool)> {
         let Found {
             response,
@@ -179,14 +180,15 @@ impl ResponseReader {
         Some((Response { body, ..response }, reusable))
     }
 
-    /// A head that comes byte by byte is not looked at for each: only at its end, and now and then.
+    /// Returns whether to parse the head: at its likely end, and now and then. A head that arrives byte by byte is not
+    /// parsed for each byte.
     fn is_worth_a_look(&self, seen: usize) -> bool {
         let new = self.input.get(seen..).unwrap_or_default();
         let ends = |end: &[u8]| new.windows(end.len()).any(|bytes| bytes == end);
         self.input.len() >= self.look_at.max(1) || ends(b"\n\r\n") || ends(b"\n\n")
     }
 
-    /// The size of the head at the front, if there is one. It is kept, unless others follow it.
+    /// Returns the size of the first head, if it is complete. Keeps it, unless it is an interim response.
     fn parse_head(&mut self) -> Result<Option<usize>, BadResponse> {
         let mut fields = [httparse::EMPTY_HEADER; MAX_FIELDS];
         let mut head = httparse::Response::new(&mut fields);
@@ -201,7 +203,7 @@ impl ResponseReader {
             _ => return Err(BadResponse::TooLarge),
         };
         let found = found(&head, self.request)?;
-        // RFC 9110 section 15.2: these announce another.
+        // RFC 9110 section 15.2: an interim response announces another.
         let interim = found.response.status.is_informational();
         if !interim || found.response.status == StatusCode::SWITCHING_PROTOCOLS {
             self.found = Some(found);
@@ -226,7 +228,7 @@ impl ResponseReader {
 }
 
 impl Found {
-    /// Takes what comes next out of `input`; FALSE when that is not there yet.
+    /// Consumes the next element of `input`; false if it is incomplete.
     fn take(&mut self, input: &mut BytesMut) -> Result<bool, BadResponse> {
         let taken = match self.framing {
             Framing::Over => 0,
@@ -277,7 +279,7 @@ impl Found {
         Ok(true)
     }
 
-    /// Keeps up to `most` bytes of `input`; how many were there.
+    /// Keeps up to `most` bytes of `input`. Returns the number of bytes consumed.
     fn take_data(&mut self, input: &mut BytesMut, most: u64) -> u64 {
         let size = input.len().min(usize::try_from(most).unwrap_or(usize::MAX));
         let data = input.split_to(size);
@@ -288,7 +290,7 @@ impl Found {
         size as u64
     }
 
-    /// What nobody has room for is not read.
+    /// Ends the body at [`MAX_BODY`] bytes.
     fn limit(&mut self) {
         let more = self.body.len() >= MAX_BODY && self.framing != Framing::Length(0);
         if more || self.cut {
@@ -313,7 +315,7 @@ fn found(head: &httparse::Response<'_, '_>, request: RequestKind) -> Result<Foun
     };
     let fields = head.headers.iter().filter_map(|field| {
         let name = HeaderName::from_bytes(field.name.as_bytes()).ok()?;
-        // RFC 9112 section 5.2: a folded line is one with spaces.
+        // RFC 9112 section 5.2: a folded line is read as one with spaces.
         let value = field.value.iter().map(|byte| match byte {
             b'\r' | b'\n' => b' ',
             byte => *byte,
@@ -364,8 +366,8 @@ fn framing(status: StatusCode, headers: &HeaderMap) -> Result<Framing, BadRespon
     Ok(Framing::Length(length))
 }
 
-/// Whether another request may go over the connection: RFC 2616 section 8.1.2, and RFC 2068 section 19.7.1 for
-/// HTTP/1.0. Old proxies say so in Proxy-Connection (RFC 9112 section C.2.2).
+/// Returns whether the connection can carry another request: RFC 2616 section 8.1.2, and RFC 2068 section 19.7.1 for
+/// HTTP/1.0. Old proxies use Proxy-Connection for that (RFC 9112 section C.2.2).
 fn keeps_alive(version: Version, headers: &HeaderMap) -> bool {
     let says = |token: &str| {
         tokens(headers, CONNECTION)
@@ -376,7 +378,7 @@ fn keeps_alive(version: Version, headers: &HeaderMap) -> bool {
     kept && !says("close")
 }
 
-/// The members of a list, RFC 9110 section 5.6.1.
+/// Iterates over the members of a list, RFC 9110 section 5.6.1.
 fn tokens(headers: &HeaderMap, name: HeaderName) -> impl Iterator<Item = &str> {
     let values = headers.get_all(name).into_iter();
     values
@@ -386,7 +388,7 @@ fn tokens(headers: &HeaderMap, name: HeaderName) -> impl Iterator<Item = &str> {
         .filter(|token| !token.is_empty())
 }
 
-/// Takes the line that begins a chunk.
+/// Removes the line before a chunk. Returns the size of the chunk in bytes.
 fn chunk_size(input: &mut BytesMut) -> Result<Option<u64>, BadResponse> {
     match httparse::parse_chunk_size(input) {
         Ok(httparse::Status::Complete((line, size))) if line <= MAX_LINE => {
@@ -398,7 +400,7 @@ fn chunk_size(input: &mut BytesMut) -> Result<Option<u64>, BadResponse> {
     }
 }
 
-/// Takes a line, and its end off it.
+/// Removes a line. Returns it without its line end.
 fn take_line(input: &mut BytesMut) -> Result<Option<BytesMut>, BadResponse> {
     let Some(end) = input.iter().take(MAX_LINE).position(|byte| *byte == b'\n') else {
         return match input.len() < MAX_LINE {

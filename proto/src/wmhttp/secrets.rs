@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! What a peer may know of a request and must not have repeated to the user.
+//! Secrets of a request that a peer may repeat, and their removal from messages to the user.
 
 use std::sync::Arc;
 
@@ -12,21 +12,22 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use super::Response;
 use crate::auth::Credentials;
 
-/// Stands in place of a secret.
+/// Replaces a secret.
 const REDACTED: &str = "…";
 
-/// Bytes from which a secret is one wherever it stands. A shorter one has to stand by itself: push-id 1 is not in "10".
+/// Bytes from which a secret is removed wherever it occurs. A shorter one has to be a whole word: push-id 1 is not in
+/// "10".
 const LONG: usize = 6;
 
-/// Bytes from which a part of an Authorization value is a secret by itself: a hash, a token.
+/// Bytes from which a part of an Authorization value, such as a hash or a token, is a secret of its own.
 const TOKEN: usize = 16;
 
-/// The passwords, Authorization values, cookies and push-ids of a request. `Debug` does not show them.
+/// The passwords, Authorization values, cookies and push-ids of a request. `Debug` hides them.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Secrets(Arc<[String]>);
 
 impl Secrets {
-    /// The secrets in header fields that are marked sensitive, and those of `credentials`.
+    /// Collects the secrets in sensitive header fields, and those of `credentials`.
     pub(super) fn new<'a>(
         headers: &HeaderMap,
         credentials: impl Iterator<Item = &'a Credentials>,
@@ -35,13 +36,13 @@ impl Secrets {
         let mut secrets: Vec<String> = sensitive.flat_map(of_field).collect();
         secrets.extend(credentials.flat_map(of_credentials));
         secrets.retain(|secret| !secret.is_empty() && secret != "0");
-        // A whole value before its parts.
+        // Longest first, so that a whole value is removed before its parts.
         secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
         secrets.dedup();
         Self(secrets.into())
     }
 
-    /// The secrets of `credentials` alone.
+    /// Collects the secrets of `credentials` only.
     pub fn of_credentials<'a>(credentials: impl Iterator<Item = &'a Credentials>) -> Self {
         Self::new(&HeaderMap::new(), credentials)
     }
@@ -49,7 +50,7 @@ impl Secrets {
     /// Returns `text` without the secrets.
     pub fn redact(&self, text: &str) -> String {
         let mut text = text.to_owned();
-        // Nothing is everywhere.
+        // An empty string would match everywhere.
         for secret in self.0.iter().filter(|secret| !secret.is_empty()) {
             text = without(&text, secret);
         }
@@ -64,8 +65,8 @@ impl std::fmt::Debug for Secrets {
 }
 
 impl Response {
-    /// Removes the secrets of the request, and the push-id that the response assigns, from what is shown of the response:
-    /// its reason phrase and its Server field.
+    /// Removes the secrets of the request, and the push-id that the response assigns, from the texts that the user may
+    /// see: the reason phrase and the Server field.
     #[must_use]
     pub fn redacted(mut self, secrets: &Secrets) -> Self {
         let cookies = self.headers.get_all(SET_COOKIE).into_iter();
@@ -85,7 +86,7 @@ impl Response {
     }
 }
 
-/// A value, the values of its cookies, and its parts that are long enough to be secrets.
+/// Returns a value, the values of its cookies, and its parts that are long enough to be secrets.
 fn of_field(value: &HeaderValue) -> Vec<String> {
     let text = String::from_utf8_lossy(value.as_bytes());
     let cookies = text.split(';').filter_map(|pair| {
@@ -112,7 +113,7 @@ fn of_credentials(credentials: &Credentials) -> Vec<String> {
     ]
 }
 
-/// Returns `text` with something else in place of `secret`.
+/// Returns `text` with `secret` replaced.
 fn without(text: &str, secret: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     let mut rest = text;
@@ -159,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn a_peer_cannot_have_a_secret_repeated() {
+    fn secrets_repeated_by_a_peer_are_removed() {
         for (said, shown) in [
             ("password Geh 3im! refused", "password … refused"),
             ("Geh%203im%21", "…"),
@@ -178,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn a_response_does_not_show_the_push_id_that_it_assigns() {
+    fn the_assigned_push_id_is_removed_from_the_response() {
         let mut headers = HeaderMap::new();
         headers.insert(SET_COOKIE, HeaderValue::from_static("push-id=X4711"));
         headers.insert(SERVER, HeaderValue::from_static("Cougar/9.5 (X4711)"));
@@ -198,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_cookie_is_no_secret() {
+    fn an_empty_cookie_is_not_a_secret() {
         let mut headers = HeaderMap::new();
         headers.insert(SET_COOKIE, HeaderValue::from_static("push-id="));
         let response = Response {
@@ -211,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn secrets_are_not_shown() {
+    fn debug_output_hides_secrets() {
         assert_eq!(
             format!("{:?}", Secrets(["Geh3im".to_owned()].into())),
             "1 secrets"

@@ -6,20 +6,20 @@ use bytes::Bytes;
 
 use super::Error;
 
-/// WMS-PushSetReq-Body of 2.2.2.1 PushSetup Request: what the server is asked about the publishing point.
+/// WMS-PushSetReq-Body of 2.2.2.1 PushSetup Request: directives about the publishing point.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SetupBody {
-    /// 2.2.2.1.1 Template-URL: path-absolute (RFC 3986 section 3.3), already percent-encoded, of an existing
-    /// publishing point whose settings a new one gets.
+    /// 2.2.2.1.1 Template-URL: the percent-encoded path-absolute (RFC 3986 section 3.3) of an existing publishing
+    /// point. A new publishing point inherits its settings.
     pub template_url: Option<String>,
-    /// 2.2.2.1.2 AutoDestroy: whether the publishing point goes when the session ends.
+    /// 2.2.2.1.2 AutoDestroy: true to remove the publishing point when the session ends.
     pub auto_destroy: bool,
 }
 
 impl SetupBody {
-    /// The body as it goes on the wire; empty when nothing is asked, since some receivers take any body for stream.
+    /// Returns the body as sent. It is empty without directives, because some receivers take any body for the stream.
     ///
-    /// With a Template-URL the AutoDestroy directive is always there (3.1.4.1.1).
+    /// A Template-URL is always followed by AutoDestroy (3.1.4.1.1).
     pub fn to_bytes(&self) -> Bytes {
         let auto_destroy = format!("AutoDestroy: {}\r\n", u8::from(self.auto_destroy));
         match &self.template_url {
@@ -29,11 +29,11 @@ impl SetupBody {
         }
     }
 
-    /// Reads a received body.
+    /// Parses a received body.
     ///
     /// # Errors
     ///
-    /// [`Error::SetupBody`] when it does not follow the grammar of 2.2.2.1.
+    /// [`Error::SetupBody`] if it does not follow the grammar of 2.2.2.1.
     pub fn parse(body: &[u8]) -> Result<Self, Error> {
         let text = std::str::from_utf8(body).map_err(|_| Error::SetupBody("not ASCII"))?;
         let mut parsed = Self::default();
@@ -63,7 +63,7 @@ impl SetupBody {
     }
 }
 
-/// `[SP] value CRLF`, and what follows.
+/// Splits off `[SP] value CRLF`. Returns the value and the rest.
 fn line(text: &str) -> Result<(&str, &str), Error> {
     let text = text.strip_prefix(' ').unwrap_or(text);
     text.split_once("\r\n")
@@ -101,13 +101,13 @@ mod tests {
 
     /// C-023
     #[test]
-    fn nothing_asked_is_an_empty_body() {
+    fn no_directives_make_an_empty_body() {
         assert_eq!(body(None, false).to_bytes(), "");
     }
 
     /// C-023, C-028, C-093
     #[test]
-    fn auto_destroy_alone_is_the_sixteen_bytes_of_example_4_8() {
+    fn auto_destroy_matches_the_bytes_of_example_4_8() {
         let wire = body(None, true).to_bytes();
         assert_eq!(wire, "AutoDestroy: 1\r\n");
         assert_eq!(wire.len(), 16);
@@ -115,7 +115,7 @@ mod tests {
 
     /// C-023, C-027, C-028, C-092, C-094
     #[test]
-    fn a_template_brings_auto_destroy_along() {
+    fn a_template_is_followed_by_auto_destroy() {
         assert_eq!(
             body(Some("/pub"), false).to_bytes(),
             "Template-URL: \"/pub\"\r\nAutoDestroy: 0\r\n"
@@ -123,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn every_body_survives_the_wire() {
+    fn every_body_round_trips() {
         for sent in [
             body(None, false),
             body(None, true),
@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_grammar_does_not_allow_is_an_error() {
+    fn bodies_outside_the_grammar_are_errors() {
         for wire in [
             "AutoDestroy: 2\r\n",
             "AutoDestroy: 1",

@@ -55,7 +55,7 @@ fn who_has_no_account_is_challenged_and_may_try_again() {
     else {
         panic!();
     };
-    assert_eq!(reason, "credentials of an account are wanted");
+    assert_eq!(reason, "the credentials of an account are required");
     assert_nothing_shows(&point);
 }
 

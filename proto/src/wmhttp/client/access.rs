@@ -18,28 +18,28 @@ use crate::wmhttp::message::{
 };
 use crate::wmhttp::{Body, Error, Secrets};
 use party::{Left, Party};
-use way::Way;
+use route::Route;
 
-pub(super) use way::Tunnel;
+pub(super) use route::Tunnel;
 
 mod party;
-mod way;
+mod route;
 
-/// Most redirections of one session (decision D-13).
+/// Redirections of one session, at most (decision D-13).
 const MAX_HOPS: u8 = 5;
 
-/// Who may be asked, and with what.
+/// The proxy, the permitted schemes and the credentials.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AccessConfig {
-    /// The HTTP proxy, if there is one; without user information.
+    /// The HTTP proxy, without user information.
     pub proxy: Option<Url>,
-    /// The schemes that may be used.
+    /// The permitted schemes.
     pub schemes: Schemes,
-    /// Whether Basic may go over a connection that is not encrypted.
+    /// True to permit Basic over an unencrypted connection.
     pub cleartext_basic: bool,
-    /// For the server of the publishing point.
+    /// Credentials for the server of the publishing point.
     pub credentials: Option<Credentials>,
-    /// For the proxy.
+    /// Credentials for the proxy.
     pub proxy_credentials: Option<Credentials>,
 }
 
@@ -55,52 +55,52 @@ impl Default for AccessConfig {
     }
 }
 
-/// What authentication draws on: the sans-IO half has neither.
+/// The time of day and the randomness that authentication needs.
 pub trait Entropy: Send {
-    /// The time of day.
+    /// Returns the time of day.
     fn now(&self) -> SystemTime;
 
-    /// Fills `bytes` from a source that nobody can guess.
+    /// Fills `bytes` from a cryptographically secure source.
     fn random(&mut self, bytes: &mut [u8]);
 }
 
-/// What is asked of the application when credentials are wanted.
+/// A request to the application for credentials.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CredentialsWanted {
-    /// Who wants them.
+    /// The peer that requires them.
     pub role: Role,
     /// The host of the server or proxy.
     pub site: String,
-    /// What for.
+    /// The purpose of the credentials.
     pub request: CredentialRequest,
 }
 
-/// What a challenge leads to.
+/// The reaction to a challenge.
 pub(super) enum Answer {
-    /// The request goes again.
+    /// Send the request again.
     Resubmit,
-    /// First the application is asked.
+    /// Ask the application first.
     Ask(CredentialsWanted),
-    /// PushSetup goes again, on a connection of its own.
+    /// Send PushSetup again, on a new connection.
     RedoPushSetup,
 }
 
-/// What authorises a request.
+/// The authorization of a request.
 pub(super) enum Authorized {
-    /// These fields; with an empty body if `leg1`.
+    /// Header fields; the body has to be empty if `leg1`.
     Fields { fields: HeaderMap, leg1: bool },
-    /// A step that may block comes first.
+    /// A step that may block has to run first.
     Blocking(Role, BlockingStep),
 }
 
-/// The server, the way to it, and the authentication with both.
+/// The server, the route to it, and the authentication to both server and proxy.
 #[derive(Debug)]
 pub(super) struct Access {
     config: AccessConfig,
-    /// The location of the session.
+    /// The configured URL of the session.
     home: Url,
     server: Party,
-    way: Way,
+    route: Route,
     left: Left,
     hops: u8,
 }
@@ -114,7 +114,7 @@ impl Access {
             Party::new(&config, Role::Proxy, url, None, credentials)
         });
         Self {
-            way: Way::new(proxy, &url),
+            route: Route::new(proxy, &url),
             config,
             home: url,
             server,
@@ -126,41 +126,42 @@ impl Access {
     pub(super) fn target(&self) -> Target<'_> {
         Target {
             url: &self.server.url,
-            proxy: self.way.proxy().map(|proxy| &proxy.url),
+            proxy: self.route.proxy().map(|proxy| &proxy.url),
             schemes: self.config.schemes,
         }
     }
 
-    /// All credentials that this side has.
+    /// Iterates over all credentials of the client.
     pub(super) fn credentials(&self) -> impl Iterator<Item = &Credentials> {
         let config = &self.config;
         let settings = [&config.credentials, &config.proxy_credentials];
-        let parties = [Some(&self.server), self.way.proxy()];
+        let parties = [Some(&self.server), self.route.proxy()];
         let settings = settings.into_iter().flatten();
         let in_use = parties.into_iter().flatten();
         settings.chain(in_use.filter_map(|party| party.authenticator.credentials()))
     }
 
     pub(super) fn uses_proxy(&self) -> bool {
-        self.way.proxy().is_some()
+        self.route.proxy().is_some()
     }
 
     /// The state of the tunnel; `None` if the requests need none.
     pub(super) fn tunnel(&self) -> Option<Tunnel> {
-        self.way.tunnel()
+        self.route.tunnel()
     }
 
     pub(super) fn set_tunnel(&mut self, tunnel: Tunnel) {
-        self.way.set_tunnel(tunnel);
+        self.route.set_tunnel(tunnel);
     }
 
-    /// Returns whether a request may carry the secrets of the settings: it goes to the origin of the location, and no
-    /// proxy that a server has named reads it.
+    /// Returns whether a request may carry the secrets of the settings: it goes to the configured origin, and no proxy
+    /// from a redirection can read it.
     pub(super) fn is_at_home(&self) -> bool {
         self.server.is(Role::Server, &self.home, None)
     }
 
-    /// 3.1.5.1: follows status 300 to 305. Returns whether another server, or another proxy, reads the requests then.
+    /// 3.1.5.1: follows a status from 300 to 305. Returns whether the reader of the requests has changed: another
+    /// server or proxy.
     pub(super) fn redirect(&mut self, response: &Response) -> Result<bool, Error> {
         self.accepted(response);
         let (status, target) = (response.status.as_u16(), self.location(response));
@@ -174,7 +175,7 @@ impl Access {
                 return Err(Error::InsecureRedirect { url });
             }
             _ if target.origin() == url.origin() => {
-                let proxy = self.way.proxy().map(|proxy| proxy.url.clone());
+                let proxy = self.route.proxy().map(|proxy| proxy.url.clone());
                 (target, proxy)
             }
             // RFC 2616 section 10.3.6: a server names a proxy for itself, not for other servers.
@@ -187,7 +188,8 @@ impl Access {
         Ok(self.go(server, proxy))
     }
 
-    /// Directs the requests to `server` by `proxy`. Returns whether another server, or another proxy, reads them then.
+    /// Directs the requests to `server` through `proxy`. Returns whether their reader has changed: another server or
+    /// proxy.
     fn go(&mut self, server: Url, proxy: Option<Url>) -> bool {
         let is_named = proxy
             .as_ref()
@@ -204,15 +206,16 @@ impl Access {
         } else {
             self.server.url = server;
         }
-        if let Some(left) = self.way.take_proxy() {
+        if let Some(left) = self.route.take_proxy() {
             self.left.remember(left);
         }
         let proxy = proxy.map(|url| self.party(Role::Proxy, url, None));
-        self.way = Way::new(proxy, &self.server.url);
+        self.route = Route::new(proxy, &self.server.url);
         moved
     }
 
-    /// Returns the party as the session left it, or a new one, with the credentials of the settings if they are for it.
+    /// Returns the party as the session left it, or a new one. It gets the credentials of the settings if they are for
+    /// it.
     fn party(&mut self, role: Role, url: Url, reader: Option<Origin>) -> Party {
         if let Some(party) = self.left.take(role, &url, reader.as_ref()) {
             return party;
@@ -232,47 +235,47 @@ impl Access {
         configured.is_some_and(|configured| configured.origin() == proxy.origin())
     }
 
-    /// RFC 2616 section 14.30 Location: an `http` or `https` URL. Old servers write it in any character set, so its
-    /// bytes are kept.
+    /// RFC 2616 section 14.30 Location: an `http` or `https` URL. Its bytes are kept, because old servers write it in
+    /// any character set.
     fn location(&self, response: &Response) -> Option<Url> {
         let location = response.headers.get(LOCATION)?.as_bytes();
         let mut url = self.server.url.join(&in_ascii(location)).ok()?;
         if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
             return None;
         }
-        // A server must not choose the credentials for another.
+        // A server must not choose the credentials for another server.
         url.set_username("").ok()?;
         url.set_password(None).ok()?;
         url.set_fragment(None);
         Some(url)
     }
 
-    /// A 401 or 407 to a POST.
+    /// Handles a 401 or 407 to a POST.
     pub(super) fn challenged(&mut self, response: &Response) -> Result<Answer, Error> {
         let role = role(response);
-        let next = match (role, &mut self.way) {
-            (Role::Server, way) => {
-                if let Way::Proxy(proxy) = way {
+        let next = match (role, &mut self.route) {
+            (Role::Server, route) => {
+                if let Route::Proxy(proxy) = route {
                     proxy.authenticator.accepted(&response.headers);
                 }
                 self.server.authenticator.challenged(&response.headers)
             }
-            (Role::Proxy, Way::Proxy(proxy)) => {
+            (Role::Proxy, Route::Proxy(proxy)) => {
                 self.server.authenticator.held_back();
                 proxy.authenticator.challenged(&response.headers)
             }
-            // No request in a tunnel carries an answer for the proxy, so that answering would not end.
-            (Role::Proxy, Way::Tunnel(..)) => return Err(response.refusal_by(Role::Server)),
-            (Role::Proxy, Way::Direct) => return Err(response.refusal()),
+            // A request in a tunnel cannot carry an answer for the proxy, so answering would never end.
+            (Role::Proxy, Route::Tunnel(..)) => return Err(response.refusal_by(Role::Server)),
+            (Role::Proxy, Route::Direct) => return Err(response.refusal()),
         };
         self.answer(role, next)
             .map_err(|denied| denial(response, role, denied))
     }
 
-    /// A 407 to CONNECT.
+    /// Handles a 407 to CONNECT.
     pub(super) fn connect_challenged(&mut self, response: &Response) -> Result<Answer, Error> {
         let role = Role::Proxy;
-        let Some(proxy) = self.way.proxy_mut() else {
+        let Some(proxy) = self.route.proxy_mut() else {
             return Err(response.refusal_by(role));
         };
         let next = proxy.authenticator.challenged(&response.headers);
@@ -280,7 +283,7 @@ impl Access {
             .map_err(|denied| denial(response, role, denied))
     }
 
-    /// Takes the application's answer; `role` is the party that wants credentials.
+    /// Takes the application's credentials for `role`.
     pub(super) fn provide(
         &mut self,
         role: Role,
@@ -298,23 +301,23 @@ impl Access {
         })
     }
 
-    /// Any other response to a POST.
+    /// Handles any other response to a POST.
     pub(super) fn accepted(&mut self, response: &Response) {
-        if let Way::Proxy(proxy) = &mut self.way {
+        if let Route::Proxy(proxy) = &mut self.route {
             proxy.authenticator.accepted(&response.headers);
         }
         self.server.authenticator.accepted(&response.headers);
     }
 
-    /// A 2xx to CONNECT.
+    /// Handles a 2xx to CONNECT.
     pub(super) fn connected(&mut self, response: &Response) {
-        if let Some(proxy) = self.way.proxy_mut() {
+        if let Some(proxy) = self.route.proxy_mut() {
             proxy.authenticator.accepted(&response.headers);
         }
-        self.way.set_tunnel(Tunnel::Open);
+        self.route.set_tunnel(Tunnel::Open);
     }
 
-    /// What the next request has to carry.
+    /// Returns the authorization of the next request.
     pub(super) fn authorize(&mut self, body: &Body, entropy: &mut dyn Entropy) -> Authorized {
         let method = body.method();
         let (mut fields, mut leg1) = (HeaderMap::new(), false);
@@ -340,17 +343,17 @@ impl Access {
         Authorized::Fields { fields, leg1 }
     }
 
-    /// Returns the parties that read a request, in the order of the way, each with the request target that it expects
-    /// in a Digest answer.
+    /// Iterates over the parties that read a request, in the order of the route. Each comes with the request target
+    /// that it expects in a Digest answer.
     fn parties(&mut self, body: &Body) -> impl Iterator<Item = (&mut Authenticator, String)> {
         let Party {
             url, authenticator, ..
         } = &mut self.server;
         let url = &*url;
-        let proxy = match (body, &mut self.way) {
-            (Body::Connect, way) => way.proxy_mut().map(|proxy| (proxy, authority(url))),
-            (_, Way::Proxy(proxy)) => Some((proxy, absolute_form(url))),
-            (_, Way::Direct | Way::Tunnel(..)) => None,
+        let proxy = match (body, &mut self.route) {
+            (Body::Connect, route) => route.proxy_mut().map(|proxy| (proxy, authority(url))),
+            (_, Route::Proxy(proxy)) => Some((proxy, absolute_form(url))),
+            (_, Route::Direct | Route::Tunnel(..)) => None,
         };
         let proxy = proxy.map(|(proxy, uri)| (&mut proxy.authenticator, uri));
         let server = match body {
@@ -360,30 +363,30 @@ impl Access {
         proxy.into_iter().chain(server)
     }
 
-    /// The result of a blocking step.
+    /// Takes the result of a blocking step.
     pub(super) fn computed(&mut self, role: Role, result: StepResult) {
         if let Some(authenticator) = self.authenticator(role) {
             authenticator.resume(result);
         }
     }
 
-    /// The scheme that authenticates the requests to the server.
+    /// Returns the scheme that authenticates the requests to the server.
     pub(super) fn scheme(&self) -> Option<Scheme> {
         self.server.authenticator.scheme()
     }
 
-    /// Returns whether a scheme authenticates connections and not requests, so that each connection begins with
-    /// PushSetup. CONNECT authenticates the connection to the proxy of a tunnel.
+    /// Returns whether a scheme authenticates connections instead of requests, so that each connection begins with
+    /// PushSetup. CONNECT authenticates the connection to a tunnel's proxy itself.
     pub(super) fn is_bound_to_connection(&self) -> bool {
-        let proxy = match &self.way {
-            Way::Proxy(proxy) => proxy.authenticator.scheme(),
-            Way::Direct | Way::Tunnel(..) => None,
+        let proxy = match &self.route {
+            Route::Proxy(proxy) => proxy.authenticator.scheme(),
+            Route::Direct | Route::Tunnel(..) => None,
         };
         let mut schemes = proxy.into_iter().chain(self.server.authenticator.scheme());
         schemes.any(|scheme| matches!(scheme, Scheme::Negotiate | Scheme::Ntlm))
     }
 
-    /// Directs the requests to the location again, from where a server may redirect them elsewhere this time.
+    /// Directs the requests to the configured URL again. A server may redirect them differently this time.
     pub(super) fn restart(&mut self) {
         if std::mem::take(&mut self.hops) > 0 {
             self.go(self.home.clone(), self.config.proxy.clone());
@@ -391,15 +394,15 @@ impl Access {
         self.abandon();
     }
 
-    /// Ends whatever is under way.
+    /// Drops the state of the connection. A closed tunnel no longer waits for credentials.
     pub(super) fn abandon(&mut self) {
         self.connection_lost();
-        self.way.set_tunnel(Tunnel::Closed);
+        self.route.set_tunnel(Tunnel::Closed);
     }
 
     pub(super) fn connection_lost(&mut self) {
         self.server.authenticator.connection_lost();
-        self.way.connection_lost();
+        self.route.connection_lost();
     }
 
     fn answer(&self, role: Role, next: Next) -> Result<Answer, Denied> {
@@ -407,7 +410,7 @@ impl Access {
             Next::Resubmit { .. } => Ok(Answer::Resubmit),
             Next::RedoPushSetup => Ok(Answer::RedoPushSetup),
             Next::NeedCredentials(request) => {
-                let site = match (role, self.way.proxy()) {
+                let site = match (role, self.route.proxy()) {
                     (Role::Proxy, Some(proxy)) => &proxy.url,
                     _ => &self.server.url,
                 };
@@ -424,13 +427,13 @@ impl Access {
     fn authenticator(&mut self, role: Role) -> Option<&mut Authenticator> {
         match role {
             Role::Server => Some(&mut self.server.authenticator),
-            Role::Proxy => self.way.proxy_mut().map(|proxy| &mut proxy.authenticator),
+            Role::Proxy => self.route.proxy_mut().map(|proxy| &mut proxy.authenticator),
         }
     }
 }
 
-/// RFC 3986 section 2.1: percent-encodes a URL in any character set. A backslash after a byte beyond ASCII is the
-/// second half of a character in Shift-JIS, not a separator.
+/// Percent-encodes a URL in any character set (RFC 3986 section 2.1). A backslash after a byte beyond ASCII is the
+/// second byte of a character in Shift-JIS, not a separator.
 fn in_ascii(url: &[u8]) -> String {
     let mut previous = b' ';
     let encoded = url.iter().map(|byte| {

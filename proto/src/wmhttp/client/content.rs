@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! What the higher layer has to send: 3.1.4.2 to 3.1.4.5.
+//! Content from the higher layer: 3.1.4.2 to 3.1.4.5.
 
 use bytes::Bytes;
 
@@ -12,8 +12,8 @@ use crate::wmhttp::{Event, HResult};
 impl PushSession {
     /// 3.1.4.2 Request to Start Streaming Content
     ///
-    /// Held until the server is configured. Once streaming has started, a header is for
-    /// [`new_header`](Self::new_header), which is where it then goes.
+    /// Held until the server is configured. Once streaming has started, the call acts as
+    /// [`new_header`](Self::new_header).
     pub fn start_streaming(&mut self, header: FileHeader) -> Offer<FileHeader> {
         self.largest.include(&header);
         match self.state {
@@ -130,13 +130,13 @@ impl PushSession {
         }
     }
 
-    /// Returns whether `header` is the last one that the server has got, or gets with the PushStart under way.
+    /// Returns whether `header` is the last one that was sent, including the current PushStart.
     pub fn is_in_force(&self, header: &FileHeader) -> bool {
         let known = self.header.as_ref();
         known.is_some_and(|known| known.as_bytes() == header.as_bytes())
     }
 
-    /// Sends a packet whose payload is `payload`, if there is room for it.
+    /// Sends a packet with the payload `payload`, if there is room for it.
     pub(super) fn send_packet(
         &mut self,
         id: PacketId,
@@ -151,7 +151,7 @@ impl PushSession {
         true
     }
 
-    /// Sends what was put into `heads`, and `rest` behind it.
+    /// Sends the contents of `heads`, then `rest`.
     pub(super) fn send_body(&mut self, rest: Bytes) {
         let heads = self.heads.split().freeze();
         self.counters.body_bytes += (heads.len() + rest.len()) as u64;

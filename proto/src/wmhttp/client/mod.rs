@@ -27,28 +27,29 @@ mod tunnel;
 use access::{Access, Tunnel};
 pub use access::{AccessConfig, CredentialsWanted, Entropy};
 
-/// What the higher layer asks for in one session.
+/// The settings of one session.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SessionConfig {
     /// The publishing point: an `http` or `https` URL without user information.
     pub url: Url,
-    /// What PushSetup says about the publishing point.
+    /// Directives about the publishing point in PushSetup.
     pub setup: SetupBody,
     /// 2.2.1.8 User-Agent
     pub user_agent: String,
-    /// Fields of each request to the origin of `url`. They do not follow a redirection to another, and CONNECT has
-    /// none. [`is_extra_header`](crate::wmhttp::is_extra_header) tells which can.
+    /// Fields for each request to the origin of `url`. They are not sent after a redirection to another origin, or in
+    /// CONNECT. [`is_extra_header`](crate::wmhttp::is_extra_header) returns whether a field is allowed here.
     pub extra_headers: HeaderMap,
-    /// Bytes of each PushStart body; `None`: as 3.1.4.2.1 says. Never less than what it demands.
+    /// Size of each PushStart body in bytes, raised to the minimum of 3.1.4.2.1; `None` for the default of 3.1.4.2.1.
     pub content_length: Option<u64>,
-    /// Whether ASF Padding Data is taken out of `$D` (2.2.3.3).
+    /// True to remove ASF Padding Data from `$D` (2.2.3.3).
     pub remove_padding: bool,
     /// Proxy and authentication.
     pub access: AccessConfig,
 }
 
 impl SessionConfig {
-    /// A session that says nothing about its publishing point, keeps padding, and has neither proxy nor credentials.
+    /// Returns settings without directives about the publishing point, without removal of padding, and without proxy or
+    /// credentials.
     pub fn new(url: Url, user_agent: &str) -> Self {
         Self {
             url,
@@ -62,26 +63,26 @@ impl SessionConfig {
     }
 }
 
-/// Bytes of framing headers from one allocation: the next one is as large.
+/// Bytes to allocate at a time for framing headers.
 const HEADS: usize = 1024;
 
-/// One push session, from the client's side.
+/// The client half of one push session.
 ///
-/// It does nothing by itself. Its methods are of five kinds:
+/// It is sans-IO. Its methods are of five kinds:
 ///
 /// * events from the higher layer (3.1.4): [`configure_server`](Self::configure_server),
 ///   [`start_streaming`](Self::start_streaming), [`data_unit`](Self::data_unit), [`new_header`](Self::new_header),
 ///   [`end_of_stream`](Self::end_of_stream);
-/// * what comes from elsewhere (3.1.5): [`handle_response`](Self::handle_response),
+/// * events from the network and the application (3.1.5): [`handle_response`](Self::handle_response),
 ///   [`handle_silence`](Self::handle_silence), [`connection_lost`](Self::connection_lost),
 ///   [`provide`](Self::provide), [`computed`](Self::computed);
-/// * another connection after the loss of one (3.2.7.1): [`resume`](Self::resume), [`restart`](Self::restart);
-/// * outputs: [`poll_transmit`](Self::poll_transmit) and [`poll_event`](Self::poll_event), to be emptied after each
-///   of the above;
+/// * a new connection after a loss (3.2.7.1): [`resume`](Self::resume), [`restart`](Self::restart);
+/// * outputs: [`poll_transmit`](Self::poll_transmit) and [`poll_event`](Self::poll_event). Poll both until they return
+///   `None` after each call of the methods above;
 /// * getters.
 ///
-/// A content event that cannot be taken now comes back as [`Offer::Held`], to be offered again after the next response
-/// (3.1.4.3: "queue it").
+/// Content that cannot be sent now is returned as [`Offer::Held`]. Offer it again after the next response (3.1.4.3:
+/// "queue it").
 pub struct PushSession {
     config: SessionConfig,
     state: State,
@@ -90,22 +91,22 @@ pub struct PushSession {
     entropy: Box<dyn Entropy>,
     using_proxy: bool,
     length_remaining: LengthRemaining,
-    /// The header in force.
+    /// The current header.
     header: Option<FileHeader>,
-    /// The largest header and data packet that were to be sent so far: every body has room for them.
+    /// The largest header and data packet so far, for which every body has room.
     largest: Largest,
-    /// How the current PushStart began.
+    /// The start of the current PushStart.
     start: Start,
-    /// The server does not answer bodies that are complete.
+    /// True if the server does not respond to complete bodies.
     silent: bool,
-    /// The session was taken up again, and is the one that it was.
+    /// True if the session was resumed, and the server has not replaced it.
     resumed: bool,
-    /// How long the server keeps a session whose connection is gone (3.2.2).
+    /// Time for which the server keeps a session without a connection (3.2.2).
     idle_timeout: Duration,
-    /// The last request opened a handshake: its body stayed behind.
+    /// True if the last request opened a handshake, without its body.
     handshake: bool,
-    counters: Counters,
-    /// Framing headers are cut out of this.
+    counters: SessionCounters,
+    /// Buffer from which framing headers are split off.
     heads: BytesMut,
     queued: VecDeque<Queued>,
     events: VecDeque<Event>,
@@ -115,7 +116,7 @@ pub struct PushSession {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
     Idle,
-    /// What to start with where the session did not come to its first PushStart, but back.
+    /// `then` is the next step if the session had a PushStart before.
     PushSetupSent {
         then: Then,
     },
@@ -126,39 +127,39 @@ enum State {
     AwaitingPushStartResponse {
         last: Last,
     },
-    /// The application is asked, and then one of the two requests goes again.
+    /// The application is asked for credentials. Then the challenged request is sent again.
     AwaitingCredentials {
-        request: Asked,
+        request: ChallengedRequest,
     },
     /// The final `$E` was sent. A challenge that crosses it can still be answered.
     Ending,
     End,
 }
 
-/// What comes after a successful PushSetup.
+/// The step after a successful PushSetup.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Then {
-    /// What the higher layer asks for.
+    /// Wait for the higher layer.
     Wait,
-    /// PushStart with the header in force.
+    /// PushStart with the current header.
     Header,
-    /// PushStart, going on where the last one stopped.
+    /// PushStart that continues the last one.
     GoOn(Last),
 }
 
-/// The request that credentials are wanted for.
+/// The request that was challenged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Asked {
+enum ChallengedRequest {
     PushSetup(Then),
     PushStart,
 }
 
-/// How a PushStart began, and has to begin if it goes again.
+/// The start of a PushStart, for its repetition.
 #[derive(Default)]
 struct Start {
-    /// The header in force.
+    /// The header at that time.
     header: Option<FileHeader>,
-    /// Where it went on; `None`: it began with `$H`.
+    /// The state that it continued; `None`: it began with `$H`.
     goes_on: Option<Last>,
 }
 
@@ -176,9 +177,9 @@ impl Largest {
     }
 }
 
-/// What waits to be polled.
+/// An output that waits to be polled.
 enum Queued {
-    /// A request; what authorises it is decided when it goes.
+    /// A request. Its authorization is computed when it is polled.
     Request {
         body: Body,
         fresh: bool,
@@ -187,7 +188,7 @@ enum Queued {
     Close(Bytes),
 }
 
-/// 4.7.1 Expanded PushState_InProgress Diagram: the last packet that is no `$F`.
+/// 4.7.1 Expanded PushState_InProgress Diagram: the last packet other than `$F`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Last {
     Header,
@@ -195,38 +196,38 @@ enum Last {
     EndOfEntry,
 }
 
-/// Whether content was taken.
+/// Tells whether content was accepted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use]
 pub enum Offer<T> {
-    /// It is in the transmits.
+    /// It was accepted, and is in the transmits.
     Taken,
-    /// It cannot go now: offer it again after the next response.
+    /// It cannot be sent now: offer it again after the next response.
     Held(T),
 }
 
-/// What is to be sent.
+/// An output to the network.
 #[derive(Debug)]
 pub enum Transmit {
-    /// A new request, on the connection of the last one if that still stands. A PushStart's body follows.
+    /// A new request, on the last connection if that is still open. The body of a PushStart follows.
     ///
     /// [`Body::Connect`] is for the proxy, outside TLS with the server. The next request uses the same connection,
     /// inside TLS with the server.
     Request(Box<Request>),
     /// The next bytes of the PushStart body.
     Body(Bytes),
-    /// The last bytes of the session, if any; when they are on the wire, the connection closes.
+    /// The last bytes of the session, possibly none. Close the connection after them.
     Close(Bytes),
-    /// Nothing yet: this comes first, on a thread that may block, and its result goes to [`PushSession::computed`].
+    /// No bytes yet: run this step on a thread that may block, and pass its result to [`PushSession::computed`].
     Compute(Role, BlockingStep),
 }
 
-/// What the higher layer is told.
+/// An output to the higher layer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
-    /// Credentials are wanted: answer with [`PushSession::provide`].
+    /// The peer requires credentials: answer with [`PushSession::provide`].
     CredentialsWanted(CredentialsWanted),
-    /// A challenge is being answered.
+    /// The session answers a challenge.
     Authenticating,
     /// PushSetup succeeded: streaming may start (3.1.5.1).
     ServerConfigured {
@@ -235,34 +236,34 @@ pub enum Event {
     },
     /// A PushStart was sent (3.1.4.2.1).
     PushStartSent {
-        /// The bytes of bodies before it, as [`Counters::body_bytes`] counts them.
+        /// Total size of earlier bodies in bytes, as [`SessionCounters::body_bytes`] counts them.
         begins_at: u64,
-        /// It begins with `$H`, and this header in it.
+        /// The header in `$H`, if it begins with one.
         header: Option<FileHeader>,
     },
-    /// The last PushStart was not taken and goes again: so must all content that was taken since it was sent.
+    /// The last PushStart was refused and is sent again. Offer all content again that was accepted since it was sent.
     PushStartRepeated,
-    /// A PushStart whose body was complete was answered with success (3.1.5.2).
+    /// The server answered a complete PushStart body with success (3.1.5.2).
     PushStartCompleted,
     /// `$E` was sent and the session is over (3.1.4.4).
     SessionEnded,
 }
 
-/// What a session has handed out so far.
+/// Totals of a session's outputs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Counters {
-    /// PushStart requests.
+pub struct SessionCounters {
+    /// PushStart requests sent.
     pub push_starts: u32,
-    /// `$D` packets.
+    /// `$D` packets sent.
     pub packets: u64,
-    /// Bytes of padding that stayed behind.
+    /// Bytes of padding removed.
     pub padding_removed: u64,
-    /// Bytes of PushStart bodies.
+    /// Bytes of PushStart bodies sent.
     pub body_bytes: u64,
 }
 
 impl PushSession {
-    /// A session that has sent nothing (3.1.3).
+    /// Creates a session that has sent nothing (3.1.3).
     pub fn new(config: SessionConfig, entropy: impl Entropy + 'static) -> Self {
         Self {
             state: State::Idle,
@@ -278,7 +279,7 @@ impl PushSession {
             resumed: false,
             idle_timeout: idle_timeout(&HeaderMap::new()),
             handshake: false,
-            counters: Counters::default(),
+            counters: SessionCounters::default(),
             heads: BytesMut::with_capacity(HEADS),
             queued: VecDeque::new(),
             events: VecDeque::new(),
@@ -293,20 +294,20 @@ impl PushSession {
         }
     }
 
-    /// The connection of the last request is gone, and with it what was bound to it.
+    /// Handles the loss of the last connection, and drops the state that was bound to it.
     pub fn connection_lost(&mut self) {
         self.access.connection_lost();
     }
 
-    /// The result of [`Transmit::Compute`].
+    /// Takes the result of [`Transmit::Compute`].
     pub fn computed(&mut self, role: Role, result: StepResult) {
         self.access.computed(role, result);
     }
 
-    /// The next thing to send.
+    /// Returns the next output to the network.
     ///
-    /// With an `https` URL and a proxy, the first request of each connection is preceded by [`Body::Connect`]. It
-    /// follows on the same connection after a 2xx response has opened the tunnel. Until then there is nothing to send.
+    /// With an `https` URL and a proxy, [`Body::Connect`] precedes the first request of each connection. That request
+    /// follows on the same connection once a 2xx response has opened the tunnel; until then the result is `None`.
     pub fn poll_transmit(&mut self) -> Option<Transmit> {
         if self.awaits_tunnel() {
             return None;
@@ -321,12 +322,12 @@ impl PushSession {
         })
     }
 
-    /// The next thing to tell the higher layer.
+    /// Returns the next output to the higher layer.
     pub fn poll_event(&mut self) -> Option<Event> {
         self.events.pop_front()
     }
 
-    /// Whether content may be offered now.
+    /// Returns whether content may be offered now.
     pub fn is_ready(&self) -> bool {
         let takes_content = matches!(
             self.state,
@@ -335,7 +336,7 @@ impl PushSession {
         takes_content && !self.awaits_tunnel()
     }
 
-    /// Whether a PushStart was sent that has not ended.
+    /// Returns whether a PushStart is in progress.
     pub fn is_streaming(&self) -> bool {
         let has_started = matches!(
             self.state,
@@ -344,7 +345,7 @@ impl PushSession {
         has_started && !self.awaits_tunnel()
     }
 
-    /// Whether a response has to come before anything else can happen.
+    /// Returns whether the session waits for a response.
     pub fn awaits_response(&self) -> bool {
         match self.access.tunnel() {
             Some(Tunnel::Opening) => true,
@@ -356,37 +357,37 @@ impl PushSession {
         }
     }
 
-    /// 3.1.1 UsingProxy: whether a proxy stands before the server, by the settings or by the field Via of a response.
+    /// 3.1.1 UsingProxy: returns whether there is a proxy, by the settings or by the Via field of a response.
     pub fn is_using_proxy(&self) -> bool {
         self.using_proxy
     }
 
-    /// The scheme that authenticates the requests to the server, if one does.
+    /// Returns the scheme that authenticates the requests to the server, if any.
     pub fn authentication(&self) -> Option<Scheme> {
         self.access.scheme()
     }
 
-    /// Whether something is to be polled.
+    /// Returns whether [`poll_transmit`](Self::poll_transmit) has an output.
     pub fn has_transmits(&self) -> bool {
         !self.queued.is_empty() && !self.awaits_tunnel()
     }
 
-    /// Whether the next thing to send is a part of a body, and not the last.
+    /// Returns whether the next output is a part of a body that is not the last.
     pub fn owes_body(&self) -> bool {
         matches!(self.queued.front(), Some(Queued::Body(_)))
     }
 
-    /// Returns whether the next thing to send is a request, CONNECT included.
+    /// Returns whether the next output is a request, CONNECT included.
     pub fn owes_request(&self) -> bool {
         matches!(self.queued.front(), Some(Queued::Request { .. })) && !self.awaits_tunnel()
     }
 
-    /// What has been handed out so far.
-    pub fn counters(&self) -> Counters {
+    /// Returns the totals of the session's outputs.
+    pub fn counters(&self) -> SessionCounters {
         self.counters
     }
 
-    /// Bytes that the current PushStart body still owes.
+    /// Returns the bytes of the current PushStart body that are still to be sent.
     pub fn length_remaining(&self) -> u64 {
         self.length_remaining.get()
     }

@@ -21,7 +21,7 @@ impl PushSession {
         self.state = State::PushSetupSent { then };
     }
 
-    /// A PushStart that begins with the header in force.
+    /// Sends a PushStart that begins with the current header.
     pub(super) fn send_first_push_start(&mut self) {
         let Some(header) = self.header.clone() else {
             return;
@@ -31,12 +31,12 @@ impl PushSession {
         debug_assert!(taken, "a PushStart has room for its header");
     }
 
-    /// A PushStart that goes on where the last one stopped.
+    /// Sends a PushStart that continues the last one.
     pub(super) fn send_next_push_start(&mut self, last: Last) {
         self.send_push_start(Some(last), false);
     }
 
-    /// The same on a new connection, after the last one was lost.
+    /// Does the same on a new connection, after the last one was lost.
     pub(super) fn send_resuming_push_start(&mut self) {
         self.send_push_start(Some(Last::Data), true);
     }
@@ -60,7 +60,7 @@ impl PushSession {
         });
     }
 
-    /// Queues a request. A fresh one needs another connection, so that whatever is bound to the last one is forgotten.
+    /// Queues a request. With `fresh` it needs a new connection, so state that is bound to the last one is dropped.
     fn queue_request(&mut self, body: Body, fresh: bool) {
         if fresh {
             self.access.connection_lost();
@@ -68,7 +68,7 @@ impl PushSession {
         self.queued.push_back(Queued::Request { body, fresh });
     }
 
-    /// Returns a request with its authorization, or the step that has to be taken first.
+    /// Returns a request with its authorization, or the blocking step before it.
     pub(super) fn request(&mut self, body: Body, fresh: bool) -> Transmit {
         match self.access.authorize(&body, &mut *self.entropy) {
             Authorized::Blocking(role, step) => {
@@ -85,7 +85,7 @@ impl PushSession {
                 let mut request =
                     Request::new(target, &self.config.user_agent, &self.cookies, body);
                 if !fields.is_empty() {
-                    // NTLM belongs to the connection, and HTTP/1.0 closes it otherwise (3.1.4.1.1).
+                    // NTLM is bound to the connection, which HTTP/1.0 closes without this field (3.1.4.1.1).
                     request
                         .headers
                         .insert(CONNECTION, HeaderValue::from_static("Keep-Alive"));
@@ -104,7 +104,7 @@ impl PushSession {
     fn content_length(&self) -> u64 {
         let mut least = least_content_length(self.largest.packet, self.largest.header);
         if self.silent {
-            // Each body begins with `$H`, and has to bring more than that: a packet, or the end of an entry and a `$C`.
+            // Each body begins with `$H`, and has to have room for more: a packet, or the end of an entry and a `$C`.
             let header = PacketId::Header.overhead() + self.largest.header;
             least += (header + PacketId::EndOfStream.overhead()) as u64;
         }

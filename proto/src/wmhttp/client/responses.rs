@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! What comes back: 3.1.5.
+//! Responses and other events from the peer: 3.1.5.
 
 use super::access::{Answer, Tunnel};
-use super::{Asked, Event, Last, PushSession, State, Then};
+use super::{ChallengedRequest, Event, Last, PushSession, State, Then};
 use crate::auth::{Credentials, Role};
 use crate::wmhttp::Error;
 use crate::wmhttp::header::{Cookies, has_via, idle_timeout, windows_media_server};
@@ -14,8 +14,8 @@ impl PushSession {
     ///
     /// # Errors
     ///
-    /// The session is over when the response is a refusal, comes from something that is no Windows Media server, or
-    /// comes with success although the body is not complete.
+    /// The session is over if the response refuses the request, if its sender is not a Windows Media server, or if it
+    /// reports success before the body is complete.
     pub fn handle_response(&mut self, response: &Response) -> Result<(), Error> {
         let handled = match self.state {
             _ if self.awaits_tunnel() => self.handle_tunnel_response(response),
@@ -25,9 +25,9 @@ impl PushSession {
             }
             State::PushStartInProgress { .. } => self.handle_early_response(response),
             State::Ending if matches!(response.status.as_u16(), 401 | 407) => {
-                self.challenge(response, Asked::PushStart)
+                self.challenge(response, ChallengedRequest::PushStart)
             }
-            // After the final $E any other answer, or none, is fine (receivers close, stay silent, say 200 or 422).
+            // After the final $E any response or none is acceptable: receivers close, stay silent, or send 200 or 422.
             State::Idle
             | State::PushSetupComplete
             | State::AwaitingCredentials { .. }
@@ -37,10 +37,10 @@ impl PushSession {
         self.end_if_failed(handled)
     }
 
-    /// The server gave no answer to a body that was complete: it closed, or its time is over.
+    /// Handles a missing response to a complete body: the server has closed the connection, or the time limit is over.
     ///
-    /// Many receivers do so. The session starts anew, and nothing is lost. FALSE when that is not the case at hand, as
-    /// when there is still something of the body to be polled.
+    /// Many receivers behave like this. The session starts again without loss. Returns false, and does nothing, in any
+    /// other situation, such as while bytes of the body are still to be polled.
     pub fn handle_silence(&mut self) -> bool {
         let complete = matches!(self.state, State::AwaitingPushStartResponse { .. });
         if !complete || !self.queued.is_empty() {
@@ -52,11 +52,11 @@ impl PushSession {
         true
     }
 
-    /// The answer to [`Event::CredentialsWanted`]; `None` gives up.
+    /// Answers [`Event::CredentialsWanted`]; `None` gives up.
     ///
     /// # Errors
     ///
-    /// [`Error::Denied`]: without credentials there is no way in.
+    /// [`Error::Denied`] if the peer requires credentials and there are none.
     pub fn provide(&mut self, role: Role, credentials: Option<Credentials>) -> Result<(), Error> {
         if self.access.tunnel() == Some(Tunnel::AwaitingCredentials) {
             let handled = match role {
@@ -76,7 +76,7 @@ impl PushSession {
     fn handle_push_setup_response(&mut self, response: &Response, then: Then) -> Result<(), Error> {
         match response.status.as_u16() {
             300..=305 => return self.redirect(response, then),
-            401 | 407 => return self.challenge(response, Asked::PushSetup(then)),
+            401 | 407 => return self.challenge(response, ChallengedRequest::PushSetup(then)),
             _ if !response.status.is_success() => return Err(response.refusal()),
             _ => {}
         }
@@ -86,7 +86,7 @@ impl PushSession {
         }
         let then = self.accept_push_setup(response, then);
         if self.handshake {
-            // The server wants nothing: it has not seen what the body asks for.
+            // The server asks for nothing, but it has not seen the request's body yet.
             self.send_push_setup(then, false);
             return Ok(());
         }
@@ -100,7 +100,7 @@ impl PushSession {
         Ok(())
     }
 
-    /// Takes the response over. Where the server has given out another push-id there is nothing to go on with.
+    /// Applies the response. If the server has assigned a new push-id, there is no session to continue.
     fn accept_push_setup(&mut self, response: &Response, then: Then) -> Then {
         let push_id = self.cookies.push_id().clone();
         self.accept(response);
@@ -116,7 +116,7 @@ impl PushSession {
 
     fn handle_push_start_response(&mut self, response: &Response, last: Last) -> Result<(), Error> {
         match response.status.as_u16() {
-            401 | 407 => return self.challenge(response, Asked::PushStart),
+            401 | 407 => return self.challenge(response, ChallengedRequest::PushStart),
             _ if !response.status.is_success() => return Err(response.refusal()),
             _ => {}
         }
@@ -127,10 +127,10 @@ impl PushSession {
         Ok(())
     }
 
-    /// What a response means that comes while the body still flows.
+    /// Handles a response that arrives before the body is complete.
     fn handle_early_response(&mut self, response: &Response) -> Result<(), Error> {
         match response.status.as_u16() {
-            401 | 407 => self.challenge(response, Asked::PushStart),
+            401 | 407 => self.challenge(response, ChallengedRequest::PushStart),
             _ if response.status.is_success() => Err(Error::EndedEarly),
             _ => Err(response.refusal()),
         }
@@ -147,11 +147,12 @@ impl PushSession {
     }
 
     /// Status 401 and 407
-    fn challenge(&mut self, response: &Response, request: Asked) -> Result<(), Error> {
-        // The server may assign the push-id here already, as in example 4.8.
+    fn challenge(&mut self, response: &Response, request: ChallengedRequest) -> Result<(), Error> {
+        // The server may assign the push-id already here, as in example 4.8.
         let push_id = self.cookies.push_id().clone();
         self.cookies.update(&response.headers);
-        let goes_on = matches!(request, Asked::PushStart) && self.start.goes_on.is_some();
+        let goes_on =
+            matches!(request, ChallengedRequest::PushStart) && self.start.goes_on.is_some();
         if goes_on && *self.cookies.push_id() != push_id {
             return Err(Error::Forgotten);
         }
@@ -162,27 +163,31 @@ impl PushSession {
         Ok(())
     }
 
-    fn follow(&mut self, answer: Answer, request: Asked) {
+    fn follow(&mut self, answer: Answer, request: ChallengedRequest) {
         match (answer, request) {
             (Answer::Ask(wanted), _) => {
                 self.queued.clear();
                 self.state = State::AwaitingCredentials { request };
                 self.events.push_back(Event::CredentialsWanted(wanted));
             }
-            (Answer::Resubmit, Asked::PushSetup(then)) => self.send_push_setup(then, false),
-            (Answer::RedoPushSetup, Asked::PushSetup(then)) => self.send_push_setup(then, true),
-            (Answer::Resubmit, Asked::PushStart) => match self.repeat_push_start() {
+            (Answer::Resubmit, ChallengedRequest::PushSetup(then)) => {
+                self.send_push_setup(then, false)
+            }
+            (Answer::RedoPushSetup, ChallengedRequest::PushSetup(then)) => {
+                self.send_push_setup(then, true)
+            }
+            (Answer::Resubmit, ChallengedRequest::PushStart) => match self.repeat_push_start() {
                 None => self.send_first_push_start(),
                 Some(last) => self.send_next_push_start(last),
             },
-            (Answer::RedoPushSetup, Asked::PushStart) => {
+            (Answer::RedoPushSetup, ChallengedRequest::PushStart) => {
                 let then = self.repeat_push_start().map_or(Then::Header, Then::GoOn);
                 self.send_push_setup(then, true);
             }
         }
     }
 
-    /// Nobody has taken what was sent of the current body: back to where it began, which is with `$H` if `None`.
+    /// Rewinds to the start of the current body, of which the server has accepted nothing. `None`: it began with `$H`.
     fn repeat_push_start(&mut self) -> Option<Last> {
         self.queued.clear();
         self.events.push_back(Event::PushStartRepeated);
@@ -190,7 +195,7 @@ impl PushSession {
         self.start.goes_on
     }
 
-    /// What both successful responses change in the session.
+    /// Applies the fields that both successful responses have in common.
     fn accept(&mut self, response: &Response) {
         self.access.accepted(response);
         self.idle_timeout = idle_timeout(&response.headers);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! What comes after a lost connection: 3.2.7.1.
+//! The steps after a lost connection: 3.2.7.1.
 
 use std::time::Duration;
 
@@ -9,28 +9,28 @@ use crate::asf::FileHeader;
 use crate::wmhttp::header::Cookies;
 
 impl PushSession {
-    /// Whether the server has given the session a push-id, by which it would know it again.
+    /// Returns whether the session has a push-id from the server, by which the server can recognise it.
     pub fn is_resumable(&self) -> bool {
         !self.cookies.push_id().is_new_session()
     }
 
-    /// Whether the session is one that was [taken up again](Self::resume), as far as the server has not refused that.
+    /// Returns whether the session was [resumed](Self::resume), and the server has not refused that.
     pub fn has_resumed(&self) -> bool {
         self.resumed
     }
 
-    /// How long the server keeps the session after a loss.
+    /// Returns the time for which the server keeps the session after a connection loss.
     pub fn idle_timeout(&self) -> Duration {
         self.idle_timeout
     }
 
-    /// 3.2.7.1: takes the session up on a new connection, with the push-id that it has.
+    /// 3.2.7.1: resumes the session on a new connection, with the same push-id.
     ///
-    /// `header` is the last ASF file header that the server has got; content goes on behind what it has got of that
-    /// entry. A PushStart says so at once, unless the connection has to be authenticated first: then it follows a
-    /// PushSetup. Without a header there is only that PushSetup.
+    /// `header` is the last ASF file header that the server has received. Content continues after the part of its entry
+    /// that the server has received. The first request is a PushStart; if the connection has to be authenticated, a
+    /// PushSetup precedes it. Without a header only that PushSetup is sent.
     ///
-    /// The server does not answer before the body ends, unless it refuses. FALSE, and nothing happens, when the
+    /// The server responds before the end of the body only if it refuses. Returns false, and does nothing, if the
     /// session is not [resumable](Self::is_resumable).
     pub fn resume(&mut self, header: Option<FileHeader>) -> bool {
         if !self.is_resumable() {
@@ -47,8 +47,8 @@ impl PushSession {
         true
     }
 
-    /// 3.1.4.1: a new session after the loss of one, with push-id 0. When PushSetup has succeeded, `$H` follows with
-    /// `header`, if there is one.
+    /// 3.1.4.1: starts a new session with push-id 0 after the loss of one. `header`, if any, follows in `$H` after a
+    /// successful PushSetup.
     pub fn restart(&mut self, header: Option<FileHeader>) {
         self.abandon();
         self.cookies = Cookies::default();
@@ -63,7 +63,7 @@ impl PushSession {
         self.send_push_setup(then, true);
     }
 
-    /// Nothing of what was under way goes on.
+    /// Drops all pending outputs and state of the last connection.
     fn abandon(&mut self) {
         self.queued.clear();
         self.events.clear();

@@ -9,7 +9,7 @@ use crate::wmhttp::Error;
 use crate::wmhttp::message::{Body, Request, Response};
 
 impl PushSession {
-    /// Returns whether the next request waits for a tunnel: for the response to CONNECT, or for credentials.
+    /// Returns whether the next request waits for the response to CONNECT, or for credentials for it.
     pub(super) fn awaits_tunnel(&self) -> bool {
         matches!(
             self.access.tunnel(),
@@ -23,7 +23,7 @@ impl PushSession {
         owes_request && self.access.tunnel() == Some(Tunnel::Closed)
     }
 
-    /// Returns CONNECT with its authorization, or the step that has to be taken first.
+    /// Returns CONNECT with its authorization, or the blocking step before it.
     pub(super) fn connect(&mut self) -> Transmit {
         let fields = match self.access.authorize(&Body::Connect, &mut *self.entropy) {
             Authorized::Blocking(role, step) => return Transmit::Compute(role, step),
@@ -41,7 +41,8 @@ impl PushSession {
         Transmit::Request(Box::new(request))
     }
 
-    /// Takes the response to CONNECT. 2xx opens the tunnel. Any other status comes from the proxy, not from the server.
+    /// Handles the response to CONNECT. 2xx opens the tunnel. Any other status comes from the proxy, not from the
+    /// server.
     pub(super) fn handle_tunnel_response(&mut self, response: &Response) -> Result<(), Error> {
         match response.status.as_u16() {
             _ if self.access.tunnel() != Some(Tunnel::Opening) => {}
@@ -56,7 +57,7 @@ impl PushSession {
         Ok(())
     }
 
-    /// Takes the application's answer, with which CONNECT is sent again.
+    /// Takes the application's credentials, and sends CONNECT again.
     pub(super) fn provide_for_tunnel(
         &mut self,
         credentials: Option<Credentials>,

@@ -4,7 +4,7 @@ use super::*;
 
 const OK: &str = "HTTP/1.1 200 Fine\r\nServer: Cougar/9.5\r\n";
 
-/// What is read of `wire`, which is followed by the end of the connection.
+/// Reads the response in `wire`, after which the connection closes.
 fn read(wire: &str) -> Result<Option<(Response, bool)>, BadResponse> {
     read_by(ResponseReader::new(), wire)
 }
@@ -30,7 +30,7 @@ fn is_complete(rest: &str) -> bool {
 }
 
 #[test]
-fn a_head_is_what_it_says() {
+fn a_head_has_status_reason_and_fields() {
     let wire = format!("{OK}Set-Cookie: push-id=1\r\nSet-Cookie: a\r\nContent-Length: 0\r\n\r\n");
     let (response, reusable) = read(&wire).unwrap().unwrap();
     assert_eq!(
@@ -44,7 +44,7 @@ fn a_head_is_what_it_says() {
 
 /// RFC 9112 section 6.3
 #[test]
-fn a_body_ends_where_its_head_says() {
+fn the_head_decides_the_end_of_the_body() {
     assert_eq!(
         body("Content-Length: 4\r\n\r\nbody"),
         ("body".to_owned(), true)
@@ -74,7 +74,7 @@ fn a_body_ends_where_its_head_says() {
 
 /// RFC 9112 section 7.1
 #[test]
-fn chunks_are_put_together() {
+fn chunks_are_joined() {
     let chunked = |rest: &str| format!("Transfer-Encoding: Chunked\r\n\r\n{rest}");
     let whole = chunked("2;a=b\r\nbo\r\n02\r\ndy\r\n0\r\nTrailer: 1\r\n\r\n");
     assert_eq!(body(&whole), ("body".to_owned(), true));
@@ -92,7 +92,7 @@ fn chunks_are_put_together() {
 }
 
 #[test]
-fn of_a_long_body_the_beginning_is_kept() {
+fn only_the_beginning_of_a_long_body_is_kept() {
     for rest in [
         format!(
             "Content-Length: 1000000\r\n\r\n{}",
@@ -109,7 +109,7 @@ fn of_a_long_body_the_beginning_is_kept() {
 }
 
 #[test]
-fn a_connection_is_kept_when_both_ends_do() {
+fn a_connection_is_reusable_if_the_server_keeps_it() {
     let reusable = |line: &str, field: &str| {
         let wire = format!("{line} 200 OK\r\nContent-Length: 0\r\n{field}\r\n");
         read(&wire).unwrap().unwrap().1
@@ -120,7 +120,7 @@ fn a_connection_is_kept_when_both_ends_do() {
     assert!(reusable("HTTP/1.0", "Connection: Keep-Alive\r\n"));
 }
 
-/// RFC 9112 section C.2.2: what proxies from before HTTP/1.1 say instead of Connection.
+/// RFC 9112 section C.2.2: proxies older than HTTP/1.1 send it instead of Connection.
 #[test]
 fn proxy_connection_keeps_a_connection_too() {
     let reusable = |line: &str, field: &str| {
@@ -137,7 +137,7 @@ fn proxy_connection_keeps_a_connection_too() {
 
 /// RFC 9110 section 9.3.6
 #[test]
-fn a_tunnel_begins_behind_the_head() {
+fn a_tunnel_begins_after_the_head() {
     for head in [
         "HTTP/1.1 200 Connection established\r\n\r\n",
         "HTTP/1.0 200 OK\r\nProxy-Agent: x\r\n\r\n",
@@ -152,7 +152,7 @@ fn a_tunnel_begins_behind_the_head() {
         let (response, reusable) = reader.finish().unwrap();
         assert!(response.status.is_success() && response.body.is_empty());
         assert!(reusable, "{head}");
-        // A server that speaks first does not speak TLS.
+        // A server that speaks first does not use TLS.
         let early = read_by(ResponseReader::to_connect(), &format!("{head}220 Hello"));
         assert!(!early.unwrap().unwrap().1, "{head}");
     }
@@ -174,7 +174,7 @@ fn a_refusal_of_connect_has_its_body() {
 
 /// RFC 9110 section 15.2
 #[test]
-fn interim_responses_are_passed_over() {
+fn interim_responses_are_skipped() {
     let interim = "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 102 Wait\r\nA: b\r\n\r\n";
     let (response, _) = read(&format!("{interim}{OK}\r\n")).unwrap().unwrap();
     assert_eq!(response.status, StatusCode::OK);
@@ -183,7 +183,7 @@ fn interim_responses_are_passed_over() {
     assert_eq!(upgrade.0.status, StatusCode::SWITCHING_PROTOCOLS);
 }
 
-/// Old servers write what RFC 9112 section 5 has no room for any more.
+/// Old servers send fields that RFC 9112 section 5 no longer allows.
 #[test]
 fn fields_of_old_servers_are_read() {
     let wire =
@@ -194,7 +194,7 @@ fn fields_of_old_servers_are_read() {
 }
 
 #[test]
-fn what_is_no_response_is_an_error() {
+fn invalid_responses_are_errors() {
     for bad in [
         "\x16\x03\x01",
         "ICY 200 OK\r\n\r\n",
@@ -223,9 +223,9 @@ fn what_is_no_response_is_an_error() {
     );
 }
 
-/// However it is cut, it is the same response.
+/// The response does not depend on the sizes of the reads.
 #[test]
-fn a_response_may_come_byte_by_byte() {
+fn a_response_may_arrive_byte_by_byte() {
     let wire = format!(
         "HTTP/1.1 100 Continue\r\n\r\n{OK}Transfer-Encoding: chunked\r\n\r\n\
          4\r\nbody\r\n0\r\n\r\n"

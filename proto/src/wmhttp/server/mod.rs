@@ -1,37 +1,37 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! 3.2 Server Details: the receiving half.
+//! 3.2 Server Details: the server half.
 //!
-//! [`Sessions`] is the table of all sessions, between their requests. A PushStart borrows its [`ReceivingSession`] out
-//! of it for as long as the body comes:
+//! [`Sessions`] is the table of all sessions between their requests. [`Sessions::push_start`] hands out a
+//! [`ReceivingSession`], which reads the body and is then given back:
 //!
 //! ```text
 //! (nothing) --push_setup--> waiting
 //! waiting   --push_setup--> waiting
 //! waiting   --push_start--> receiving
 //! waiting   --handle_timeout: Inactivity-Timeout; Idle-Timeout after a loss--> deleted
-//! receiving --complete: the body is, and is answered--> waiting
-//! receiving --lost: the connection is, the body is not complete--> waiting
+//! receiving --complete: the body is complete and answered--> waiting
+//! receiving --lost: connection lost, body incomplete--> waiting
 //! receiving --end: final $E, Idle-Timeout, bad packet, disconnection--> deleted
 //! ```
 //!
-//! Time comes in as what has passed since any start of the caller's choosing, new push-ids as what a closure yields.
-//! Who may push, and where, is what [`Rules`] say.
+//! Times are durations since a fixed start that the caller chooses. A closure of the caller generates push-ids.
+//! [`Rules`] decide who may push to which publishing point.
 //!
-//! # What the specification leaves to the server
+//! # Decisions of this server
 //!
 //! | | |
 //! |---|---|
-//! | 3.2.2 | The least Idle-Timeout of ten seconds is not enforced: tests want shorter ones. |
-//! | 3.2.5.1 | User-Agent has to begin with `WMEncoder/`. Whoever has another one gets 200 and a playlist, as note <8> says. |
-//! | 3.2.5.1 | A publishing point has one source: while it receives, PushSetup and PushStart of other sessions get 409; but from one that has been silent for [`Rules::stale`], another source takes it over. |
+//! | 3.2.2 | The minimum Idle-Timeout of ten seconds is not enforced, because tests need shorter ones. |
+//! | 3.2.5.1 | User-Agent has to begin with `WMEncoder/`. Any other client gets 200 and a playlist (note <8>). |
+//! | 3.2.5.1 | A publishing point has one source. While it receives, PushSetup and PushStart of other sessions get 409. A source without data for [`Rules::stale`] is displaced by the next one. |
 //! | 3.2.5.1 | AutoDestroy removes a publishing point that a client has created, and never a configured one. |
-//! | 3.2.5.1 | A table that is full can shed its waiting sessions: [`Sessions::shed_waiting`]. |
-//! | 3.2.5.1 | Accounts are asked for by Digest and Basic. NTLM is bound to connections, which nobody here knows. |
-//! | 3.2.5.2 | A challenge to PushStart leaves the connection open: its body goes by unread. |
-//! | 3.2.5.2 | An unknown push-id gets 400, and never a new session as in note <13>. |
-//! | 3.2.5.2 | `$H` may come a second time as the first packet after a loss or another PushSetup, and nowhere else. |
-//! | 3.2.5.3 | A body that is no sequence of packets in the order of figure 7 gets 400, and the session is over. |
+//! | 3.2.5.1 | A full table can evict its waiting sessions: [`Sessions::shed_waiting`]. |
+//! | 3.2.5.1 | Accounts are checked by Digest and Basic. NTLM is bound to connections, which this module does not know. |
+//! | 3.2.5.2 | A challenge to PushStart leaves the connection open, and its body is drained. |
+//! | 3.2.5.2 | An unknown push-id gets 400, never a new session as in note <13>. |
+//! | 3.2.5.2 | `$H` may be repeated as the first packet after a connection loss or another PushSetup only. |
+//! | 3.2.5.3 | A body without the packet order of figure 7 gets 400 and ends the session. |
 //! | 3.2.5.5 | A body that `$E` (S_FALSE) completes is answered, unlike in note <14>. |
 
 use std::collections::{HashMap, HashSet};
@@ -60,10 +60,10 @@ pub use violation::{Violation, Weight, violations};
 /// 3.2.2 Timers
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Timeouts {
-    /// Idle-Timeout: without `$H`, `$D` or `$C` for so long, a PushStart is over. The specification wants at least ten
-    /// seconds; shorter ones are for tests.
+    /// Idle-Timeout: ends a PushStart after this time without `$H`, `$D` or `$C`. The specification requires at least
+    /// ten seconds; tests use less.
     pub idle: Duration,
-    /// Inactivity-Timeout: how long a session lives between two requests.
+    /// Inactivity-Timeout: deletes a session after this time between two requests.
     pub inactivity: Duration,
 }
 
@@ -76,29 +76,29 @@ impl Default for Timeouts {
     }
 }
 
-/// A successful PushSetup.
+/// The result of a successful PushSetup.
 #[derive(Clone, Debug)]
 pub struct SetupAccepted {
-    /// The session, new or not.
+    /// The new or existing session.
     pub key: SessionKey,
-    /// What to answer.
+    /// The response to send.
     pub reply: Reply,
 }
 
-/// A session that is no more.
+/// A deleted session.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Deleted {
-    /// The session.
+    /// The session's key.
     pub key: SessionKey,
     /// Its publishing point.
     pub point: String,
-    /// Whether the publishing point went with it (AutoDestroy).
+    /// True if the publishing point was removed with it (AutoDestroy).
     pub point_removed: bool,
 }
 
 enum Slot {
     Waiting(Box<ReceivingSession>),
-    /// Lent out to the connection whose PushStart is in progress.
+    /// Handed out to the connection of its PushStart.
     Receiving {
         key: SessionKey,
         point: String,
@@ -112,16 +112,16 @@ pub struct Sessions {
     points: Existing,
     rules: Rules,
     slots: HashMap<PushId, Slot>,
-    /// Sessions that receive and are to end, since others have taken their places.
+    /// Receiving sessions that have to end, because other sources have displaced them.
     displaced: HashSet<SessionKey>,
     next_key: u64,
 }
 
 impl Sessions {
-    /// Most sessions at a time.
+    /// Sessions in the table, at most.
     pub const MAX: usize = 1024;
 
-    /// No session yet.
+    /// Creates an empty table.
     pub fn new(timeouts: Timeouts, points: Points) -> Self {
         Self {
             timeouts,
@@ -133,7 +133,7 @@ impl Sessions {
         }
     }
 
-    /// By other rules than [`Rules::default`].
+    /// Replaces the default rules.
     #[must_use]
     pub fn with_rules(self, rules: Rules) -> Self {
         Self { rules, ..self }
@@ -145,8 +145,9 @@ impl Sessions {
     ///
     /// # Errors
     ///
-    /// A point that is elsewhere, no account, a body that does not parse, an unknown push-id, a publishing point that neither exists nor has a template, or
-    /// one that somebody pushes to, and too many sessions.
+    /// Refuses the request if the publishing point is on another server, does not exist and has no existing template,
+    /// or already receives; if the credentials match no account; if the body is malformed or the push-id unknown; and
+    /// if the table is full.
     pub fn push_setup(
         &mut self,
         request: &PushRequest,
@@ -187,13 +188,14 @@ impl Sessions {
 
     /// 3.2.5.2 Receiving a PushStart Request
     ///
-    /// To be called as soon as the head of the request is there. The session comes back by
-    /// [`complete`](Self::complete), [`lost`](Self::lost) or [`end`](Self::end).
+    /// Call it as soon as the head of the request is complete. Give the session back by [`complete`](Self::complete),
+    /// [`lost`](Self::lost) or [`end`](Self::end).
     ///
     /// # Errors
     ///
-    /// No account, a missing or unknown push-id, another publishing point than the session's or one that is gone, a session or
-    /// publishing point that already receives. The answer does not wait for the body.
+    /// Refuses the request if the credentials match no account, if the push-id is missing or unknown, if the publishing
+    /// point is not the session's or no longer exists, and if session or publishing point already receive. The response
+    /// does not wait for the body.
     pub fn push_start(
         &mut self,
         request: &PushRequest,
@@ -226,7 +228,8 @@ impl Sessions {
         }
     }
 
-    /// 3.2.5.2.1 Sending a PushStart Response, when the body is complete: the session waits for the next request.
+    /// 3.2.5.2.1 Sending a PushStart Response: takes the session back after a complete body. It waits for the next
+    /// request.
     pub fn complete(&mut self, mut session: ReceivingSession, now: Duration) -> Reply {
         session.wait_for_request(now);
         let reply = session.success();
@@ -234,14 +237,15 @@ impl Sessions {
         reply
     }
 
-    /// 3.2.7.1 TCP Connection Is Disconnected, before the body was complete: until the Idle-Timeout expires the client
-    /// may go on with another PushStart.
+    /// 3.2.7.1 TCP Connection Is Disconnected: takes the session back after an incomplete body. The client may continue
+    /// with another PushStart until the Idle-Timeout expires.
     pub fn lost(&mut self, mut session: ReceivingSession) {
         session.allow_repeated_header();
         self.put_back(session);
     }
 
-    /// The final `$E` (3.2.5.5), the Idle-Timeout (3.2.6.1) or a disconnection by the server (3.2.4.1).
+    /// Deletes the session: after the final `$E` (3.2.5.5), the Idle-Timeout (3.2.6.1) or a disconnection by the server
+    /// (3.2.4.1).
     #[expect(clippy::needless_pass_by_value, reason = "the session is over")]
     pub fn end(&mut self, session: ReceivingSession) -> Deleted {
         self.slots.remove(&session.push_id);
@@ -249,12 +253,14 @@ impl Sessions {
         self.delete(&session)
     }
 
-    /// When [`handle_timeout`](Self::handle_timeout) has something to do.
+    /// Returns the time at which [`handle_timeout`](Self::handle_timeout) has to be called; `None` without a waiting
+    /// session.
     pub fn next_timeout(&self) -> Option<Duration> {
         self.waiting().map(|session| session.deadline).min()
     }
 
-    /// 3.2.6.2 Inactivity-Timeout Timer Expires, and 3.2.6.1 for sessions whose connection is lost.
+    /// 3.2.6.2 Inactivity-Timeout Timer Expires, and 3.2.6.1 for sessions whose connection is lost. Returns the deleted
+    /// sessions.
     pub fn handle_timeout(&mut self, now: Duration) -> Vec<Deleted> {
         let expired: Vec<_> = self
             .slots
@@ -267,18 +273,18 @@ impl Sessions {
         expired.into_iter().filter_map(delete).collect()
     }
 
-    /// Returns whether the table has no room for another session.
+    /// Returns whether the table is full.
     pub fn is_full(&self) -> bool {
         self.slots.len() >= Self::MAX
     }
 
-    /// The number of sessions in `among` that wait for a PushStart.
+    /// Returns the number of sessions in `among` that wait for a PushStart.
     pub fn count_waiting(&self, among: impl Fn(SessionKey) -> bool) -> usize {
         self.waiting().filter(|session| among(session.key)).count()
     }
 
-    /// Deletes the oldest of the sessions in `among` that wait, to make room for another one. Sessions that have not had
-    /// a PushStart yet go before those that may be resumed.
+    /// Evicts the oldest waiting session in `among` to make room for another. Sessions that never had a PushStart are
+    /// evicted before those that the client may resume.
     pub fn shed_waiting(&mut self, among: impl Fn(SessionKey) -> bool) -> Option<Deleted> {
         let among = self.waiting().filter(|session| among(session.key));
         let first = among.min_by_key(|session| (session.has_started(), session.key))?;
@@ -289,22 +295,22 @@ impl Sessions {
         }
     }
 
-    /// Whether whoever asks has an account, where one is needed (3.2.5.1).
+    /// Checks the credentials of a request (3.2.5.1).
     ///
     /// # Errors
     ///
-    /// [`Refusal::Unauthorised`], with what to ask for.
+    /// [`Refusal::Unauthorised`] with the challenges to send, if they match no account.
     pub fn authorise(&mut self, access: &Access, now: Duration) -> Result<(), Refusal> {
         let checked = access.check(&mut self.rules.guard, now);
         checked.map_err(Refusal::Unauthorised)
     }
 
-    /// Whether this session, which receives, has lost its publishing point to another one. It is to end.
+    /// Returns whether another source has displaced this receiving session. If so, end it.
     pub fn is_displaced(&self, key: SessionKey) -> bool {
         self.displaced.contains(&key)
     }
 
-    /// As [`authorise`](Self::authorise). A challenge starts the timer of the session anew.
+    /// Does the same as [`authorise`](Self::authorise). A challenge also restarts the timer of the session.
     fn check_access(
         &mut self,
         request: &PushRequest,
@@ -320,7 +326,7 @@ impl Sessions {
         checked
     }
 
-    /// 3.2.5.1: who is sent elsewhere has no session here any more.
+    /// 3.2.5.1: redirects a request. Its session is deleted here.
     fn check_here(&mut self, request: &PushRequest, now: Duration) -> Result<(), Refusal> {
         let Some(redirect) = self.rules.redirects.get(&request.point).cloned() else {
             return Ok(());
@@ -331,7 +337,7 @@ impl Sessions {
         Err(Refusal::Redirected(redirect))
     }
 
-    /// The session of a request, if it waits for one.
+    /// Returns the session of a request, if it waits for one.
     fn waiting_for(&mut self, request: &PushRequest) -> Option<&mut ReceivingSession> {
         match self.slots.get_mut(request.push_id.as_ref()?)? {
             Slot::Waiting(session) => Some(session),
@@ -346,7 +352,7 @@ impl Sessions {
         })
     }
 
-    /// Nobody pushes to the point right now, or who does is silent and gives way. The specification leaves a second
+    /// Checks that no other source pushes to the point, or displaces a silent one. The specification leaves a second
     /// source to the higher layer.
     fn check_free(&mut self, path: &str, now: Duration) -> Result<(), Refusal> {
         let taken = self.slots.values().find_map(|slot| match slot {

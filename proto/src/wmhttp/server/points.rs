@@ -4,13 +4,13 @@
 
 use std::collections::BTreeSet;
 
-/// Which publishing points there are.
+/// The publishing points of a server.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Points {
-    /// Every path is one.
+    /// Every path is a publishing point.
     #[default]
     Any,
-    /// These paths, and what is created from them by 2.2.2.1.1 Template-URL.
+    /// These paths, and those that clients create from them by 2.2.2.1.1 Template-URL.
     Listed(BTreeSet<String>),
 }
 
@@ -21,7 +21,7 @@ pub(super) struct Existing {
 }
 
 impl Existing {
-    /// Most publishing points that clients can create.
+    /// Publishing points that clients can create, at most.
     const MAX_CREATED: usize = 1024;
 
     pub(super) fn new(configured: Points) -> Self {
@@ -48,7 +48,7 @@ impl Existing {
         has_template && has_room && self.created.insert(path.to_owned())
     }
 
-    /// 2.2.2.1.2 AutoDestroy. Returns whether `path` was there and was created by a client.
+    /// 2.2.2.1.2 AutoDestroy: removes a point that a client has created. Returns whether there was one.
     pub(super) fn remove(&mut self, path: &str) -> bool {
         self.created.remove(path)
     }

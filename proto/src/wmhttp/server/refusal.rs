@@ -8,7 +8,7 @@ use super::Reply;
 use crate::auth::Challenged;
 use crate::wmhttp::Error;
 
-/// Why a request is not granted.
+/// The reason why the server refuses a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Refusal {
     /// The method is not POST (2.2.2).
@@ -17,39 +17,39 @@ pub enum Refusal {
     NotAnEncoder,
     /// HTTP/1.1 without Host (RFC 2616 section 14.23).
     HostMissing,
-    /// Content-Type is of neither request (2.2.1.1).
+    /// Content-Type is not that of PushSetup or PushStart (2.2.1.1).
     ContentType,
-    /// There is no Content-Length, or a transfer coding (3.1.4.1.1, 3.1.4.2.1).
+    /// Content-Length is missing, or there is a transfer coding (3.1.4.1.1, 3.1.4.2.1).
     LengthRequired,
-    /// Content-Length is no number, or comes twice.
+    /// Content-Length is not a number, or is repeated.
     ContentLength,
-    /// The request itself does not follow the specification.
+    /// The push-id or the PushSetup body does not follow the specification.
     Malformed(Error),
-    /// No session has the push-id, or none was sent (3.2.5.1, 3.2.5.2).
+    /// The push-id is unknown or missing (3.2.5.1, 3.2.5.2).
     UnknownSession,
-    /// The publishing point neither exists nor has a template that does, or is not the session's.
+    /// The publishing point does not exist, has no existing template, or is not the session's.
     UnknownPoint,
     /// The session or its publishing point already receives on another connection.
     Busy,
-    /// There are too many sessions.
+    /// The server has [`Sessions::MAX`](super::Sessions::MAX) sessions.
     TooManySessions,
-    /// Credentials are wanted, and those that came are none of an account (3.2.5.1, 3.2.5.2).
+    /// The credentials are missing, or match no account (3.2.5.1, 3.2.5.2).
     Unauthorised(Challenged),
-    /// The publishing point is elsewhere (3.2.5.1).
+    /// The publishing point is on another server (3.2.5.1).
     Redirected(Redirect),
 }
 
-/// Where a client is sent (3.2.5.1).
+/// The destination of a redirection (3.2.5.1).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Redirect {
     /// The URL of the other server, or of the proxy.
     pub location: String,
-    /// Whether it is a proxy to go through: 305 instead of 302.
+    /// True if the client has to use `location` as its proxy: 305 instead of 302.
     pub is_proxy: bool,
 }
 
 impl Refusal {
-    /// The status that says so.
+    /// Returns the status code.
     pub fn status(&self) -> StatusCode {
         match self {
             Self::Method => StatusCode::METHOD_NOT_ALLOWED,
@@ -68,8 +68,8 @@ impl Refusal {
         }
     }
 
-    /// What to answer to `request`. The connection closes, since its body may not have been read; after a challenge
-    /// alone it should not.
+    /// Returns the response to `request`. The connection closes after it, because the body may be unread. After a
+    /// challenge it stays open.
     pub fn reply(&self, request: &Request<()>) -> Reply {
         match self {
             Self::NotAnEncoder => Reply::announcement(request),
@@ -85,18 +85,18 @@ impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Method => "the method is not POST",
-            Self::NotAnEncoder => "the client is no encoder",
+            Self::NotAnEncoder => "the client is not an encoder",
             Self::HostMissing => "Host is missing",
             Self::ContentType => "Content-Type is neither that of PushSetup nor of PushStart",
-            Self::LengthRequired => "there is no Content-Length",
+            Self::LengthRequired => "Content-Length is missing",
             Self::ContentLength => "Content-Length is not one number",
             Self::Malformed(error) => return fmt::Display::fmt(error, f),
             Self::UnknownSession => "no session has the push-id",
             Self::UnknownPoint => "there is no such publishing point",
             Self::Busy => "the publishing point already receives",
             Self::TooManySessions => "there are too many sessions",
-            Self::Unauthorised(_) => "credentials of an account are wanted",
-            Self::Redirected(_) => "the publishing point is elsewhere",
+            Self::Unauthorised(_) => "the credentials of an account are required",
+            Self::Redirected(_) => "the publishing point is on another server",
         })
     }
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! What the server answers, 2.2.1 and 3.2.5.
+//! The responses of the server: 2.2.1 and 3.2.5.
 
 use std::time::Duration;
 
@@ -16,24 +16,24 @@ use super::request::text;
 use crate::auth::Challenged;
 use crate::wmhttp::PushId;
 
-/// What the server calls itself: Windows Media Services of Windows Server 2008 R2.
+/// The Server field: that of Windows Media Services on Windows Server 2008 R2.
 pub const SERVER_NAME: HeaderValue = HeaderValue::from_static("Cougar/9.6.7600.16564");
 
-/// 2.2.1.7 Supported, as in example 4.8. None of it matters to a push.
+/// 2.2.1.7 Supported, as in example 4.8. No feature in it concerns a push.
 const FEATURES: &str = "com.microsoft.wm.srvppair, com.microsoft.wm.sswitch, \
     com.microsoft.wm.predstrm, com.microsoft.wm.fastcache, com.microsoft.wm.startupprofile";
 
-/// A response, and whether the connection goes with it.
+/// A response, and the state of the connection after it.
 #[derive(Clone, Debug)]
 pub struct Reply {
     /// The response. Its Set-Cookie is marked sensitive.
     pub response: Response<Bytes>,
-    /// Whether the connection must be closed after it.
+    /// True if the connection has to be closed after the response.
     pub close: bool,
 }
 
 impl Reply {
-    /// 204 with the push-id of the session (3.2.5.1, 3.2.5.2.1).
+    /// Returns 204 with the push-id of the session (3.2.5.1, 3.2.5.2.1).
     pub(super) fn success(push_id: &PushId, idle: Duration) -> Self {
         let mut reply = Self::empty(StatusCode::NO_CONTENT);
         let headers = reply.response.headers_mut();
@@ -49,7 +49,7 @@ impl Reply {
         reply
     }
 
-    /// An HTTP error after which the connection must close, since the rest of the body is not waited for.
+    /// Returns an HTTP error after which the connection has to be closed, because the rest of the body stays unread.
     pub fn last(status: StatusCode) -> Self {
         Self {
             close: true,
@@ -64,7 +64,7 @@ impl Reply {
         reply
     }
 
-    /// 401 (3.2.5.1, 3.2.5.2). The connection stays.
+    /// Returns 401 (3.2.5.1, 3.2.5.2). The connection stays open.
     pub(super) fn challenge(Challenged(fields): &Challenged) -> Self {
         let mut reply = Self::empty(StatusCode::UNAUTHORIZED);
         for field in fields {
@@ -74,7 +74,7 @@ impl Reply {
         reply
     }
 
-    /// 302 or 305 (3.2.5.1). The connection closes.
+    /// Returns 302 or 305 (3.2.5.1). The connection closes.
     pub(super) fn redirect(redirect: &Redirect) -> Self {
         let status = match redirect.is_proxy {
             true => StatusCode::USE_PROXY,
@@ -87,8 +87,8 @@ impl Reply {
         reply
     }
 
-    /// What Windows Media Services tells whoever is no encoder: a playlist with the very URL that was asked for
-    /// (note <8>).
+    /// Returns the response of Windows Media Services to a client that is not an encoder: a playlist with the requested
+    /// URL (note <8>).
     pub fn announcement(request: &Request<()>) -> Self {
         let host = text(request.headers(), HOST).unwrap_or("localhost");
         let url = escaped(&format!("http://{host}{}", request.uri().path()));
@@ -153,7 +153,7 @@ mod tests {
 
     /// 5.1
     #[test]
-    fn a_reply_does_not_show_the_push_id() {
+    fn debug_output_hides_the_push_id() {
         let push_id = PushId::new("4124758405").unwrap();
         let reply = Reply::success(&push_id, Duration::from_secs(60));
         assert!(!format!("{reply:?}").contains("4124758405"));

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! What the head of a request asks for, and whether it may.
+//! The head of a request: its kind, and the checks that it has to pass.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use crate::auth::{Challenged, Guard, RequestLine, Scheme, Schemes};
 use crate::wmhttp::header::X_ACCEPT_AUTHENTICATION;
 use crate::wmhttp::{PUSH_SETUP, PUSH_START, PushId, requested_push_id};
 
-/// Which of the two requests of 2.2.2.
+/// The kind of a request (2.2.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RequestKind {
     /// 2.2.2.1 PushSetup Request
@@ -24,7 +24,7 @@ pub enum RequestKind {
     PushStart,
 }
 
-/// The head of a request that [`Sessions`](super::Sessions) can work with.
+/// The valid head of a request, for [`Sessions`](super::Sessions).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PushRequest {
     pub(super) kind: RequestKind,
@@ -35,18 +35,18 @@ pub struct PushRequest {
     pub(super) access: Access,
 }
 
-/// What a request says for itself where accounts are wanted.
+/// The part of a request that concerns authentication.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Access {
     method: Method,
     uri: String,
-    /// Authorization alone. It is marked sensitive.
+    /// Authorization only. It is marked sensitive.
     headers: HeaderMap,
     accepted: Schemes,
 }
 
 impl Access {
-    /// Of any request.
+    /// Extracts it from any request.
     pub fn of(request: &Request<()>) -> Self {
         let mut headers = HeaderMap::new();
         for value in request.headers().get_all(AUTHORIZATION) {
@@ -72,7 +72,7 @@ impl Access {
     }
 }
 
-/// 2.2.1.9 X-Accept-Authentication; without it any scheme will do (3.2.5.1).
+/// 2.2.1.9 X-Accept-Authentication; if it is missing, the client accepts any scheme (3.2.5.1).
 fn accepted(headers: &HeaderMap) -> Schemes {
     if !headers.contains_key(X_ACCEPT_AUTHENTICATION) {
         return Schemes::ALL;
@@ -90,8 +90,8 @@ impl PushRequest {
     ///
     /// # Errors
     ///
-    /// A request that cannot be taken. Of User-Agent only the beginning is asked for, not the whole grammar of
-    /// 2.2.1.8: real encoders exceed it (D-7).
+    /// Refuses a request that does not follow the specification. Only the beginning of User-Agent is checked, because
+    /// real encoders exceed the grammar of 2.2.1.8 (D-7).
     pub fn new(request: &Request<()>) -> Result<Self, Refusal> {
         let headers = request.headers();
         if request.method() != Method::POST {
@@ -115,28 +115,28 @@ impl PushRequest {
         })
     }
 
-    /// Which request it is.
+    /// Returns the kind of the request.
     pub fn kind(&self) -> RequestKind {
         self.kind
     }
 
-    /// The path of the Request-URI: the publishing point (2.2.2.1).
+    /// Returns the path of the Request-URI, which is the publishing point (2.2.2.1).
     pub fn point(&self) -> &str {
         &self.point
     }
 
-    /// Bytes of the message body.
+    /// Returns the size of the message body in bytes.
     pub fn content_length(&self) -> u64 {
         self.content_length
     }
 
-    /// 2.2.1.8 User-Agent
+    /// Returns 2.2.1.8 User-Agent.
     pub fn user_agent(&self) -> &str {
         &self.user_agent
     }
 }
 
-/// By 2.2.1.1 Content-Type; its parameters do not matter here.
+/// Returns the kind by 2.2.1.1 Content-Type, ignoring its parameters.
 fn kind(headers: &HeaderMap) -> Result<RequestKind, Refusal> {
     let value = text(headers, CONTENT_TYPE).unwrap_or_default();
     let media_type = value.split(';').next().unwrap_or_default().trim();
@@ -149,7 +149,7 @@ fn kind(headers: &HeaderMap) -> Result<RequestKind, Refusal> {
     }
 }
 
-/// Content-Length, once and in digits; never a transfer coding (3.1.4.1.1, 3.1.4.2.1).
+/// Returns Content-Length, which has to be a single number without a transfer coding (3.1.4.1.1, 3.1.4.2.1).
 fn content_length(headers: &HeaderMap) -> Result<u64, Refusal> {
     if headers.contains_key(TRANSFER_ENCODING) {
         return Err(Refusal::LengthRequired);
@@ -194,7 +194,7 @@ mod tests {
 
     /// 1.4, 2.2.2
     #[test]
-    fn anything_but_post_is_not_allowed() {
+    fn methods_other_than_post_are_refused() {
         assert_eq!(refused(|request| *request.method_mut() = Method::GET), 405);
     }
 
@@ -212,7 +212,7 @@ mod tests {
 
     /// 2.2.1.1
     #[test]
-    fn a_charset_does_not_hide_the_content_type() {
+    fn a_charset_after_the_content_type_is_ignored() {
         let mut request = request(PUSH_START, "1", 0);
         let value = format!("{PUSH_START};charset=UTF-8").parse().unwrap();
         request.headers_mut().insert(CONTENT_TYPE, value);

@@ -6,14 +6,14 @@ use std::time::Duration;
 use super::Redirect;
 use crate::auth::Guard;
 
-/// What whoever runs the server wants.
+/// The settings of the server's operator.
 #[derive(Debug)]
 pub struct Rules {
-    /// Who may push.
+    /// The accounts that may push.
     pub guard: Guard,
-    /// Publishing points that are elsewhere.
+    /// Publishing points on other servers, by path.
     pub redirects: BTreeMap<String, Redirect>,
-    /// After so long without `$H`, `$D` or `$C` a source gives way to another one.
+    /// Silence without `$H`, `$D` or `$C` after which another source displaces the current one.
     pub stale: Duration,
 }
 
@@ -67,7 +67,7 @@ mod tests {
         request
     }
 
-    /// S-013, S-014: the session that is challenged is kept for another Inactivity-Timeout
+    /// S-013, S-014: a challenged session is kept for another Inactivity-Timeout
     #[test]
     fn a_challenge_to_push_setup_restarts_the_inactivity_timeout() {
         let mut sessions = guarded();
@@ -78,7 +78,7 @@ mod tests {
         assert_eq!(sessions.next_timeout(), Some(220 * SECOND));
     }
 
-    /// S-031: in PushStart it is the Idle-Timeout
+    /// S-031: in PushStart the challenge restarts the Idle-Timeout
     #[test]
     fn a_challenge_to_push_start_restarts_the_idle_timeout() {
         let mut sessions = guarded();
@@ -94,7 +94,7 @@ mod tests {
 
     /// S-012
     #[test]
-    fn who_is_sent_elsewhere_has_no_session_here() {
+    fn a_redirected_request_leaves_no_session() {
         let redirect = Redirect {
             location: "http://other/live".to_owned(),
             is_proxy: false,
@@ -114,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn a_source_gives_way_after_a_while_of_silence_and_not_before() {
+    fn only_a_silent_source_is_displaced() {
         let mut sessions = Sessions::new(Timeouts::default(), Points::Any);
         setup(&mut sessions, &request(PUSH_SETUP, "0", 0), Duration::ZERO).unwrap();
         let start = PushRequest::new(&request(PUSH_START, ID, 100)).unwrap();
@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn the_oldest_session_without_a_push_start_makes_room_first() {
+    fn the_oldest_session_without_a_push_start_is_evicted_first() {
         let mut sessions = Sessions::new(Timeouts::default(), Points::Any);
         let mut ids = (0..).map(|number| PushId::new(&format!("id{number}")).unwrap());
         let setup = PushRequest::new(&request(PUSH_SETUP, "0", 0)).unwrap();
@@ -153,11 +153,7 @@ mod tests {
         for key in &keys[1..] {
             assert_eq!(shed(), Some(*key));
         }
-        assert_eq!(
-            shed(),
-            Some(keys[0]),
-            "a push that may be resumed goes last"
-        );
+        assert_eq!(shed(), Some(keys[0]), "a resumable push is evicted last");
         assert_eq!(shed(), None);
     }
 }

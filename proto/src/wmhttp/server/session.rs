@@ -16,10 +16,10 @@ use crate::wmhttp::{
     Error, HResult, MAX_STREAM_CHANGE_PAYLOAD, Packet, PushId, least_content_length,
 };
 
-/// Most violations that wait to be looked at.
+/// Violations kept until [`ReceivingSession::take_violations`], at most.
 const MAX_VIOLATIONS: usize = 64;
 
-/// Tells sessions apart without their push-id, which nobody may see.
+/// Identifies a session without its push-id, which is secret.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SessionKey(pub(super) u64);
 
@@ -29,7 +29,7 @@ impl fmt::Display for SessionKey {
     }
 }
 
-/// When something was last heard of a session that is lent out.
+/// Time of the last packet of a session that is handed out.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Heard(Arc<AtomicU64>);
 
@@ -44,7 +44,7 @@ impl Heard {
     }
 }
 
-/// What a packet brought (3.2.5.3 to 3.2.5.7).
+/// The content of a packet (3.2.5.3 to 3.2.5.7).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Received {
     /// 3.2.5.3: the ASF file header.
@@ -55,11 +55,11 @@ pub enum Received {
     Data(Bytes),
     /// 3.2.5.5: the end of a playlist entry (S_FALSE) or of the session (anything else).
     EndOfStream(HResult),
-    /// 3.2.5.7: so many bytes of filler, to be ignored.
+    /// 3.2.5.7: this number of filler bytes, to be ignored.
     Filler(usize),
 }
 
-/// Where in figure 7 a session stands.
+/// The state of a session in figure 7.
 ///
 /// ```text
 /// Start --$H--> Entry                      Entry --$D, $F--> Entry
@@ -76,27 +76,27 @@ enum Order {
 
 /// A session whose PushStart body is being received, 3.2.5.2 to 3.2.5.7.
 ///
-/// [`Sessions::push_start`](super::Sessions::push_start) lends it out, and
+/// [`Sessions::push_start`](super::Sessions::push_start) hands it out, and
 /// [`complete`](super::Sessions::complete), [`lost`](super::Sessions::lost) or [`end`](super::Sessions::end) takes it
-/// back. The next PushStart goes on where the last one stopped.
+/// back. The next PushStart continues in the same state.
 pub struct ReceivingSession {
     pub(super) key: SessionKey,
     pub(super) push_id: PushId,
     pub(super) point: String,
     pub(super) auto_destroy: bool,
-    /// When the Idle-Timeout or, between requests, the Inactivity-Timeout expires (3.2.2).
+    /// Time at which the Idle-Timeout or, between requests, the Inactivity-Timeout expires (3.2.2).
     pub(super) deadline: Duration,
     pub(super) heard: Heard,
     timeouts: Timeouts,
     started: bool,
     order: Order,
-    /// Whether `$H` may come once more: after a loss the client cannot know that it had arrived.
+    /// True if `$H` may be repeated: after a connection loss the client cannot know whether it was received.
     header_may_repeat: bool,
     content_length: u64,
     remaining: u64,
-    /// Size of the data packets, by the last file header; 0 when it is not known.
+    /// Size of the data packets in bytes, by the last file header; 0 if unknown.
     packet_size: usize,
-    /// Padding is noted once: it is in every packet or in none.
+    /// True once padding was noted, which is in every packet or in none.
     padding_noted: bool,
     violations: VecDeque<Violation>,
 }
@@ -128,7 +128,7 @@ impl ReceivingSession {
         }
     }
 
-    /// 3.2.5.2: a body begins.
+    /// 3.2.5.2: begins a body of `content_length` bytes.
     pub(super) fn begin(&mut self, content_length: u64, now: Duration) {
         self.started = true;
         self.content_length = content_length;
@@ -141,29 +141,29 @@ impl ReceivingSession {
         self.started
     }
 
-    /// 3.2.2: by the beginning of a PushStart, and by `$H`, `$D` and `$C`.
+    /// 3.2.2: restarts the Idle-Timeout at the start of a PushStart, and at `$H`, `$D` and `$C`.
     fn restart_idle_timeout(&mut self, now: Duration) {
         self.deadline = now.saturating_add(self.timeouts.idle);
         self.heard.note(now);
     }
 
-    /// What was sent of an unfinished body may not have arrived.
+    /// Allows a repeated `$H`, because the client cannot know which part of an incomplete body was received.
     pub(super) fn allow_repeated_header(&mut self) {
         self.header_may_repeat = true;
     }
 
-    /// 3.2.5.2.1: the Inactivity-Timeout runs between requests.
+    /// 3.2.5.2.1: starts the Inactivity-Timeout, which runs between requests.
     pub(super) fn wait_for_request(&mut self, now: Duration) {
         self.deadline = now.saturating_add(self.timeouts.inactivity);
     }
 
-    /// Takes the next packet off `input`; `None` when more bytes are needed, or none are left in the body.
+    /// Removes the next packet from `input`; `None` if more bytes are needed, or the body is complete.
     ///
-    /// Bytes behind the body are left alone: they are the next request.
+    /// Bytes after the body stay in `input`, because they belong to the next request.
     ///
     /// # Errors
     ///
-    /// [`Error::Framing`] and [`Error::UnexpectedPacket`]; the session is of no use any more.
+    /// [`Error::Framing`] and [`Error::UnexpectedPacket`]. End the session then.
     pub fn receive(
         &mut self,
         input: &mut BytesMut,
@@ -194,7 +194,7 @@ impl ReceivingSession {
         }))
     }
 
-    /// A packet ends inside the body, and no bytes are left that cannot be one.
+    /// Checks that the packet ends within the body, and leaves no rest that is too short for a packet.
     fn check_length(&self, input: &[u8]) -> Result<(), Error> {
         if self.remaining < FRAMING_HEADER_SIZE as u64 {
             return Err(Error::Framing(
@@ -260,7 +260,7 @@ impl ReceivingSession {
         Ok(())
     }
 
-    /// What a packet shows of the client that the rest of the session does not suffer from.
+    /// Notes departures from the specification in a packet that the server can accept.
     fn note_violations(&mut self, packet: &Packet) {
         match packet {
             Packet::Header(header) => self.note_header(header, "2.2.3.6"),
@@ -270,7 +270,7 @@ impl ReceivingSession {
                 self.note(Violation::should("2.2.3.5", "$F has bytes other than 0x00"));
             }
             Packet::EndOfStream(HResult::S_FALSE) if self.is_complete() => {
-                let text = "$E (S_FALSE) ends a body, which Windows Media Services never answers";
+                let text = "$E (S_FALSE) ends a body, which Windows Media Services never answer";
                 self.note(Violation::interoperability("note <14>", text));
             }
             Packet::Filler(_) | Packet::EndOfStream(_) => {}
@@ -289,7 +289,7 @@ impl ReceivingSession {
             }
             Err(error) => {
                 self.packet_size = 0;
-                let text = format!("the payload is no ASF file header: {error}");
+                let text = format!("the payload is not an ASF file header: {error}");
                 self.note(Violation::must(section, text));
             }
         }
@@ -307,56 +307,56 @@ impl ReceivingSession {
         }
     }
 
-    /// Keeps a violation, unless nobody asks for them.
+    /// Keeps a violation, unless [`MAX_VIOLATIONS`] are kept already.
     fn note(&mut self, violation: Violation) {
         if self.violations.len() < MAX_VIOLATIONS {
             self.violations.push_back(violation);
         }
     }
 
-    /// Whether all of the body has come and the response is due.
+    /// Returns whether the whole body was received, so that the response is due.
     pub fn is_complete(&self) -> bool {
         self.remaining == 0
     }
 
-    /// Whether the final `$E` has come: the server may close without a response (3.2.5.5).
+    /// Returns whether the final `$E` was received. The server may then close without a response (3.2.5.5).
     pub fn has_ended(&self) -> bool {
         self.order == Order::Ended
     }
 
-    /// What the client did against the letter of the specification since the last call.
+    /// Returns the client's departures from the specification since the last call, and forgets them.
     pub fn take_violations(&mut self) -> impl Iterator<Item = Violation> + use<> {
         std::mem::take(&mut self.violations).into_iter()
     }
 
-    /// When the Idle-Timeout expires.
+    /// Returns the time at which the Idle-Timeout expires.
     pub fn next_timeout(&self) -> Duration {
         self.deadline
     }
 
-    /// 3.2.6.1 Idle-Timeout Timer Expires: the answer, once the time has come.
+    /// 3.2.6.1 Idle-Timeout Timer Expires: returns the response to send; `None` before that time.
     #[must_use]
     pub fn handle_timeout(&self, now: Duration) -> Option<Reply> {
         (now >= self.deadline).then(|| self.refuse(StatusCode::REQUEST_TIMEOUT))
     }
 
-    /// 3.2.4.1 Administrative Disconnect, and the answer to a body that is no sequence of packets: at once, without
-    /// waiting for the rest.
+    /// Returns the response for 3.2.4.1 Administrative Disconnect, or to a malformed body. Send it at once, without
+    /// waiting for the rest of the body.
     pub fn refuse(&self, status: StatusCode) -> Reply {
         Reply::last(status)
     }
 
-    /// Which session it is.
+    /// Returns the session's key.
     pub fn key(&self) -> SessionKey {
         self.key
     }
 
-    /// The publishing point that receives.
+    /// Returns the path of the publishing point.
     pub fn point(&self) -> &str {
         &self.point
     }
 
-    /// The response to the session's PushStart, which keeps the session.
+    /// Returns the success response to the session's PushStart. The session stays.
     pub fn success(&self) -> Reply {
         Reply::success(&self.push_id, self.timeouts.idle)
     }

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! A client by the book, for the tests of this folder.
+//! A conforming client for the tests of this folder.
 
 use http::Request;
 
-/// The request of example 4.8, with a User-Agent that GStreamer would send.
+/// Returns the request of example 4.8, with the User-Agent of a GStreamer client.
 pub(super) fn request(content_type: &str, push_id: &str, content_length: u64) -> Request<()> {
     Request::post("/live")
         .header("Content-Type", content_type)

@@ -11,7 +11,7 @@ use crate::wmhttp::{Error, HResult, PUSH_SETUP, PUSH_START, PacketId, least_cont
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// A server and the wire to it, in one hand.
+/// A server, with the bytes that a test sends to it.
 struct Server {
     sessions: Sessions,
     now: Duration,
@@ -69,7 +69,7 @@ impl Server {
             .map_err(|refusal| refusal.status().as_u16())
     }
 
-    /// A session that has set up and started, with a body without an end.
+    /// Returns a session after PushSetup and PushStart, with a body of unknown length.
     fn started(&mut self) -> ReceivingSession {
         self.setup("0", "").unwrap();
         let push_id = format!("id{}", self.ids);
@@ -96,7 +96,7 @@ fn header() -> Vec<u8> {
     packet(PacketId::Header, None, b"header")
 }
 
-/// A header that is one, with data packets of 64 bytes.
+/// Returns a valid header with data packets of 64 bytes, and its bytes.
 fn real_header() -> (Bytes, Vec<u8>) {
     let header = asf::testing::header(64, 50, &[]).as_bytes().clone();
     let wire = packet(PacketId::Header, None, &header);
@@ -132,7 +132,7 @@ fn cookie(reply: &Reply) -> &str {
 
 /// S-001, S-004, S-019, S-020; 3.2.5.1, 3.2.3
 #[test]
-fn every_new_session_gets_another_push_id() {
+fn every_new_session_gets_a_new_push_id() {
     let mut server = Server::new();
     let first = server.setup("0", "AutoDestroy: 1\r\n").unwrap();
     let second = server.setup_at("/other", "0", "").unwrap();
@@ -145,7 +145,7 @@ fn every_new_session_gets_another_push_id() {
 
 /// S-004; 3.2.3
 #[test]
-fn a_push_id_is_never_zero_nor_taken() {
+fn a_new_push_id_is_neither_zero_nor_taken() {
     let mut server = Server::new();
     let parsed = PushRequest::new(&request(PUSH_SETUP, "0", 0)).unwrap();
     let mut ids = ["0", "a", "0", "a", "b"].into_iter();
@@ -214,7 +214,7 @@ fn a_point_receives_from_one_session_only() {
 
 /// S-016…S-018; 2.2.2.1.1, 2.2.2.1.2
 #[test]
-fn a_point_is_made_from_a_template_and_goes_with_its_session() {
+fn a_point_made_from_a_template_ends_with_its_session() {
     let template = "Template-URL: \"/live\"\r\nAutoDestroy: 1\r\n";
     let mut server = Server::with(Points::Listed(["/live".to_owned()].into()));
     assert_eq!(server.setup_at("/new", "0", "").unwrap_err(), 404);
@@ -286,9 +286,9 @@ fn packets_out_of_order_are_refused() {
     }
 }
 
-/// 4.6.1: a later PushStart goes on at the last state.
+/// 4.6.1: a later PushStart continues in the last state.
 #[test]
-fn the_next_push_start_goes_on_where_the_last_one_stopped() {
+fn the_next_push_start_continues_the_last_one() {
     for (last, next) in [
         (vec![], data()),
         (vec![end(HResult::S_FALSE)], change()),
@@ -313,9 +313,9 @@ fn the_next_push_start_goes_on_where_the_last_one_stopped() {
     }
 }
 
-/// 3.1.4.2.1 and 3.2.7.1: whoever lost the connection cannot know that `$H` had arrived.
+/// 3.1.4.2.1 and 3.2.7.1: after a connection loss the client cannot know whether `$H` was received.
 #[test]
-fn the_header_may_come_again_after_a_loss_but_not_after_a_response() {
+fn the_header_may_be_repeated_after_a_loss_only() {
     let mut server = Server::new();
     let mut session = server.started();
     server
@@ -330,9 +330,9 @@ fn the_header_may_come_again_after_a_loss_but_not_after_a_response() {
     assert!(server.send(&mut session, &header()).is_err());
 }
 
-/// 3.2.5.2: the body is as long as Content-Length says.
+/// 3.2.5.2: Content-Length limits the body.
 #[test]
-fn a_packet_that_does_not_fit_the_body_is_refused_before_it_has_come() {
+fn a_packet_longer_than_the_body_is_refused_early() {
     for content_length in [1, 3, 9] {
         let mut server = Server::new();
         server.setup("0", "").unwrap();
@@ -343,7 +343,7 @@ fn a_packet_that_does_not_fit_the_body_is_refused_before_it_has_come() {
 }
 
 #[test]
-fn what_follows_the_body_is_left_alone() {
+fn bytes_after_the_body_stay_in_the_input() {
     let mut server = Server::new();
     server.setup("0", "").unwrap();
     let mut session = server.start("id1", 10).unwrap();
@@ -382,9 +382,9 @@ fn a_stream_change_has_a_smaller_limit() {
     ));
 }
 
-/// S-002, S-052; 3.2.2: restarted by `$H`, `$D` and `$C` only.
+/// S-002, S-052; 3.2.2: only `$H`, `$D` and `$C` restart the Idle-Timeout.
 #[test]
-fn filler_does_not_keep_a_push_alive() {
+fn filler_does_not_restart_the_idle_timeout() {
     let mut server = Server::new();
     let mut session = server.started();
     let start = server.now;
@@ -464,7 +464,7 @@ fn oddities_inside_a_body_are_noted() {
 
 /// 2.2.3.6, 3.1.4.2.1
 #[test]
-fn a_header_that_is_none_and_a_body_that_is_short_are_noted() {
+fn an_invalid_header_and_a_short_body_are_noted() {
     let mut server = Server::new();
     let mut session = server.started();
     server.send(&mut session, &header()).unwrap();
@@ -482,16 +482,16 @@ fn a_header_that_is_none_and_a_body_that_is_short_are_noted() {
 
 /// 5.1
 #[test]
-fn a_session_does_not_show_its_push_id() {
+fn debug_output_hides_the_push_id() {
     let mut server = Server::new();
     let shown = format!("{:?}", server.started());
     assert!(!shown.contains("id1"), "{shown}");
 }
 
 proptest! {
-    /// However the bytes are cut, the same packets come out.
+    /// The packets do not depend on the sizes of the reads.
     #[test]
-    fn the_cuts_of_tcp_do_not_matter(cuts in prop::collection::vec(1usize..9, 1..40)) {
+    fn packets_do_not_depend_on_the_sizes_of_reads(cuts in prop::collection::vec(1usize..9, 1..40)) {
         let wire = [header(), data(), end(HResult::S_FALSE), change(), data(), filler()].concat();
         let mut server = Server::new();
         let mut session = server.started();
@@ -511,7 +511,7 @@ proptest! {
         prop_assert_eq!(&received[3], &Received::StreamChange("next".into()));
     }
 
-    /// No bytes whatever make it panic or take more than the body.
+    /// Arbitrary bytes neither panic nor consume more than the body.
     #[test]
     fn any_bytes_are_packets_or_an_error(
         bytes in prop::collection::vec(any::<u8>(), 0..200),

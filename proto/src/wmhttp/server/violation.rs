@@ -11,25 +11,25 @@ use super::request::text;
 use crate::wmhttp::header::X_ACCEPT_AUTHENTICATION;
 use crate::wmhttp::{is_encoder_user_agent, requested_push_id};
 
-/// How much a [`Violation`] weighs.
+/// The severity of a [`Violation`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Weight {
-    /// Against a MUST or the grammar.
+    /// Breaks a MUST, or the grammar.
     Must,
-    /// Against a SHOULD.
+    /// Ignores a SHOULD.
     Should,
-    /// Within the specification, but servers exist that do not take it.
+    /// Follows the specification, but some servers refuse it.
     Interoperability,
 }
 
-/// Something in which a client departs from the specification, though it can be served all the same.
+/// A departure of the client from the specification that does not keep the server from serving it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Violation {
-    /// How much it weighs.
+    /// Severity.
     pub weight: Weight,
-    /// The section that says so.
+    /// Number of the section that it breaks.
     pub section: &'static str,
-    /// What was seen.
+    /// Description of the departure.
     pub text: String,
 }
 
@@ -70,7 +70,7 @@ impl fmt::Display for Violation {
     }
 }
 
-/// What is not as 2.2.1 and 3.1.4 want it in the head of a PushSetup or PushStart request, served or not.
+/// Returns the departures from 2.2.1 and 3.1.4 in the head of a PushSetup or PushStart request.
 pub fn violations(request: &Request<()>) -> Vec<Violation> {
     if request.method() != Method::POST {
         return Vec::new();
@@ -118,7 +118,7 @@ fn user_agent(headers: &HeaderMap) -> Option<Violation> {
         .then(|| Violation::must("2.2.1.8", format!("User-Agent is {value:?}")))
 }
 
-/// 2.2.1.3. The value itself is never shown.
+/// 2.2.1.3. The text never contains the value.
 fn cookie(
     headers: &HeaderMap,
     weigh: fn(&'static str, &'static str) -> Violation,
@@ -135,8 +135,8 @@ fn cookie(
     }
 }
 
-/// Fields that 2.2.1 defines for responses only. Cache-Control is one by 2.2.1.2, but stands in the grammar of both
-/// requests and in example 4.8 (D-3).
+/// Fields that 2.2.1 defines for responses only. By 2.2.1.2 Cache-Control is one of them, but the grammar of both
+/// requests and example 4.8 have it (D-3).
 fn response_fields(headers: &HeaderMap, section: &'static str) -> impl Iterator<Item = Violation> {
     [
         PRAGMA,
@@ -169,14 +169,14 @@ mod tests {
     }
 
     #[test]
-    fn a_client_by_the_book_violates_nothing() {
+    fn a_conforming_client_has_no_violations() {
         assert_eq!(found(PUSH_SETUP, |_| {}), [""; 0]);
         assert_eq!(found(PUSH_START, |_| {}), [""; 0]);
     }
 
     /// 3.1.4.1.1, 3.1.4.2.1
     #[test]
-    fn a_cookie_is_needed_more_in_push_start() {
+    fn a_missing_cookie_weighs_more_in_push_start() {
         let remove = |headers: &mut HeaderMap| {
             headers.remove(COOKIE);
         };

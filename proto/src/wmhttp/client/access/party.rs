@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! Servers and proxies, each with an authenticator of its own.
+//! Servers and proxies, each with its own authenticator.
 
 use url::{Origin, Url};
 
@@ -8,14 +8,14 @@ use super::AccessConfig;
 use crate::auth::{Authenticator, Credentials, Policy, Role};
 use crate::wmhttp::message::is_encrypted;
 
-/// Parties that are remembered at most.
+/// Parties remembered, at most.
 const MAX_LEFT: usize = 16;
 
 /// A server or a proxy.
 #[derive(Debug)]
 pub(in super::super) struct Party {
     pub(super) url: Url,
-    /// The proxy that reads the requests to this server because a server has named it.
+    /// The proxy that reads the requests to this server, if a server has redirected to it.
     reader: Option<Origin>,
     pub(super) authenticator: Authenticator,
 }
@@ -43,7 +43,7 @@ impl Party {
         }
     }
 
-    /// Returns whether this is the party at `url` whose requests `reader` reads.
+    /// Returns whether this is the party at `url` whose requests `reader` can read.
     pub(super) fn is(&self, role: Role, url: &Url, reader: Option<&Origin>) -> bool {
         self.authenticator.role() == role
             && self.url.origin() == url.origin()
@@ -51,7 +51,7 @@ impl Party {
     }
 }
 
-/// Parties that a redirection has led away from. Each keeps the credentials that the application has given for it.
+/// Parties that the session was redirected from. Each keeps the credentials that the application gave for it.
 #[derive(Debug, Default)]
 pub(super) struct Left(Vec<Party>);
 
@@ -64,7 +64,7 @@ impl Left {
         self.0.push(party);
     }
 
-    /// Takes the party at `url` out, if it is remembered.
+    /// Removes and returns the party at `url`, if it is remembered.
     pub(super) fn take(&mut self, role: Role, url: &Url, reader: Option<&Origin>) -> Option<Party> {
         let mut parties = self.0.iter();
         let known = parties.position(|party| party.is(role, url, reader))?;

@@ -1,37 +1,37 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! The way to the server: straight, by a proxy that passes requests on, or through a tunnel that a proxy opens.
+//! The route to the server: direct, through a forwarding proxy, or through a tunnel.
 
 use url::Url;
 
 use super::party::Party;
 use crate::wmhttp::message::is_encrypted;
 
-/// The way of the connection to the server.
+/// The route of the connection to the server.
 #[derive(Debug)]
-pub(in super::super) enum Way {
+pub(in super::super) enum Route {
     Direct,
-    /// The proxy passes the requests on.
+    /// The proxy forwards the requests.
     Proxy(Party),
-    /// The proxy passes on the bytes of TLS, after CONNECT has opened the tunnel.
+    /// The proxy forwards the bytes of TLS, once CONNECT has opened the tunnel.
     Tunnel(Party, Tunnel),
 }
 
-/// The state of a tunnel, which is gone with its connection.
+/// The state of a tunnel, which ends with its connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in super::super) enum Tunnel {
     /// The next request needs CONNECT first.
     Closed,
-    /// CONNECT was sent, and has not been answered.
+    /// CONNECT was sent, and its response is outstanding.
     Opening,
-    /// The proxy wants credentials, and the application has not answered.
+    /// The proxy requires credentials, and the application has not given any yet.
     AwaitingCredentials,
-    /// Requests go through it.
+    /// Requests pass through the tunnel.
     Open,
 }
 
-impl Way {
-    /// The way to `server` by `proxy`, if there is one.
+impl Route {
+    /// Returns the route to `server` through `proxy`, if there is one.
     pub(super) fn new(proxy: Option<Party>, server: &Url) -> Self {
         match proxy {
             None => Self::Direct,
@@ -40,7 +40,7 @@ impl Way {
         }
     }
 
-    /// Takes the proxy out of the way.
+    /// Removes the proxy from the route.
     pub(super) fn take_proxy(&mut self) -> Option<Party> {
         match std::mem::replace(self, Self::Direct) {
             Self::Direct => None,
@@ -76,7 +76,7 @@ impl Way {
         }
     }
 
-    /// Closes the tunnel, because its connection is gone. The application's answer is still awaited.
+    /// Closes the tunnel, because its connection is lost. Outstanding credentials stay outstanding.
     pub(super) fn connection_lost(&mut self) {
         if let Some(Tunnel::Opening | Tunnel::Open) = self.tunnel() {
             self.set_tunnel(Tunnel::Closed);
