@@ -85,7 +85,7 @@ impl Connection {
         session: &Opened,
     ) -> io::Result<Next> {
         let Some(relay) = self.shared.audience.relay(request.uri().path()) else {
-            return self.turn_away(request, Refusal::NothingThere).await;
+            return self.turn_away(request, Refusal::NoSource).await;
         };
         let entry = relay.entry();
         let body = framed(player).header(&entry);
@@ -105,7 +105,7 @@ impl Connection {
     ) -> io::Result<Next> {
         let playing = Playing::new(self.shared.clone(), session.client_id);
         let Some(relay) = self.shared.audience.relay(request.uri().path()) else {
-            return self.turn_away(request, Refusal::NothingThere).await;
+            return self.turn_away(request, Refusal::NoSource).await;
         };
         let head = reply::playing(&session, relay.entry().number);
         let next = self.show(request, relay, framed(player), head).await;
@@ -163,7 +163,7 @@ impl Connection {
     async fn not_there(&mut self, request: &Request<()>) -> io::Result<Next> {
         const TEXT: &[u8] =
             b"No encoder pushes to this publishing point at present. See / for those that do.\n";
-        let refusal = Refusal::NothingThere;
+        let refusal = Refusal::NoSource;
         let point = request.uri().path();
         self.shared.refused(point, refusal.status(), refusal);
         let mut response = reply::document("text/plain; charset=utf-8", TEXT.into());

@@ -15,12 +15,12 @@ use super::stream_set::StreamSet;
 #[derive(Clone, PartialEq, Eq)]
 pub struct DataPacket {
     bytes: Bytes,
-    content: Result<Content, Defect>,
+    content: Result<Structure, Defect>,
 }
 
 /// The contents of a packet, as far as it was parsed
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Content {
+pub(super) enum Structure {
     /// Opaque data, which only a decoder of its error correction can read
     Opaque,
     /// Payloads
@@ -74,7 +74,7 @@ mod flags {
 impl DataPacket {
     /// Parses a packet. It never fails: see [`DataPacket::defect`].
     pub fn parse(bytes: Bytes) -> Self {
-        let content = Content::of(&bytes);
+        let content = Structure::of(&bytes);
         DataPacket { bytes, content }
     }
 
@@ -120,8 +120,8 @@ impl DataPacket {
 
     fn key_frames(&self) -> KeyFrameBits {
         match &self.content {
-            Ok(Content::Payloads { key_frames, .. }) => *key_frames,
-            Ok(Content::Opaque) | Err(_) => KeyFrameBits::default(),
+            Ok(Structure::Payloads { key_frames, .. }) => *key_frames,
+            Ok(Structure::Opaque) | Err(_) => KeyFrameBits::default(),
         }
     }
 
@@ -132,8 +132,8 @@ impl DataPacket {
 
     pub(super) fn layout(&self) -> Option<&Layout> {
         match &self.content {
-            Ok(Content::Payloads { layout, .. }) => Some(layout),
-            Ok(Content::Opaque) | Err(_) => None,
+            Ok(Structure::Payloads { layout, .. }) => Some(layout),
+            Ok(Structure::Opaque) | Err(_) => None,
         }
     }
 }
@@ -149,10 +149,10 @@ impl fmt::Debug for DataPacket {
     }
 }
 
-impl Content {
-    fn of(packet: &[u8]) -> Result<Content, Defect> {
+impl Structure {
+    fn of(packet: &[u8]) -> Result<Structure, Defect> {
         let Some(length_types) = error_correction(packet)? else {
-            return Ok(Content::Opaque);
+            return Ok(Structure::Opaque);
         };
         let (layout, payloads) = Layout::read(packet, length_types)?;
         let checked = payload::check(payloads, layout.multiple);
@@ -163,7 +163,7 @@ impl Content {
             return Err(defect);
         }
         let (key_frames, _) = checked?;
-        Ok(Content::Payloads { layout, key_frames })
+        Ok(Structure::Payloads { layout, key_frames })
     }
 }
 

@@ -6,23 +6,23 @@ use bytes::{BufMut, Bytes, BytesMut};
 
 use crate::wmhttp::HResult;
 
-/// 2.2.3.1.1 Framing Header, without Reason
+/// 2.2.3.1.1 Framing Header: size in bytes without Reason
 const FRAMING_HEADER: usize = 4;
 
-/// 2.2.3.1.2 MMS Data Packet: what stands in front of its payload
+/// 2.2.3.1.2 MMS Data Packet: size in bytes of the header before its payload
 const MMS_HEADER: usize = 8;
 
-/// The largest payload of a `$D` or `$H`: with the header of its MMS data packet it has 65,535 bytes.
+/// Largest payload of a `$D` or `$H` in bytes: with its header the MMS data packet has 65,535 bytes.
 pub const MAX_DATA: usize = u16::MAX as usize - MMS_HEADER;
 
 /// The Frame field, with B = 0
 const FRAME: u8 = b'$';
 
-/// 2.2.3.1.2: AFFlags of an object that begins, and that ends, in this packet
+/// 2.2.3.1.2 AFFlags: the object begins in this packet
 const FIRST: u8 = 0x04;
 const LAST: u8 = 0x08;
 
-/// Writes the packets of one Play response, and counts what they have to count.
+/// Writes the packets of one Play response, and keeps their sequence numbers.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Framer {
     /// AFFlags of the next `$D`
@@ -30,25 +30,25 @@ pub struct Framer {
 }
 
 impl Framer {
-    /// Nothing was sent yet.
+    /// Creates a framer for a new response.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// 2.2.3.5 $H (Header): an ASF file header, in as many packets as it takes.
+    /// 2.2.3.5 $H (Header): returns an ASF file header in one packet or several.
     pub fn header(header: &[u8]) -> Bytes {
         object(b'H', header)
     }
 
-    /// 2.2.3.6 $M (Metadata) of the playlist entry with this number, without a content description.
+    /// 2.2.3.6 $M (Metadata): returns the packet for playlist entry number `entry`, without a content description.
     pub fn metadata(entry: u32) -> Bytes {
         let text =
             format!("playlist-gen-id={entry}, broadcast-id={entry}, features=\"broadcast\"\0");
         object(b'M', text.as_bytes())
     }
 
-    /// 2.2.3.3 $D (Data): what stands in front of the ASF data packet number `number` of the entry, of `size` bytes.
-    /// `None` when it does not fit.
+    /// 2.2.3.3 $D (Data): returns the bytes before an ASF data packet of `size` bytes, which is packet `number` of its
+    /// entry. `None` if it is too large.
     pub fn data(&mut self, number: u32, size: usize) -> Option<[u8; FRAMING_HEADER + MMS_HEADER]> {
         let length = mms_length(size)?;
         let mut head = [0; FRAMING_HEADER + MMS_HEADER];
@@ -58,18 +58,18 @@ impl Framer {
         Some(head)
     }
 
-    /// 2.2.3.2 $C (Stream Change Notification): the next playlist entry begins.
+    /// 2.2.3.2 $C (Stream Change Notification): returns the packet that begins the next playlist entry.
     pub fn stream_change() -> Bytes {
         with_reason(b'C', 0)
     }
 
-    /// 2.2.3.4 $E (End-of-Stream Notification)
+    /// 2.2.3.4 $E (End-of-Stream Notification): returns the packet with this Reason.
     pub fn end_of_stream(HResult(reason): HResult) -> Bytes {
         with_reason(b'E', reason)
     }
 }
 
-/// Length of the MMS data packet with such a payload.
+/// Returns the length of an MMS data packet with a payload of this size; `None` if it is too large.
 fn mms_length(payload: usize) -> Option<u16> {
     u16::try_from(payload.checked_add(MMS_HEADER)?).ok()
 }
@@ -79,12 +79,12 @@ fn put_data_head(out: &mut impl BufMut, id: u8, location: u32, flags: u8, length
     out.put_u8(id);
     out.put_u16_le(length);
     out.put_u32_le(location);
-    out.put_u8(0); // Incarnation: it may stay as it is.
+    out.put_u8(0); // Incarnation: constant, as the specification permits
     out.put_u8(flags);
     out.put_u16_le(length);
 }
 
-/// An object that may be split, in packets of their largest size.
+/// Splits an object into packets of the largest size.
 fn object(id: u8, object: &[u8]) -> Bytes {
     let pieces = object.len().div_ceil(MAX_DATA);
     let mut out = BytesMut::with_capacity(object.len().saturating_add(64));
@@ -128,7 +128,7 @@ mod tests {
 
     /// 2.2.3.1.2: the example of 100,000 bytes
     #[test]
-    fn a_large_header_comes_in_pieces_that_are_numbered() {
+    fn a_large_header_is_split_into_numbered_packets() {
         let wire = Framer::header(&[7; 140_000]);
         let heads = [(0u32, 0x04u8, MAX_DATA), (1, 0, MAX_DATA), (2, 0x08, 8946)];
         let mut at = 0;
@@ -148,7 +148,7 @@ mod tests {
         assert_eq!(at, wire.len());
     }
 
-    /// 2.2.3.1.2: LocationId is the packet's place in a virtual file, AFFlags a sequence of what is sent
+    /// 2.2.3.1.2: LocationId numbers the packets of a virtual file, AFFlags those of the response
     #[test]
     fn data_packets_are_numbered_twice() {
         let mut framer = Framer::new();
@@ -165,7 +165,7 @@ mod tests {
 
     /// 2.2.3.1.2
     #[test]
-    fn a_packet_that_does_not_fit_is_not_counted() {
+    fn a_packet_that_is_too_large_is_not_counted() {
         let mut framer = Framer::new();
         assert_eq!(framer.data(0, MAX_DATA + 1), None);
         let fits = framer.data(0, MAX_DATA).unwrap();

@@ -1,56 +1,56 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! 3.2.1 Abstract Data Model: the sessions of players, by their Client-ID.
+//! 3.2.1 Abstract Data Model: the sessions of players, by Client-ID.
 
 use std::collections::HashMap;
 use std::time::Duration;
 
 use super::{PlayerKind, PlayerRequest, Refusal};
 
-/// The session that a request found or made.
+/// The session of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Opened {
     /// 2.2.1.4.5 client-id
     pub client_id: u32,
-    /// 2.2.1.4.37 xResetStrm: the client named a session that is not there any more.
+    /// 2.2.1.4.37 xResetStrm: true if the client named a session that no longer exists.
     pub reset: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
-    /// INIT or IDLE, until then.
+    /// INIT or IDLE, until this time.
     Idle(Duration),
-    /// On a connection that sends.
+    /// On a connection that streams.
     Streaming,
 }
 
-/// All sessions. Whoever plays brings them back by [`stopped`](Self::stopped).
+/// The table of all sessions. Call [`stopped`](Self::stopped) when the connection of a player ends.
 #[derive(Debug, Default)]
 pub struct Players {
     sessions: HashMap<u32, State>,
 }
 
 impl Players {
-    /// Most sessions at a time: then the one that has been idle for longest gives way.
+    /// Sessions in the table, at most. The session that has been idle for longest is evicted.
     pub const MAX: usize = 1024;
 
     /// 3.2.2 Idle-Timeout
     pub const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
 
-    /// What responses say about it: less, for the way of the next request.
+    /// The timeout in responses. It is shorter by the time that the next request may take.
     pub const ANNOUNCED_TIMEOUT: Duration = Duration::from_secs(55);
 
-    /// No session yet.
+    /// Creates an empty table.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// 3.2.5.1 Receiving a Request. `None` for a request that needs no session and has none. `random` yields Client-IDs
-    /// (3.2.3).
+    /// 3.2.5.1 Receiving a Request. Returns `None` for a request without a session that needs none. `random` generates
+    /// Client-IDs (3.2.3).
     ///
     /// # Errors
     ///
-    /// A session that does not exist where one has to, and one that is streaming where it must not.
+    /// Refuses the request if it needs a session that does not exist, or that is already streaming.
     pub fn receive(
         &mut self,
         request: &PlayerRequest,
@@ -92,7 +92,7 @@ impl Players {
         }
     }
 
-    /// 3.2.4.1, 3.2.7.1: nothing is sent any more, and the Idle-Timeout runs.
+    /// 3.2.4.1, 3.2.7.1: ends streaming, and starts the Idle-Timeout.
     pub fn stopped(&mut self, client_id: u32, now: Duration) {
         let until = now.saturating_add(Self::IDLE_TIMEOUT);
         self.sessions.insert(client_id, State::Idle(until));
@@ -104,7 +104,7 @@ impl Players {
             .retain(|_, state| !matches!(state, State::Idle(until) if *until <= now));
     }
 
-    /// A Client-ID that no session has, and room for it.
+    /// Returns an unused Client-ID, after evicting a session if the table is full.
     fn unused(&mut self, random: &mut dyn FnMut() -> u32) -> Option<u32> {
         const ATTEMPTS: usize = 8;
         if self.sessions.len() >= Self::MAX {
@@ -188,9 +188,9 @@ mod tests {
         assert_ne!(table.open(PlayerKind::Play, None), played);
     }
 
-    /// 3.2.5.4, 3.2.5.6: it could be an attempt to take the session over
+    /// 3.2.5.4, 3.2.5.6: the request could be an attempt to take over the session
     #[test]
-    fn a_session_that_streams_is_nobody_elses() {
+    fn a_streaming_session_cannot_be_taken_over() {
         let mut table = Table::new();
         let client_id = table.open(PlayerKind::Play, None).client_id;
         let id = Some(client_id);
@@ -204,7 +204,7 @@ mod tests {
 
     /// 3.2.5.4: xResetStrm
     #[test]
-    fn a_session_that_is_gone_is_made_anew_and_says_so() {
+    fn an_expired_session_is_replaced_with_a_reset() {
         let mut table = Table::new();
         let opened = table.open(PlayerKind::Play, Some(4711));
         assert!(opened.reset);
@@ -213,7 +213,7 @@ mod tests {
 
     /// 3.2.5.1
     #[test]
-    fn what_needs_a_session_is_refused_without_one() {
+    fn requests_that_need_a_session_are_refused_without_one() {
         let mut table = Table::new();
         for kind in [
             PlayerKind::Stop,
@@ -237,7 +237,7 @@ mod tests {
 
     /// 3.2.6.2; 2.2.2.3
     #[test]
-    fn keep_alive_keeps_a_session_that_would_expire() {
+    fn keep_alive_prevents_the_expiry_of_a_session() {
         let mut table = Table::new();
         let id = Some(table.open(PlayerKind::Describe, None).client_id);
         let before = Players::IDLE_TIMEOUT - Duration::from_secs(1);
@@ -252,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn the_table_is_bounded_and_players_that_stream_stay() {
+    fn a_full_table_never_evicts_a_streaming_player() {
         let mut table = Table::new();
         let streaming = table.open(PlayerKind::Play, None).client_id;
         for _ in 0..2 * Players::MAX {

@@ -5,10 +5,10 @@
 use http::HeaderMap;
 use http::header::PRAGMA;
 
-/// The value of a token, where it is there; empty for a token without one. Names are compared in any case.
+/// Returns the value of a token; empty for a token without a value. Names are compared without case.
 ///
-/// `stream-switch-entry` has colons and spaces, and a field of its own; nothing has commas inside, but for quoted
-/// `features`, which no request has.
+/// Values are split at commas: in requests only quoted `features` would contain one, and no request has them.
+/// `stream-switch-entry` contains colons and spaces, and has a field of its own.
 pub(super) fn token<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     let fields = headers.get_all(PRAGMA).iter();
     fields
@@ -23,7 +23,7 @@ pub(super) fn token<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
         })
 }
 
-/// The value of a token that is a number.
+/// Returns the value of a token as a number.
 pub(super) fn number(headers: &HeaderMap, name: &str) -> Option<u32> {
     token(headers, name)?.parse().ok()
 }
@@ -33,7 +33,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn tokens_stand_in_one_field_or_in_several() {
+    fn tokens_may_share_a_field() {
         let mut headers = HeaderMap::new();
         for field in [
             "no-cache,rate=1.000, stream-time=0,stream-offset=0:0",

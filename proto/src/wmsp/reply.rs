@@ -11,22 +11,22 @@ use http::{HeaderMap, Response, StatusCode};
 use super::{Opened, Players, Refusal};
 use crate::wmhttp::server::SERVER_NAME;
 
-/// 2.2.1.2.2: the ASF file header alone
+/// 2.2.1.2.2: only the ASF file header
 const DESCRIPTION: HeaderValue = HeaderValue::from_static("application/vnd.ms.wms-hdr.asfv1");
 
 /// 2.2.1.2.3: packets of 2.2.3
 const FRAMED: HeaderValue = HeaderValue::from_static("application/x-mms-framed");
 
-/// What a file server would say of the stream.
+/// The Content-Type of an ASF file.
 const ASF: HeaderValue = HeaderValue::from_static("video/x-ms-asf");
 
-/// 2.2.1.4.8 features: there is nothing to seek in.
+/// 2.2.1.4.8 features: a broadcast, in which players cannot seek.
 const FEATURES: HeaderValue = HeaderValue::from_static("features=\"broadcast\"");
 
-/// 2.2.1.7 Supported: what a server must. The rest is about playlists and speed.
+/// 2.2.1.7 Supported: the only feature that a server has to offer. Others concern playlists and speed.
 const SUPPORTED: HeaderValue = HeaderValue::from_static("com.microsoft.wm.sswitch");
 
-/// 2.2.2.1 Describe: `body` has the packets.
+/// 2.2.2.1 Describe: returns the response with the packets in `body`.
 pub fn description(session: &Opened, entry: u32, body: Bytes) -> Response<Bytes> {
     let mut response = streaming(session, entry);
     let headers = response.headers_mut();
@@ -36,21 +36,21 @@ pub fn description(session: &Opened, entry: u32, body: Bytes) -> Response<Bytes>
     response
 }
 
-/// 2.2.2.6 Play: the packets follow until the connection is closed.
+/// 2.2.2.6 Play: returns the head. The packets follow until the connection is closed.
 pub fn playing(session: &Opened, entry: u32) -> Response<Bytes> {
     let mut response = streaming(session, entry);
     response.headers_mut().insert(CONTENT_TYPE, FRAMED);
     response
 }
 
-/// An ASF file without an end, for those who do not speak this protocol.
+/// Returns the head of an endless ASF file, for clients without this protocol.
 pub fn file() -> Response<Bytes> {
     let mut response = response(StatusCode::OK);
     response.headers_mut().insert(CONTENT_TYPE, ASF);
     response
 }
 
-/// What is done without a body: KeepAlive, Log, Stop and the others.
+/// Returns the response without a body to KeepAlive, Log, Stop and other requests.
 pub fn done(session: Option<&Opened>) -> Response<Bytes> {
     let mut response = empty(StatusCode::OK);
     let headers = response.headers_mut();
@@ -62,12 +62,12 @@ pub fn done(session: Option<&Opened>) -> Response<Bytes> {
     response
 }
 
-/// An HTTP error.
+/// Returns an HTTP error.
 pub fn refused(refusal: Refusal) -> Response<Bytes> {
     empty(refusal.status())
 }
 
-/// 405, and what is allowed.
+/// Returns 405 with the permitted methods.
 pub fn method_not_allowed() -> Response<Bytes> {
     let mut response = empty(StatusCode::METHOD_NOT_ALLOWED);
     let allowed = HeaderValue::from_static("OPTIONS, GET, POST");
@@ -75,7 +75,7 @@ pub fn method_not_allowed() -> Response<Bytes> {
     response
 }
 
-/// A response that is complete with this body.
+/// Returns a response that consists of this body.
 pub fn document(content_type: &'static str, body: Bytes) -> Response<Bytes> {
     let mut response = response(StatusCode::OK);
     let headers = response.headers_mut();
@@ -113,7 +113,7 @@ fn response(status: StatusCode) -> Response<Bytes> {
     response
 }
 
-/// 3.2.5.2: client-id, timeout and, where it is due, xResetStrm; a field each, as in example 4.11.
+/// 3.2.5.2: adds client-id, timeout and, if necessary, xResetStrm, each in a field of its own, as in example 4.11.
 fn put_session(headers: &mut HeaderMap, session: &Opened) {
     put_pragma(headers, &format!("client-id={}", session.client_id));
     let timeout = Players::ANNOUNCED_TIMEOUT.as_millis();
@@ -145,7 +145,7 @@ mod tests {
 
     /// 2.2.2.1
     #[test]
-    fn a_description_has_what_it_must() {
+    fn a_description_has_all_required_fields() {
         let response = description(&SESSION, 1, Bytes::from_static(b"$H"));
         assert_eq!(
             pragmas(&response),

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! What the head of a request asks for, 2.2.2.
+//! The head of a request: 2.2.2.
 
 use std::fmt;
 
@@ -10,7 +10,7 @@ use http::{Method, Request, StatusCode};
 use super::Selection;
 use super::pragma::{number, token};
 
-/// 2.2.1.8 User-Agent: the product that speaks this protocol, and its version.
+/// 2.2.1.8 User-Agent: the client product with this protocol, and its version.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Agent {
     name: &'static str,
@@ -20,7 +20,7 @@ pub struct Agent {
 impl Agent {
     const NAMES: [&str; 3] = ["NSPlayer", "NSServer", "WMCacheProxy"];
 
-    /// `None` when the client does not speak this protocol (3.2.5.1).
+    /// Parses User-Agent; `None` if the client does not use this protocol (3.2.5.1).
     pub fn of(headers: &HeaderMap) -> Option<Self> {
         let value = headers.get(USER_AGENT)?.to_str().ok()?;
         let (name, version) = value.split_once('/')?;
@@ -33,62 +33,62 @@ impl Agent {
         })
     }
 
-    /// 2.2.3.6: whether `$M` has to come; older ones must not see it.
+    /// 2.2.3.6: returns whether the player requires `$M`. Older players do not understand it.
     pub fn wants_metadata(self) -> bool {
         self.version >= (9, 0)
     }
 
-    /// 2.2.3.3: whether padding has to stay.
+    /// 2.2.3.3: returns whether the player requires padding.
     pub fn wants_padding(self) -> bool {
         self.name == "NSServer" && self.version < (5, 0)
     }
 }
 
-/// Which of the requests of 2.2.2.
+/// The kind of a request (2.2.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PlayerKind {
-    /// 2.2.2.1: what is there to see?
+    /// 2.2.2.1: asks for the ASF file header.
     Describe,
-    /// 2.2.2.6: show it.
+    /// 2.2.2.6: asks for the stream.
     Play,
-    /// 2.2.2.2
+    /// 2.2.2.2: asks for information about the content.
     GetContentInfo,
-    /// 2.2.2.3.1: the session shall stay.
+    /// 2.2.2.3.1: keeps the session.
     KeepAlive,
-    /// 2.2.2.3.2: the same by OPTIONS, which needs no session.
+    /// 2.2.2.3.2: KeepAlive by OPTIONS, which needs no session.
     Options,
-    /// 2.2.2.4: how it went.
+    /// 2.2.2.4: reports statistics.
     Log,
-    /// 2.2.2.8: other streams.
+    /// 2.2.2.8: selects other streams.
     SelectStream,
-    /// 2.2.2.9: something of how it goes.
+    /// 2.2.2.9: reports an event.
     SendEvent,
-    /// 2.2.2.10: show no more.
+    /// 2.2.2.10: ends streaming.
     Stop,
 }
 
-/// Why a request is not granted.
+/// The reason why the server refuses a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refusal {
-    /// It is none of 2.2.2, or one of the pipelined mode, which was not offered.
+    /// The request is not in 2.2.2, or belongs to the pipelined mode, which the server does not offer.
     Unknown,
-    /// No session has the client-id, or there is none where one has to be (3.2.5.1).
+    /// The client-id is unknown, or a required one is missing (3.2.5.1).
     UnknownSession,
     /// The session is streaming on another connection (3.2.5.4, 3.2.5.6).
     Streaming,
-    /// Nobody pushes to the publishing point.
-    NothingThere,
-    /// There are too many players.
+    /// No encoder pushes to the publishing point.
+    NoSource,
+    /// The server has its maximum number of players.
     TooMany,
 }
 
 impl Refusal {
-    /// The status that says so.
+    /// Returns the status code.
     pub fn status(self) -> StatusCode {
         match self {
             Self::Unknown | Self::UnknownSession => StatusCode::BAD_REQUEST,
             Self::Streaming => StatusCode::CONFLICT,
-            Self::NothingThere => StatusCode::NOT_FOUND,
+            Self::NoSource => StatusCode::NOT_FOUND,
             Self::TooMany => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
@@ -97,21 +97,21 @@ impl Refusal {
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Unknown => "a request of a player that is not known here",
-            Self::UnknownSession => "no session of a player has the client-id",
-            Self::Streaming => "the session is streaming already",
-            Self::NothingThere => "nobody pushes there",
+            Self::Unknown => "the player's request is not supported",
+            Self::UnknownSession => "the client-id is unknown",
+            Self::Streaming => "the session is already streaming",
+            Self::NoSource => "no encoder pushes to the publishing point",
             Self::TooMany => "there are too many players",
         })
     }
 }
 
-/// The head of a request of a player.
+/// The parsed head of a player's request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PlayerRequest {
-    /// What it asks for.
+    /// The kind of the request.
     pub kind: PlayerKind,
-    /// Who asks.
+    /// The client product and its version.
     pub agent: Agent,
     /// 2.2.1.4.5 client-id
     pub client_id: Option<u32>,
@@ -120,7 +120,7 @@ pub struct PlayerRequest {
 }
 
 impl PlayerRequest {
-    /// `None` when it is no request of this protocol: of another client, or a push.
+    /// Parses a head; `None` if the request is not one of this protocol: from another client, or a push.
     pub fn new(request: &Request<()>) -> Option<Result<Self, Refusal>> {
         let headers = request.headers();
         let agent = Agent::of(headers)?;
@@ -140,7 +140,7 @@ impl PlayerRequest {
     }
 }
 
-/// Whether an encoder's request comes from a player: not for us to answer.
+/// Returns whether the request is a push, by its Content-Type.
 fn is_push(headers: &HeaderMap) -> bool {
     content_type(headers).starts_with("application/x-wms-push")
 }
@@ -152,7 +152,7 @@ fn content_type(headers: &HeaderMap) -> String {
     value.unwrap_or_default().to_ascii_lowercase()
 }
 
-/// Describe or Play; PlayNextEntry and Pipeline belong to the pipelined mode.
+/// Returns Describe or Play; `None` for PlayNextEntry and Pipeline, which belong to the pipelined mode.
 fn get(headers: &HeaderMap) -> Option<PlayerKind> {
     let has = |name| token(headers, name).is_some();
     if has("xPlayNextEntry") || has("pipeline-request") {
@@ -202,7 +202,7 @@ mod tests {
         parsed(method, &fields).unwrap().map(|parsed| parsed.kind)
     }
 
-    /// The Describe of 2.2.2.1 and the Play of 2.2.2.6, as ffmpeg sends it too: without a line end where one belongs
+    /// The Describe of 2.2.2.1 and the Play of 2.2.2.6; ffmpeg sends the latter without a required line end
     #[test]
     fn a_get_describes_or_plays() {
         let pragma = "no-cache,rate=1.000,stream-time=0,stream-offset=0:0,max-duration=0";
@@ -239,7 +239,7 @@ mod tests {
 
     /// 2.2.2.2 to 2.2.2.10
     #[test]
-    fn a_post_is_told_by_its_content_type_or_token() {
+    fn a_post_is_identified_by_its_content_type_or_token() {
         for (name, value, expected) in [
             ("Pragma", "xKeepAliveInPause=1", PlayerKind::KeepAlive),
             ("Pragma", "log-line=a b", PlayerKind::Log),
@@ -292,7 +292,7 @@ mod tests {
 
     /// 3.2.5.1
     #[test]
-    fn other_clients_are_not_of_this_protocol() {
+    fn other_clients_do_not_use_this_protocol() {
         for user_agent in ["Lavf/59", "WMEncoder/12.0", "NSPlayers/1.0", ""] {
             assert_eq!(parsed("GET", &[("User-Agent", user_agent)]), None);
         }

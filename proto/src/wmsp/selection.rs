@@ -4,17 +4,17 @@ use http::HeaderMap;
 
 use super::pragma::token;
 
-/// 2.2.1.4.27 stream-switch-entry: the streams that a player wants.
+/// 2.2.1.4.27 stream-switch-entry: the streams that a player selects.
 ///
-/// A player that names none gets all: 3.2.5.6 would have it get nothing, which no server does.
+/// A player that names no stream gets all streams. By 3.2.5.6 it would get none, but no server does that.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Selection {
-    /// Numbers of streams, each of 1 to 127; `None`: all of them.
+    /// Selected stream numbers as a bit set, 1 to 127; `None`: all streams.
     only: Option<u128>,
 }
 
 impl Selection {
-    /// What a Play request selects. Entries that cannot be read are passed over.
+    /// Returns the selection of a Play request. Malformed entries are ignored.
     pub fn of(headers: &HeaderMap) -> Self {
         let entries = token(headers, "stream-switch-entry").map(|entries| {
             let entries = entries.split_whitespace().filter_map(entry);
@@ -33,19 +33,20 @@ impl Selection {
         }
     }
 
-    /// Whether every stream is wanted.
+    /// Returns whether every stream is selected.
     pub fn is_all(self) -> bool {
         self.only.is_none()
     }
 
-    /// Whether the stream with this number is wanted.
+    /// Returns whether this stream is selected.
     pub fn has(self, stream: u8) -> bool {
         let bit = 1u128.wrapping_shl(u32::from(stream & 0x7f));
         self.only.is_none_or(|only| only & bit != 0)
     }
 }
 
-/// `ffff:2:0`: to which stream to switch, and whether it is wanted at all. Thinning to key frames (1) is not done.
+/// Parses `ffff:2:0`: returns the stream to switch to, and whether it is selected. Thinning to key frames (1) is not
+/// supported.
 fn entry(text: &str) -> Option<(u32, bool)> {
     let mut numbers = text
         .split(':')
@@ -80,7 +81,7 @@ mod tests {
     }
 
     #[test]
-    fn who_selects_nothing_gets_everything() {
+    fn an_empty_selection_means_all_streams() {
         assert!(Selection::of(&HeaderMap::new()).is_all());
         for entries in ["", "x", "ffff:1", "ffff:0:0", "ffff:80:0", "ffff:1:3"] {
             assert!(selected(entries).is_all(), "{entries}");

@@ -6,17 +6,17 @@ use super::framing::{Framed, Unframer, Unreadable};
 use crate::asf::{self, DataPacket, FileHeader, Guid, Item, Reader};
 use crate::wmhttp::HResult;
 
-/// Bytes that it takes to tell ASF from anything else: the GUID of the Header Object.
+/// Bytes that distinguish ASF from other formats: the GUID of the Header Object.
 const START: usize = 16;
 
-/// What a player gets to see, one after the other.
+/// An element of a stream, as a player receives it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Seen {
-    /// The ASF file header of what follows.
+    /// The ASF file header of the packets that follow.
     Header(FileHeader),
-    /// An ASF data packet, perhaps without its padding.
+    /// An ASF data packet, possibly without its padding.
     Data(DataPacket),
-    /// 2.2.3.2 $C: another playlist entry begins.
+    /// 2.2.3.2 $C: the next playlist entry begins.
     Change,
     /// 2.2.3.4 $E, with its Reason.
     End(HResult),
@@ -31,8 +31,8 @@ pub enum Form {
     File,
 }
 
-/// Reads the body of a response, in either form. The first bytes tell which, because many servers send a Content-Type
-/// that does not.
+/// Reads the body of a response in either form. The first bytes decide the form, because the Content-Type of many
+/// servers is wrong.
 #[derive(Default)]
 pub struct Body(State);
 
@@ -40,7 +40,7 @@ pub struct Body(State);
 enum State {
     #[default]
     Empty,
-    /// The first bytes may still become a Header Object.
+    /// The first bytes match the start of a Header Object so far.
     Beginning(BytesMut),
     Framed(Unframer),
     File(Box<Reader>),
@@ -48,12 +48,12 @@ enum State {
 }
 
 impl Body {
-    /// Nothing has been read yet.
+    /// Creates a reader at the start of a body.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// The form of the body, once its first bytes are known.
+    /// Returns the form of the body; `None` until the first bytes decide it, or if the body is unreadable.
     pub fn form(&self) -> Option<Form> {
         match self.0 {
             State::Framed(_) => Some(Form::Framed),
@@ -62,7 +62,7 @@ impl Body {
         }
     }
 
-    /// Takes the next bytes. The caller takes [everything](Self::next_seen) out before it pushes more.
+    /// Adds bytes of the body. Call [`next_seen`](Self::next_seen) until it returns `None` before adding more.
     pub fn push(&mut self, bytes: Bytes) {
         match &mut self.0 {
             State::Empty if bytes.is_empty() => {}
@@ -78,11 +78,11 @@ impl Body {
         }
     }
 
-    /// Returns what a player sees next; `None` when it takes more bytes.
+    /// Returns the next element; `None` if more bytes are needed.
     ///
     /// # Errors
     ///
-    /// When no player can read the body; from then on, always.
+    /// [`Unreadable`] if no player can read the body. All later calls return the same error.
     pub fn next_seen(&mut self) -> Result<Option<Seen>, Unreadable> {
         let next = match &mut self.0 {
             State::Empty | State::Beginning(_) => Ok(None),
@@ -117,7 +117,7 @@ impl Body {
     }
 }
 
-/// The next packet that a player shows.
+/// Returns the next element of a framed body.
 fn next_framed(unframer: &mut Unframer) -> Result<Option<Seen>, Unreadable> {
     while let Some(packet) = unframer.next_packet()? {
         return Ok(Some(match packet {
@@ -173,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn packets_and_files_are_told_apart_by_their_first_bytes() {
+    fn the_first_bytes_distinguish_packets_from_files() {
         let file_header = header(1500, 50, &[]);
         let packet = &FILE[FILE.len() - 1500..];
         let framed = [
@@ -202,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unreadable_body_is_named() {
+    fn an_unreadable_body_is_named_by_its_format() {
         let foreign = |bytes: &[u8], step| seen(bytes, step).1.unwrap_err();
         assert_eq!(
             foreign(b"<!DOCTYPE html><html>", 100),
@@ -216,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_body_shows_nothing() {
+    fn an_empty_body_has_no_elements() {
         assert_eq!(seen(b"", 1), (None, Ok(Vec::new())));
         assert_eq!(
             seen(&Guid::HEADER.as_bytes()[..15], 4),
@@ -224,7 +224,7 @@ mod tests {
         );
     }
 
-    /// A response of the server, with `damage` written over it.
+    /// Returns a response of the server half, with `damage` written over it.
     fn damaged(damage: &[(usize, u8)]) -> Vec<u8> {
         let mut wire = [
             &Framer::header(header(1500, 50, &[]).as_bytes())[..],
@@ -243,7 +243,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_bytes_are_read_alike_in_any_split(
+        fn reading_does_not_depend_on_the_split(
             bytes in prop_oneof![
                 vec(any::<u8>(), 0..2000),
                 vec((any::<usize>(), any::<u8>()), 0..8).prop_map(|damage| damaged(&damage)),

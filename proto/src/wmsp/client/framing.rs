@@ -9,17 +9,17 @@ use bytes::{Buf, Bytes, BytesMut};
 use crate::asf;
 use crate::wmhttp::HResult;
 
-/// 2.2.3.1.1 Framing Header, without Reason
+/// 2.2.3.1.1 Framing Header: size in bytes without Reason
 const FRAMING_HEADER: usize = 4;
 
-/// 2.2.3.1.2 MMS Data Packet: what stands in front of its payload
+/// 2.2.3.1.2 MMS Data Packet: size in bytes of the header before its payload
 const MMS_HEADER: usize = 8;
 
-/// Bits of the first byte that are the Frame field; the other one is B.
+/// Bits of the Frame field in the first byte. The other bit is B.
 const FRAME_BITS: u8 = 0x7F;
 const FRAME: u8 = 0x24;
 
-/// 2.2.3.1.2: AFFlags of an object that begins, and that ends, in this packet
+/// 2.2.3.1.2 AFFlags: the object begins in this packet
 const FIRST: u8 = 0x04;
 const LAST: u8 = 0x08;
 
@@ -29,31 +29,31 @@ const MAX_HEADER: usize = 1024 * 1024;
 /// One packet of a response.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Framed {
-    /// 2.2.3.5 $H: an ASF file header, put together from its pieces.
+    /// 2.2.3.5 $H: an ASF file header, assembled from its pieces.
     Header(Bytes),
-    /// 2.2.3.3 $D: an ASF data packet, perhaps without its padding.
+    /// 2.2.3.3 $D: an ASF data packet, possibly without its padding.
     Data(Bytes),
     /// 2.2.3.2 $C: the next playlist entry begins.
     StreamChange,
     /// 2.2.3.4 $E, with its Reason.
     EndOfStream(HResult),
-    /// $M, $P, $T and whatever else there may be: its PacketID.
+    /// $M, $P, $T or any other packet, by its PacketID.
     Other(u8),
 }
 
-/// Why a player cannot read a response.
+/// The reason why a player cannot read a response.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Unreadable {
-    /// The body is neither packets of this protocol nor ASF, but this, where it is known.
+    /// The body is neither packets of this protocol nor ASF; its format, if it is recognised.
     Foreign(Option<asf::Format>),
-    /// This byte stands where a packet has to begin.
+    /// A packet begins with this byte instead of `$`.
     NoFrame(u8),
     /// The packet with this PacketID is too short for its fields.
     TooShort(u8),
-    /// The ASF file header has more than 1 MiB.
+    /// The ASF file header is larger than 1 MiB.
     HeaderTooLarge,
-    /// The header, or the file, is no ASF that can be played.
+    /// The file header or the file is damaged ASF.
     Asf(asf::Error),
 }
 
@@ -63,7 +63,7 @@ impl fmt::Display for Unreadable {
             Self::Foreign(Some(format)) => {
                 write!(f, "the response is {format} instead of a stream")
             }
-            Self::Foreign(None) => f.write_str("the response is no ASF stream"),
+            Self::Foreign(None) => f.write_str("the response is not an ASF stream"),
             Self::NoFrame(byte) => {
                 write!(f, "a packet of the response begins with 0x{byte:02x}")
             }
@@ -86,30 +86,30 @@ impl From<asf::Error> for Unreadable {
     }
 }
 
-/// Reads packets out of a response in any split. Keeps at most one packet and one ASF file header.
+/// Reads packets from a response in any split. Buffers at most one packet and one ASF file header.
 #[derive(Clone, Debug, Default)]
 pub struct Unframer {
     input: BytesMut,
-    /// The pieces of an ASF file header so far.
+    /// The pieces of an incomplete ASF file header.
     header: BytesMut,
 }
 
 impl Unframer {
-    /// Nothing has been read yet.
+    /// Creates a reader at the start of a response.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Takes the next bytes. The caller takes all packets out before it pushes more.
+    /// Adds bytes of the response. Call [`next_packet`](Self::next_packet) until it returns `None` before adding more.
     pub fn push(&mut self, bytes: &[u8]) {
         self.input.extend_from_slice(bytes);
     }
 
-    /// Returns the next packet; `None` when it takes more bytes.
+    /// Returns the next packet; `None` if more bytes are needed.
     ///
     /// # Errors
     ///
-    /// When the bytes are no packets of this protocol.
+    /// [`Unreadable`] if the bytes are not packets of this protocol.
     pub fn next_packet(&mut self) -> Result<Option<Framed>, Unreadable> {
         while let Some((id, body)) = self.split()? {
             let packet = match id {
@@ -126,7 +126,7 @@ impl Unframer {
         Ok(None)
     }
 
-    /// The PacketID of the next packet, and what stands behind its framing header.
+    /// Splits off the next packet. Returns its PacketID, and the bytes after its framing header.
     fn split(&mut self) -> Result<Option<(u8, Bytes)>, Unreadable> {
         match self.input.first() {
             Some(byte) if byte & FRAME_BITS != FRAME => return Err(Unreadable::NoFrame(*byte)),
@@ -145,7 +145,7 @@ impl Unframer {
         Ok(Some((id, packet)))
     }
 
-    /// Takes a piece of a header. Returns the header if it is complete.
+    /// Adds a piece of a header. Returns the header if it is complete.
     fn header_piece(&mut self, body: Bytes) -> Result<Option<Framed>, Unreadable> {
         let (flags, piece) = payload(b'H', body)?;
         if flags & FIRST != 0 {
@@ -160,7 +160,7 @@ impl Unframer {
     }
 }
 
-/// 2.2.3.1.2 MMS Data Packet: AFFlags and Payload.
+/// 2.2.3.1.2 MMS Data Packet: returns AFFlags and Payload.
 fn payload(id: u8, mut body: Bytes) -> Result<(u8, Bytes), Unreadable> {
     let [_, _, _, _, _, flags, _, _] = *body
         .first_chunk::<MMS_HEADER>()
@@ -191,7 +191,7 @@ mod tests {
         Ok(packets)
     }
 
-    /// All of what the server's half writes, in any split
+    /// The output of the server half
     #[test]
     fn a_response_of_the_server_is_read_in_any_split() {
         let header = vec![7; 140_000];
@@ -219,7 +219,7 @@ mod tests {
 
     /// 2.2.3.1.1: B = 1, and 2.2.3.7
     #[test]
-    fn the_b_flag_and_packet_pairs_are_passed_over() {
+    fn the_b_flag_and_packet_pairs_are_ignored() {
         let wire = [0xA4, b'P', 4, 0, 0, 0, 0, 0, 0xA4, b'C', 4, 0, 0, 0, 0, 0];
         assert_eq!(
             packets(&wire, 3).unwrap(),
@@ -228,14 +228,14 @@ mod tests {
     }
 
     #[test]
-    fn bytes_that_are_no_packet_are_refused() {
+    fn bytes_that_are_not_a_packet_are_refused() {
         assert_eq!(packets(b"<html>", 6), Err(Unreadable::NoFrame(b'<')));
         assert_eq!(packets(b"$D\x02\0ab", 6), Err(Unreadable::TooShort(b'D')));
         assert_eq!(packets(b"$E\0\0", 4), Err(Unreadable::TooShort(b'E')));
     }
 
     #[test]
-    fn a_header_without_an_end_is_bounded() {
+    fn the_size_of_a_header_is_bounded() {
         let piece = [
             &[b'$', b'H', 0xFF, 0xFF, 0, 0, 0, 0, 0, 0, 0xFF, 0xFF][..],
             &[0; 65_527],

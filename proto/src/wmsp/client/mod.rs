@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! 3.1 Client Details: a player that watches for a moment, as plain state.
+//! 3.1 Client Details: a player that watches for a few seconds, sans-IO.
 //!
-//! A [`Player`] makes the fields of its requests. A [`Body`] makes what a player sees of the bytes that come back: packets
-//! of 2.2.3, or a plain ASF file from a server that does not speak this protocol.
+//! A [`Player`] creates the fields of its requests. A [`Body`] parses the response: packets of 2.2.3, or a plain ASF
+//! file from a server without this protocol.
 //!
 //! ```text
 //!   Player::describe ──▶ GET ──▶ 200 ──▶ Body ──▶ Seen::Header
 //!   Player::play     ──▶ GET ──▶ 200 ──▶ Body ──▶ Seen::Header, Seen::Data, …, Seen::End
-//!   Player::plain    ──▶ GET ──▶ 200 ──▶ Body ──▶ the same, out of a file without an end
+//!   Player::plain    ──▶ GET ──▶ 200 ──▶ Body ──▶ the same, from an endless file
 //! ```
 //!
-//! The player sends no Log and no KeepAlive: it leaves after seconds, as a player does whose window is closed.
+//! The player sends neither Log nor KeepAlive. It disconnects after seconds, like a player whose window is closed.
 
 mod body;
 mod framing;

@@ -6,31 +6,31 @@ use http::header::{ACCEPT, HeaderName, HeaderValue, PRAGMA, USER_AGENT};
 use crate::asf::FileHeader;
 use crate::wmsp::pragma::number;
 
-/// 2.2.1.8 User-Agent: the Windows Media Player of the examples in the specification
+/// 2.2.1.8 User-Agent: the Windows Media Player in the examples of the specification
 const NSPLAYER: HeaderValue = HeaderValue::from_static("NSPlayer/12.0.7680.0");
 
-/// A client that does not speak this protocol
+/// User-Agent of a client without this protocol
 const PLAIN: HeaderValue = HeaderValue::from_static("Lavf/60.16.100");
 
-/// 2.2.1.4: what a Describe and a Play from the start of a broadcast have in common
+/// 2.2.1.4: the tokens that Describe and Play from the start of a broadcast share
 const FROM_NOW_ON: HeaderValue = HeaderValue::from_static(
     "no-cache,rate=1.000,stream-time=0,stream-offset=0:0,packet-num=4294967295,max-duration=0",
 );
 
-/// 2.2.1.7 Supported: a server must offer it.
+/// 2.2.1.7 Supported: the feature that a server has to offer.
 const SUPPORTED: HeaderValue = HeaderValue::from_static("com.microsoft.wm.sswitch");
 
-/// 3.1.1 Abstract Data Model: the variables of a client that plays one broadcast.
+/// 3.1.1 Abstract Data Model: the client state of a player that watches one broadcast.
 #[derive(Clone, Debug)]
 pub struct Player {
     /// 2.2.1.4.33 xClientGUID
     guid: HeaderValue,
-    /// 2.2.1.4.5 client-id, once a response has brought one.
+    /// 2.2.1.4.5 client-id, once a response has assigned one.
     client_id: Option<u32>,
 }
 
 impl Player {
-    /// A player whose xClientGUID is made of these random bytes.
+    /// Creates a player whose xClientGUID consists of these random bytes.
     pub fn new(random: [u8; 16]) -> Self {
         let hex = |bytes: &[u8]| -> String {
             let digits = bytes.iter().map(|byte| format!("{byte:02X}"));
@@ -45,7 +45,7 @@ impl Player {
         }
     }
 
-    /// 2.2.2.1 Describe: the fields of the request.
+    /// 2.2.2.1 Describe: returns the fields of the request.
     pub fn describe(&self) -> HeaderMap {
         let mut headers = fields(NSPLAYER);
         headers.insert(HeaderName::from_static("supported"), SUPPORTED);
@@ -57,7 +57,7 @@ impl Player {
         headers
     }
 
-    /// 2.2.2.6 Play: the fields of the request for all streams of `header`, which a Describe has brought.
+    /// 2.2.2.6 Play: returns the fields of the request for all streams of `header`, the result of a Describe.
     pub fn play(&self, header: &FileHeader) -> HeaderMap {
         let mut headers = self.describe();
         headers.append(PRAGMA, HeaderValue::from_static("xPlayStrm=1"));
@@ -73,12 +73,12 @@ impl Player {
         headers
     }
 
-    /// The fields of a GET for a server that does not speak this protocol.
+    /// Returns the fields of a GET to a server without this protocol.
     pub fn plain() -> HeaderMap {
         fields(PLAIN)
     }
 
-    /// 3.1.5.3 Receiving a Response: keeps the session.
+    /// 3.1.5.3 Receiving a Response: keeps the client-id.
     pub fn receive(&mut self, headers: &HeaderMap) {
         self.client_id = number(headers, "client-id").or(self.client_id);
     }
@@ -106,7 +106,7 @@ mod tests {
     use crate::asf::testing::{header, stream_of};
     use crate::wmsp::{Opened, PlayerKind, PlayerRequest, Refusal, reply};
 
-    /// The server's half reads the request.
+    /// Parses the request by the server half.
     fn received(headers: HeaderMap) -> Option<Result<PlayerRequest, Refusal>> {
         let mut request = Request::get("/live").body(()).unwrap();
         *request.headers_mut() = headers;
@@ -146,7 +146,7 @@ mod tests {
         let selected: Vec<_> = (1..128)
             .filter(|stream| request.selection.has(*stream))
             .collect();
-        assert_eq!(selected, [1, 10, 0x5A], "those of the header alone");
+        assert_eq!(selected, [1, 10, 0x5A], "exactly the streams of the header");
         assert!(!request.selection.is_all());
     }
 
@@ -168,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn a_plain_request_is_none_of_this_protocol() {
+    fn a_plain_request_does_not_use_this_protocol() {
         assert_eq!(received(Player::plain()), None);
     }
 }
