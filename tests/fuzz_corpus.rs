@@ -14,11 +14,12 @@ mod targets;
 /// A target, and its function.
 type Target = (&'static str, fn(&[u8]));
 
-const TARGETS: [Target; 7] = [
+const TARGETS: [Target; 8] = [
     ("asf_reader", targets::asf_reader::run),
     ("challenges", targets::challenges::run),
     ("locations", targets::locations::run),
     ("pair", targets::pair::run),
+    ("player_responses", targets::player_responses::run),
     ("response_heads", targets::response_heads::run),
     ("responses", targets::responses::run),
     ("server_packets", targets::server_packets::run),

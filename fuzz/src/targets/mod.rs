@@ -11,6 +11,7 @@ pub mod asf_reader;
 pub mod challenges;
 pub mod locations;
 pub mod pair;
+pub mod player_responses;
 pub mod response_heads;
 pub mod responses;
 pub mod server_packets;
