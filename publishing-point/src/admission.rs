@@ -350,7 +350,7 @@ mod tests {
     }
 
     #[test]
-    fn push_setups_without_a_push_start_are_limited_in_their_rate() {
+    fn the_rate_of_unused_push_setups_is_limited() {
         let mut rate = SetupRate::new();
         let at = |seconds| Duration::from_secs(seconds);
         let allowed = (0..1023).filter(|_| rate.take(at(100)));

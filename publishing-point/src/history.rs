@@ -75,7 +75,7 @@ mod tests {
     const SECOND: Duration = Duration::from_secs(1);
 
     #[test]
-    fn samples_are_read_once_they_are_complete_and_for_ten_minutes() {
+    fn complete_samples_are_readable_for_ten_minutes() {
         let mut history = History::new(7 * SECOND);
         for second in 7..1000 {
             history.add(100, second * SECOND);

@@ -339,7 +339,7 @@ mod tests {
     }
 
     #[test]
-    fn a_ring_is_bounded_and_whoever_falls_out_of_it_has_lost() {
+    fn a_ring_is_bounded_and_drops_its_slowest_viewers() {
         let relay = relay();
         let (mut cursor, _) = relay.join();
         for _ in 0..1000 {
@@ -353,7 +353,7 @@ mod tests {
     }
 
     #[test]
-    fn a_viewer_waits_for_a_key_frame_when_the_last_one_is_gone() {
+    fn a_viewer_behind_an_evicted_key_frame_waits_for_another() {
         let relay = relay();
         relay.publish(&packet(true, 60_000));
         for _ in 0..1000 {
@@ -373,7 +373,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_viewer_a_ring_begins_at_the_latest_key_frame() {
+    fn a_ring_without_viewers_begins_at_the_latest_key_frame() {
         let relay = relay();
         let publish = || {
             relay.publish(&packet(true, 1000));
@@ -399,7 +399,7 @@ mod tests {
     }
 
     #[test]
-    fn whoever_has_the_header_of_another_entry_gets_the_right_one_first() {
+    fn a_viewer_of_another_entry_gets_the_new_header_first() {
         let relay = relay();
         relay.publish(&packet(true, 60_000));
         for _ in 0..1000 {

@@ -56,7 +56,7 @@ fn absurd_times_are_reported_with_their_cure() {
 
 /// A file that the application ends in the middle of a packet is not cut off; one that ends there is.
 #[test]
-fn only_a_file_that_ends_in_a_packet_is_cut_off() {
+fn only_a_file_ending_in_a_packet_is_cut_off() {
     // Blocks of two packets: each one ends in a packet, by as much as the header has.
     let path = long_file(3_000_000);
     let push = |path: &str| {

@@ -299,7 +299,7 @@ mod tests {
 
     /// ASF 5.1 Data Object
     #[test]
-    fn a_data_object_of_0_or_50_bytes_has_an_unknown_number_of_packets() {
+    fn a_data_object_of_0_or_50_bytes_is_live() {
         for size in [0, 49, 50, u64::MAX] {
             assert_eq!(header(1500, size, &[]).data_packets(), None, "{size}");
         }

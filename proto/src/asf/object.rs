@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn a_size_under_24_or_over_the_end_ends_the_walk() {
+    fn sizes_below_24_or_beyond_the_end_stop_the_walk() {
         for size in [0, 23, 31, u64::MAX] {
             let bytes = object(Guid::PADDING, size, 6);
             let walked: Vec<_> = walk(bytes.into(), 0).collect();

@@ -304,7 +304,7 @@ mod tests {
     }
 
     #[test]
-    fn each_entry_is_reported_and_a_flush_is_not_a_jump() {
+    fn each_entry_is_reported_and_flushes_are_no_jumps() {
         let mut watch = TimeWatch::new();
         assert_eq!(watch.observe(&packet(0, &[(1, 0)])), None);
         watch.flush();

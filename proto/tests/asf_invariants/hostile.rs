@@ -77,7 +77,7 @@ proptest! {
     }
 
     #[test]
-    fn key_frames_begin_only_where_there_is_a_payload_that_says_so(
+    fn key_frames_begin_only_at_payloads_marked_as_such(
         start in prop_oneof![Just(vec![]), Just(vec![0x82, 0, 0])],
         types in any::<u8>(),
         property in prop_oneof![5 => Just(0x5Du8), 1 => any::<u8>()],

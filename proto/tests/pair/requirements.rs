@@ -209,7 +209,7 @@ fn a_data_packet_is_framed_and_subtracted() {
 /// 3.1.4.3, 2.2.3.5: C-049…C-053, C-144, C-146, C-147, C-149…C-151: where a packet and four bytes do not fit, `$F` takes
 /// the rest, and the packet is still there for the next body.
 #[test]
-fn the_rest_of_a_body_is_filled_when_a_packet_does_not_fit() {
+fn a_body_is_filled_before_a_packet_that_is_larger() {
     for rest in [4, 5, 8, 100, 1504, 1507] {
         let mut client = with_rest(&header(), rest);
         let Offer::Held(held) = client.data_unit(packet(1500)) else {
@@ -300,7 +300,7 @@ fn everything_is_held_between_a_full_body_and_its_response() {
 
 /// 3.1.4.4: C-160, C-162, C-164, C-165: `$F` instead of an `$E` that does not fit, which then opens the next body.
 #[test]
-fn an_end_that_does_not_fit_goes_into_the_next_body() {
+fn an_end_without_room_goes_into_the_next_body() {
     for rest in 4..8 {
         let mut client = with_rest(&header(), rest);
         let Offer::Held(reason) = client.end_of_stream(HResult::S_OK) else {
@@ -366,7 +366,7 @@ fn a_new_header_is_announced_and_framed() {
 /// 3.1.4.5: C-030, C-180, C-185, C-186, C-188, C-189, C-192: where `$C` and four bytes do not fit, `$F` takes the rest;
 /// the next body begins with `$C`, and the end of the entry is not told again.
 #[test]
-fn a_new_header_that_does_not_fit_opens_the_next_body() {
+fn a_new_header_without_room_opens_the_next_body() {
     let next = header();
     let size = 8 + next.as_bytes().len() as u64;
     for rest in [4, 100, size, size + 3] {
@@ -444,7 +444,7 @@ fn the_response_to_push_start_sets_cookies() {
 /// 3.1.4.2.1, 3.1.5.2: C-119, C-122, C-242: a body without a proxy is 2,147,483,647 bytes long; Via in the response to it
 /// makes the next one a minute long.
 #[test]
-fn the_longest_body_is_filled_and_a_proxy_behind_it_is_seen() {
+fn the_longest_body_is_filled_and_reveals_a_proxy() {
     let mut client = configured(None);
     let _ = client.start_streaming(header_with(65_531, 100_000_000));
     assert_eq!(Sent::by(&mut client).field("content-length"), "2147483647");
@@ -520,7 +520,7 @@ fn unknown_fields_and_tokens_of_a_response_are_passed_over() {
 
 /// 3.1.4.2.1: C-120: a body is at least as long as the header that waits for it, however large that is.
 #[test]
-fn a_body_has_room_for_the_header_that_waits_for_it() {
+fn a_body_has_room_for_the_waiting_header() {
     let mut client = with_rest(&header(), 4);
     let large = large_header(60_000);
     let Offer::Held(held) = client.new_header(large) else {
@@ -533,7 +533,7 @@ fn a_body_has_room_for_the_header_that_waits_for_it() {
 
 /// 2.2.1.6, RFC 2109 section 4.2.2: C-014: one Set-Cookie field may have several cookies, with commas between them.
 #[test]
-fn a_push_id_is_found_among_the_cookies_of_one_field() {
+fn a_push_id_is_found_among_several_cookies() {
     let mut client = PushSession::new(config(), Fixed);
     client.configure_server();
     Sent::by(&mut client);

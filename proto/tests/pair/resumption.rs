@@ -225,7 +225,7 @@ fn a_challenge_with_another_push_id_is_a_forgotten_session() {
 
 /// Whatever state the loss is met in.
 #[test]
-fn a_session_that_has_ended_can_be_resumed_for_its_end() {
+fn an_ended_session_can_be_resumed_for_its_end() {
     let mut client = streaming(config(), "4711");
     assert_eq!(client.end_of_stream(HResult::S_OK), Offer::Taken);
     assert!(client.resume(Some(header(AUDIO_VIDEO))));

@@ -89,7 +89,7 @@ fn padding_can_be_left_where_it_is() {
 /// 3.1.4.3: "choosing the size of each $F packet such that the sum … equal[s] the value of Length-Remaining"
 /// C-030, C-122, C-142, C-146, C-150, C-237, C-243
 #[test]
-fn a_body_is_filled_to_the_byte_and_the_next_begins_with_data() {
+fn a_full_body_is_followed_by_one_of_data() {
     let content = fixture(AUDIO_VIDEO);
     for length in [3 * 1504, 5000, 6011, 65_536, 70_001] {
         // The fixture is shorter than the longest of these bodies.
@@ -137,7 +137,7 @@ fn a_content_length_is_never_below_the_least() {
 /// 4.4 General Push Distribution Sequence with $C Packet
 /// C-102, C-167, C-180, C-184
 #[test]
-fn a_new_header_is_the_end_of_an_entry_and_a_stream_change() {
+fn a_new_header_ends_an_entry_with_a_stream_change() {
     let (first, second) = (fixture(AUDIO_VIDEO), fixture(AUDIO));
     let pair = Pair::run(config(), [first.clone(), second.clone()].concat());
     assert_eq!(pair.letters(), "HD1CD0");
@@ -196,7 +196,7 @@ fn a_session_that_never_streamed_ends_without_a_packet() {
 
 /// 4.3 Push Distribution with AutoDestroy and Template-URL
 #[test]
-fn what_is_asked_of_the_publishing_point_stands_in_push_setup() {
+fn push_setup_has_the_options_of_the_publishing_point() {
     let setup = SetupBody {
         template_url: Some("/template".to_owned()),
         auto_destroy: true,

@@ -165,7 +165,7 @@ fn a_response_comes_in_the_middle_of_a_body() {
 }
 
 #[test]
-fn a_connection_closes_in_the_middle_of_a_body_and_is_resumed() {
+fn a_close_in_the_middle_of_a_body_is_resumed() {
     let (point, mut client) = streaming_into(MidBody::Close);
     assert!(client.rest().is_empty());
     let mut client = Client::resume(&point, &client.push_id());

@@ -81,7 +81,7 @@ fn example_4_8() {
 
 /// S-040; 3.2.5.2.1, 3.2.5.7: one response per filled body, and a connection that stays.
 #[test]
-fn a_filled_body_is_answered_and_the_next_one_goes_on_without_a_header() {
+fn a_filled_body_is_answered_the_next_has_no_header() {
     let point = serve(|_| {});
     let mut client = Client::connect(&point);
     client.setup("/live");
@@ -145,7 +145,7 @@ fn a_playlist_goes_through() {
 
 /// S-021, S-032; 3.2.5.2
 #[test]
-fn push_start_with_a_wrong_push_id_is_refused_at_once() {
+fn a_wrong_push_id_is_refused_at_once() {
     let point = serve(|_| {});
     let mut client = Client::connect(&point);
     client.start("/live", ENDLESS);
@@ -162,7 +162,7 @@ fn push_start_with_a_wrong_push_id_is_refused_at_once() {
 
 /// 3.2.5.2
 #[test]
-fn a_second_push_start_of_a_session_does_not_disturb_the_first() {
+fn a_second_push_start_does_not_disturb_the_first() {
     let point = serve(|_| {});
     let mut first = Client::streaming(&point);
     first.send(packet(b'D', b"1"));

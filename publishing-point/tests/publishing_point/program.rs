@@ -82,7 +82,7 @@ impl Drop for Program {
 
 #[cfg(unix)]
 #[test]
-fn it_tells_where_it_listens_and_what_comes_and_ends_well() {
+fn the_program_prints_address_and_events_and_exits_cleanly() {
     for signal in ["INT", "TERM"] {
         let (mut program, url) = Program::start();
         let address = url.strip_prefix("http://").unwrap().trim_end_matches('/');
@@ -136,7 +136,7 @@ fn aborted_pushes_do_not_fill_the_log() {
 /// One line for the point, that is painted over and over.
 #[cfg(target_os = "linux")]
 #[test]
-fn on_a_terminal_a_live_line_tells_how_a_push_fares() {
+fn a_terminal_has_a_live_line_of_each_push() {
     let command = format!("exec {PROGRAM} --listen 127.0.0.1:0");
     let mut child = Command::new("script")
         .args(["--quiet", "--flush", "--command", &command, "/dev/null"])

@@ -238,7 +238,7 @@ fn a_push_becomes_a_file_with_the_same_packets() {
 
 /// 3.2.7.1
 #[test]
-fn a_file_is_whole_after_a_loss_and_goes_on_after_it() {
+fn a_file_is_whole_after_a_loss_and_continues() {
     let directory = directory("loss");
     let point = recording(&directory);
     let (header, packets) = live("audio_ffmpeg_p3200.asf");

@@ -61,7 +61,7 @@ fn who_has_no_account_is_challenged_and_may_try_again() {
 
 /// Who may not push may not see how pushes fare; watching is for everybody.
 #[test]
-fn the_page_the_status_and_the_metrics_are_for_those_with_an_account() {
+fn page_status_and_metrics_need_an_account() {
     let point = guarded();
     let header = authorization("alice", PASSWORD);
     for path in ["/", "/status", "/status?samples=0", "/metrics"] {
@@ -95,7 +95,7 @@ fn assert_nothing_shows(point: &Running) {
 
 /// S-012
 #[test]
-fn who_asks_for_a_point_that_is_elsewhere_is_sent_there() {
+fn a_request_for_a_moved_point_is_redirected() {
     for (is_proxy, status) in [(false, 302), (true, 305)] {
         let point = serve(|settings| {
             let location = "http://other.example/live".to_owned();

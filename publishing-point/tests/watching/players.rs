@@ -177,7 +177,7 @@ fn every_player_sees_every_frame() {
 
 /// From the latest key frame on, with the header.
 #[test]
-fn a_late_player_sees_every_frame_from_a_key_frame_on() {
+fn a_late_player_sees_each_frame_from_a_key_frame() {
     let directory = Directory::new("late");
     let point = serve(|_| {});
     let stream = Stream::of(AUDIO_VIDEO);

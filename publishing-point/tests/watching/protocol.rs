@@ -51,7 +51,7 @@ Pragma: xClientGUID={52CB2BDB-6925-4E19-8D1D-62D10E9E2705}",
 
 /// 2.2.2.6, 2.2.3, 3.2.4.1
 #[test]
-fn a_player_is_sent_every_packet_with_its_number_and_then_the_end() {
+fn a_player_gets_every_numbered_packet_and_then_the_end() {
     let point = serve(|_| {});
     let stream = Stream::of(AUDIO_VIDEO);
     let unpadded = stream.unpadded();
@@ -149,7 +149,7 @@ fn requests_beside_the_stream_are_answered_within_a_session_alone() {
 
 /// 2.2.1.4.37, 3.2.5.6
 #[test]
-fn a_session_that_streams_is_not_taken_over_and_one_that_is_gone_is_made_anew() {
+fn a_streaming_session_stays_and_a_lost_one_is_renewed() {
     let point = serve(|_| {});
     let stream = Stream::of(AUDIO_VIDEO);
     let _pusher = Pusher::start(&point, "/live", &stream.header);

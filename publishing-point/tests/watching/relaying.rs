@@ -196,7 +196,7 @@ fn without_a_file_header_there_is_nothing_to_see() {
 
 /// Of a packet in which a key frame begins, whoever comes late gets no frame that needs an earlier one.
 #[test]
-fn the_first_packet_of_a_late_viewer_begins_with_the_key_frame() {
+fn a_late_viewer_begins_with_the_key_frame() {
     let point = serve(|_| {});
     let stream = Stream::of("av_asfmux_p1500_streamable.asf");
     let unpadded = stream.unpadded();

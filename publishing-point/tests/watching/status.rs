@@ -17,7 +17,7 @@ fn status(point: &Handle) -> Value {
 }
 
 #[test]
-fn the_status_tells_who_pushes_who_watches_and_what_went_wrong() {
+fn the_status_lists_pushes_viewers_and_errors() {
     let point = serve(|_| {});
     let idle = status(&point);
     assert_eq!(idle["points"].as_array().unwrap().len(), 0);

@@ -236,7 +236,7 @@ fn packets_follow_an_object_in_a_stream_of_unknown_length() {
 }
 
 #[test]
-fn a_packet_that_only_begins_like_an_object_is_a_packet() {
+fn a_packet_that_resembles_an_object_is_a_packet() {
     let mut bytes = packet(2);
     bytes[..15].copy_from_slice(&Guid::INDEX.as_bytes()[..15]);
     let mut reader = started(&live());
@@ -394,7 +394,7 @@ fn a_hostile_header_size_is_refused_before_buffering() {
 }
 
 #[test]
-fn half_a_packet_and_half_a_header_are_reported_at_the_end() {
+fn partial_packets_and_headers_are_reported_at_the_end() {
     let mut reader = started(&live());
     push(&mut reader, &[&packet(2)[..50]]);
     assert_eq!(items(&mut reader), []);

@@ -409,7 +409,7 @@ fn filler_does_not_restart_the_idle_timeout() {
 
 /// S-062; 3.2.7.1
 #[test]
-fn a_lost_session_waits_for_the_rest_of_its_idle_timeout() {
+fn a_lost_session_keeps_its_remaining_idle_timeout() {
     let mut server = Server::new();
     let session = server.started();
     server.now += 59 * SECOND;

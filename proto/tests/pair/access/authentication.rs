@@ -98,7 +98,7 @@ fn a_stale_nonce_repeats_push_start_from_its_header() {
 
 /// 3.1.5.2: C-231, C-236: PushStart begins again as it began, whatever has been sent since.
 #[test]
-fn a_repeated_push_start_begins_with_the_header_that_it_began_with() {
+fn a_repeated_push_start_begins_with_the_same_header() {
     let other = header_with(3200, 0);
     let mut client = Client::digested(known());
     client.accepted();

@@ -55,7 +55,7 @@ fn a_proxy_and_a_server_are_answered_at_once() {
 /// RFC 9110 section 11.7.1: C-208, C-210: a 401 that comes through the proxy shows that the proxy is content, and its
 /// handshake is over.
 #[test]
-fn a_challenge_of_the_server_ends_the_handshake_with_the_proxy() {
+fn a_server_challenge_ends_the_handshake_with_the_proxy() {
     let (mut client, _) = Client::new(proxied());
     client.answer(&proxy_unauthorized("NTLM"));
     client.push_setup();

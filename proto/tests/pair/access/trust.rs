@@ -100,7 +100,7 @@ fn everything_follows_on_the_same_server() {
 
 /// C-201, C-207: back at the publishing point, by way of another server, the client is known again.
 #[test]
-fn a_server_that_leads_back_gets_what_is_meant_for_it() {
+fn a_redirection_back_regains_the_first_origins_fields() {
     let mut client = trusted("http://media:8080/live", known());
     client.answer(&redirect(302, "http://other/live"));
     assert_untrusted(&client.push_setup());

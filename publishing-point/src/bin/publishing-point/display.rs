@@ -218,7 +218,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn live_lines_are_painted_over_and_what_happens_goes_above_them() {
+    fn events_are_printed_above_the_overwritten_live_lines() {
         let live = ["a".to_owned(), "b".to_owned()];
         assert_eq!(
             frame(0, None, &live),

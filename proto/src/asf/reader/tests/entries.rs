@@ -20,7 +20,7 @@ fn a_later_header_waits_for_its_first_packet() {
 }
 
 #[test]
-fn a_later_header_without_a_packet_is_dropped_at_the_end() {
+fn a_later_header_without_packets_is_dropped_at_the_end() {
     let next = header(P, 50 + 100, &[]);
     let mut reader = started(&live());
     push(&mut reader, &[next.as_bytes()]);
@@ -75,7 +75,7 @@ fn a_repeated_header_from_caps_is_a_new_entry_too() {
 
 /// A packet without a Send Time decides nothing
 #[test]
-fn an_equal_header_waits_for_a_packet_with_a_send_time() {
+fn an_equal_header_waits_for_a_timed_packet() {
     let mut opaque = packet(0);
     opaque[0] = 0x92;
     let mut reader = started(&live());

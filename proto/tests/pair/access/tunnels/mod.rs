@@ -174,7 +174,7 @@ fn a_lost_connection_needs_another_tunnel() {
 
 /// A proxy that closes instead of answering CONNECT: the request waits for the next tunnel.
 #[test]
-fn a_tunnel_that_was_lost_on_the_way_is_asked_for_again() {
+fn a_tunnel_lost_on_the_way_is_requested_again() {
     let (mut client, _) = Client::tunnelled(proxied());
     for _ in 0..3 {
         client.0.connection_lost();
