@@ -157,7 +157,7 @@ fn assert_ffmpeg_decodes(path: &Path) {
     let output = Command::new("ffmpeg")
         .args(["-hide_banner", "-nostdin", "-v", "error", "-xerror", "-i"])
         .arg(path)
-        .args(["-map", "0", "-vsync", "passthrough", "-f", "null", "-"])
+        .args(["-map", "0", "-fps_mode", "passthrough", "-f", "null", "-"])
         .output()
         .unwrap();
     let told = String::from_utf8_lossy(&output.stderr);

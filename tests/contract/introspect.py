@@ -10,9 +10,11 @@ from gi.repository import GObject, Gst
 MUTABLE_READY, MUTABLE_PLAYING = 1 << 10, 1 << 12
 
 
-def default(spec):
-    # PyGObject 3.50 and newer have no attribute for boxed types.
+def default(element, spec):
+    # PyGObject 3.50 and newer have no attribute for boxed types, and numbers for enums and flags.
     value = getattr(spec, "default_value", None)
+    if any(spec.value_type.is_a(kind) for kind in (GObject.TYPE_ENUM, GObject.TYPE_FLAGS)):
+        value = type(element.get_property(spec.name))(value)
     if isinstance(value, GObject.GEnum):
         return value.value_nick
     if isinstance(value, GObject.GFlags):
@@ -42,8 +44,8 @@ def own_properties(element):
     return {spec.name: spec for spec in own}
 
 
-def show(kind, spec):
-    text = default(spec) if spec.name != "user-agent" else "…"
+def show(kind, element, spec):
+    text = default(element, spec) if spec.name != "user-agent" else "…"
     print(kind, spec.name, spec.value_type.name, text, access(spec), mutability(spec), sep="\t")
 
 
@@ -52,7 +54,7 @@ def show_bin(sink):
     element = Gst.ElementFactory.make("wmspushbin")
     of_bin, of_sink = own_properties(element), own_properties(sink)
     for name in sorted(of_bin.keys() - of_sink.keys()):
-        show("bin-property", of_bin[name])
+        show("bin-property", element, of_bin[name])
     for name in sorted(of_sink.keys() - of_bin.keys()):
         print("bin-lacks", name, sep="\t")
     for name in sorted(set(GObject.signal_list_names(sink)) - set(GObject.signal_list_names(element))):
@@ -65,7 +67,7 @@ def main():
     Gst.init(None)
     sink = Gst.ElementFactory.make("wmspushsink")
     for _, spec in sorted(own_properties(sink).items()):
-        show("property", spec)
+        show("property", sink, spec)
     for name in sorted(GObject.signal_list_names(sink)):
         query = GObject.signal_query(name, sink)
         arguments = ",".join(type_.name for type_ in query.param_types)
