@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MPL-2.0 */
 
 /*
- * Pushes a live test picture and tone, and shows what wmspushsink tells on the way.
+ * Pushes a live test picture and tone, and prints the messages of wmspushsink.
  *
  *   $ cc -o live_push examples/live_push.c $(pkg-config --cflags --libs gstreamer-1.0)
  *   $ export GST_PLUGIN_PATH=$PWD/target/release
@@ -66,7 +66,7 @@ show_progress (GstMessage *message)
 static void
 show_status (const GstStructure *status)
 {
-  /* Other elements have messages, too. */
+  /* Other elements post messages as well. */
   if (!gst_structure_has_name (status, "wmspushsink-status"))
     return;
   const char *reason = text_of (status, "reason");
@@ -74,7 +74,7 @@ show_status (const GstStructure *status)
       text_of (status, "state"), text_of (status, "hresult-name"), *reason != '\0' ? " " : "", reason);
 }
 
-/* A number is 0 and a text is empty where there is nothing to tell. */
+/* Fields that do not apply are 0 or empty. */
 static void
 show_details (const GstStructure *details)
 {
@@ -89,7 +89,7 @@ show_details (const GstStructure *details)
   }
 }
 
-/* Takes the error and the debug string. Other elements give no details; what they give is the debug string. */
+/* Takes the error and the debug string. Other elements have a debug string instead of details. */
 static void
 show_failure (const char *kind, GError *error, char *debug, const GstStructure *details)
 {
@@ -126,7 +126,7 @@ show_error (GstMessage *message)
   show_failure ("ERROR", error, debug, details);
 }
 
-/* Runs on a thread of its own. NULL gives up: after a refusal, and where the password would not be encrypted. */
+/* Runs on a thread of its own. NULL gives up: after a refusal, and if the password would be sent unencrypted. */
 static GstStructure *
 on_acquire_credentials (GstElement *sink G_GNUC_UNUSED, const char *realm G_GNUC_UNUSED, const char *site,
     const char *previous_user G_GNUC_UNUSED, guint flags, guint hresult, gpointer data G_GNUC_UNUSED)
@@ -154,7 +154,7 @@ show_stats (GstElement *sink)
   gst_structure_free (stats);
 }
 
-/* Only while the pipeline is playing: before that, EOS would wait for the pipeline and the pipeline for EOS. */
+/* Only in PLAYING: an earlier EOS would deadlock with the pipeline. */
 static void
 send_eos (Push *push)
 {
@@ -229,7 +229,7 @@ on_signal (gpointer data)
   return G_SOURCE_REMOVE;
 }
 
-/* Plays until EOS, which is a good end, or until an ERROR. */
+/* Plays until EOS or ERROR. */
 static void
 run (Push *push)
 {
@@ -238,7 +238,7 @@ run (Push *push)
   gst_bus_add_watch (bus, on_message, push);
   g_unix_signal_add (SIGINT, on_signal, push);
   g_unix_signal_add (SIGTERM, on_signal, push);
-  /* When this fails, an ERROR tells why. */
+  /* If this fails, an ERROR on the bus has the reason. */
   gst_element_set_state (push->pipeline, GST_STATE_PLAYING);
   g_main_loop_run (push->loop);
   gst_bus_remove_watch (bus);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-// Pushes a live test picture and tone, and shows the messages of wmspushsink on the way.
+// Pushes a live test picture and tone, and prints the messages of wmspushsink.
 //
 //   $ c++ -std=c++17 -o live_push examples/live_push.cpp $(pkg-config --cflags --libs gstreamer-1.0)
 //   $ export GST_PLUGIN_PATH=$PWD/target/release
@@ -65,7 +65,7 @@ void show_progress(GstMessage *message) {
 }
 
 void show_status(const GstStructure *status) {
-  // Other elements have messages, too.
+  // Other elements post messages as well.
   if (!gst_structure_has_name(status, "wmspushsink-status"))
     return;
   const auto reason = text_of(status, "reason");
@@ -74,7 +74,7 @@ void show_status(const GstStructure *status) {
             << reason << std::endl;
 }
 
-// A number is 0 and a text is empty where there is nothing to tell.
+// Fields that do not apply are 0 or empty.
 void show_details(const GstStructure *details) {
   for (const char *name : shown_details) {
     guint number = 0;
@@ -85,7 +85,7 @@ void show_details(const GstStructure *details) {
   }
 }
 
-// For WARNING and ERROR. Other elements give no details but the debug string.
+// For WARNING and ERROR. Other elements have a debug string instead of details.
 void show_failure(std::string_view kind, GstMessage *message, decltype(gst_message_parse_error) parse,
                   decltype(gst_message_parse_error_details) parse_details) {
   GError *error;
@@ -120,7 +120,7 @@ void show(GstMessage *message) {
   }
 }
 
-// Runs on a thread of its own. nullptr gives up: after a refusal, and where the password would not be encrypted.
+// Runs on a thread of its own. nullptr gives up: after a refusal, and if the password would be sent unencrypted.
 GstStructure *on_acquire_credentials(GstElement *, const char *, const char *site, const char *, guint flags,
                                      guint hresult, gpointer) {
   const char *user = std::getenv("PUSH_USER");
@@ -145,14 +145,14 @@ class LivePush {
   LivePush(const LivePush &) = delete;
   LivePush &operator=(const LivePush &) = delete;
 
-  // Plays until EOS, which is a good end, or until an ERROR.
+  // Plays until EOS or ERROR.
   bool run() {
     const Object<GstBus> bus{gst_element_get_bus(pipeline.get())};
     gst_bus_add_watch(
         bus.get(), [](GstBus *, GstMessage *message, gpointer self) { return of(self).on_message(message); }, this);
     for (int number : {SIGINT, SIGTERM})
       g_unix_signal_add(number, on_signal, this);
-    // When this fails, an ERROR tells why.
+    // If this fails, an ERROR on the bus has the reason.
     gst_element_set_state(pipeline.get(), GST_STATE_PLAYING);
     g_main_loop_run(loop.get());
     gst_bus_remove_watch(bus.get());
@@ -216,7 +216,7 @@ class LivePush {
     return G_SOURCE_REMOVE;
   }
 
-  // Only while the pipeline is playing: before that, EOS would wait for the pipeline and the pipeline for EOS.
+  // Only in PLAYING: an earlier EOS would deadlock with the pipeline.
   void send_eos() { gst_element_send_event(pipeline.get(), gst_event_new_eos()); }
 
   Object<GstElement> pipeline, push;

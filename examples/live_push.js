@@ -1,7 +1,7 @@
 #!/usr/bin/env -S gjs -m
 // SPDX-License-Identifier: MPL-2.0
 
-// Pushes a live test picture and tone, and shows what wmspushsink tells on the way.
+// Pushes a live test picture and tone, and prints the messages of wmspushsink.
 //
 //   $ export GST_PLUGIN_PATH=$PWD/target/release
 //   $ gjs -m examples/live_push.js http://127.0.0.1:8080/live
@@ -46,13 +46,13 @@ class LivePush {
         this.endedWell = false;
     }
 
-    // Plays until EOS, which is a good end, or until an ERROR.
+    // Plays until EOS or ERROR.
     run() {
         const bus = this.pipeline.get_bus();
         bus.add_watch(GLib.PRIORITY_DEFAULT, (_bus, message) => this.onMessage(message));
         for (const number of [SIGINT, SIGTERM])
             addSignal(GLib.PRIORITY_DEFAULT, number, () => this.onSignal());
-        // When this fails, an ERROR tells why.
+        // If this fails, an ERROR on the bus has the reason.
         this.pipeline.set_state(Gst.State.PLAYING);
         this.loop.run();
         showStats(this.sink.stats);
@@ -95,7 +95,7 @@ class LivePush {
         return GLib.SOURCE_REMOVE;
     }
 
-    // Only while the pipeline is playing: before that, EOS would wait for the pipeline and the pipeline for EOS.
+    // Only in PLAYING: an earlier EOS would deadlock with the pipeline.
     sendEos() {
         this.pipeline.send_event(Gst.Event.new_eos());
     }
@@ -128,7 +128,7 @@ function showProgress(message) {
 }
 
 function showStatus(status) {
-    // Other elements have messages, too.
+    // Other elements post messages as well.
     if (status.get_name() !== 'wmspushsink-status')
         return;
     const text = name => status.get_string(name);
@@ -136,7 +136,7 @@ function showStatus(status) {
     print(`STATUS ${text('wmt-status-name')} ${states} ${text('hresult-name')} ${text('reason')}`.trimEnd());
 }
 
-// Other elements give no details; what they give is the debug string.
+// Other elements have a debug string instead of details.
 function showFailure(kind, [error, debug], details) {
     print(`${kind} ${error.message}`);
     if (details)
@@ -145,7 +145,7 @@ function showFailure(kind, [error, debug], details) {
         print(`    ${debug}`);
 }
 
-// A number is 0 and a text is empty where there is nothing to tell.
+// Fields that do not apply are 0 or empty.
 function showDetails(details) {
     for (const name of DETAILS) {
         const value = details.has_field(name) ? details.get_value(name) : null;

@@ -1,7 +1,7 @@
 #!/usr/bin/env lua5.3
 -- SPDX-License-Identifier: MPL-2.0
 
--- Pushes a live test picture and tone, and shows the messages of wmspushsink on the way.
+-- Pushes a live test picture and tone, and prints the messages of wmspushsink.
 --
 --   $ export GST_PLUGIN_PATH=$PWD/target/release
 --   $ lua5.3 examples/live_push.lua http://127.0.0.1:8080/live
@@ -36,7 +36,7 @@ local function say(...)
   print((string.format(...):gsub('%s+$', '')))
 end
 
--- A number is 0 and a text is empty where there is nothing to tell.
+-- Fields that do not apply are 0 or empty.
 local function show_details(details)
   for _, name in ipairs(DETAILS) do
     local value = details:has_field(name) and details:get_value(name).value
@@ -46,7 +46,7 @@ local function show_details(details)
   end
 end
 
--- Other elements give no details but the debug string.
+-- Other elements have a debug string instead of details.
 local function show_failure(kind, err, debug, details)
   say('%s %s', kind, err.message)
   if details then
@@ -57,7 +57,7 @@ local function show_failure(kind, err, debug, details)
 end
 
 local function show_status(status)
-  -- Other elements have messages, too.
+  -- Other elements post messages as well.
   if status:get_name() ~= 'wmspushsink-status' then return end
   local function text(name) return status:get_string(name) end
   say('STATUS %s %s -> %s %s %s', text 'wmt-status-name', text 'previous-state', text 'state', text 'hresult-name',
@@ -87,7 +87,7 @@ local function show_stats(stats)
   end
 end
 
--- Answers with user and password. nil gives up: after a refusal, and where the password would not be encrypted.
+-- Answers with user and password. nil gives up: after a refusal, and if the password would be sent unencrypted.
 local function on_acquire_credentials(_, _, site, _, flags, hresult)
   say('CREDENTIALS %s demands a user and a password', site)
   local user, password = os.getenv 'PUSH_USER', os.getenv 'PUSH_PASSWORD'
@@ -106,12 +106,12 @@ local function connect_credentials(push)
   GObject.signal_connect_closure(push, 'acquire-credentials', GObject.Closure(on_acquire_credentials), false)
 end
 
--- Plays until EOS, which is a good end, or until an ERROR.
+-- Plays until EOS or ERROR.
 local function run(pipeline)
   local loop = GLib.MainLoop()
   local playing, ending, ended_well = false, false, false
 
-  -- Only while the pipeline is playing: before that, EOS would wait for the pipeline and the pipeline for EOS.
+  -- Only in PLAYING: an earlier EOS would deadlock with the pipeline.
   local function end_when_playing()
     if playing and ending then pipeline:send_event(Gst.Event.new_eos()) end
   end
@@ -150,7 +150,7 @@ local function run(pipeline)
   for _, number in ipairs { SIGINT, SIGTERM } do
     add_signal(GLib.PRIORITY_DEFAULT, number, on_signal)
   end
-  -- When this fails, an ERROR tells why.
+  -- If this fails, an ERROR on the bus has the reason.
   pipeline:set_state('PLAYING')
   loop:run()
   return ended_well

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MPL-2.0
 
-"""Pushes a live test picture and tone, and shows what wmspushsink tells on the way.
+"""Pushes a live test picture and tone, and prints the messages of wmspushsink.
 
     $ export GST_PLUGIN_PATH=$PWD/target/release
     $ python3 examples/live_push.py http://127.0.0.1:8080/live
@@ -49,12 +49,12 @@ class LivePush:
         self.ended_well = False
 
     def run(self):
-        """Plays until EOS, which is a good end, or until an ERROR."""
+        """Plays until EOS or ERROR."""
         bus = self.pipeline.get_bus()
         bus.add_watch(GLib.PRIORITY_DEFAULT, self.on_message)
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, self.on_signal)
-        # When this fails, an ERROR tells why.
+        # If this fails, an ERROR on the bus has the reason.
         self.pipeline.set_state(Gst.State.PLAYING)
         self.loop.run()
         show_stats(self.sink.get_property("stats"))
@@ -91,7 +91,7 @@ class LivePush:
         return GLib.SOURCE_REMOVE
 
     def send_eos(self):
-        """Only while the pipeline is playing: before that, EOS would wait for the pipeline and the pipeline for EOS."""
+        """Only in PLAYING: an earlier EOS would deadlock with the pipeline."""
         self.pipeline.send_event(Gst.Event.new_eos())
 
 
@@ -123,7 +123,7 @@ def show(message):
 
 
 def show_status(status):
-    # Other elements have messages, too.
+    # Other elements post messages as well.
     if status.get_name() != "wmspushsink-status":
         return
     fields = ("wmt-status-name", "previous-state", "state", "hresult-name", "reason")
@@ -132,7 +132,7 @@ def show_status(status):
 
 
 def show_failure(kind, error, debug, details):
-    """Other elements give no details; what they give is the debug string."""
+    """Other elements have a debug string instead of details."""
     say(f"{kind} {error.message}")
     if details:
         show_details(details)
@@ -141,7 +141,7 @@ def show_failure(kind, error, debug, details):
 
 
 def show_details(details):
-    """A number is 0 and a text is empty where there is nothing to tell."""
+    """Fields that do not apply are 0 or empty."""
     for name in DETAILS:
         value = details.get_value(name) if details.has_field(name) else None
         if value:

@@ -1,7 +1,7 @@
 #!/usr/bin/env ruby
 # SPDX-License-Identifier: MPL-2.0
 
-# Pushes a live test picture and tone, and shows the messages of wmspushsink on the way.
+# Pushes a live test picture and tone, and prints the messages of wmspushsink.
 #
 #   $ export GST_PLUGIN_PATH=$PWD/target/release
 #   $ ruby examples/live_push.rb http://127.0.0.1:8080/live
@@ -46,7 +46,7 @@ module Show
   end
 
   def status(status)
-    # Other elements have messages, too.
+    # Other elements post messages as well.
     return unless status.name == "wmspushsink-status"
 
     name, previous, state, hresult, reason =
@@ -54,7 +54,7 @@ module Show
     puts "STATUS #{name} #{previous} -> #{state} #{hresult} #{reason}".rstrip
   end
 
-  # Other elements give no details but the debug string.
+  # Other elements have a debug string instead of details.
   def failure(kind, message, parse)
     error, debug = parsed(message, parse)
     puts "#{kind} #{error.message}"
@@ -72,7 +72,7 @@ module Show
     [message.structure.get_value("gerror").value, message.structure.get_string("debug")]
   end
 
-  # A number is 0 and a text is empty where there is nothing to tell.
+  # Fields that do not apply are 0 or empty.
   def details(details)
     DETAILS.each do |name|
       value = details.get_value(name).value if details.has_field?(name)
@@ -103,7 +103,7 @@ class LivePush
   def run
     @pipeline.bus.add_watch { |_bus, message| on_message(message) }
     %w[INT TERM].each { |name| trap(name) { on_signal(name) } }
-    # When this fails, an ERROR tells why.
+    # If this fails, an ERROR on the bus has the reason.
     @pipeline.set_state(Gst::State::PLAYING)
     @loop.run
     Show.stats(@push.stats)
@@ -113,7 +113,7 @@ class LivePush
 
   private
 
-  # nil gives up: after a refusal, and where the password would not be encrypted.
+  # nil gives up: after a refusal, and if the password would be sent unencrypted.
   def credentials(site, flags, hresult)
     puts "CREDENTIALS #{site} demands a user and a password"
     user, password = ENV.values_at("PUSH_USER", "PUSH_PASSWORD")

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! Pushes a live test picture and tone, and shows what `wmspushsink` tells on the way.
+//! Pushes a live test picture and tone, and prints the messages of `wmspushsink`.
 //!
 //! ```console
 //! $ cargo run --example live_push -- http://127.0.0.1:8080/live
@@ -55,7 +55,7 @@ async fn main() -> ExitCode {
     }
 }
 
-/// Returns whether the push came to a good end.
+/// Returns whether the push ended in good order.
 async fn push(location: &str) -> Result<bool> {
     gst::init()?;
     register()?;
@@ -76,7 +76,7 @@ async fn push(location: &str) -> Result<bool> {
     Ok(ended_well?)
 }
 
-/// The plugin that is installed comes first; without one, this program brings the element itself.
+/// Uses the installed plugin, or else registers the elements of this crate.
 fn register() -> Result<()> {
     if gst::ElementFactory::find("wmspushbin").is_none() {
         gstwmspush::plugin_register_static()?;
@@ -84,11 +84,11 @@ fn register() -> Result<()> {
     Ok(())
 }
 
-/// Plays until EOS, which is a good end, or until an ERROR.
+/// Plays until EOS or ERROR.
 async fn run(pipeline: &gst::Pipeline) -> io::Result<bool> {
     let mut signals = Signals::new()?;
     let mut messages = pipeline.bus().expect("a pipeline has a bus").stream();
-    // When this fails, an ERROR tells why.
+    // If this fails, an ERROR on the bus has the reason.
     let _ = pipeline.set_state(gst::State::Playing);
     let (mut playing, mut ending) = (false, false);
     loop {
@@ -104,7 +104,7 @@ async fn run(pipeline: &gst::Pipeline) -> io::Result<bool> {
             }
             () = signals.recv() => {
                 if ending {
-                    // Any other way out would wait for the EOS to be taken.
+                    // Exits at once, because a regular shutdown would wait until the sources handle the EOS.
                     std::process::exit(1);
                 }
                 println!("Ending the push; a second Ctrl-C quits at once");
@@ -117,8 +117,7 @@ async fn run(pipeline: &gst::Pipeline) -> io::Result<bool> {
     }
 }
 
-/// Whether the pipeline is playing from this message on. Before that, EOS would wait for the pipeline and the pipeline
-/// for EOS.
+/// Returns whether the message reports the pipeline's change to PLAYING. An earlier EOS would deadlock with the pipeline.
 fn says_playing(message: &gst::Message, pipeline: &gst::Pipeline) -> bool {
     let gst::MessageView::StateChanged(change) = message.view() else {
         return false;
@@ -126,14 +125,14 @@ fn says_playing(message: &gst::Message, pipeline: &gst::Pipeline) -> bool {
     message.src() == Some(pipeline.upcast_ref()) && change.current() == gst::State::Playing
 }
 
-/// The sources take the EOS when the sink has taken what they are pushing, which may last: this does not wait for them.
+/// Sends EOS on another thread, because the sources handle it only after the sink has accepted their data.
 fn end(pipeline: &gst::Pipeline) {
     pipeline.call_async(|pipeline| {
         pipeline.send_event(gst::event::Eos::new());
     });
 }
 
-/// The next message; there is one more as long as there is a pipeline.
+/// Waits for the next message.
 async fn next(messages: &mut gst::bus::BusStream) -> gst::Message {
     let message = poll_fn(|context| Pin::new(&mut *messages).poll_next(context)).await;
     message.expect("the pipeline is still there")
@@ -178,7 +177,7 @@ fn show_status(status: &gst::StructureRef) {
     println!("{}", line.trim_end());
 }
 
-/// Other elements give no details; what they give is the debug string.
+/// Other elements have a debug string instead of details.
 fn show_failure(details: Option<&gst::StructureRef>, debug: Option<glib::GString>) {
     match (details, debug) {
         (Some(details), _) => show_details(details),
@@ -187,7 +186,7 @@ fn show_failure(details: Option<&gst::StructureRef>, debug: Option<glib::GString
     }
 }
 
-/// A number is 0 and a text is empty where there is nothing to tell.
+/// Fields that do not apply are 0 or empty.
 fn show_details(details: &gst::StructureRef) {
     for name in DETAILS {
         if let Ok(number @ 1..) = details.get::<u32>(name) {
@@ -200,7 +199,7 @@ fn show_details(details: &gst::StructureRef) {
     }
 }
 
-/// Runs on a thread of its own. Gives up after a refusal, and where the password would not be encrypted.
+/// Runs on a thread of its own. Returns `None` after a refusal, and if the password would be sent unencrypted.
 fn acquire_credentials(arguments: &[glib::Value]) -> Option<gst::Structure> {
     let [_sink, _realm, site, _user, flags, hresult] = arguments else {
         return None;

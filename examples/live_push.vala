@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-// Pushes a live test picture and tone, and shows the messages of wmspushsink on the way.
+// Pushes a live test picture and tone, and prints the messages of wmspushsink.
 //
 //   $ valac -X -w -o live_push --pkg gstreamer-1.0 --pkg posix examples/live_push.vala
 //   $ export GST_PLUGIN_PATH=$PWD/target/release
@@ -20,7 +20,7 @@ const string[] DETAILS = { "phase", "reason", "hresult-name", "http-status-code"
 // The bit of GstWmsPushCredentialFlags.
 const uint CLEAR_TEXT = 1 << 1;
 
-// Runs on a thread of its own. null gives up: after a refusal, and where the password would not be encrypted.
+// Runs on a thread of its own. null gives up: after a refusal, and if the password would be sent unencrypted.
 Gst.Structure? on_acquire_credentials (Gst.Element sink, string? realm, string site, string? previous_user, uint flags,
     uint hresult) {
   var user = Environment.get_variable ("PUSH_USER");
@@ -48,12 +48,12 @@ class LivePush {
     Signal.connect (push, "acquire-credentials", (Callback) on_acquire_credentials, null);
   }
 
-  // Plays until EOS, which is a good end, or until an ERROR.
+  // Plays until EOS or ERROR.
   public bool run () {
     pipeline.get_bus ().add_watch (Priority.DEFAULT, on_message);
     foreach (var number in new int[] { Posix.Signal.INT, Posix.Signal.TERM })
       Unix.signal_add (number, on_signal);
-    // When this fails, an ERROR tells why.
+    // If this fails, an ERROR on the bus has the reason.
     pipeline.set_state (Gst.State.PLAYING);
     loop.run ();
     show_stats ();
@@ -103,7 +103,7 @@ class LivePush {
     return Source.REMOVE;
   }
 
-  // Only while the pipeline is playing: before that, EOS would wait for the pipeline and the pipeline for EOS.
+  // Only in PLAYING: an earlier EOS would deadlock with the pipeline.
   private void send_eos () {
     pipeline.send_event (new Gst.Event.eos ());
   }
@@ -154,7 +154,7 @@ void show (Gst.Message message) {
 }
 
 void show_status (Gst.Structure status) {
-  // Other elements have messages, too.
+  // Other elements post messages as well.
   if (!status.has_name ("wmspushsink-status"))
     return;
   var line = "STATUS %s %s -> %s %s %s".printf (status.get_string ("wmt-status-name"),
@@ -163,7 +163,7 @@ void show_status (Gst.Structure status) {
   print ("%s\n", line.strip ());
 }
 
-// Other elements give no details but the debug string.
+// Other elements have a debug string instead of details.
 void show_failure (string kind, Error error, string? debug, Gst.Structure? details) {
   print ("%s %s\n", kind, error.message);
   if (details != null)
@@ -172,7 +172,7 @@ void show_failure (string kind, Error error, string? debug, Gst.Structure? detai
     print ("    %s\n", debug);
 }
 
-// A number is 0 and a text is empty where there is nothing to tell.
+// Fields that do not apply are 0 or empty.
 void show_details (Gst.Structure details) {
   foreach (var name in DETAILS) {
     unowned var text = details.get_string (name);
