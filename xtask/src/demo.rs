@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! `cargo xtask demo`: ten seconds of live test picture and tone through the plugin to the project's own publishing
-//! point, and a proof that they arrived; then the same with `wmspushbin`. With `--watch` no end, and URLs to watch it at.
+//! `cargo xtask demo`: pushes ten seconds of live test picture and tone through the plugin to the project's publishing
+//! point, and checks the recording; then the same with `wmspushbin`. With `--watch`, pushes without an end and prints
+//! URLs for players.
 
 use std::fs;
 use std::io::PipeWriter;
@@ -18,16 +19,16 @@ use crate::{pipeline, proof, test};
 /// Builds the publishing point.
 const BUILD_POINT: &[&str] = &["build", "--package", "publishing-point"];
 
-/// The pipelines, with the names that they push to, after which their recordings are named.
+/// The pipelines, and the names of their publishing points and recordings.
 const PUSHES: [(&str, &str); 2] = [("live", pipeline::BY_HAND), ("bin", pipeline::WITH_BIN)];
 
-/// The port that the README has.
+/// The port in the README.
 const USUAL_PORT: u16 = 8080;
 
-/// Interval between two looks at the publishing point.
+/// Polling interval of the publishing point.
 const LOOK: Duration = Duration::from_millis(20);
 
-/// The longest that the publishing point may take to start, or to finish its recordings.
+/// Limit on the start of the publishing point, and on finishing its recordings.
 const LIMIT: Duration = Duration::from_secs(20);
 
 /// Runs the demo.
@@ -51,7 +52,7 @@ pub fn run(workspace: &Workspace, watch: bool) -> Result {
     Ok(())
 }
 
-/// Makes the folder anew, so that nothing old can pass for new.
+/// Empties the folder, so that old files cannot be mistaken for new ones.
 fn clear(folder: &Path) -> Result {
     let removed = if folder.exists() {
         fs::remove_dir_all(folder)
@@ -63,19 +64,19 @@ fn clear(folder: &Path) -> Result {
         .map_err(|error| format!("cannot clear {}: {error}", folder.display()))
 }
 
-/// Pushes to a publishing point, which records.
+/// Pushes to a publishing point that records.
 fn push(workspace: &Workspace, folder: &Path) -> Result {
     let point = PublishingPoint::start(workspace, &["--record", &workspace.short(folder)])?;
     let pushed = PUSHES.into_iter().try_for_each(|(name, pipeline)| {
         let location = format!("http://{}/{name}", point.address);
         pipeline::push(workspace, pipeline, &location, &folder.join("pushed.asf"))
     });
-    // Stopped in any case: what it says belongs to the report of a failure too.
+    // Stopped in any case, because its output belongs to the report of a failure.
     let stopped = point.stop();
     pushed.and(stopped)
 }
 
-/// Pushes until Ctrl-C, and tells where to look.
+/// Pushes until Ctrl-C, and prints the URLs for players.
 fn watch(workspace: &Workspace) -> Result {
     let point = PublishingPoint::start(workspace, &[])?;
     let (address, name) = (point.address, PUSHES[0].0);
@@ -89,7 +90,7 @@ fn watch(workspace: &Workspace) -> Result {
     let location = format!("http://{address}/{name}");
     let mut push = pipeline::launch(workspace, pipeline::ENDLESS, &location, Path::new(""));
     push.stdin(point.leash);
-    // In place of this program where the system has that, so that whatever ends it ends the push.
+    // Replaces this program if the system supports that, so that a signal ends the push.
     #[cfg(unix)]
     {
         println!("==> {}", run::shown(&push));
@@ -113,18 +114,18 @@ fn prove(workspace: &Workspace, folder: &Path) -> Result {
     proof::picture(workspace, &recording, &folder.join("picture.png"))
 }
 
-/// The project's own publishing point, as a process that ends when its leash is closed.
+/// The project's publishing point as a process, which ends when its standard input is closed.
 struct PublishingPoint {
     /// The process.
     child: Child,
     /// The address that it listens on.
     address: SocketAddr,
-    /// The other end of its standard input.
+    /// The writing end of its standard input.
     leash: PipeWriter,
 }
 
 impl PublishingPoint {
-    /// Starts it on the README's port, or on any free one when that is taken.
+    /// Starts it on the README's port, or on a free one if that is in use.
     fn start(workspace: &Workspace, arguments: &[&str]) -> Result<Self> {
         let address = free_address().map_err(|error| format!("no port is free: {error}"))?;
         let pipe = std::io::pipe();
@@ -133,7 +134,7 @@ impl PublishingPoint {
         let mut command = workspace.command(&program.to_string_lossy());
         command.args(["--listen", &address.to_string(), "--end-with-stdin"]);
         println!("==> {}", run::shown(command.args(arguments)));
-        // Ctrl-C is for the push, which ends in good order first.
+        // Ctrl-C is meant for the push, which ends in good order first.
         #[cfg(unix)]
         std::os::unix::process::CommandExt::process_group(&mut command, 0);
         let child = command.stdin(input).spawn();
@@ -154,7 +155,7 @@ impl PublishingPoint {
         })
     }
 
-    /// Asks it to finish its recordings and end, and waits for it.
+    /// Closes its standard input, and waits until it has finished its recordings.
     fn stop(mut self) -> Result {
         drop(self.leash);
         let deadline = Instant::now() + LIMIT;
@@ -163,7 +164,7 @@ impl PublishingPoint {
                 Ok(Some(status)) if status.success() => return Ok(()),
                 Ok(None) if Instant::now() < deadline => thread::sleep(LOOK),
                 ended => {
-                    // It fails only for a process that has ended already.
+                    // Fails only for a process that has ended already.
                     let _ = self.child.kill();
                     return Err(format!("the publishing point did not end well: {ended:?}"));
                 }
@@ -172,7 +173,7 @@ impl PublishingPoint {
     }
 }
 
-/// An address of this machine that is free right now.
+/// Returns an address of this machine that is free at the moment.
 fn free_address() -> std::io::Result<SocketAddr> {
     let usual = TcpListener::bind((Ipv4Addr::LOCALHOST, USUAL_PORT));
     usual

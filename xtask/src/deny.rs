@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! `cargo xtask deny`: licences, origins and known defects of what the plugin, its tests and its commands depend on.
+//! `cargo xtask deny`: licences, origins and known vulnerabilities of the dependencies of the plugin, its tests and its
+//! commands.
 //!
-//! RustSec knows the defects. Its database is a repository on github.com and in no package registry. Where that cannot be
-//! reached, the copy of an earlier run is used; without one, a line says that defects were not checked.
+//! RustSec lists the vulnerabilities. Its database is a repository on github.com and in no package registry. If that is
+//! unreachable, the copy of an earlier run is used; without one, a line says that vulnerabilities were not checked.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -16,13 +17,13 @@ use crate::workspace::Workspace;
 /// Version of cargo-deny.
 const VERSION: &str = "0.20.2";
 
-/// The two workspaces, and the part of `deny.toml` that does not concern each.
+/// The two workspaces, and the part of `deny.toml` that does not apply to each.
 const WORKSPACES: [(&str, &str); 2] = [
     ("Cargo.toml", "license-exception-not-encountered"),
     ("fuzz/Cargo.toml", "license-not-encountered"),
 ];
 
-/// The longest that it may take to fetch the database.
+/// Limit on fetching the database.
 const FETCH_LIMIT: Duration = Duration::from_secs(120);
 
 /// Checks both workspaces.
@@ -36,7 +37,7 @@ pub fn check(workspace: &Workspace) -> Result {
     advisories(workspace, &program)
 }
 
-/// Checks for known defects and for withdrawn releases.
+/// Checks for known vulnerabilities and for yanked releases.
 fn advisories(workspace: &Workspace, program: &Path) -> Result {
     let mut fetch = deny(workspace, program, WORKSPACES[0].0);
     let fetched = run::bounded(fetch.args(["fetch", "db"]), FETCH_LIMIT).is_ok();
@@ -57,7 +58,7 @@ fn advisories(workspace: &Workspace, program: &Path) -> Result {
     Ok(())
 }
 
-/// cargo-deny for all of a workspace.
+/// Returns cargo-deny for a whole workspace.
 fn deny(workspace: &Workspace, program: &Path, manifest: &str) -> Command {
     let mut command = workspace.command(&program.to_string_lossy());
     command.args(["--manifest-path", manifest, "--workspace", "--all-features"]);

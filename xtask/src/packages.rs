@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! The packages that the commands need: the rows of `packages.tsv`, and which of them are missing.
+//! The packages that the commands need: the rows of `packages.tsv`, and the missing ones.
 
 use std::process::{Command, Stdio};
 
@@ -16,9 +16,9 @@ pub struct Package {
     pub name: &'static str,
     /// `all`, `tests`, `servers` or `languages`.
     needed_for: &'static str,
-    /// The shell command that succeeds when the package, or another system's counterpart, is there.
+    /// The shell command that succeeds if the package, or its counterpart on another system, is installed.
     probe: &'static str,
-    /// Services that must not start with the system only because the package was installed.
+    /// Services that must not start with the system because of the installation.
     pub services: Vec<&'static str>,
     /// The use that the commands make of it.
     pub reason: &'static str,
@@ -78,7 +78,7 @@ pub fn missing(packages: Vec<Package>) -> Result<Vec<Package>> {
             )
         })
         .collect();
-    // Servers are where not every user's PATH leads.
+    // Servers are in directories that not every user has in PATH.
     let script = format!("PATH=\"$PATH:/usr/sbin:/sbin\"\n{script}exit 0");
     let mut probes = Command::new("sh");
     probes.args(["-c", &script]).stderr(Stdio::null());

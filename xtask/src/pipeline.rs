@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! The pipelines of the demo, run by gst-launch-1.0 with the plugin that was just built.
+//! The pipelines of the demo, run by gst-launch-1.0 with the newly built plugin.
 
 use std::path::Path;
 use std::process::Command;
@@ -9,7 +9,7 @@ use std::time::Duration;
 use crate::run::{self, Result};
 use crate::workspace::Workspace;
 
-/// Ten seconds of test picture and tone as Windows Media Video and Audio in ASF, to the sink and beside it to a file.
+/// Ten seconds of test picture and tone as Windows Media Video and Audio in ASF, to the sink and to a file.
 pub const BY_HAND: &str = "\
     videotestsrc is-live=true num-buffers=300 ! video/x-raw,width=320,height=240,framerate=30/1 \
     ! avenc_wmv2 bitrate=500000 ! identity single-segment=true ! asfmux name=m streamable=true \
@@ -24,25 +24,25 @@ pub const WITH_BIN: &str = "\
     ! wmspushbin name=p location=LOCATION video-bitrate=500000 \
     audiotestsrc is-live=true num-buffers=431 samplesperbuffer=1024 ! audio/x-raw,rate=44100 ! p.";
 
-/// The same without an end.
+/// The same picture and tone without an end.
 pub const ENDLESS: &str = "\
     videotestsrc is-live=true pattern=ball ! video/x-raw,width=320,height=240,framerate=30/1 \
     ! wmspushbin name=p location=LOCATION video-bitrate=500000 key-frame-interval=1000 \
     audiotestsrc is-live=true wave=ticks ! p.";
 
-/// Decodes all streams of a file and throws the result away.
+/// Decodes all streams of a file, and discards the output.
 const DECODE: &str = "\
     filesrc location=FILE ! decodebin name=d \
     d. ! queue ! videoconvert ! fakesink \
     d. ! queue ! audioconvert ! fakesink";
 
-/// The longest that a pipeline of ten seconds may take.
+/// Limit on a pipeline of ten seconds.
 const LIMIT: Duration = Duration::from_secs(60);
 
-/// Makes sure that GStreamer loads the element, so that a broken plugin is told apart from a failed push.
+/// Checks that GStreamer loads the element, so that a broken plugin is not reported as a failed push.
 pub fn require_element(workspace: &Workspace) -> Result {
     let mut command = gstreamer(workspace, "gst-inspect-1.0");
-    // Without a version, it wants the plugin to be as new as GStreamer itself.
+    // By default, it requires the plugin to have GStreamer's version.
     command.args(["--exists", "--atleast-version=0.0", "wmspushsink"]);
     if run::succeeds(&mut command) {
         return Ok(());
@@ -54,7 +54,7 @@ pub fn require_element(workspace: &Workspace) -> Result {
     ))
 }
 
-/// Runs a pipeline to its end and shows what it prints.
+/// Runs a pipeline to its end, and prints its output.
 pub fn push(workspace: &Workspace, pipeline: &str, location: &str, file: &Path) -> Result {
     let mut command = launch(workspace, pipeline, location, file);
     println!("==> {}", run::shown(&command));
@@ -70,7 +70,7 @@ pub fn decode(workspace: &Workspace, recording: &Path) -> Result {
     Ok(())
 }
 
-/// gst-launch-1.0 with a pipeline, in which `LOCATION` and `FILE` are replaced.
+/// Returns gst-launch-1.0 with a pipeline, in which `LOCATION` and `FILE` are replaced.
 pub fn launch(workspace: &Workspace, pipeline: &str, location: &str, file: &Path) -> Command {
     let mut command = gstreamer(workspace, "gst-launch-1.0");
     command.args(["-e", "--no-position"]);
@@ -80,13 +80,13 @@ pub fn launch(workspace: &Workspace, pipeline: &str, location: &str, file: &Path
     command
 }
 
-/// A program of GStreamer that uses the plugin just built, speaks English and takes no proxy to this machine.
+/// Returns a program of GStreamer that uses the newly built plugin, English messages, and no proxy for this machine.
 fn gstreamer(workspace: &Workspace, program: &str) -> Command {
     let mut command = workspace.command(program);
     workspace
         .with_registry(&mut command)
         .env("GST_PLUGIN_PATH", workspace.plugin_directory())
-        // It would win over the one above.
+        // It would take precedence over the one above.
         .env_remove("GST_PLUGIN_PATH_1_0")
         .env("LC_ALL", "C.UTF-8")
         .env("no_proxy", "127.0.0.1")

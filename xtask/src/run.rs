@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! Running commands: shown with their output, captured, or line by line within a time limit.
+//! Runs commands: with their output shown, captured, or passed on line by line, within a time limit.
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -8,21 +8,21 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// The result of every step: a failure is a message that says what failed and what to do.
+/// The result of every step. A failure is a message with the cause and the next step.
 pub type Result<T = ()> = std::result::Result<T, String>;
 
-/// Interval between two looks at a process that has closed its output and not ended yet.
+/// Polling interval for a process that has closed its output and not ended yet.
 const POLL: Duration = Duration::from_millis(20);
 
 /// Variables in which cargo tells its programs about their package. Some build scripts run again when they change.
 const OF_THIS_PACKAGE: &[&str] = &["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_"];
 
-/// The cargo that started this program. It builds what it would build in a shell, and so not everything twice.
+/// Returns the cargo that started this program, with the environment of a shell, so that nothing is built twice.
 pub fn cargo() -> Command {
     clean(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
 }
 
-/// A command without the variables that concern the package of this program.
+/// Returns a command without the variables about the package of this program.
 pub fn clean(program: impl AsRef<std::ffi::OsStr>) -> Command {
     let mut command = Command::new(program);
     for (name, _) in std::env::vars_os() {
@@ -34,14 +34,14 @@ pub fn clean(program: impl AsRef<std::ffi::OsStr>) -> Command {
     command
 }
 
-/// Returns whether a program of this name stands in one of the directories of `PATH`.
+/// Returns whether `PATH` has a program of this name.
 pub fn found(program: &str) -> bool {
     let file = format!("{program}{}", std::env::consts::EXE_SUFFIX);
     std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default())
         .any(|folder| folder.join(&file).is_file())
 }
 
-/// The command as one would type it, with the program's name for its path.
+/// Returns the command line as typed in a shell, with the program's name instead of its path.
 pub fn shown(command: &Command) -> String {
     let program = std::path::Path::new(command.get_program());
     let name = program.file_name().unwrap_or(command.get_program());
@@ -52,7 +52,7 @@ pub fn shown(command: &Command) -> String {
         .join(" ")
 }
 
-/// One word of a command line, in quotes where a shell needs them.
+/// Returns one word of a command line, quoted if a shell needs that.
 pub fn quoted(word: &str) -> String {
     let plain = |character: char| character.is_alphanumeric() || "-_=./:,+@%".contains(character);
     if !word.is_empty() && word.chars().all(plain) {
@@ -62,7 +62,7 @@ pub fn quoted(word: &str) -> String {
     }
 }
 
-/// Shows a command and runs it to its end, its output let through unchanged.
+/// Prints a command and runs it to its end, with its output unchanged.
 pub fn through(command: &mut Command) -> Result {
     println!("==> {}", shown(command));
     let status = command
@@ -87,7 +87,7 @@ pub fn succeeds(command: &mut Command) -> bool {
     status.is_ok_and(|status| status.success())
 }
 
-/// Runs a command within a time limit and returns what it printed on both outputs. A failure has that too.
+/// Runs a command within a time limit, and returns the lines of both outputs. The error of a failure contains them.
 pub fn bounded(command: &mut Command, limit: Duration) -> Result<Vec<String>> {
     let mut lines = Vec::new();
     let ended = followed(command, limit, |line| lines.push(line.to_owned()));
@@ -95,7 +95,7 @@ pub fn bounded(command: &mut Command, limit: Duration) -> Result<Vec<String>> {
     Ok(lines)
 }
 
-/// Runs a command within a time limit, and hands on each line that it prints on either output.
+/// Runs a command within a time limit, and passes on each line of either output.
 pub fn followed(command: &mut Command, limit: Duration, mut each: impl FnMut(&str)) -> Result {
     let deadline = Instant::now() + limit;
     let (mut process, lines) = start(command)?;
@@ -117,7 +117,7 @@ pub fn followed(command: &mut Command, limit: Duration, mut each: impl FnMut(&st
     Err(late(command, limit))
 }
 
-/// Starts a command whose two outputs come as lines.
+/// Starts a command whose outputs are read as lines.
 fn start(command: &mut Command) -> Result<(Process, mpsc::Receiver<String>)> {
     let pipes =
         std::io::pipe().and_then(|(reader, writer)| Ok((reader, writer.try_clone()?, writer)));
@@ -125,7 +125,7 @@ fn start(command: &mut Command) -> Result<(Process, mpsc::Receiver<String>)> {
     command.stdin(Stdio::null()).stdout(stdout).stderr(stderr);
     let child = command.spawn();
     let process = Process(child.map_err(|error| unstarted(command, &error))?);
-    // The command keeps this side's writing ends: without this the reader would never see the end.
+    // Drops this side's writing ends, which the command keeps: otherwise the reader would never see the end.
     command.stdout(Stdio::null()).stderr(Stdio::null());
     let (sender, receiver) = mpsc::channel();
     thread::spawn(move || {
@@ -137,23 +137,23 @@ fn start(command: &mut Command) -> Result<(Process, mpsc::Receiver<String>)> {
     Ok((process, receiver))
 }
 
-/// A child process, which ends when it is dropped.
+/// A child process, which is killed when this is dropped.
 struct Process(Child);
 
 impl Drop for Process {
     fn drop(&mut self) {
-        // Both fail only for a process that has ended already, which is what is wanted.
+        // Both fail only for a process that has ended already.
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
 }
 
-/// The message for a command that could not be started.
+/// Returns the message for a command that could not be started.
 fn unstarted(command: &Command, error: &std::io::Error) -> String {
     format!("cannot start `{}`: {error}", shown(command))
 }
 
-/// The message for a command that has used up its time.
+/// Returns the message for a command that has exceeded its time limit.
 fn late(command: &Command, limit: Duration) -> String {
     format!(
         "`{}` took longer than {limit:?} and was ended",
@@ -161,7 +161,7 @@ fn late(command: &Command, limit: Duration) -> String {
     )
 }
 
-/// The exit status as a result.
+/// Converts the exit status.
 fn succeeded(command: &Command, status: ExitStatus) -> Result {
     if status.success() {
         Ok(())
@@ -184,7 +184,7 @@ mod tests {
         );
     }
 
-    /// Runs a shell's script within so many milliseconds.
+    /// Runs a shell script within `milliseconds`.
     #[cfg(unix)]
     fn script(text: &str, limit: u64) -> Result<Vec<String>> {
         bounded(

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! Set-up, the only place that installs: packages where there is apt-get, parts of the toolchain, programs of crates.io.
+//! Set-up, the only place that installs: packages by apt-get, components of the toolchain, and programs of crates.io.
 
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
@@ -9,11 +9,11 @@ use crate::packages::{self, Package};
 use crate::run::{self, Result};
 use crate::workspace::Workspace;
 
-/// The oldest GStreamer that the plugin works with, for pkg-config.
+/// The oldest supported GStreamer, for pkg-config.
 const OLDEST_GSTREAMER: &str = "gstreamer-1.0 >= 1.18";
 
-/// Runs the command in its arguments, as root, so that packages start no services: the ways in which they do all ask
-/// policy-rc.d (deb-systemd-invoke(1p), invoke-rc.d(8)). One that is there already is the administrator's, and stays.
+/// Runs the command in its arguments, as root, so that packages start no services: all mechanisms ask policy-rc.d
+/// (deb-systemd-invoke(1p), invoke-rc.d(8)). An existing policy of the administrator stays.
 const WITHOUT_SERVICES: &str = r#"
 policy=/usr/sbin/policy-rc.d
 if [ ! -e $policy ]; then
@@ -25,7 +25,7 @@ fi
 "$@"
 "#;
 
-/// apt-get without questions.
+/// apt-get in non-interactive mode.
 const APT_GET: [&str; 5] = [
     "env",
     "DEBIAN_FRONTEND=noninteractive",
@@ -34,7 +34,7 @@ const APT_GET: [&str; 5] = [
     "DPkg::Lock::Timeout=300",
 ];
 
-/// Makes sure that everything a command needs is there; with `tests`, also what the tests need.
+/// Installs missing packages of a command; with `tests`, also those of the tests.
 pub fn ensure(tests: bool) -> Result {
     let missing = packages::missing(packages::needed(tests)?)?;
     let (optional, needed) = missing.into_iter().partition(Package::is_optional);
@@ -97,7 +97,7 @@ fn install(missing: &[Package]) -> Result {
     let shell = ["sh", "-c", WITHOUT_SERVICES, "sh"];
     as_root(&[&shell[..], &APT_GET, &install].concat())
         .map_err(|message| format!("set-up: {message}; see apt-get's messages above"))?;
-    // Nor with the system next time.
+    // Nor with the next start of the system.
     for service in missing.iter().flat_map(|package| &package.services) {
         if let Err(message) = as_root(&["update-rc.d", service, "disable"]) {
             println!("==> set-up: {message}; {service} may start with the system");
@@ -117,13 +117,13 @@ fn is_root() -> bool {
     run::output(Command::new("id").arg("-u")).is_ok_and(|id| id.trim() == "0")
 }
 
-/// Packages with their reasons, one a line.
+/// Returns packages with their reasons, one per line.
 fn list(packages: &[Package]) -> String {
     let line = |package: &Package| format!("  {:<34} {}", package.name, package.reason);
     packages.iter().map(line).collect::<Vec<_>>().join("\n")
 }
 
-/// The message for a system without apt-get.
+/// Returns the message for a system without apt-get.
 fn by_hand(missing: &[Package]) -> String {
     format!(
         "this system has no apt-get, and something that is needed is missing. By the names of Debian:\n{}\n\
@@ -132,7 +132,7 @@ fn by_hand(missing: &[Package]) -> String {
     )
 }
 
-/// Adds rustfmt and clippy to the toolchain where they are missing.
+/// Adds rustfmt and clippy to the toolchain if they are missing.
 fn rust_components() -> Result {
     for (component, subcommand) in [("rustfmt", "fmt"), ("clippy", "clippy")] {
         if run::succeeds(run::cargo().args([subcommand, "--version"])) {
@@ -148,7 +148,8 @@ fn rust_components() -> Result {
     Ok(())
 }
 
-/// Returns the path of a program of crates.io in one version; builds it below the target directory when it is nowhere.
+/// Returns the path of a program of crates.io in one version. Builds it below the target directory if it is not
+/// installed.
 pub fn tool(workspace: &Workspace, name: &str, version: &str) -> Result<PathBuf> {
     let root = workspace.target.join("tools");
     let file = format!("{name}{}", std::env::consts::EXE_SUFFIX);

@@ -9,13 +9,13 @@ use std::time::{Duration, Instant};
 use crate::run::{self, Result};
 use crate::workspace::{Workspace, json_string};
 
-/// Suites that run at the same time: most of what they do is to wait for a clock or for another process.
+/// Suites that run at the same time: they mostly wait for a clock or another process.
 const AT_A_TIME: usize = 2;
 
-/// Suites that run with nothing beside them, since they measure the whole process or machine.
+/// Suites that run alone, because they measure the whole process or machine.
 const ALONE: &[&str] = &["bin", "early_status", "leaks", "long_life"];
 
-/// The longest that a suite may take.
+/// Limit on a suite.
 const LIMIT: Duration = Duration::from_secs(900);
 
 /// Arguments of cargo for all test programs.
@@ -24,11 +24,11 @@ const ALL: &[&str] = &["--workspace", "--all-features"];
 /// One test program.
 #[derive(Debug, PartialEq)]
 pub struct Suite {
-    /// The name of its target; of unit tests, with `unit:` in front.
+    /// The name of its target, prefixed with `unit:` for unit tests.
     name: String,
     /// The program.
     program: PathBuf,
-    /// The folder of its package, in which it runs.
+    /// The folder of its package, which is its current directory.
     folder: PathBuf,
 }
 
@@ -64,7 +64,7 @@ fn build(workspace: &Workspace, which: &[&str]) -> Result<Vec<Suite>> {
     Ok(suites)
 }
 
-/// The suite that a message of cargo is about.
+/// Returns the suite that a message of cargo is about.
 fn suite(message: &str) -> Option<Suite> {
     if !message.contains("\"test\":true},\"features\"") {
         return None;
@@ -84,7 +84,7 @@ fn suite(message: &str) -> Option<Suite> {
     })
 }
 
-/// Runs suites, stopping at the first that fails.
+/// Runs suites, and stops at the first failure.
 pub fn run(workspace: &Workspace, suites: &[Suite]) -> Result {
     let is_alone = |suite: &&Suite| ALONE.contains(&suite.name());
     let (alone, together): (Vec<_>, Vec<_>) = suites.iter().partition(is_alone);
@@ -92,7 +92,7 @@ pub fn run(workspace: &Workspace, suites: &[Suite]) -> Result {
     some(workspace, &alone, 1)
 }
 
-/// Runs suites, so many at a time.
+/// Runs suites, `at_a_time` at once.
 fn some(workspace: &Workspace, suites: &[&Suite], at_a_time: usize) -> Result {
     let waiting = Mutex::new((suites.iter(), None));
     let next = || {
@@ -124,7 +124,7 @@ fn some(workspace: &Workspace, suites: &[&Suite], at_a_time: usize) -> Result {
     failure.map_or(Ok(()), Err)
 }
 
-/// Runs one suite, and shows its output when it has failed.
+/// Runs one suite, and prints its output if it fails.
 fn one(workspace: &Workspace, suite: &Suite) -> Result {
     let started = Instant::now();
     let mut command = run::clean(&suite.program);

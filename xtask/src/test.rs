@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! `cargo xtask test`: the checks of a change, in order, stopping at the first failure.
+//! `cargo xtask test`: the checks of a change, in order, up to the first failure.
 
 use std::time::Instant;
 
@@ -9,7 +9,7 @@ use crate::suites::{self, Suite};
 use crate::workspace::Workspace;
 use crate::{conformance, deny, fuzz};
 
-/// Builds the plugin as users get it: the tests that run gst-launch-1.0 or Python load this one.
+/// Builds the plugin as users get it, for the tests that run gst-launch-1.0 or Python.
 pub const BUILD: &[&str] = &["build", "--release", "--lib"];
 
 /// The checks before the test suites.
@@ -33,7 +33,7 @@ const AFTER: &[(&str, Check)] = &[
 /// One check.
 type Check = fn(&Workspace) -> Result;
 
-/// The parts of `cargo xtask test` that are wanted.
+/// The selected parts of `cargo xtask test`.
 #[derive(Debug, PartialEq, Default)]
 pub enum Parts {
     /// All of them.
@@ -41,11 +41,11 @@ pub enum Parts {
     All,
     /// These alone.
     Only(Vec<String>),
-    /// This one, and all behind it.
+    /// This one, and all that follow it.
     From(String),
 }
 
-/// Runs the parts that are wanted.
+/// Runs the selected parts.
 pub fn run(workspace: &Workspace, parts: &Parts) -> Result {
     let started = Instant::now();
     match parts {
@@ -57,7 +57,7 @@ pub fn run(workspace: &Workspace, parts: &Parts) -> Result {
     Ok(())
 }
 
-/// Runs all parts, from one on if that is named.
+/// Runs all parts, or those from `from` on.
 fn all(workspace: &Workspace, from: Option<&str>) -> Result {
     let is_from = |(name, _): &(&str, Check)| Some(*name) == from;
     let after = AFTER.iter().position(is_from);
@@ -83,7 +83,7 @@ fn all(workspace: &Workspace, from: Option<&str>) -> Result {
     Ok(())
 }
 
-/// Runs the named parts alone. A suite gets a plugin of its sources first.
+/// Runs the named parts only. For a suite, builds the plugin first.
 fn only(workspace: &Workspace, names: &[String]) -> Result {
     let mut built = false;
     for name in names {
@@ -100,7 +100,7 @@ fn only(workspace: &Workspace, names: &[String]) -> Result {
     Ok(())
 }
 
-/// The message for a part that there is not.
+/// Returns the message for an unknown part.
 fn unknown(name: &str, suites: &[&str]) -> String {
     let before = BEFORE.iter().map(|(name, _)| *name);
     let after = AFTER.iter().map(|(name, _)| *name);
@@ -111,7 +111,7 @@ fn unknown(name: &str, suites: &[&str]) -> String {
     )
 }
 
-/// Runs a check and tells how long it took.
+/// Runs a check, and prints its duration.
 fn timed(workspace: &Workspace, name: &str, check: Check) -> Result {
     println!("==> [{name}]");
     let started = Instant::now();
@@ -136,7 +136,7 @@ fn lint(workspace: &Workspace) -> Result {
     run::through(&mut workspace.cargo(&[&all[..], &strict].concat()))?;
     let fuzz = ["clippy", "--manifest-path", "fuzz/Cargo.toml"];
     let mut fuzz = workspace.cargo(&[&fuzz[..], &strict].concat());
-    // Another workspace, which has a target directory of its own otherwise.
+    // Another workspace, with its own target directory by default.
     run::through(fuzz.env("CARGO_TARGET_DIR", &workspace.target))
 }
 
@@ -152,7 +152,7 @@ fn doctests(workspace: &Workspace) -> Result {
     run::through(workspace.with_registry(&mut workspace.cargo(&arguments)))
 }
 
-/// Documents everything; a warning is a failure here.
+/// Builds all documentation; a warning is a failure.
 fn document(workspace: &Workspace) -> Result {
     let mut command = workspace.cargo(&["doc", "--workspace", "--no-deps", "--all-features"]);
     run::through(command.env("RUSTDOCFLAGS", "-D warnings"))
