@@ -2,8 +2,9 @@
 
 //! The test suites, which are the test programs that cargo builds.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::run::{self, Result};
@@ -12,8 +13,19 @@ use crate::workspace::{Workspace, json_string};
 /// Suites that run at the same time: they mostly wait for a clock or another process.
 const AT_A_TIME: usize = 2;
 
-/// Suites that run alone, because they measure the whole process or machine.
-const ALONE: &[&str] = &["bin", "early_status", "leaks", "long_life"];
+/// Suites that run last, with nothing beside them: they keep all processors busy, or they measure time or memory while
+/// they do much.
+const ALONE: &[&str] = &[
+    "asf_inputs",
+    "asf_invariants",
+    "bin",
+    "early_status",
+    "installation",
+    "leaks",
+    "long_life",
+    "pair",
+    "unit:gstwmspush",
+];
 
 /// Limit on a suite.
 const LIMIT: Duration = Duration::from_secs(900);
@@ -36,6 +48,11 @@ impl Suite {
     /// The name for `--only` and `--from`.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// Returns whether it runs with nothing beside it.
+    fn is_alone(&self) -> bool {
+        ALONE.contains(&self.name())
     }
 }
 
@@ -60,7 +77,8 @@ fn build(workspace: &Workspace, which: &[&str]) -> Result<Vec<Suite>> {
     println!("==> {}", run::shown(&command));
     let messages = run::output(command.arg("--message-format=json-render-diagnostics"))?;
     let mut suites: Vec<_> = messages.lines().filter_map(suite).collect();
-    suites.sort_by(|one, other| one.name.cmp(&other.name));
+    // In the order in which they run, so that `--from` skips those that have run.
+    suites.sort_by_key(|suite| (suite.is_alone(), suite.name.clone()));
     Ok(suites)
 }
 
@@ -86,42 +104,33 @@ fn suite(message: &str) -> Option<Suite> {
 
 /// Runs suites, and stops at the first failure.
 pub fn run(workspace: &Workspace, suites: &[Suite]) -> Result {
-    let is_alone = |suite: &&Suite| ALONE.contains(&suite.name());
-    let (alone, together): (Vec<_>, Vec<_>) = suites.iter().partition(is_alone);
-    some(workspace, &together, AT_A_TIME)?;
-    some(workspace, &alone, 1)
+    let (together, alone) = suites.split_at(suites.partition_point(|suite| !suite.is_alone()));
+    at_a_time(AT_A_TIME, together, |suite| one(workspace, suite))?;
+    at_a_time(1, alone, |suite| one(workspace, suite))
 }
 
-/// Runs suites, `at_a_time` at once.
-fn some(workspace: &Workspace, suites: &[&Suite], at_a_time: usize) -> Result {
-    let waiting = Mutex::new((suites.iter(), None));
+/// Runs `count` suites at once. A failure stops the rest; the result is the failure that is first in order.
+fn at_a_time(count: usize, suites: &[Suite], run: impl Fn(&Suite) -> Result + Sync) -> Result {
+    let state = Mutex::new((suites.iter().enumerate(), BTreeMap::new()));
+    let lock = || state.lock().unwrap_or_else(PoisonError::into_inner);
     let next = || {
-        let mut waiting = waiting.lock().ok()?;
-        let (suites, failure) = &mut *waiting;
-        if failure.is_some() {
-            None
-        } else {
-            suites.next()
-        }
+        let (waiting, failures) = &mut *lock();
+        failures.is_empty().then(|| waiting.next()).flatten()
     };
     let work = || {
-        while let Some(suite) = next() {
-            if let Err(message) = one(workspace, suite)
-                && let Ok(mut waiting) = waiting.lock()
-            {
-                waiting.1.get_or_insert(message);
+        while let Some((place, suite)) = next() {
+            if let Err(message) = run(suite) {
+                lock().1.insert(place, message);
             }
         }
     };
     std::thread::scope(|scope| {
-        for _ in 0..at_a_time {
+        for _ in 0..count {
             scope.spawn(work);
         }
     });
-    let (_, failure) = waiting
-        .into_inner()
-        .unwrap_or_else(|error| error.into_inner());
-    failure.map_or(Ok(()), Err)
+    let failure = lock().1.pop_first();
+    failure.map_or(Ok(()), |(_, message)| Err(message))
 }
 
 /// Runs one suite, and prints its output if it fails.
@@ -167,6 +176,27 @@ mod tests {
             };
             assert_eq!(suite(&message(kind, true)), Some(expected));
         }
+    }
+
+    #[test]
+    fn the_first_failure_in_order_counts_and_stops_the_rest() {
+        let suites = ["a", "b", "c", "d"].map(|name| Suite {
+            name: name.to_owned(),
+            program: PathBuf::new(),
+            folder: PathBuf::new(),
+        });
+        // Both fail before either worker takes another suite.
+        let both = std::sync::Barrier::new(2);
+        let ran = Mutex::new(Vec::new());
+        let outcome = at_a_time(2, &suites, |suite| {
+            ran.lock().map_err(|_| "poisoned")?.push(suite.name.clone());
+            both.wait();
+            Err(suite.name.clone())
+        });
+        assert_eq!(outcome, Err("a".to_owned()));
+        let mut ran = ran.into_inner().unwrap_or_default();
+        ran.sort();
+        assert_eq!(ran, ["a", "b"]);
     }
 
     #[test]
