@@ -27,6 +27,9 @@ const ALONE: &[&str] = &[
     "unit:gstwmspush",
 ];
 
+/// Suites that load the plugin as users get it, from WMSPUSH_PLUGIN_DIR.
+pub const WITH_PLUGIN: &[&str] = &["bin", "contract", "examples", "field", "leaks"];
+
 /// Limit on a suite.
 const LIMIT: Duration = Duration::from_secs(900);
 
