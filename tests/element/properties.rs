@@ -150,7 +150,7 @@ fn another_kind_of_address_is_an_error_with_a_hint() {
         ("localhost:8080/live", "write http://localhost:8080/live"),
         ("mms://media/live", "players use that, a push uses http://"),
         (r"C:\Videos\a.wmv", "is a file"),
-        ("http://user:a/b@media/live", "has an @ behind a /"),
+        ("http://user:a/b@media/live", "has an @ after a /"),
         ("http://user:%E4@media/live", "not UTF-8"),
     ] {
         let element = element();
