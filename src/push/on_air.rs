@@ -58,15 +58,14 @@ mod tests {
     use bytes::Bytes;
 
     use super::*;
-    use crate::asf::testing::header;
-
-    const FILE: &[u8] = include_bytes!("../../proto/tests/fixtures/av_asfmux_p1500_streamable.asf");
+    use crate::asf::testing::{AUDIO_VIDEO, header};
 
     #[test]
     fn a_new_header_begins_without_a_send_time() {
         let on_air = OnAir::default();
         assert_eq!((on_air.header(), on_air.send_time()), (None, None));
-        let packet = DataPacket::parse(Bytes::from_static(&FILE[FILE.len() - 1500..]));
+        let packet =
+            DataPacket::parse(Bytes::from_static(&AUDIO_VIDEO[AUDIO_VIDEO.len() - 1500..]));
         on_air.sent_packet(&packet);
         assert_eq!(on_air.send_time(), packet.send_time());
         on_air.sent_header(&header(1500, 50, &[]));

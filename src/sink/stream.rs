@@ -246,10 +246,8 @@ impl Stream {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::asf::testing::AUDIO_VIDEO;
 
-    /// The first key frame is in packet 12, the next in packet 21.
-    const AUDIO_VIDEO: &[u8] =
-        include_bytes!("../../proto/tests/fixtures/av_asfmux_p1500_streamable.asf");
     const PACKET: usize = 1500;
 
     fn header() -> Bytes {

@@ -16,6 +16,10 @@ use super::file_header::{FileHeader, file_properties};
 use super::guid::Guid;
 use super::object::put;
 
+/// A live stream of asfmux in data packets of 1,500 bytes: the first key frame is in packet 12, the next in packet 21.
+pub const AUDIO_VIDEO: &[u8] =
+    include_bytes!("../../tests/fixtures/av_asfmux_p1500_streamable.asf");
+
 /// Returns an object with this body.
 pub fn object(guid: Guid, body: &[u8]) -> Vec<u8> {
     [

@@ -8,13 +8,11 @@ use bytes::Bytes;
 
 use super::sight::Sight;
 use super::{Cause, Verified};
-use crate::asf::testing::header;
+use crate::asf::testing::{AUDIO_VIDEO, header};
 use crate::asf::{DataPacket, FileHeader, Item, Reader};
 use crate::push::{OnAir, Settings};
 use crate::wmhttp::{HResult, SessionConfig};
 use crate::wmsp::client::Seen;
-
-const FILE: &[u8] = include_bytes!("../../../proto/tests/fixtures/av_asfmux_p1500_streamable.asf");
 
 const LIMIT: Duration = Duration::from_secs(20);
 
@@ -26,7 +24,7 @@ fn settings() -> Settings {
 /// The header and the data packets of the fixture.
 fn fixture() -> (FileHeader, Vec<DataPacket>) {
     let mut reader = Reader::new();
-    reader.push(Bytes::from_static(FILE));
+    reader.push(Bytes::from_static(AUDIO_VIDEO));
     let mut header = None;
     let mut packets = Vec::new();
     while let Ok(Some(item)) = reader.next_item() {

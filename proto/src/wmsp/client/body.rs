@@ -148,10 +148,8 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::asf::testing::header;
+    use crate::asf::testing::{AUDIO_VIDEO, header};
     use crate::wmsp::Framer;
-
-    const FILE: &[u8] = include_bytes!("../../../tests/fixtures/av_asfmux_p1500_streamable.asf");
 
     fn seen(bytes: &[u8], step: usize) -> (Option<Form>, Result<Vec<Seen>, Unreadable>) {
         let mut body = Body::new();
@@ -175,7 +173,7 @@ mod tests {
     #[test]
     fn the_first_bytes_distinguish_packets_from_files() {
         let file_header = header(1500, 50, &[]);
-        let packet = &FILE[FILE.len() - 1500..];
+        let packet = &AUDIO_VIDEO[AUDIO_VIDEO.len() - 1500..];
         let framed = [
             &Framer::metadata(1)[..],
             &Framer::header(file_header.as_bytes()),
@@ -193,11 +191,11 @@ mod tests {
                 Seen::End(HResult::S_OK),
             ];
             assert_eq!(all.unwrap(), expected);
-            let (form, all) = seen(FILE, step);
+            let (form, all) = seen(AUDIO_VIDEO, step);
             assert_eq!(form, Some(Form::File));
             let all = all.unwrap();
             assert!(matches!(all[0], Seen::Header(_)));
-            assert_eq!(all.len(), 1 + FILE.len() / 1500);
+            assert_eq!(all.len(), 1 + AUDIO_VIDEO.len() / 1500);
         }
     }
 
@@ -229,7 +227,7 @@ mod tests {
         let mut wire = [
             &Framer::header(header(1500, 50, &[]).as_bytes())[..],
             &Framer::new().data(0, 1500).unwrap(),
-            &FILE[FILE.len() - 1500..],
+            &AUDIO_VIDEO[AUDIO_VIDEO.len() - 1500..],
             &Framer::stream_change(),
             &Framer::end_of_stream(HResult::S_OK),
         ]
