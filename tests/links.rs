@@ -34,17 +34,21 @@ fn anchors(page: &Path) -> BTreeSet<String> {
     headings.map(anchor).collect()
 }
 
+/// The links of a page that stay in the repository.
+fn links(page: &Path) -> Vec<String> {
+    let text = fs::read_to_string(page).unwrap();
+    let links = text.split("](").skip(1);
+    let links = links.filter_map(|rest| rest.split(')').next());
+    let inside = links.filter(|link| !link.contains("://"));
+    inside.map(str::to_owned).collect()
+}
+
 #[test]
 fn every_link_leads_to_a_page_and_a_heading() {
     let mut broken = Vec::new();
     for page in pages() {
-        let text = fs::read_to_string(&page).unwrap();
-        let links = text
-            .split("](")
-            .skip(1)
-            .filter_map(|rest| rest.split(')').next());
-        for link in links.filter(|link| !link.contains("://")) {
-            let (file, anchor) = link.split_once('#').unwrap_or((link, ""));
+        for link in links(&page) {
+            let (file, anchor) = link.split_once('#').unwrap_or((&link, ""));
             let target = match file {
                 "" => page.clone(),
                 file => page.parent().unwrap().join(file),
@@ -56,4 +60,46 @@ fn every_link_leads_to_a_page_and_a_heading() {
         }
     }
     assert!(broken.is_empty(), "{}", broken.join("\n"));
+}
+
+/// The files of the Debian package, as patterns below the root of the repository.
+fn packaged() -> Vec<String> {
+    let manifest = include_str!("../Cargo.toml");
+    let (_, assets) = manifest.split_once("\nassets = [\n").unwrap();
+    let (assets, _) = assets.split_once("\n]").unwrap();
+    let sources = assets
+        .lines()
+        .map(|line| line.split('"').nth(1).unwrap().to_owned());
+    sources.collect()
+}
+
+#[test]
+fn the_debian_package_has_what_its_pages_link_to() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .canonicalize()
+        .unwrap();
+    let packaged = packaged();
+    let has = |file: &Path| {
+        let name = file.file_name().unwrap().to_str().unwrap();
+        let folder = file.parent().unwrap();
+        packaged.iter().map(Path::new).any(|pattern| {
+            let end = pattern.file_name().unwrap().to_str().unwrap();
+            pattern.parent() == Some(folder) && name.ends_with(end.trim_start_matches('*'))
+        })
+    };
+    for page in pages() {
+        for target in links(&page).iter().filter(|link| !link.starts_with('#')) {
+            let file = target.split('#').next().unwrap();
+            let file = page.parent().unwrap().join(file).canonicalize().unwrap();
+            let file = file.strip_prefix(&root).unwrap();
+            assert!(has(file), "{}: {}", page.display(), file.display());
+        }
+    }
+}
+
+#[test]
+fn the_changelog_of_the_debian_package_has_this_version() {
+    let changelog = include_str!("../packaging/debian/changelog");
+    let version = concat!("gstreamer1.0-wmspush (", env!("CARGO_PKG_VERSION"), "-");
+    assert!(changelog.starts_with(version));
 }
