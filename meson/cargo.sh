@@ -24,6 +24,21 @@ build_static() {
     run_cargo rustc --crate-type rlib,staticlib "$@" -- --print native-static-libs
 }
 
+# Leaves what the two functions that a program calls reach, in one object: 13 MB, where bitcode, debug information and all
+# of the dependencies are 70 MB. Linkers other than GNU's cannot do that; then only debug information goes.
+slim() {
+    reachable=$1.o
+    if "${LD:-ld}" -r --gc-sections --strip-debug -u gst_plugin_wmspush_register -u gst_plugin_wmspush_get_desc \
+        --whole-archive "$1" -o "$reachable" 2>/dev/null; then
+        "${OBJCOPY:-objcopy}" --remove-section .llvmbc --remove-section .llvmcmd "$reachable"
+        rm "$1"
+        "${AR:-ar}" crs "$1" "$reachable"
+        rm "$reachable"
+    else
+        "${STRIP:-strip}" -S "$1"
+    fi
+}
+
 case $product in
 plugin)
     run_cargo build
@@ -40,3 +55,6 @@ static)
     ;;
 esac
 cp "$target/release/${output##*/}" "$output"
+if [ "$product" = static ]; then
+    slim "$output"
+fi

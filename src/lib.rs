@@ -35,6 +35,11 @@ pub use sink::{Leaky, SessionState, WmsPushSink};
 #[doc(no_inline)]
 pub use wmspush_proto::{asf, auth, wmhttp, wmsp};
 
+/**
+ * plugin-wmspush:
+ *
+ * Pushes live pictures and sound, or an ASF stream, to a publishing point of a Windows Media server (MS-WMHTTP).
+ */
 #[allow(missing_docs, reason = "the macro documents nothing")]
 mod plugin {
     fn register(plugin: &gst::Plugin) -> Result<(), glib::BoolError> {

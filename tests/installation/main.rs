@@ -128,7 +128,7 @@ fn the_registry_loads_the_plugin_from_another_prefix() {
 
 /// Also without a prefix: GStreamer does not search below meson's default one.
 #[test]
-fn the_plugin_goes_where_gstreamer_searches() {
+fn the_plugin_comes_and_goes_where_gstreamer_searches() {
     let prefix = format!("--prefix={}", gstreamer("prefix"));
     let searched = PathBuf::from(gstreamer("pluginsdir"));
     for (name, options) in [("default", vec![]), ("same-prefix", vec![prefix])] {
@@ -137,12 +137,22 @@ fn the_plugin_goes_where_gstreamer_searches() {
         install(name, &options, &destination);
         let expected = destination.join(searched.strip_prefix("/").unwrap());
         assert_eq!(files(&destination), [expected.join(PLUGIN)], "{name}");
+        let build = directory(name).join("build");
+        run(command("ninja").arg("-C").arg(&build).arg("uninstall"));
+        assert!(!expected.join(PLUGIN).exists(), "{name}");
     }
 }
 
 #[test]
+fn the_static_library_has_25_megabytes_at_most() {
+    let library = ELSEWHERE.join("lib/libgstwmspush.a");
+    let size = std::fs::metadata(library).unwrap().len();
+    assert!(size <= 25_000_000, "{size}");
+}
+
+#[test]
 fn a_c_program_links_the_static_library() {
-    let library = ELSEWHERE.join("lib");
+    let library = ELSEWHERE.join("lib/gstreamer-1.0");
     let pkg_config = |options: &[&str]| {
         let mut pkg_config = command("pkg-config");
         let path = std::env::var("PKG_CONFIG_PATH").unwrap_or_default();
