@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! What the fuzz targets do with their input. `cargo xtask fuzz` runs them; `tests/fuzz_corpus.rs` runs the same on
-//! the inputs that are kept.
+//! The fuzz targets as functions of their input. `cargo xtask fuzz` runs them; `tests/fuzz_corpus.rs` runs them on the
+//! inputs in `fuzz/corpus`.
 
 use std::alloc::System;
 
@@ -11,7 +11,8 @@ use cap::Cap;
 mod invariants;
 pub mod targets;
 
-/// More than any input needs. A length that is believed before its bytes have come goes beyond it.
+/// Memory limit in bytes, more than any input needs. An allocation for a declared length that was not received exceeds
+/// it.
 const MOST_MEMORY: usize = 64 * 1024 * 1024;
 
 #[global_allocator]

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! The examples of MS-WMHTTP section 4 as transcripts: `C:` is what the client must send, `S:` what it gets.
+//! The examples of MS-WMHTTP section 4 as transcripts: the client has to send `C:` lines, and receives `S:` lines.
 
 use std::collections::VecDeque;
 
@@ -54,7 +54,7 @@ fn message_exchange_during_push_distribution_with_authentication() {
     assert_eq!(without_proof(said), without_proof(transcript(TRANSCRIPT)));
 }
 
-/// What is left of the third NTLM message (MS-NLMP 2.2.1.3) that does not depend on password, time and chance.
+/// Returns the part of the third NTLM message (MS-NLMP 2.2.1.3) that does not depend on password, time and randomness.
 fn without_proof(line: &str) -> String {
     let Some((scheme, token)) = line.split_once(" TlRMTVNTUAAD") else {
         return line.to_owned();
@@ -110,7 +110,7 @@ fn fixture(name: &str) -> String {
     String::from_utf8(std::fs::read(path).unwrap()).unwrap()
 }
 
-/// What the client has to say, line by line.
+/// Returns the lines that the client has to send.
 fn transcript(name: &str) -> Vec<String> {
     fixture(name)
         .lines()
@@ -119,7 +119,7 @@ fn transcript(name: &str) -> Vec<String> {
         .collect()
 }
 
-/// What the server says, response by response.
+/// Returns the responses of the server.
 fn responses(name: &str) -> VecDeque<Response> {
     let text = fixture(name);
     let mut responses = VecDeque::new();

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! The admission of connections: limits in all and per peer, with a reserve for pushes.
+//! The admission of connections: limits in total and per peer, with a reserve for pushes.
 //!
-//! At a limit, a new connection takes the place of an idle one: of one without a request first, then of one between two
-//! requests, then of one with a PushSetup and no PushStart. Viewers and pushes are never disconnected for a new connection.
-//! Viewers can take all but an eighth of the connections. The rest is reserved for pushes.
+//! At a limit, a new connection displaces an idle one: first one without a request, then one between two requests, then
+//! one with a PushSetup and no PushStart. Viewers and pushes are never disconnected for a new connection. Viewers may
+//! take all but an eighth of the connections, which is reserved for pushes.
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::{IpAddr, Ipv6Addr};
@@ -21,24 +21,24 @@ const SETUPS: u32 = 16;
 /// The time after which another PushSetup is allowed.
 const SETUP_INTERVAL: Duration = Duration::from_secs(5);
 
-/// The use of a connection, in the order in which connections give way.
+/// The use of a connection, in the order of eviction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Use {
-    /// No request has come.
+    /// No request was received.
     New,
     /// A request has been answered, or is being answered.
     Idle,
-    /// A PushSetup was granted, and no PushStart has come.
+    /// A PushSetup was accepted, and no PushStart has followed.
     Setup,
     Viewer,
     Push,
 }
 
 #[derive(Debug)]
-struct Entry {
+struct Admitted {
     peer: IpAddr,
     used_for: Use,
-    /// Grows with each change of use: the least recently used one gives way first.
+    /// Increases with each change of use: the least recently used connection is evicted first.
     turn: u64,
     task: Option<AbortHandle>,
 }
@@ -65,8 +65,8 @@ pub(super) struct Admission {
 
 #[derive(Debug, Default)]
 struct Entries {
-    by_id: HashMap<u64, Entry>,
-    /// Ids in the order in which connections give way.
+    by_id: HashMap<u64, Admitted>,
+    /// Ids in the order of eviction.
     order: BTreeMap<(Use, u64), u64>,
     peers: HashMap<IpAddr, Counts>,
     viewers: usize,
@@ -81,7 +81,8 @@ impl Admission {
         }
     }
 
-    /// Makes room for a connection of this peer. `None` when there is none.
+    /// Admits a connection of this peer, if necessary by evicting another. Returns its id, or `None` if there is no
+    /// room.
     fn admit(&self, peer: IpAddr) -> Option<u64> {
         let peer = network(peer);
         let mut entries = lock(&self.entries);
@@ -96,14 +97,14 @@ impl Admission {
         Some(entries.insert(peer))
     }
 
-    /// Names the task that serves a connection, which is aborted when the connection gives way.
+    /// Sets the task that serves a connection. Eviction aborts it.
     pub(super) fn attach(&self, id: u64, task: AbortHandle) {
         if let Some(entry) = lock(&self.entries).by_id.get_mut(&id) {
             entry.task = Some(task);
         }
     }
 
-    /// Drops one connection that does nothing. Returns whether there was one.
+    /// Evicts one idle connection. Returns whether there was one.
     pub(super) fn make_room(&self) -> bool {
         lock(&self.entries).evict(|_| true)
     }
@@ -112,7 +113,7 @@ impl Admission {
         lock(&self.entries).by_id.len()
     }
 
-    /// Returns whether the connection is still there and may be used so.
+    /// Changes the use of a connection. Returns false if it was evicted, or if the use is not allowed.
     fn change(&self, id: u64, used_for: Use) -> bool {
         let mut entries = lock(&self.entries);
         let Some(entry) = entries.by_id.get(&id) else {
@@ -131,7 +132,7 @@ impl Admission {
     }
 }
 
-/// Connections of a limit that viewers may take.
+/// Returns the part of a limit that viewers may take.
 fn viewers_of(limit: usize) -> usize {
     let reserve = (limit / 8).max(1).min(limit.saturating_sub(1));
     limit - reserve
@@ -145,7 +146,7 @@ impl Entries {
     fn insert(&mut self, peer: IpAddr) -> u64 {
         self.last += 1;
         let id = self.last;
-        let entry = Entry {
+        let entry = Admitted {
             peer,
             used_for: Use::New,
             turn: id,
@@ -174,7 +175,7 @@ impl Entries {
         }
     }
 
-    fn remove(&mut self, id: u64) -> Option<Entry> {
+    fn remove(&mut self, id: u64) -> Option<Admitted> {
         self.change(id, Use::New);
         let entry = self.by_id.remove(&id)?;
         self.order.remove(&(entry.used_for, entry.turn));
@@ -186,8 +187,8 @@ impl Entries {
         Some(entry)
     }
 
-    /// Drops the first connection among those wanted that may give way.
-    fn evict(&mut self, wanted: impl Fn(&Entry) -> bool) -> bool {
+    /// Evicts the first evictable connection that `wanted` accepts. Returns whether there was one.
+    fn evict(&mut self, wanted: impl Fn(&Admitted) -> bool) -> bool {
         let idle = self.order.range(..(Use::Viewer, 0)).map(|(_, id)| *id);
         let mut wanted = idle.filter(|id| self.by_id.get(id).is_some_and(&wanted));
         let Some(id) = wanted.next() else {
@@ -201,7 +202,7 @@ impl Entries {
     }
 }
 
-/// The network that counts as one peer: the address, or the first 64 bits of one of IPv6.
+/// Returns the network that counts as one peer: an IPv4 address, or the first 64 bits of an IPv6 address.
 fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => {
@@ -212,7 +213,7 @@ fn network(address: IpAddr) -> IpAddr {
     }
 }
 
-/// The place of one connection, given back when this is dropped.
+/// The admission of one connection, which ends when this is dropped.
 pub(super) struct Ticket {
     admission: Arc<Admission>,
     id: u64,
@@ -220,7 +221,7 @@ pub(super) struct Ticket {
 }
 
 impl Ticket {
-    /// `None` when there is no place.
+    /// Admits a connection; `None` if there is no room.
     pub(super) fn new(admission: &Arc<Admission>, peer: IpAddr) -> Option<Self> {
         let id = admission.admit(peer)?;
         Some(Self {
@@ -234,7 +235,7 @@ impl Ticket {
         self.id
     }
 
-    /// Returns whether the connection may be used so. If not, it is to be closed.
+    /// Changes the use of the connection. If it returns false, close the connection.
     pub(super) fn change(&self, used_for: Use) -> bool {
         self.admission.change(self.id, used_for)
     }
@@ -250,7 +251,7 @@ impl Drop for Ticket {
 #[derive(Debug)]
 pub(super) struct SetupRate {
     left: u32,
-    /// The time up to which PushSetups were given back.
+    /// Time up to which earlier PushSetups were credited again.
     counted: Duration,
 }
 
@@ -275,7 +276,7 @@ impl SetupRate {
         allowed
     }
 
-    /// A PushStart was granted: the PushSetups before it had a purpose.
+    /// Clears the count after an accepted PushStart, which gives its PushSetups a purpose.
     pub(super) fn reset(&mut self) {
         self.left = SETUPS;
     }
@@ -297,7 +298,7 @@ mod tests {
     }
 
     #[test]
-    fn idle_connections_give_way_in_order_and_pushes_never() {
+    fn idle_connections_are_evicted_in_order_and_pushes_never() {
         let admission = admission(4, 4);
         let [push, setup, idle, new] = [1, 2, 3, 4].map(|n| admission.admit(peer(n)).unwrap());
         assert!(admission.change(push, Use::Push));
@@ -327,7 +328,7 @@ mod tests {
     }
 
     #[test]
-    fn viewers_leave_a_reserve_to_pushes() {
+    fn viewers_leave_a_reserve_for_pushes() {
         let admission = admission(16, 16);
         let ids: Vec<_> = (0..16).map(|n| admission.admit(peer(n)).unwrap()).collect();
         let viewers = ids.iter().filter(|id| admission.change(**id, Use::Viewer));

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! Who watches, and what there is to watch.
+//! The viewers, and the streams that they watch.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
@@ -13,52 +13,52 @@ use wmspush_proto::wmhttp::HResult;
 use wmspush_proto::wmhttp::server::{Received, SessionKey};
 use wmspush_proto::wmsp::Players;
 
-/// Somebody who watches.
+/// A client that watches a stream.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Viewer {
-    /// Tells viewers apart.
+    /// Identifies the viewer.
     pub id: u64,
     /// The publishing point.
     pub point: String,
-    /// The session that it watches.
+    /// The session whose stream it watches.
     pub session: SessionKey,
-    /// What the player calls itself.
+    /// The User-Agent of the player.
     pub user_agent: String,
-    /// Whether it speaks MS-WMSP; otherwise it gets an ASF file without an end.
+    /// True if it uses MS-WMSP. Any other player gets an endless ASF file.
     pub framed: bool,
-    /// Since when.
+    /// Time at which it joined.
     pub since: SystemTime,
-    /// Data packets that it was sent.
+    /// Data packets sent to it.
     pub packets: u64,
-    /// Data packets of the push that it was not sent: they have nothing of the streams that it has selected, or fit
-    /// into no packet of MS-WMSP.
+    /// Data packets of the push that were not sent: they contain none of its selected streams, or are too large for a
+    /// packet of MS-WMSP.
     pub skipped: u64,
 }
 
-/// Why somebody watches no more.
+/// The reason why a viewer left.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Leave {
-    /// The push is over.
+    /// The push has ended.
     End,
-    /// The player has gone.
+    /// The player closed the connection.
     Gone,
-    /// The player took too little for too long.
+    /// The player read too slowly for too long.
     TooSlow,
-    /// Another playlist entry has begun, for which the ASF file that the player reads has no place.
+    /// The next playlist entry has begun, which an ASF file cannot express.
     Change,
-    /// The publishing point stops.
+    /// The publishing point was stopped.
     Server,
 }
 
 impl fmt::Display for Leave {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::End => "the push is over",
-            Self::Gone => "the player hung up",
+            Self::End => "the push has ended",
+            Self::Gone => "the player closed the connection",
             Self::TooSlow => "the player was too slow",
-            Self::Change => "another playlist entry has begun",
-            Self::Server => "the publishing point stops",
+            Self::Change => "the next playlist entry has begun",
+            Self::Server => "the publishing point was stopped",
         })
     }
 }
@@ -78,17 +78,17 @@ struct Viewers {
 }
 
 impl Audience {
-    /// The stream at a publishing point, if somebody pushes one.
+    /// Returns the stream of a publishing point; `None` if no encoder pushes to it.
     pub(super) fn relay(&self, point: &str) -> Option<Arc<Relay>> {
         lock(&self.relays).get(point).cloned()
     }
 
-    /// Everybody who watches.
+    /// Returns all viewers.
     pub(super) fn viewers(&self) -> Vec<Viewer> {
         lock(&self.viewers).present.values().cloned().collect()
     }
 
-    /// What was pushed, for those who watch.
+    /// Passes a pushed packet on to the viewers.
     pub(super) fn publish(&self, session: SessionKey, point: &str, received: &Received) {
         let relay = self.relay(point);
         match (relay, received) {
@@ -105,7 +105,7 @@ impl Audience {
         }
     }
 
-    /// The session is over.
+    /// Ends the stream of a session.
     pub(super) fn end(&self, session: SessionKey, point: &str, reason: HResult) {
         let mut relays = lock(&self.relays);
         if relays
@@ -117,7 +117,7 @@ impl Audience {
         }
     }
 
-    /// A packet was sent, or skipped.
+    /// Counts a packet that was sent to a viewer, or skipped.
     pub(super) fn sent(&self, viewer: u64, skipped: bool) {
         if let Some(viewer) = lock(&self.viewers).present.get_mut(&viewer) {
             let counter = if skipped {
@@ -129,7 +129,7 @@ impl Audience {
         }
     }
 
-    /// Adds a viewer, and returns its id; `None` if there are `most` already.
+    /// Adds a viewer and returns its id; `None` if there are `most` already.
     pub(super) fn join(&self, most: usize, viewer: impl FnOnce(u64) -> Viewer) -> Option<u64> {
         let mut viewers = lock(&self.viewers);
         if viewers.present.len() >= most {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! One connection of a client: what goes over it, and how long it lasts.
+//! One connection of a client: reading, writing and closing.
 
 use std::io;
 use std::sync::Arc;
@@ -18,16 +18,16 @@ use super::shared::Shared;
 use super::{Control, wire};
 use wmspush_proto::wmhttp::server::Reply;
 
-/// The time in which the peer has to take a response.
+/// Time limit for sending a response.
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Largest body of a PushSetup.
+/// Largest body of a PushSetup, in bytes.
 const MAX_SETUP_BODY: u64 = 4096;
 
-/// How long an early response may take to be read before the connection goes.
+/// Time for the client to read an early response before the connection closes.
 const LINGER: Duration = Duration::from_secs(1);
 
-/// What becomes of a connection.
+/// The state of a connection after a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Next {
     Request,
@@ -57,7 +57,7 @@ impl Connection {
     }
 
     pub(super) async fn run(mut self) {
-        // Responses are small, and waited for.
+        // Responses are small, and clients wait for them.
         let _ = self.stream.set_nodelay(true);
         let mut limit = self.shared.settings.head_timeout;
         while let Ok(Next::Request) = self.serve(limit).await {
@@ -65,7 +65,8 @@ impl Connection {
         }
     }
 
-    /// `None` when the client is gone, or takes too long, or the publishing point stops.
+    /// Reads the head of a request. `None` if the client has closed the connection or is too slow, or at a
+    /// disconnection.
     pub(super) async fn read_head(
         &mut self,
         limit: Duration,
@@ -78,7 +79,7 @@ impl Connection {
                 Ok(None) => {}
                 Err(wire::BadHead) => {
                     let status = StatusCode::BAD_REQUEST;
-                    self.shared.refused("", status, "no head of a request");
+                    self.shared.refused("", status, "not the head of a request");
                     let reply = Reply::last(status);
                     self.respond(&Request::new(()), "", reply).await?;
                     return Ok(None);
@@ -100,7 +101,7 @@ impl Connection {
         }
     }
 
-    /// `None` when it is too large, or too slow.
+    /// Reads the body of a PushSetup; `None` if it is too large or too slow.
     pub(super) async fn setup_body(&mut self, length: u64) -> io::Result<Option<Bytes>> {
         if length > MAX_SETUP_BODY {
             return Ok(None);
@@ -149,19 +150,20 @@ impl Connection {
         Ok(Next::Request)
     }
 
-    /// Closes so that the response arrives: closing over unread bytes would reset the connection and take it along.
+    /// Closes after the client has had time to read the response. Closing with unread input would reset the connection,
+    /// and the response would be lost.
     pub(super) async fn linger(&mut self) {
         let _ = self.stream.shutdown().await;
         let _ = tokio::time::timeout(LINGER, self.discard(u64::MAX)).await;
     }
 
-    /// Reads on, and answers nothing, until the client goes or the publishing point stops.
+    /// Reads and ignores input until the client closes the connection or the publishing point stops.
     pub(super) async fn silence(&mut self) -> io::Result<Next> {
         self.discard(u64::MAX).await?;
         Ok(Next::Close)
     }
 
-    /// Throws so many bytes of the client's away.
+    /// Discards this number of bytes from the client.
     pub(super) async fn discard(&mut self, mut bytes: u64) -> io::Result<()> {
         loop {
             let taken = self
@@ -184,7 +186,7 @@ impl Connection {
         }
     }
 
-    /// Lets a body go by that is not wanted, where the connection stays: for as long as one may come at all.
+    /// Drains an unwanted body on a connection that stays open, within the time limit for bodies.
     pub(super) async fn pass(&mut self, next: Next, length: u64) -> io::Result<Next> {
         if next == Next::Close {
             return Ok(next);

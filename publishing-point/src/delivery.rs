@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! What goes to one viewer, and at what pace.
+//! The sending of a stream to one viewer.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,19 +12,19 @@ use super::audience::Leave;
 use super::connection::Connection;
 use super::lock::lock;
 use super::presence::Presence;
-use super::relay::{Cursor, Entry, Packet, Relay, Step};
+use super::relay::{Cursor, Packet, PlaylistEntry, Relay, Step};
 use super::shared::Shared;
 use wmspush_proto::asf::DataPacket;
 use wmspush_proto::wmhttp::HResult;
 use wmspush_proto::wmsp::{Agent, Framer, Selection};
 
-/// The longest that one packet may take to go.
+/// Time limit for sending one packet.
 const STALL: Duration = Duration::from_secs(15);
 
-/// Most bytes that a viewer may say while it watches.
+/// Bytes that a viewer may send while it watches, at most.
 const MAX_CHATTER: usize = 64 * 1024;
 
-/// In what form the stream goes.
+/// The format of a stream on the wire.
 pub(super) enum Form {
     /// Packets of MS-WMSP.
     Framed {
@@ -37,8 +37,8 @@ pub(super) enum Form {
 }
 
 impl Form {
-    /// What stands in front of the packets of an entry.
-    pub(super) fn header(&self, entry: &Entry) -> Bytes {
+    /// Returns the bytes before the packets of an entry.
+    pub(super) fn header(&self, entry: &PlaylistEntry) -> Bytes {
         let header = entry.header.as_bytes();
         match self {
             Self::Framed { agent, .. } if agent.wants_metadata() => {
@@ -50,7 +50,7 @@ impl Form {
         }
     }
 
-    /// A packet: its head, its bytes and its padding. `None` when it has no place in this form.
+    /// Returns a packet on the wire: its head, its bytes and its padding. `None` if this format cannot carry it.
     fn packet(&mut self, packet: &Packet, full_size: usize) -> Option<impl Buf + use<>> {
         let (head, body, padding) = match self {
             Self::Framed {
@@ -75,8 +75,8 @@ impl Form {
         Some(head.chain(body).chain(padding))
     }
 
-    /// The beginning of another entry; `None` when there is no way to say so.
-    fn change(&self, entry: &Entry) -> Option<Bytes> {
+    /// Returns the start of the next entry; `None` if this format cannot express it.
+    fn change(&self, entry: &PlaylistEntry) -> Option<Bytes> {
         match self {
             Self::Framed { .. } => Some(
                 [Framer::stream_change(), self.header(entry)]
@@ -95,7 +95,7 @@ impl Form {
     }
 }
 
-/// What of a packet a player has selected, if there is any.
+/// Returns the packet with the selected streams only; `None` if it has none of them.
 fn selected(selection: Selection, packet: &Bytes) -> Option<Bytes> {
     if selection.is_all() {
         return Some(packet.clone());
@@ -103,10 +103,10 @@ fn selected(selection: Selection, packet: &Bytes) -> Option<Bytes> {
     DataPacket::parse(packet.clone()).with_streams(|stream| selection.has(stream))
 }
 
-/// Padding of the largest packet.
+/// Padding for the largest packet.
 static ZEROS: [u8; wmspush_proto::asf::MAX_PACKET_SIZE] = [0; wmspush_proto::asf::MAX_PACKET_SIZE];
 
-/// One viewer's way through a stream.
+/// The stream to one viewer.
 pub(super) struct Delivery {
     pub(super) relay: Arc<Relay>,
     pub(super) cursor: Cursor,
@@ -115,7 +115,7 @@ pub(super) struct Delivery {
 }
 
 impl Connection {
-    /// Sends the head of a response and then the stream, until one of the two ends it.
+    /// Sends the head of a response and then the stream, until the push or the viewer ends.
     pub(super) async fn deliver(
         &mut self,
         head: impl Buf,
@@ -132,7 +132,7 @@ impl Connection {
         }
     }
 
-    /// Sends what is pushed, until there is a reason not to.
+    /// Sends the stream. Returns the reason for its end.
     async fn stream_on(&mut self, delivery: &mut Delivery, viewer: u64) -> Leave {
         let mut moved = delivery.relay.moved();
         loop {
@@ -170,7 +170,7 @@ impl Connection {
         }
     }
 
-    /// Sends so much, unless that takes too long.
+    /// Sends these bytes within the time limit.
     async fn send(&mut self, delivery: &Delivery, mut wire: impl Buf) -> Result<(), Leave> {
         let mut moved = delivery.relay.moved();
         let late = tokio::time::sleep(STALL);
@@ -193,7 +193,7 @@ impl Connection {
         Ok(())
     }
 
-    /// Waits for the viewer to hang up, or for the word to stop; what it says meanwhile is not for us.
+    /// Waits until the viewer closes the connection or sends more than [`MAX_CHATTER`], or the publishing point stops.
     async fn chatter(&mut self) -> Leave {
         loop {
             self.input.clear();
@@ -210,7 +210,7 @@ impl Connection {
     }
 }
 
-/// The session of a player, which waits again when this ends.
+/// The session of a streaming player. It becomes idle when this is dropped.
 pub(super) struct Playing {
     shared: Arc<Shared>,
     client_id: u32,

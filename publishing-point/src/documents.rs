@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! The documents about the publishing point itself: a page for people, JSON, and metrics for Prometheus.
+//! Documents about the publishing point: a page for people, JSON, and metrics for Prometheus.
 
 use std::io;
 
@@ -18,7 +18,7 @@ const HTML: &str = include_str!("page/page.html");
 const STYLE: &str = include_str!("page/page.css");
 const SCRIPT: &str = include_str!("page/page.js");
 
-/// A document. A publishing point of the same path can be pushed to, and watched by MS-WMSP only.
+/// A document. A publishing point of the same path accepts pushes, but only players with MS-WMSP can watch it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Document {
     Page,
@@ -38,7 +38,7 @@ impl Document {
 }
 
 impl Connection {
-    /// Serves a document to those who may push.
+    /// Serves a document to clients that may push.
     pub(super) async fn document(
         &mut self,
         request: &Request<()>,
@@ -71,12 +71,12 @@ impl Connection {
     }
 }
 
-/// `samples=N`, by which the page asks for the history.
+/// Parses `samples=N`, the first sample of the history that the page asks for.
 fn first_sample(query: Option<&str>) -> Option<u64> {
     query?.strip_prefix("samples=")?.parse().ok()
 }
 
-/// The page. Only what has the nonce of this response runs in it, and it loads nothing from elsewhere.
+/// Returns the page. It runs only scripts with the nonce of this response, and loads nothing from other origins.
 fn page() -> Response<Bytes> {
     let nonce = nonce();
     let html = HTML
@@ -95,14 +95,14 @@ fn page() -> Response<Bytes> {
     response
 }
 
-/// A random text that no injected element can know.
+/// Returns a random nonce, which injected elements cannot know.
 fn nonce() -> String {
     let mut random = [0; 16];
     let _ = getrandom::fill(&mut random);
     format!("{:032x}", u128::from_le_bytes(random))
 }
 
-/// Keeps browsers from guessing another type, and from telling other sites where a link was.
+/// Adds fields that stop browsers from guessing another type, and from sending a Referer to other sites.
 fn unsniffed(mut response: Response<Bytes>) -> Response<Bytes> {
     for (name, value) in [
         ("x-content-type-options", "nosniff"),
@@ -120,7 +120,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn style_and_script_do_not_end_their_elements() {
+    fn style_and_script_contain_no_end_tags() {
         for text in [STYLE, SCRIPT] {
             assert!(!text.contains("</") && !text.contains("{nonce}"));
         }
@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn samples_are_asked_for_by_number() {
+    fn samples_are_requested_by_number() {
         assert_eq!(first_sample(Some("samples=12")), Some(12));
         for query in [
             None,

@@ -7,169 +7,170 @@ use super::Leave;
 use wmspush_proto::wmhttp::HResult;
 use wmspush_proto::wmhttp::server::{SessionKey, Violation};
 
-/// Something that happened at the publishing point. None of it shows a push-id.
+/// An event at the publishing point. No event contains a push-id.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Event {
-    /// A PushSetup was granted.
+    /// A PushSetup was accepted.
     SetupAccepted {
-        /// The session it made or found.
+        /// The new or existing session.
         session: SessionKey,
         /// The publishing point.
         point: String,
-        /// What the client calls itself.
+        /// The User-Agent of the encoder.
         user_agent: String,
     },
     /// A request was refused with an HTTP status.
     Refused {
-        /// The path that was asked for; empty when the request could not be read.
+        /// The requested path; empty if the request could not be parsed.
         point: String,
-        /// The status.
+        /// The status code.
         status: u16,
-        /// Why.
+        /// The reason.
         reason: String,
     },
-    /// A PushStart was granted.
+    /// A PushStart was accepted.
     PushStarted {
         /// The session.
         session: SessionKey,
         /// The publishing point.
         point: String,
     },
-    /// `$H` or `$C` came.
+    /// `$H` or `$C` was received.
     Header {
         /// The session.
         session: SessionKey,
         /// The publishing point.
         point: String,
-        /// Size of the ASF file header.
+        /// Size of the ASF file header in bytes.
         bytes: usize,
     },
-    /// `$D` came. Told only with [`Settings::keep`](super::Settings::keep): [`Push`](super::Push) counts them anyway.
+    /// `$D` was received. Reported only with [`Settings::keep`](super::Settings::keep); [`Push`](super::Push) always
+    /// counts data packets.
     Data {
         /// The session.
         session: SessionKey,
         /// The publishing point.
         point: String,
-        /// Size of the ASF data packet as sent.
+        /// Size of the ASF data packet as sent, in bytes.
         bytes: usize,
     },
-    /// `$E` came.
+    /// `$E` was received.
     EndOfStream {
         /// The session.
         session: SessionKey,
         /// The publishing point.
         point: String,
-        /// S_FALSE between playlist entries.
+        /// The Reason; S_FALSE between playlist entries.
         reason: HResult,
     },
-    /// The body of a PushStart was complete and was answered.
+    /// The body of a PushStart was complete, and was answered.
     BodyComplete {
         /// The session.
         session: SessionKey,
         /// The publishing point.
         point: String,
     },
-    /// A PushStart is over before its body was complete.
+    /// A PushStart ended before its body was complete.
     Closed {
         /// The session.
         session: SessionKey,
         /// The publishing point.
         point: String,
-        /// By whom or what.
+        /// The cause.
         by: Closer,
     },
-    /// A session is no more.
+    /// A session was deleted.
     SessionDeleted {
         /// The session.
         session: SessionKey,
         /// The publishing point.
         point: String,
-        /// Data packets that came in all of it.
+        /// Data packets received in the whole session.
         packets: u64,
-        /// Whether the publishing point went with it (AutoDestroy).
+        /// True if the publishing point was removed with it (AutoDestroy).
         point_removed: bool,
     },
-    /// A scripted fault strikes.
+    /// A scripted fault was applied.
     Fault {
         /// The publishing point.
         point: String,
-        /// What it does.
+        /// Description of the fault.
         fault: String,
     },
     /// A client departs from the specification.
     Violation {
         /// The publishing point.
         point: String,
-        /// What, and which section says so.
+        /// The departure, with its section.
         violation: Violation,
     },
-    /// A file was finished.
+    /// A recording was finished.
     Recorded {
         /// The session.
         session: SessionKey,
         /// The publishing point.
         point: String,
-        /// The file.
+        /// Path of the file.
         path: PathBuf,
         /// Data packets in it.
         packets: u64,
     },
-    /// Somebody watches.
+    /// A viewer joined.
     ViewerJoined {
-        /// Tells viewers apart.
+        /// Identifies the viewer.
         viewer: u64,
         /// The publishing point.
         point: String,
-        /// What the player calls itself.
+        /// The User-Agent of the player.
         user_agent: String,
     },
-    /// Somebody watches no more.
+    /// A viewer left.
     ViewerLeft {
-        /// Tells viewers apart.
+        /// Identifies the viewer.
         viewer: u64,
         /// The publishing point.
         point: String,
-        /// Data packets that it was sent.
+        /// Data packets sent to the viewer.
         packets: u64,
-        /// Why.
+        /// The reason.
         why: Leave,
     },
-    /// A file could not be written; the push goes on without it.
+    /// A recording failed. The push continues without it.
     RecordingFailed {
         /// The session.
         session: SessionKey,
         /// The publishing point.
         point: String,
-        /// What went wrong.
+        /// Description of the error.
         error: String,
     },
 }
 
-/// What ended a PushStart before its body was complete.
+/// The cause of the end of a PushStart before its body was complete.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Closer {
-    /// The final `$E`, after which nothing is awaited (3.2.5.5).
+    /// The final `$E`, after which no more bytes are expected (3.2.5.5).
     EndOfStream,
-    /// The client closed the connection without `$E` (3.2.7.1): it may come back.
+    /// The client closed the connection without `$E` (3.2.7.1), and may reconnect.
     Client,
-    /// The connection was reset or broke: the client may come back.
+    /// The connection was reset or broke. The client may reconnect.
     Reset,
     /// The Idle-Timeout (3.2.6.1).
     IdleTimeout,
-    /// Bytes that are no packet, or a packet out of order.
+    /// Bytes that are not a packet, or a packet out of order.
     BadPacket,
-    /// The publishing point itself (3.2.4.1).
+    /// A disconnection by the publishing point (3.2.4.1).
     Server,
-    /// Another source, after this one had been silent for too long.
+    /// Another source, because this one was silent for too long.
     Displaced,
     /// A scripted fault.
     Fault,
 }
 
 impl Event {
-    /// The session that it happened to.
+    /// Returns the session of the event, if it has one.
     pub fn session(&self) -> Option<SessionKey> {
         match self {
             Self::Refused { .. }
@@ -190,7 +191,7 @@ impl Event {
         }
     }
 
-    /// The publishing point that it happened at.
+    /// Returns the publishing point of the event; empty if it is unknown.
     pub fn point(&self) -> &str {
         match self {
             Self::SetupAccepted { point, .. }
@@ -213,25 +214,25 @@ impl Event {
 }
 
 impl Event {
-    /// The description without the publishing point and the session.
+    /// Returns the description without publishing point and session.
     pub fn text(&self) -> impl fmt::Display + '_ {
         Text(self)
     }
 }
 
-/// One readable line.
+/// One readable line
 impl fmt::Display for Event {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.session() {
             Some(session) => write!(f, "{} (session {session}): ", self.point())?,
-            None if self.point().is_empty() => f.write_str("a stranger: ")?,
+            None if self.point().is_empty() => f.write_str("unknown client: ")?,
             None => write!(f, "{}: ", self.point())?,
         }
         Text(self).fmt(f)
     }
 }
 
-/// An event without its publishing point and its session.
+/// An event without publishing point and session.
 struct Text<'a>(&'a Event);
 
 impl fmt::Display for Text<'_> {
@@ -269,13 +270,13 @@ impl fmt::Display for Text<'_> {
             }
             Event::ViewerJoined {
                 viewer, user_agent, ..
-            } => write!(f, "viewer {viewer} has come: {user_agent}"),
+            } => write!(f, "viewer {viewer} joined: {user_agent}"),
             Event::ViewerLeft {
                 viewer,
                 packets,
                 why,
                 ..
-            } => write!(f, "viewer {viewer} has gone after {packets} packets: {why}"),
+            } => write!(f, "viewer {viewer} left after {packets} packets: {why}"),
             Event::RecordingFailed { error, .. } => write!(f, "cannot record: {error}"),
         }
     }
@@ -285,10 +286,10 @@ impl fmt::Display for Closer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::EndOfStream => "after the end of the stream",
-            Self::Client => "the client hung up, and may come back",
-            Self::Reset => "the connection broke; the client may come back",
-            Self::IdleTimeout => "nothing came for too long",
-            Self::BadPacket => "the client sent something that is no packet, or out of order",
+            Self::Client => "the client closed the connection and may reconnect",
+            Self::Reset => "the connection was lost; the client may reconnect",
+            Self::IdleTimeout => "idle timeout",
+            Self::BadPacket => "the client sent an invalid or misplaced packet",
             Self::Server => "by the server",
             Self::Displaced => "another source has taken over",
             Self::Fault => "by a scripted fault",

@@ -9,7 +9,7 @@ use tokio::sync::Notify;
 use super::Event;
 use super::lock::lock;
 
-/// Most events that wait to be looked at; the oldest gives way, data first.
+/// Events to keep until they are read, at most. The oldest is evicted, data events first.
 const MAX_EVENTS: usize = 16 * 1024;
 
 /// The queue of events between the publishing point and its [`Handle`](super::Handle).
@@ -53,7 +53,7 @@ impl Events {
 
     pub(super) async fn next(&self) -> Event {
         loop {
-            // One permit is kept when the event comes between the look and the wait.
+            // `Notify` keeps one permit for an event between the check and the wait.
             let arrived = self.notify.notified();
             if let Some(event) = lock(&self.queue).pop_front() {
                 return event;
@@ -63,7 +63,7 @@ impl Events {
     }
 }
 
-/// `None` when there is none left; without a deadline an hour, to look again after it.
+/// Returns the time left; `None` if there is none. Without a deadline it is an hour, after which the caller asks again.
 pub(super) fn time_left(deadline: Option<Instant>) -> Option<Duration> {
     match deadline {
         Some(deadline) => deadline.checked_duration_since(Instant::now()),

@@ -22,13 +22,13 @@ use wmspush_proto::wmhttp::server::{
     PushRequest, ReceivingSession, Refusal, Reply, RequestKind, violations,
 };
 
-/// Longest path of a request: names of points are kept and shown.
+/// Longest path of a request in bytes, because the names of points are stored and shown.
 const MAX_PATH: usize = 1024;
 
 /// Bytes to read at a time.
 const READ: usize = 64 * 1024;
 
-/// How the reception of a body ended.
+/// The end of the reception of a body.
 enum Outcome {
     Complete,
     EndOfStream,
@@ -38,7 +38,7 @@ enum Outcome {
 }
 
 impl Connection {
-    /// One request and its response. `limit` is how long the client may take to begin.
+    /// Serves one request. The client has to begin it within `limit`.
     pub(super) async fn serve(&mut self, limit: Duration) -> io::Result<Next> {
         let Some((request, head)) = self.read_head(limit).await? else {
             return Ok(Next::Close);
@@ -92,7 +92,7 @@ impl Connection {
         }
         let Some(body) = self.setup_body(parsed.content_length()).await? else {
             let status = StatusCode::PAYLOAD_TOO_LARGE;
-            let reason = "the body of PushSetup is too large, or does not come";
+            let reason = "the body of PushSetup is too large or too slow";
             return self.refuse_with(request, status, reason).await;
         };
         self.shared.body_seen(head, &body);
@@ -102,7 +102,7 @@ impl Connection {
         self.respond(request, "", reply).await
     }
 
-    /// The reply to a PushSetup; `None` when the connection has given way to another one.
+    /// Returns the reply to a PushSetup; `None` if the connection was evicted.
     fn set_up(
         &mut self,
         request: &Request<()>,
@@ -123,7 +123,7 @@ impl Connection {
             }
             Err(refusal) => {
                 self.shared.refused(point, refusal.status(), &refusal);
-                // The body was read: the connection can stay.
+                // The body was read, so the connection can stay open.
                 Some(Reply {
                     close: matches!(refusal, Refusal::Redirected(_)),
                     ..refusal.reply(request)
@@ -157,7 +157,7 @@ impl Connection {
         self.conclude(request, session, faults, outcome).await
     }
 
-    /// What follows the reception of a body.
+    /// Sends the response that follows the reception of a body.
     async fn conclude(
         &mut self,
         request: &Request<()>,
@@ -188,7 +188,7 @@ impl Connection {
         }
     }
 
-    /// A PushStart that is refused: its body goes by where the connection stays.
+    /// Refuses a PushStart. Its body is drained if the connection stays open.
     async fn refuse_start(
         &mut self,
         request: &Request<()>,
@@ -200,7 +200,7 @@ impl Connection {
         self.pass(next, parsed.content_length()).await
     }
 
-    /// The packets of one body.
+    /// Receives the packets of one body.
     async fn receive(
         &mut self,
         session: &mut ReceivingSession,
@@ -244,7 +244,7 @@ impl Connection {
         }
     }
 
-    /// Waits for more of the body, for the Idle-Timeout, or for the word to stop.
+    /// Waits for more of the body, for the Idle-Timeout, or for a disconnection.
     async fn read_body(&mut self, session: &ReceivingSession) -> Option<Outcome> {
         self.input.reserve(READ);
         tokio::select! {
@@ -295,7 +295,7 @@ impl Connection {
         self.respond(request, "", reply).await
     }
 
-    /// The session is over, by the client or by the server.
+    /// Ends the session, on behalf of the client or of the server.
     fn end(&self, session: ReceivingSession, by: Closer) {
         let event = closed(&session, by);
         let key = session.key();
@@ -304,7 +304,7 @@ impl Connection {
         self.shared.deleted(deleted);
     }
 
-    /// 3.2.7.1: the session stays, and may be resumed.
+    /// 3.2.7.1: keeps the session, which the client may resume.
     fn lose(&self, session: ReceivingSession, by: Closer) {
         let event = closed(&session, by);
         let key = session.key();
@@ -312,7 +312,7 @@ impl Connection {
         self.shared.push_stopped(key, event);
     }
 
-    /// Refuses a request whose body was not read.
+    /// Refuses a request with an unread body.
     async fn refuse_with(
         &mut self,
         request: &Request<()>,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! Scripted misbehaviour: what real servers, proxies and networks do to a client.
+//! Scripted faults: the misbehaviour of real servers, proxies and networks.
 
 use std::fmt;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use http::{Request, StatusCode};
 
 use wmspush_proto::wmhttp::server::{Reply, RequestKind};
 
-/// Which requests a [`Fault`] strikes. Numbers count from 0, from the start of the publishing point.
+/// The requests that a [`Fault`] applies to. Numbers count from 0, since the start of the publishing point.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum When {
     /// Every request.
@@ -29,98 +29,98 @@ pub enum When {
     PushStart(usize),
 }
 
-/// Something that a well-behaved server does not do.
+/// A behaviour that a correct server does not show.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Fault {
-    /// Refuses the request with a status, instead of serving it.
+    /// Refuses the request with a status.
     Refuse(Refuse),
-    /// Sends the client to another URL: 302 or 305 with Location (3.2.5.1).
+    /// Redirects the client: 302 or 305 with Location (3.2.5.1).
     Redirect {
         /// 302 for another server, 305 for a proxy.
         status: u16,
         /// The Location field.
         location: String,
     },
-    /// Asks for credentials with these WWW-Authenticate fields: 401.
+    /// Demands credentials: 401 with these WWW-Authenticate fields.
     Challenge(Vec<String>),
     /// Never answers.
     Silent,
-    /// Answers with something that is no HTTP.
+    /// Answers with bytes that are not HTTP.
     Garbage,
-    /// Goes wrong at once, as in the middle of a body, instead of serving the request.
+    /// Fails at once as in the middle of a body.
     AtOnce(MidBody),
-    /// Answers as to a player: 200 with an ASX playlist (note <8>).
+    /// Answers as if to a player: 200 with an ASX playlist (note <8>).
     Announcement,
-    /// Serves the request, but calls itself something else; empty: nothing at all.
+    /// Serves the request with this Server field; empty for none.
     Server(String),
-    /// Serves the request, but with 200 where 204 should be.
+    /// Serves the request with 200 instead of 204.
     Status200,
-    /// Serves the request, but leaves a field out of the response.
+    /// Serves the request without this response field.
     Without(HeaderName),
-    /// Serves the request, and closes with `Connection: close`.
+    /// Serves the request with `Connection: close`, and closes.
     CloseAfterResponse,
-    /// Goes wrong inside a PushStart body, when so many packets have come.
+    /// Fails inside a PushStart body after this number of packets.
     AfterPackets(u64, MidBody),
-    /// After the final `$E`, answers this where a server may simply close; `None`: stays open and silent.
+    /// Sends this response after the final `$E`, where a server may simply close; `None`: stays open and silent.
     AfterEnd(Option<Refuse>),
-    /// After the final `$E`, goes wrong as in the middle of a body.
+    /// Fails after the final `$E` as in the middle of a body.
     AtEnd(MidBody),
-    /// Serves a PushSetup, but gives out another push-id than the session has.
+    /// Serves a PushSetup with another push-id than that of the session.
     PushId(String),
 }
 
-/// How to refuse a request.
+/// A refusal.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refuse {
     /// The status code.
     pub status: u16,
-    /// The reason phrase; empty for the usual one.
+    /// The reason phrase; empty for the standard one.
     pub reason: String,
-    /// Whether the connection closes after it.
+    /// True if the connection closes after it.
     pub close: bool,
 }
 
-/// What happens in the middle of a body.
+/// A failure in the middle of a body.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum MidBody {
-    /// An early response. The connection closes after it.
+    /// Sends an early response, and closes the connection.
     Respond(Refuse),
-    /// An early 204, as if the body had ended.
+    /// Sends an early 204, as if the body were complete.
     Success,
-    /// The connection is closed.
+    /// Closes the connection.
     Close,
-    /// The connection is reset.
+    /// Resets the connection.
     Reset,
-    /// Nothing is read any more, until the client or the publishing point goes away.
+    /// Stops reading until the client or the publishing point closes the connection.
     Stall,
-    /// Something that is no HTTP comes back, and the connection is closed.
+    /// Sends bytes that are not HTTP, and closes the connection.
     Garbage,
-    /// A response comes back that takes its time or has no end.
+    /// Sends a response that is slow or endless.
     Answer(Head),
-    /// The body is read on, but this pause comes before each read.
+    /// Pauses for this time before each read.
     Slow(Duration),
-    /// The server's end is closed; the body is read on.
+    /// Closes the sending half, and continues to read the body.
     HalfClose,
 }
 
-/// The head of a response, 503, that no server means to send.
+/// The malformed or slow head of a 503 response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Head {
-    /// A good one, with this pause after each byte.
+    /// Complete, with this pause after each byte.
     Trickle(Duration),
-    /// It breaks off, and the connection stays.
+    /// Truncated, on a connection that stays open.
     Unfinished,
-    /// One field has so many bytes.
+    /// With one field of this many bytes.
     Long(usize),
-    /// There is always another field.
+    /// With an endless number of fields.
     Endless,
 }
 
 impl Refuse {
-    /// With the usual reason phrase, on a connection that stays open.
+    /// Creates a refusal with the standard reason phrase, on a connection that stays open.
     pub fn new(status: u16) -> Self {
         Self {
             status,
@@ -179,7 +179,7 @@ impl fmt::Display for MidBody {
     }
 }
 
-/// The script of one publishing point and how far it has come.
+/// The script of one publishing point, and its progress.
 #[derive(Debug, Default)]
 pub(super) struct Script {
     faults: Vec<(When, Fault)>,
@@ -196,12 +196,12 @@ impl Script {
         }
     }
 
-    /// Another script. The numbers of [`When`] begin anew.
+    /// Replaces the script. The numbers of [`When`] restart at 0.
     pub(super) fn replace(&mut self, faults: Vec<(When, Fault)>) {
         *self = Self::new(faults);
     }
 
-    /// Counts a request, and tells what is to go wrong with it.
+    /// Counts a request, and returns the faults that apply to it.
     pub(super) fn next(&mut self, kind: RequestKind) -> Vec<Fault> {
         let (request, same_kind) = (self.requests, self.count(kind));
         self.requests += 1;
@@ -228,14 +228,14 @@ impl Script {
     }
 }
 
-/// What a fault answers instead of serving the request.
+/// The behaviour of a fault that replaces serving the request.
 pub(super) enum Instead {
     Reply(Reply, String),
     Break(MidBody),
     Nothing,
 }
 
-/// The first of `faults` that keeps the request from being served.
+/// Returns the first of `faults` that replaces serving the request.
 pub(super) fn instead<'a>(
     faults: &'a [Fault],
     request: &Request<()>,
@@ -275,13 +275,13 @@ fn instead_by(fault: &Fault, request: &Request<()>) -> Option<Instead> {
     }
 }
 
-/// What `faults` make of a good response; returns those that make something of it.
+/// Applies `faults` to a successful response. Returns those that have changed it.
 pub(super) fn spoil<'a>(faults: &'a [Fault], reply: &mut Reply) -> Vec<&'a Fault> {
     let mut spoils = |fault: &&Fault| spoil_by(fault, reply);
     faults.iter().filter(|fault| spoils(fault)).collect()
 }
 
-/// FALSE when the fault has nothing to do with the response.
+/// Applies a fault; false if it does not concern the response.
 fn spoil_by(fault: &Fault, reply: &mut Reply) -> bool {
     match fault {
         Fault::Server(name) if name.is_empty() => {
@@ -302,7 +302,7 @@ fn spoil_by(fault: &Fault, reply: &mut Reply) -> bool {
     true
 }
 
-/// What is to happen inside the body, and after how many packets.
+/// Returns the failure in the middle of the body, and the number of packets before it.
 pub(super) fn mid_body(faults: &[Fault]) -> Option<(u64, MidBody)> {
     faults.iter().find_map(|fault| match fault {
         Fault::AfterPackets(packets, what) => Some((*packets, what.clone())),
@@ -310,7 +310,7 @@ pub(super) fn mid_body(faults: &[Fault]) -> Option<(u64, MidBody)> {
     })
 }
 
-/// What is to happen after the final `$E`.
+/// Returns the fault after the final `$E`.
 pub(super) fn after_end(faults: &[Fault]) -> Option<Fault> {
     let at_end = |fault: &&Fault| matches!(fault, Fault::AfterEnd(_) | Fault::AtEnd(_));
     faults.iter().find(at_end).cloned()
@@ -327,7 +327,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_fault_strikes_the_requests_it_is_meant_for() {
+    fn a_fault_applies_to_its_requests_only() {
         let faults = [
             (When::Always, "always"),
             (When::Request(2), "the third"),

@@ -15,9 +15,9 @@ use super::requests::RequestSeen;
 use super::shared::Shared;
 use super::{Control, Event, Status, Viewer};
 
-/// A publishing point from outside: what happened at it, and how to make it do something else.
+/// A handle to a publishing point: reads its events and state, and controls it.
 ///
-/// Clones show the same publishing point. None of the methods needs a runtime except [`Handle::next_event`].
+/// Clones refer to the same publishing point. Only [`Handle::next_event`] needs a runtime.
 #[derive(Clone)]
 pub struct Handle {
     pub(super) shared: Arc<Shared>,
@@ -25,42 +25,42 @@ pub struct Handle {
 }
 
 impl Handle {
-    /// Where it listens.
+    /// Returns the address that it listens on.
     pub fn local_addr(&self) -> SocketAddr {
         self.address
     }
 
-    /// The URL of the publishing point `name`.
+    /// Returns the URL of the publishing point `name`.
     pub fn url(&self, name: &str) -> String {
         format!("http://{}/{name}", self.address)
     }
 
-    /// Waits for the next event that `wanted` accepts, and takes it out; the others stay. `None` after `timeout`.
+    /// Waits for the next event that `wanted` accepts, and removes it; other events stay. `None` after `timeout`.
     pub fn wait_for(&self, wanted: impl FnMut(&Event) -> bool, timeout: Duration) -> Option<Event> {
         self.shared.events.wait_for(wanted, timeout)
     }
 
-    /// The next event, whatever it is.
+    /// Waits for the next event.
     pub async fn next_event(&self) -> Event {
         self.shared.events.next().await
     }
 
-    /// Everything that was pushed so far, by session.
+    /// Returns all pushes, by session.
     pub fn pushes(&self) -> Vec<Push> {
         lock(&self.shared.pushes).all().cloned().collect()
     }
 
-    /// How everything fares right now.
+    /// Returns the current status.
     pub fn status(&self) -> Status {
         self.shared.status()
     }
 
-    /// Everybody who watches, in the order in which they came.
+    /// Returns all viewers in the order in which they joined.
     pub fn viewers(&self) -> Vec<Viewer> {
         self.shared.audience.viewers()
     }
 
-    /// Waits until what was pushed is as `wanted` wants it. `None` after `timeout`.
+    /// Waits until `wanted` accepts the pushes, and returns them. `None` after `timeout`.
     pub fn wait_for_pushes(
         &self,
         mut wanted: impl FnMut(&[&Push]) -> bool,
@@ -80,24 +80,24 @@ impl Handle {
         }
     }
 
-    /// The requests so far, in the order in which they came; empty unless [`Settings::keep`](super::Settings::keep).
+    /// Returns the requests in order; empty without [`Settings::keep`](super::Settings::keep).
     pub fn requests(&self) -> Vec<RequestSeen> {
         lock(&self.shared.requests).clone()
     }
 
-    /// Another script; the numbers of [`When`] begin anew.
+    /// Replaces the script. The numbers of [`When`] restart at 0.
     pub fn set_faults(&self, faults: Vec<(When, Fault)>) {
         lock(&self.shared.script).replace(faults);
     }
 
-    /// 3.2.4.1 Administrative Disconnect of every client that is streaming.
+    /// 3.2.4.1 Administrative Disconnect of every pushing client.
     pub fn disconnect(&self, status: StatusCode) {
         self.shared.control.send_modify(|control| {
             *control = Control { status, ..*control };
         });
     }
 
-    /// Stops serving: clients are disconnected with 503, recordings finished.
+    /// Stops the publishing point: disconnects clients with 503, and finishes recordings.
     pub fn stop(&self) {
         self.shared.control.send_modify(|control| {
             *control = Control {

@@ -21,9 +21,9 @@ pub(super) struct Sample {
 #[derive(Clone, Debug)]
 pub(super) struct History {
     samples: [Sample; SAMPLES as usize],
-    /// The number of the sample that counts at present.
+    /// Number of the sample in progress.
     current: u64,
-    /// The number of the first sample.
+    /// Number of the first sample.
     first: u64,
 }
 
@@ -44,7 +44,7 @@ impl History {
         sample.packets += 1;
     }
 
-    /// The complete samples from number `from` on, with the number of the first one of them.
+    /// Returns the complete samples from number `from` on, and the number of the first one returned.
     pub(super) fn since(&self, from: u64, now: Duration) -> (u64, Vec<Sample>) {
         let mut history = self.clone();
         history.advance(number(now));
@@ -54,7 +54,7 @@ impl History {
         (from, (from..history.current).map(sample).collect())
     }
 
-    /// Clears the samples of the time that has passed.
+    /// Clears the samples of the time that has passed without packets.
     fn advance(&mut self, to: u64) {
         for step in 0..to.saturating_sub(self.current).min(SAMPLES) {
             self.samples[((to - step) % SAMPLES) as usize] = Sample::default();
@@ -63,7 +63,7 @@ impl History {
     }
 }
 
-/// The number of the sample that counts at this time.
+/// Returns the number of the sample at this time.
 pub(super) fn number(now: Duration) -> u64 {
     now.as_secs() / SAMPLE_SECONDS
 }

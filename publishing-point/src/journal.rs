@@ -1,20 +1,20 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! The latest events, with repeats folded into one entry.
+//! The latest events. Repeats are folded into one entry.
 
 use std::collections::VecDeque;
 use std::time::SystemTime;
 
-/// Most characters that are kept of a name or a text: peers choose their length.
+/// Characters to keep of a name or a text, at most, because peers choose their length.
 const MAX_TEXT: usize = 300;
 
-/// Something that happened, once or several times.
+/// An event, which may have occurred several times.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Notice {
     /// The time of the last occurrence.
     pub time: SystemTime,
-    /// The publishing point; empty when it is not known.
+    /// The publishing point; empty if it is unknown.
     pub point: String,
     /// The description of the last occurrence.
     pub text: String,
@@ -25,33 +25,33 @@ pub struct Notice {
 /// The kind of a notice. A success resolves notices by their kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
-    /// No error.
+    /// Not an error.
     Information,
     /// A request was refused.
     Refusal,
-    /// Something else went wrong.
+    /// Another failure.
     Failure,
 }
 
 #[derive(Debug)]
-struct Entry {
+struct JournalEntry {
     notice: Notice,
-    /// The text without decimal digits: repeats differ in numbers at most.
+    /// The text without decimal digits, because repeats differ in numbers only.
     words: String,
     kind: Kind,
-    /// A success has followed.
+    /// True once a success has followed.
     resolved: bool,
 }
 
-/// A bounded list of notices, the latest last.
+/// A bounded list of notices, the oldest first.
 #[derive(Debug)]
 pub(super) struct Journal {
-    entries: VecDeque<Entry>,
+    entries: VecDeque<JournalEntry>,
     max: usize,
 }
 
 impl Journal {
-    /// A journal of at most `max` entries.
+    /// Creates a journal with at most `max` entries.
     pub(super) fn new(max: usize) -> Self {
         Self {
             entries: VecDeque::new(),
@@ -59,18 +59,18 @@ impl Journal {
         }
     }
 
-    /// Adds a notice, or counts it with an earlier one that differs in numbers at most.
+    /// Adds a notice, or counts it with an earlier one that differs in numbers only.
     pub(super) fn note(&mut self, kind: Kind, point: &str, text: &str, time: SystemTime) {
         let (point, text) = (shortened(point), shortened(text));
         let words = without_digits(&text);
-        let is_same = |entry: &Entry| entry.words == words && entry.notice.point == point;
+        let is_same = |entry: &JournalEntry| entry.words == words && entry.notice.point == point;
         let same = self.entries.iter().rposition(is_same);
         let earlier = same.and_then(|place| self.entries.remove(place));
         let times = earlier.map_or(0, |entry| entry.notice.times) + 1;
         if self.entries.len() >= self.max {
             self.entries.pop_front();
         }
-        self.entries.push_back(Entry {
+        self.entries.push_back(JournalEntry {
             notice: Notice {
                 time,
                 point,
@@ -93,7 +93,7 @@ impl Journal {
         }
     }
 
-    /// The latest entry of a point that no success has followed.
+    /// Returns the latest unresolved entry of a point.
     pub(super) fn unresolved(&self, point: &str) -> Option<&Notice> {
         let point = shortened(point);
         let mut latest_first = self.entries.iter().rev();
@@ -101,13 +101,13 @@ impl Journal {
         entry.map(|entry| &entry.notice)
     }
 
-    /// All notices.
+    /// Iterates over all notices, the oldest first.
     pub(super) fn notices(&self) -> impl Iterator<Item = &Notice> {
         self.entries.iter().map(|entry| &entry.notice)
     }
 }
 
-/// The beginning of a text.
+/// Returns the first [`MAX_TEXT`] characters of a text.
 fn shortened(text: &str) -> String {
     text.chars().take(MAX_TEXT).collect()
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! The status as JSON: for programs, and for the page with the history.
+//! The status as JSON, for programs and for the page.
 
 use std::net::SocketAddr;
 use std::time::{Duration, SystemTime};
@@ -14,20 +14,20 @@ use super::lock::lock;
 use super::shared::Shared;
 use super::{PointStatus, Status, Viewer};
 
-/// Most viewers of a session that the page shows.
+/// Viewers of a session that the page shows, at most.
 const MAX_SHOWN: usize = 50;
 
-/// For this time after its last packet the page shows a publishing point.
+/// Time after its last packet for which the page shows a publishing point.
 const SHOWN_FOR: Duration = Duration::from_secs(600);
 
 impl Shared {
-    /// The whole status, with URLs for a server at this address.
+    /// Returns the whole status, with URLs for a server at this address.
     pub(super) fn status_json(&self, address: SocketAddr) -> Bytes {
         let json = self.status().to_json(address, usize::MAX);
         format!("{json:#}\n").into()
     }
 
-    /// The status for the page, with the samples of the history from number `from` on.
+    /// Returns the status for the page, with the history from sample number `from` on.
     pub(super) fn page_json(&self, address: SocketAddr, from: u64) -> Bytes {
         let mut json = self.status().to_json(address, MAX_SHOWN);
         let now = self.now();
@@ -39,7 +39,7 @@ impl Shared {
         format!("{json}\n").into()
     }
 
-    /// The new samples of each publishing point.
+    /// Returns the new samples of each publishing point.
     fn history_json(&self, from: u64, now: Duration) -> Value {
         let ledger = lock(&self.ledger);
         let mut points = Map::new();
@@ -119,7 +119,7 @@ impl Viewer {
 }
 
 impl Notice {
-    /// As JSON, with its text in the field `text`.
+    /// Returns the notice as JSON, with its text in the field `text`.
     fn to_json(&self, text: &str) -> Value {
         json!({
             "time": rfc3339(self.time),

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! The memory of the status: events, errors, and the history of each publishing point.
+//! The history behind the status: events, errors, and the totals of each publishing point.
 
 use std::collections::{BTreeMap, HashMap};
 use std::time::{Duration, SystemTime};
@@ -11,23 +11,23 @@ use super::meter::Meter;
 use super::{Closer, Event};
 use wmspush_proto::wmhttp::server::SessionKey;
 
-/// Most errors that are remembered.
+/// Errors to keep, at most.
 const MAX_ERRORS: usize = 32;
 
-/// Most events that are remembered.
+/// Events to keep, at most.
 const MAX_EVENTS: usize = 100;
 
-/// Most publishing points whose history is kept.
+/// Publishing points with a history, at most.
 const MAX_POINTS: usize = 1024;
 
-/// The beginning and the bit rate of one session.
+/// The start and the bit rate of one session.
 #[derive(Default)]
 pub(super) struct Source {
     pub(super) since: Option<SystemTime>,
     pub(super) meter: Meter,
 }
 
-/// The counters of one publishing point over all of its sessions.
+/// The totals of one publishing point over all of its sessions.
 #[derive(Clone)]
 pub(super) struct Total {
     pub(super) packets: u64,
@@ -42,12 +42,12 @@ pub(super) struct Ledger {
     totals: HashMap<String, Total>,
     pub(super) errors: Journal,
     pub(super) events: Journal,
-    /// Requests that were refused.
+    /// Requests refused.
     pub(super) refusals: u64,
 }
 
 impl Total {
-    /// The time since the last packet.
+    /// Returns the time since the last packet.
     pub(super) fn silent_for(&self, now: Duration) -> Duration {
         now.saturating_sub(self.last)
     }
@@ -65,7 +65,7 @@ impl Ledger {
         }
     }
 
-    /// Takes down an event.
+    /// Records an event.
     pub(super) fn see(&mut self, event: &Event) {
         let (point, now) = (event.point(), SystemTime::now());
         match event {
@@ -125,7 +125,7 @@ impl Ledger {
         self.sources.get(&session)
     }
 
-    /// The counters of all publishing points, by their names.
+    /// Returns the totals of all publishing points, by name.
     pub(super) fn totals(&self) -> BTreeMap<&str, &Total> {
         let totals = self.totals.iter();
         totals
@@ -133,7 +133,7 @@ impl Ledger {
             .collect()
     }
 
-    /// The latest error of a point that no success has followed.
+    /// Returns the latest unresolved error of a point.
     pub(super) fn last_error(&self, point: &str) -> Option<Notice> {
         self.errors.unresolved(point).cloned()
     }

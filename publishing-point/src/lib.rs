@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! An embedded publishing point: enough of a Windows Media server to push to, for the demo, the tests and the benches.
+//! An embedded publishing point: the part of a Windows Media server that receives pushes, for the demo, tests and
+//! benches.
 //!
-//! [`PublishingPoint`] listens, speaks HTTP/1.x with [`wmhttp::server`](wmspush_proto::wmhttp::server), records what comes as
-//! `.asf` files, shows it to players with [`wmsp`](wmspush_proto::wmsp), and misbehaves when a script of [`Fault`]s says so. A
-//! [`Handle`] shows what happened, from async code and from plain threads alike:
+//! [`PublishingPoint`] speaks HTTP/1.x with [`wmhttp::server`](wmspush_proto::wmhttp::server), records pushes as `.asf`
+//! files, and serves them to players with [`wmsp`](wmspush_proto::wmsp). A script of [`Fault`]s makes it misbehave. A
+//! [`Handle`] reports its events to async code and to plain threads:
 //!
 //! ```
 //! use std::time::Duration;
@@ -79,43 +80,43 @@ use connection::Connection;
 use lock::lock;
 use shared::Shared;
 
-/// For what accounts are good.
+/// The realm of the accounts.
 const REALM: &str = "publishing point";
 
-/// How long connections have to say goodbye when the publishing point stops.
+/// Time for connections to end when the publishing point stops.
 const FAREWELL: Duration = Duration::from_secs(2);
 
-/// Pause after a connection that could not be accepted.
+/// Pause after a failed accept.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
-/// What a [`PublishingPoint`] is to be like.
+/// The settings of a [`PublishingPoint`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct Settings {
-    /// Where to listen; by default on any free port of the loopback interface.
+    /// Address to listen on; by default a free port of the loopback interface.
     pub listen: SocketAddr,
-    /// Where to record, if at all. The directory must exist.
+    /// Directory for recordings, which has to exist; `None` to record nothing.
     pub record: Option<PathBuf>,
-    /// Whether the [`Handle`] keeps everything that comes: for tests, since nothing limits it.
+    /// True to keep all packets and requests for the [`Handle`]. Memory is then unbounded, so this is for tests.
     pub keep: bool,
     /// 3.2.2 Timers
     pub timeouts: Timeouts,
-    /// Which publishing points there are; by default every path is one.
+    /// The publishing points; by default every path is one.
     pub points: Points,
-    /// Who may push; empty: everybody. Whoever may not cannot see the status either.
+    /// Accounts that may push and read the status. Without accounts every client may.
     pub accounts: Vec<Credentials>,
-    /// Publishing points that are elsewhere (3.2.5.1).
+    /// Publishing points on other servers (3.2.5.1), by path.
     pub redirects: BTreeMap<String, Redirect>,
-    /// After so long without a packet a source gives way to another one.
+    /// Silence after which another source may displace the current one.
     pub stale: Duration,
-    /// Most connections at a time. A new one takes the place of an idle one, or is closed.
+    /// Connections, at most. At the limit a new one displaces an idle one, or is closed.
     pub max_connections: usize,
-    /// Most connections of one address at a time, or of one /64 network of IPv6.
+    /// Connections from one address, or from one /64 network of IPv6, at most.
     pub max_per_peer: usize,
-    /// Most viewers at a time; others get 503. An eighth of the connections is never theirs.
+    /// Viewers, at most; further ones get 503. An eighth of the connections is reserved for pushes.
     pub max_viewers: usize,
-    /// The time that the head of a request may take, and the body of a PushSetup.
+    /// Time limit for the head of a request, and for the body of a PushSetup.
     pub head_timeout: Duration,
-    /// What is to go wrong.
+    /// The scripted faults.
     pub faults: Vec<(When, Fault)>,
 }
 
@@ -140,10 +141,10 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// What the sessions have to know of this.
+    /// Returns the part of the settings that sessions need.
     fn rules(&self) -> Rules {
         let mut secret = [0; 32];
-        // Without randomness there are no push-ids either, and nobody comes in.
+        // Without randomness the server cannot create push-ids, so that it accepts no push in any case.
         let _ = getrandom::fill(&mut secret);
         Rules {
             guard: Guard::new(REALM, self.accounts.clone(), secret),
@@ -153,10 +154,10 @@ impl Settings {
     }
 }
 
-/// What all connections are told.
+/// The command to all connections.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Control {
-    /// With which status whoever is streaming is disconnected.
+    /// The status with which pushing clients are disconnected.
     status: StatusCode,
     stopping: bool,
 }
@@ -170,7 +171,7 @@ impl Default for Control {
     }
 }
 
-/// A publishing point that listens. Connections wait until it is served by one of the two ways.
+/// A publishing point that listens. Connections wait until [`serve`](Self::serve) or [`spawn`](Self::spawn) is called.
 #[derive(Debug)]
 pub struct PublishingPoint {
     listener: TcpListener,
@@ -178,11 +179,11 @@ pub struct PublishingPoint {
 }
 
 impl PublishingPoint {
-    /// Listens as `settings` say.
+    /// Listens according to `settings`.
     ///
     /// # Errors
     ///
-    /// Those of binding a socket.
+    /// Fails if the socket cannot be bound.
     pub fn bind(settings: Settings) -> io::Result<Self> {
         let listener = TcpListener::bind(settings.listen)?;
         listener.set_nonblocking(true)?;
@@ -193,22 +194,21 @@ impl PublishingPoint {
         Ok(Self { listener, handle })
     }
 
-    /// Where it listens.
+    /// Returns the address that it listens on.
     pub fn local_addr(&self) -> SocketAddr {
         self.handle.local_addr()
     }
 
-    /// What happens at it.
+    /// Returns a handle to its events.
     pub fn handle(&self) -> Handle {
         self.handle.clone()
     }
 
-    /// Serves on the runtime of the caller until [`Handle::stop`]. Whoever drops the future before loses the ends of
-    /// recordings.
+    /// Serves on the caller's runtime until [`Handle::stop`]. Dropping the future earlier leaves recordings unfinished.
     ///
     /// # Errors
     ///
-    /// When the socket cannot be used.
+    /// Fails if the socket cannot be used.
     pub async fn serve(self) -> io::Result<()> {
         let listener = tokio::net::TcpListener::from_std(self.listener)?;
         let shared = self.handle.shared;
@@ -219,7 +219,7 @@ impl PublishingPoint {
             tokio::select! {
                 accepted = listener.accept() => match accepted {
                     Ok((stream, peer)) => admit(&shared, &mut connections, stream, peer.ip()),
-                    // Out of descriptors, most likely.
+                    // The process has most likely run out of descriptors.
                     Err(_) => {
                         shared.admission.make_room();
                         tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -243,7 +243,7 @@ impl PublishingPoint {
     ///
     /// # Errors
     ///
-    /// When there is no thread or runtime to be had.
+    /// Fails if the thread or its runtime cannot be created.
     pub fn spawn(self) -> io::Result<Running> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
@@ -275,7 +275,7 @@ fn admit(
     }
 }
 
-/// A publishing point on a thread of its own, which stops when this is dropped.
+/// A publishing point on a thread of its own. Dropping it stops the publishing point.
 #[derive(Debug)]
 pub struct Running {
     handle: Handle,
@@ -283,7 +283,7 @@ pub struct Running {
 }
 
 impl Running {
-    /// Stops it, and waits until recordings are finished.
+    /// Stops the publishing point, and waits until recordings are finished.
     pub fn shutdown(self) {
         drop(self);
     }

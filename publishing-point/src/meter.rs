@@ -1,19 +1,19 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! How much comes, over the last few seconds.
+//! The bit rate over the last seconds.
 
 use std::time::Duration;
 
-/// Seconds over which a bit rate is taken.
+/// Seconds that a bit rate covers.
 const SECONDS: u64 = 10;
 
-/// Bytes in each of the last seconds. Time is what has passed since any start.
+/// Bytes received in each of the last seconds. Times are durations since a fixed start.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Meter {
     bytes: [u64; SECONDS as usize],
-    /// When the first came.
+    /// Time of the first byte.
     begun: Option<Duration>,
-    /// The second that is counted in.
+    /// Number of the second in progress.
     second: u64,
 }
 
@@ -24,7 +24,7 @@ impl Meter {
         self.bytes[(self.second % SECONDS) as usize] += bytes as u64;
     }
 
-    /// Bits per second; 0 before there was a whole one.
+    /// Returns the bit rate in bit/s; 0 in the first second.
     pub(super) fn bitrate(&self, now: Duration) -> u64 {
         let Some(begun) = self.begun else {
             return 0;
@@ -32,7 +32,7 @@ impl Meter {
         let mut current = self.clone();
         current.advance(now);
         let since = now.saturating_sub(begun);
-        // The second that is not over yet counts as far as it is.
+        // The second in progress counts for its elapsed part.
         let full =
             Duration::from_secs(SECONDS - 1) + Duration::from_nanos(now.subsec_nanos().into());
         let millis = since.min(full).as_millis() as u64;
@@ -42,7 +42,7 @@ impl Meter {
         current.bytes.iter().sum::<u64>() * 8 * 1000 / millis
     }
 
-    /// Forgets what is too long ago.
+    /// Clears the seconds that are too old.
     fn advance(&mut self, now: Duration) {
         let now = now.as_secs();
         let passed = now.saturating_sub(self.second).min(SECONDS);
@@ -60,7 +60,7 @@ mod tests {
     const STEP: Duration = Duration::from_millis(100);
 
     #[test]
-    fn a_steady_stream_has_its_bit_rate_at_any_time() {
+    fn a_steady_stream_has_a_constant_bit_rate() {
         let mut meter = Meter::default();
         let mut now = Duration::from_millis(12_345);
         for step in 0..600 {
@@ -76,7 +76,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stream_that_stops_fades() {
+    fn the_bit_rate_of_a_stopped_stream_falls_to_zero() {
         let mut meter = Meter::default();
         for step in 0..200 {
             meter.add(10_000, STEP * step);

@@ -20,7 +20,7 @@ use super::shared::Shared;
 
 pub(super) use prometheus_text::CONTENT_TYPE;
 
-/// The numbers of one publishing point, over all of its sessions.
+/// The metrics of one publishing point over all its sessions.
 #[derive(Clone, Debug, Default)]
 struct Point {
     receiving: u64,
@@ -30,7 +30,7 @@ struct Point {
     bytes: u64,
 }
 
-/// The numbers of one scrape.
+/// The metrics of one scrape.
 #[derive(Clone, Debug, Default)]
 struct Snapshot {
     points: BTreeMap<String, Point>,
@@ -43,7 +43,7 @@ struct Snapshot {
 /// A metric with a value for each publishing point: name, help, type, value.
 type PerPoint = (&'static str, &'static str, MetricType, fn(&Point) -> u64);
 
-/// A metric of the whole program.
+/// A metric of the whole program: name, help, type, value.
 type Overall = (&'static str, &'static str, MetricType, fn(&Snapshot) -> u64);
 
 const PER_POINT: [PerPoint; 5] = [
@@ -107,12 +107,12 @@ const OVERALL: [Overall; 4] = [
 ];
 
 impl Shared {
-    /// The metrics at present.
+    /// Returns the current metrics.
     pub(super) fn metrics(&self) -> Bytes {
         let mut registry = Registry::default();
         registry.register_collector(Box::new(self.snapshot()));
         let mut text = String::new();
-        // Writing to a String does not fail.
+        // Writing to a String cannot fail.
         let _ = prometheus_text::encode(&mut text, &registry);
         text.into()
     }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! What a scripted fault does to a connection.
+//! The effects of scripted faults on a connection.
 
 use std::io;
 
@@ -12,14 +12,14 @@ use super::connection::{Connection, Next};
 use super::faults::{self, Fault, Head, Instead, MidBody, Refuse};
 use wmspush_proto::wmhttp::server::{PushRequest, Reply, RequestKind};
 
-/// What is no HTTP.
-const GARBAGE: &[u8] = b"\x16\x03\x01 this is no HTTP\r\n\r\n";
+/// A response that is not HTTP.
+const GARBAGE: &[u8] = b"\x16\x03\x01 this is not HTTP\r\n\r\n";
 
-/// The beginning of an answer that goes on for long, or for ever.
+/// The start of a response that is very long or endless.
 const STATUS_LINE: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nServer: Cougar/9.5\r\n";
 
 impl Connection {
-    /// Answers a request with something else than what it asks for, or not at all.
+    /// Sends another response than the request asks for, or none.
     pub(super) async fn do_instead(
         &mut self,
         request: &Request<()>,
@@ -41,7 +41,7 @@ impl Connection {
             self.setup_body(parsed.content_length()).await?;
             return self.respond(request, &reason, reply).await;
         }
-        // The body of a PushStart comes after the answer, if it still comes.
+        // A client that still sends the body of a PushStart sends it after the response.
         let next = self.respond(request, &reason, reply).await?;
         if next == Next::Request {
             self.discard(parsed.content_length()).await?;
@@ -49,14 +49,14 @@ impl Connection {
         Ok(next)
     }
 
-    /// Makes of a good response what the faults want.
+    /// Applies the faults to a successful response.
     pub(super) fn spoil(&self, point: &str, faults: &[Fault], reply: &mut Reply) {
         for fault in faults::spoil(faults, reply) {
             self.shared.strikes(point, fault);
         }
     }
 
-    /// Ends the connection in one of the ways in which they end. `success` is the answer of a server that is content.
+    /// Ends the connection as the fault specifies. `success` is the normal response.
     pub(super) async fn break_off(
         &mut self,
         request: &Request<()>,
@@ -97,7 +97,7 @@ impl Connection {
                 Ok(Next::Close)
             }
             MidBody::Answer(head) => self.answer(head).await,
-            // The reception of the body sees to these; without a body they mean nothing.
+            // The reception of the body applies these. Without a body they have no effect.
             MidBody::Slow(_) | MidBody::HalfClose => self.silence().await,
         }
     }
@@ -120,7 +120,7 @@ impl Connection {
                 self.stream.write_all(&vec![b'x'; bytes]).await?;
                 self.stream.write_all(b"\r\n\r\n").await?;
             }
-            // The client's to end.
+            // Lasts until the client closes the connection.
             Head::Endless => {
                 self.stream.write_all(STATUS_LINE).await?;
                 loop {
@@ -132,7 +132,7 @@ impl Connection {
         Ok(Next::Close)
     }
 
-    /// 3.2.5.5: nothing more is owed after the final `$E`, unless a fault wants it.
+    /// 3.2.5.5: after the final `$E` no response is required. Sends one if a fault specifies it.
     pub(super) async fn after_end(
         &mut self,
         request: &Request<()>,

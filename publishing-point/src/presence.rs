@@ -8,7 +8,7 @@ use super::audience::{Leave, Viewer};
 use super::shared::Shared;
 use wmspush_proto::wmhttp::server::SessionKey;
 
-/// The presence of a viewer: it ends with this.
+/// The membership of a viewer in the audience, which ends when this is dropped.
 pub(super) struct Presence {
     pub(super) id: u64,
     shared: Arc<Shared>,
@@ -16,7 +16,7 @@ pub(super) struct Presence {
 }
 
 impl Presence {
-    /// `None` when there are as many as there may be.
+    /// Adds the viewer; `None` if the maximum number of viewers is reached.
     pub(super) fn new(
         shared: &Arc<Shared>,
         point: &str,
@@ -47,7 +47,7 @@ impl Presence {
         })
     }
 
-    /// Why it will have ended.
+    /// Sets the reason to report when the membership ends.
     pub(super) fn ends(&mut self, leave: Leave) {
         self.leave = leave;
     }

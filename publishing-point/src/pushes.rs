@@ -7,33 +7,33 @@ use bytes::Bytes;
 use wmspush_proto::wmhttp::HResult;
 use wmspush_proto::wmhttp::server::{Received, SessionKey};
 
-/// Most pushes that are remembered after their end.
+/// Pushes to keep after their end, at most.
 const MAX_PUSHES: usize = 256;
 
-/// What one session has pushed.
+/// The pushed content and the counters of one session.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Push {
     /// The session.
     pub session: SessionKey,
-    /// Its publishing point.
+    /// The publishing point.
     pub point: String,
-    /// What the client calls itself.
+    /// The User-Agent of the encoder.
     pub user_agent: String,
-    /// PushStarts that were granted.
+    /// PushStarts accepted.
     pub push_starts: u64,
-    /// Data packets that came.
+    /// Data packets received.
     pub data_packets: u64,
-    /// Their bytes, as sent.
+    /// Bytes of the data packets, as sent.
     pub data_bytes: u64,
-    /// Bytes of filler that came.
+    /// Bytes of filler received.
     pub filler_bytes: u64,
     /// The Reason of the last `$E`.
     pub end: Option<HResult>,
-    /// Whether a PushStart is in progress.
+    /// True while a PushStart is in progress.
     pub receiving: bool,
-    /// Whether the session is no more.
+    /// True once the session is deleted.
     pub over: bool,
-    /// Every packet in order; empty unless [`Settings::keep`](super::Settings::keep).
+    /// All packets in order; empty without [`Settings::keep`](super::Settings::keep).
     pub received: Vec<Received>,
 }
 
@@ -54,7 +54,7 @@ impl Push {
         }
     }
 
-    /// The counters without the packets.
+    /// Returns the counters without the packets.
     pub(super) fn outline(&self) -> Self {
         Self {
             point: self.point.clone(),
@@ -79,7 +79,7 @@ impl Push {
         }
     }
 
-    /// The ASF file headers among [`Self::received`].
+    /// Iterates over the ASF file headers in [`Self::received`].
     pub fn headers(&self) -> impl Iterator<Item = &Bytes> {
         self.received.iter().filter_map(|received| match received {
             Received::Header(header) | Received::StreamChange(header) => Some(header),
@@ -87,7 +87,7 @@ impl Push {
         })
     }
 
-    /// The ASF data packets among [`Self::received`].
+    /// Iterates over the ASF data packets in [`Self::received`].
     pub fn data(&self) -> impl Iterator<Item = &Bytes> {
         self.received.iter().filter_map(|received| match received {
             Received::Data(packet) => Some(packet),
@@ -96,7 +96,7 @@ impl Push {
     }
 }
 
-/// All pushes that are remembered.
+/// All current pushes, and the latest ones that have ended.
 #[derive(Default)]
 pub(super) struct Pushes(BTreeMap<SessionKey, Push>);
 
@@ -105,7 +105,7 @@ impl Pushes {
         self.0.values()
     }
 
-    /// Those whose session is not over.
+    /// Iterates over the pushes with a session.
     pub(super) fn present(&self) -> impl Iterator<Item = &Push> {
         self.0.values().filter(|push| !push.over)
     }

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! Pushes as `.asf` files.
+//! Recordings of pushes as `.asf` files.
 //!
-//! Files are written where the packets arrive, without a buffer in between: a packet is in the page cache as soon as it
-//! has come. The header is that of a live stream until the push ends, so that the file opens even if the server was
-//! killed. A crash of the whole machine takes the last seconds with it: every [`syncer::INTERVAL`] the file is synced.
+//! Packets are written as they arrive, without a buffer, so that each is in the page cache at once. Until the push ends
+//! the file has the header of a live stream, so that players open it even if the server was killed. A crash of the
+//! machine loses at most the last seconds, because the file is synced every [`syncer::INTERVAL`].
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind, Seek, SeekFrom, Write};
@@ -17,38 +17,38 @@ use bytes::Bytes;
 use super::syncer::{self, Syncer};
 use wmspush_proto::asf::{DataPacket, FileHeader};
 
-/// Most characters of a file name, without number and extension.
+/// Characters of a file name without number and extension, at most.
 const MAX_NAME: usize = 100;
 
-/// Highest number that is tried for a file name.
+/// Highest number in a file name.
 const MAX_NUMBER: u32 = 100_000;
 
-/// A file that grows with the packets of one playlist entry.
+/// A file with the packets of one playlist entry.
 pub(super) struct Recorder {
     file: Arc<File>,
     syncer: Syncer,
     /// The time of the last sync.
     synced: Instant,
     path: PathBuf,
-    /// As the push has it.
+    /// The header that was pushed.
     header: FileHeader,
-    /// As the file has it while packets come: broadcast, without numbers.
+    /// The header in the file during the push: a broadcast, without counts and durations.
     live_header: FileHeader,
-    /// The file has the header of a finished file.
+    /// True if the file has the header of a finished file.
     finished: bool,
     packets: u64,
     first_send_time: Option<u32>,
     last_send_time: u32,
-    /// The longest time from one packet to the next, in milliseconds: as long may the last one play.
+    /// The longest time between two packets in milliseconds, which is the assumed duration of the last packet.
     longest_step: u32,
 }
 
 impl Recorder {
-    /// A new file in `directory` for `point`. Files that exist are never touched: a number is added.
+    /// Creates a new file in `directory` for `point`. If the name exists, a number is added to it.
     ///
     /// # Errors
     ///
-    /// When `header` is no ASF file header, or the file cannot be written.
+    /// Fails if `header` is not an ASF file header, or if the file cannot be written.
     pub(super) fn create(
         directory: &Path,
         point: &str,
@@ -61,7 +61,7 @@ impl Recorder {
         file.write_all(live_header.as_bytes())?;
         let file = Arc::new(file);
         syncer.sync(&file);
-        // The name is in the directory.
+        // Makes the name of the file durable.
         if let Ok(directory) = File::open(directory) {
             syncer.sync(&Arc::new(directory));
         }
@@ -80,16 +80,16 @@ impl Recorder {
         })
     }
 
-    /// Whether `header` is the one that the file began with: a client that comes back may send it again.
+    /// Returns whether the file begins with `header`, which a reconnecting client may send again.
     pub(super) fn has_header(&self, header: &Bytes) -> bool {
         self.header.as_bytes() == header
     }
 
-    /// Adds a packet, filled up to its size in a file.
+    /// Writes a packet, extended to its full size.
     pub(super) fn write(&mut self, packet: &Bytes) -> io::Result<()> {
         let size = self.header.packet_size();
         if packet.len() > size {
-            return Err(invalid("a data packet larger than the header says"));
+            return Err(invalid("a data packet larger than its header allows"));
         }
         if self.finished {
             self.write_header(&self.live_header.clone())?;
@@ -113,7 +113,7 @@ impl Recorder {
         Ok(())
     }
 
-    /// Makes the file complete as it is now. More packets may follow.
+    /// Completes the file with the packets so far. More packets may follow.
     pub(super) fn finish(&mut self) -> io::Result<()> {
         let first = self.first_send_time.unwrap_or_default();
         let duration =
@@ -125,7 +125,7 @@ impl Recorder {
         Ok(())
     }
 
-    /// Replaces the header by one of the same size.
+    /// Overwrites the header with one of the same size.
     fn write_header(&mut self, header: &FileHeader) -> io::Result<()> {
         if header.as_bytes().len() != self.live_header.as_bytes().len() {
             return Err(invalid("the finished header has another size"));
@@ -145,9 +145,9 @@ impl Recorder {
     }
 }
 
-/// The header of a live stream, without a signature, which would not outlive the end.
+/// Returns the header of a live stream without its signature, which would be invalid after the final rewrite.
 fn without_numbers(header: &FileHeader) -> FileHeader {
-    // One of these changes, which takes the signature with it.
+    // One of these calls changes the header, which removes the signature.
     let changed = header.for_recording(1, 0).for_recording(0, 0);
     changed.to_live()
 }
@@ -156,7 +156,7 @@ fn invalid(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> io::Er
     io::Error::new(ErrorKind::InvalidData, error)
 }
 
-/// `live.asf`, `live-2.asf`, …: the first that is free.
+/// Creates the first file of `live.asf`, `live-2.asf`, … that does not exist.
 fn new_file(directory: &Path, name: &str) -> io::Result<(File, PathBuf)> {
     for number in 1..=MAX_NUMBER {
         let path = directory.join(match number {
@@ -175,7 +175,7 @@ fn new_file(directory: &Path, name: &str) -> io::Result<(File, PathBuf)> {
     ))
 }
 
-/// What of the path may be in a file name: never a separator, never a leading dot.
+/// Converts a path to a file name without separators and without a leading dot.
 fn file_name(point: &str) -> String {
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
     let kept = point
@@ -199,9 +199,9 @@ mod tests {
     use super::*;
     use wmspush_proto::asf::Guid;
 
-    /// A header that stays as it is keeps its signature, which a finished file cannot have.
+    /// A header without changes would keep its signature, which a finished file cannot have.
     #[test]
-    fn the_header_has_the_same_size_from_beginning_to_end() {
+    fn the_header_keeps_its_size_to_the_end() {
         use wmspush_proto::asf::testing::{header, object};
         let signature = object(Guid::DIGITAL_SIGNATURE, &[7; 20]);
         let plain = header(100, 50, &[]);
@@ -216,7 +216,7 @@ mod tests {
 
     /// A path never leaves the directory.
     #[test]
-    fn file_names_are_harmless() {
+    fn file_names_stay_in_the_directory() {
         for (point, name) in [
             ("/live", "live"),
             ("/live.asf", "live"),

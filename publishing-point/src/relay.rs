@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! What one push brings, for everybody who watches it.
+//! The stream of one push, for all its viewers.
 //!
-//! The latest packets are in one ring of bounded size, for any number of viewers. Late viewers start at the latest packet
-//! where decoding can begin. Viewers behind the ring's end are disconnected. Without a viewer the ring has nothing that is
-//! older than that packet: many pushes have few viewers. The push never waits.
+//! A ring of bounded size holds the latest packets for any number of viewers. Late viewers start at the most recent
+//! packet where decoding can begin. Viewers that fall behind the ring are disconnected. While there are no viewers, the
+//! ring drops packets before that point, because many pushes have few viewers. The push never waits for a viewer.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
@@ -17,25 +17,25 @@ use wmspush_proto::asf::{DataPacket, FileHeader, KeyFrames};
 use wmspush_proto::wmhttp::HResult;
 use wmspush_proto::wmhttp::server::{Received, SessionKey};
 
-/// Most bytes that lie in one ring.
+/// Size of a ring in bytes, at most.
 const MAX_BYTES: usize = 8 * 1024 * 1024;
 
-/// What a packet costs beside its bytes.
+/// Memory of a packet in bytes, besides its content.
 const OVERHEAD: usize = 64;
 
-/// A packet below this size is copied: the buffer that it came in would cost more than its bytes.
+/// Packets below this size in bytes are copied, because keeping their receive buffer would cost more memory.
 const COPIED: usize = 4 * 1024;
 
 /// An ASF data packet without its padding.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Packet {
     pub(super) bytes: Bytes,
-    /// Its number in the playlist entry.
+    /// Number of the packet in its playlist entry.
     pub(super) number: u32,
 }
 
 impl Packet {
-    /// As the first that somebody gets of an entry that has begun before.
+    /// Trims the packet for a late joiner, as the first packet of its stream.
     fn joined_by(self, key_frames: KeyFrames) -> Self {
         if self.number == 0 {
             return self;
@@ -45,47 +45,47 @@ impl Packet {
     }
 }
 
-/// A playlist entry: where it begins there is an ASF file header.
+/// A playlist entry: its ASF file header starts it.
 #[derive(Clone, Debug)]
-pub(super) struct Entry {
+pub(super) struct PlaylistEntry {
     pub(super) number: u32,
     pub(super) header: FileHeader,
 }
 
-/// One step of a viewer.
+/// The next step of a viewer.
 #[derive(Clone, Debug)]
 pub(super) enum Step {
     Packet(Packet),
-    /// Another playlist entry begins.
-    Change(Entry),
-    /// Nothing more comes.
+    /// The next playlist entry begins.
+    Change(PlaylistEntry),
+    /// The stream has ended.
     End(HResult),
-    /// Something may come: see [`Relay::moved`].
+    /// No packet is available: wait for [`Relay::moved`].
     Wait,
-    /// The ring has gone on without the viewer.
+    /// The viewer has fallen behind the ring.
     Lost,
 }
 
 #[derive(Debug)]
 enum Item {
     Packet(Packet),
-    Change(Entry),
+    Change(PlaylistEntry),
 }
 
-/// How far a viewer is.
+/// The position of a viewer in the stream.
 #[derive(Debug)]
 pub(super) struct Cursor {
-    /// The entry whose header it has.
+    /// Number of the entry whose header the viewer has.
     entry: u32,
-    /// Where it reads on; `None` before the first packet where decoding can begin.
+    /// Position of the next item; `None` before the first packet where decoding can begin.
     next: Option<u64>,
-    /// Whether it has had no packet yet.
+    /// True until the viewer has its first packet.
     joins: bool,
-    /// Keeps what the viewer has not seen yet in the ring.
+    /// While it exists, the ring keeps the packets that the viewer has not read.
     _watching: Arc<()>,
 }
 
-/// The stream of one session, as it goes on.
+/// The stream of one session, from its first packet on.
 #[derive(Debug)]
 pub(super) struct Relay {
     session: SessionKey,
@@ -95,29 +95,29 @@ pub(super) struct Relay {
 
 #[derive(Debug)]
 struct Ring {
-    entry: Entry,
+    entry: PlaylistEntry,
     key_frames: KeyFrames,
     packets: u32,
     items: VecDeque<Item>,
-    /// The place of the first item, counted from the first that ever was.
+    /// Position of the first item in the ring, counted from the start of the stream.
     first: u64,
     bytes: usize,
-    /// The latest place where a viewer can begin.
+    /// Position of the most recent packet at which a viewer can start.
     start: Option<u64>,
     end: Option<HResult>,
-    /// Each cursor has a clone.
+    /// Cloned by each cursor, so that its count is the number of viewers.
     watching: Arc<()>,
 }
 
 impl Relay {
-    /// A stream that begins with this header; `None` when that is no ASF file header.
+    /// Creates a stream that starts with this header; `None` if it is not an ASF file header.
     pub(super) fn new(session: SessionKey, header: &Bytes) -> Option<Self> {
         let header = live(header)?;
         Some(Self {
             session,
             ring: Mutex::new(Ring {
                 key_frames: KeyFrames::of(&header),
-                entry: Entry { number: 1, header },
+                entry: PlaylistEntry { number: 1, header },
                 packets: 0,
                 items: VecDeque::new(),
                 first: 0,
@@ -134,12 +134,12 @@ impl Relay {
         self.session
     }
 
-    /// The playlist entry that is being pushed.
-    pub(super) fn entry(&self) -> Entry {
+    /// Returns the current playlist entry.
+    pub(super) fn entry(&self) -> PlaylistEntry {
         lock(&self.ring).entry.clone()
     }
 
-    /// Takes in what was pushed. Never waits.
+    /// Adds a received packet. Never waits.
     pub(super) fn publish(&self, received: &Received) {
         let mut ring = lock(&self.ring);
         match received {
@@ -151,14 +151,14 @@ impl Relay {
         self.moved.send_replace(());
     }
 
-    /// Nothing more is pushed.
+    /// Ends the stream.
     pub(super) fn end(&self, reason: HResult) {
         lock(&self.ring).end = Some(reason);
         self.moved.send_replace(());
     }
 
-    /// Another viewer, and the entry whose header it begins with.
-    pub(super) fn join(&self) -> (Cursor, Entry) {
+    /// Adds a viewer. Returns its cursor, and the entry whose header it has to get first.
+    pub(super) fn join(&self) -> (Cursor, PlaylistEntry) {
         let ring = lock(&self.ring);
         let before_all = (ring.packets == 0).then(|| ring.end_place());
         let cursor = Cursor {
@@ -170,19 +170,19 @@ impl Relay {
         (cursor, ring.entry.clone())
     }
 
-    /// What `cursor` sees next.
+    /// Returns the next step of a viewer.
     pub(super) fn take(&self, cursor: &mut Cursor) -> Step {
         lock(&self.ring).take(cursor)
     }
 
-    /// Whether what `cursor` would see next is not there any more.
+    /// Returns whether the viewer has fallen behind the ring.
     pub(super) fn has_lost(&self, cursor: &Cursor) -> bool {
         cursor
             .next
             .is_some_and(|next| next < lock(&self.ring).first)
     }
 
-    /// Changes whenever there may be something to take.
+    /// Changes whenever a step may be available.
     pub(super) fn moved(&self) -> watch::Receiver<()> {
         self.moved.subscribe()
     }
@@ -204,7 +204,7 @@ impl Ring {
         }
     }
 
-    /// Drops the items that a viewer that joins now does not get.
+    /// Drops the items before the position at which a new viewer starts.
     fn drop_to_start(&mut self) {
         while self.start.is_some_and(|start| self.first < start)
             && let Some(oldest) = self.items.pop_front()
@@ -214,7 +214,7 @@ impl Ring {
         }
     }
 
-    /// The next entry; a header that is the same again is one that a client repeats after a loss.
+    /// Starts the next entry. A repeated header is ignored, because a client sends it again after a connection loss.
     fn change(&mut self, header: &Bytes) {
         let Some(header) = live(header) else {
             return;
@@ -223,7 +223,7 @@ impl Ring {
             return;
         }
         self.key_frames = KeyFrames::of(&header);
-        self.entry = Entry {
+        self.entry = PlaylistEntry {
             number: self.entry.number.wrapping_add(1),
             header,
         };
@@ -244,7 +244,7 @@ impl Ring {
         self.start = self.start.filter(|start| *start >= self.first);
     }
 
-    /// The place of the next item.
+    /// Returns the position of the next item.
     fn end_place(&self) -> u64 {
         self.first + self.items.len() as u64
     }
@@ -273,7 +273,7 @@ impl Ring {
             }
             Item::Packet(packet) => Step::Packet(packet.clone()),
             Item::Change(entry) => {
-                // From its beginning on.
+                // The entry is read from its start.
                 cursor.joins = false;
                 cursor.entry = entry.number;
                 Step::Change(entry.clone())
@@ -298,7 +298,7 @@ fn live(header: &Bytes) -> Option<FileHeader> {
         .map(|header| header.to_live())
 }
 
-/// The packet as it lies in the ring: without padding, which some encoders leave in.
+/// Returns the packet without padding, which some encoders leave in, for the ring.
 fn stored(packet: &DataPacket) -> Bytes {
     let unpadded = packet.without_padding();
     if unpadded.removed > 0 {
@@ -316,7 +316,7 @@ mod tests {
     use wmspush_proto::asf::Guid;
     use wmspush_proto::asf::testing::{header, stream_of};
 
-    /// A packet of one video payload, of this size.
+    /// Returns a packet with one video payload of this size.
     fn packet(key_frame: bool, size: usize) -> Received {
         let stream = if key_frame { 0x81 } else { 0x01 };
         let mut bytes = vec![0x00, 0x5D, 7, 0, 0, 0, 9, 0, stream, 5, 0, 0, 0, 0, 0];
@@ -417,7 +417,7 @@ mod tests {
     }
 
     #[test]
-    fn what_lies_in_the_ring_keeps_no_large_buffer_alive() {
+    fn packets_in_the_ring_keep_no_large_buffer_alive() {
         let relay = relay();
         let buffer = Bytes::from(vec![0; 65_536]);
         relay.publish(&Received::Data(buffer.slice(..100)));

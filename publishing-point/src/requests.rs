@@ -4,17 +4,17 @@ use std::fmt;
 
 use bytes::Bytes;
 
-/// A request as it came. `Debug` does not show it, since a push-id and credentials are in it.
+/// A request as received. `Debug` hides it, because it contains a push-id and credentials.
 #[derive(Clone, PartialEq, Eq)]
 pub struct RequestSeen {
-    /// Request line and header fields, to the empty line.
+    /// Request line and header fields, including the empty line.
     pub head: Bytes,
     /// The body of a PushSetup; empty for a PushStart.
     pub body: Bytes,
 }
 
 impl RequestSeen {
-    /// The value of a header field, by its name in any case.
+    /// Returns the value of a header field. The case of its name does not matter.
     pub fn field(&self, name: &str) -> Option<&str> {
         let head = std::str::from_utf8(&self.head).ok()?;
         let fields = head.split("\r\n").filter_map(|line| line.split_once(':'));

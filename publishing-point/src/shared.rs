@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! What the connections of one publishing point have in common.
+//! The state that all connections of a publishing point share.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -27,15 +27,15 @@ use wmspush_proto::wmhttp::server::{
 };
 use wmspush_proto::wmhttp::{HResult, PushId};
 
-/// Most sessions of one peer that wait for a PushStart: a gateway may start hundreds of pushes at once.
+/// Sessions of one peer that wait for a PushStart, at most: a gateway may start hundreds of pushes at once.
 const MAX_WAITING_OF_PEER: usize = Sessions::MAX / 2;
 
 pub(super) struct Shared {
-    /// Where the time of the sessions begins.
+    /// Origin of the times of sessions.
     start: Instant,
     pub(super) settings: Settings,
     pub(super) sessions: Mutex<Sessions>,
-    /// A session waits that did not before: its timer is not in anybody's sleep yet.
+    /// Signals a new waiting session, whose timeout the timer task does not know yet.
     pub(super) sessions_changed: Notify,
     pub(super) script: Mutex<Script>,
     pub(super) pushes: Mutex<Pushes>,
@@ -45,10 +45,10 @@ pub(super) struct Shared {
     pub(super) control: watch::Sender<Control>,
     pub(super) audience: Audience,
     pub(super) admission: Arc<Admission>,
-    /// The peers of the sessions.
+    /// Address of the peer of each session.
     peers: Mutex<HashMap<SessionKey, IpAddr>>,
     pub(super) ledger: Mutex<Ledger>,
-    /// A session may have taken the place of another one.
+    /// Signals that a source may have displaced another.
     displacements: watch::Sender<()>,
     recorders: Mutex<HashMap<SessionKey, Recorder>>,
     syncer: Syncer,
@@ -88,12 +88,12 @@ impl Shared {
         }
     }
 
-    /// The time of the sessions.
+    /// Returns the current time of sessions.
     pub(super) fn now(&self) -> Duration {
         self.start.elapsed()
     }
 
-    /// Sleeps until a time of the sessions; without one, forever.
+    /// Sleeps until a time of sessions; without one, forever.
     pub(super) async fn sleep_until(&self, deadline: Option<Duration>) {
         match deadline.and_then(|deadline| self.start.checked_add(deadline)) {
             Some(deadline) => tokio::time::sleep_until(deadline.into()).await,
@@ -101,7 +101,7 @@ impl Shared {
         }
     }
 
-    /// Something happened.
+    /// Publishes an event.
     pub(super) fn tell(&self, event: Event) {
         lock(&self.ledger).see(&event);
         self.events.push(event);
@@ -114,7 +114,7 @@ impl Shared {
         }
     }
 
-    /// The body of the last request that came with `head`.
+    /// Adds the body to the last request with this head.
     pub(super) fn body_seen(&self, head: &Bytes, body: &Bytes) {
         let mut requests = lock(&self.requests);
         let mut latest_first = requests.iter_mut().rev();
@@ -124,7 +124,7 @@ impl Shared {
     }
 
     pub(super) fn refused(&self, point: &str, status: StatusCode, reason: impl ToString) {
-        // A challenge or a redirection may have set a session's timer.
+        // A challenge or a redirection may have set the timer of a session.
         self.sessions_changed.notify_one();
         self.tell(Event::Refused {
             point: point.to_owned(),
@@ -133,7 +133,7 @@ impl Shared {
         });
     }
 
-    /// A scripted fault does what it is there for.
+    /// Publishes the application of a scripted fault.
     pub(super) fn strikes(&self, point: &str, fault: impl ToString) {
         self.tell(Event::Fault {
             point: point.to_owned(),
@@ -152,7 +152,7 @@ impl Shared {
         self.admission.count()
     }
 
-    /// Deletes the oldest waiting sessions where there are too many: of the peer, or in all.
+    /// Evicts the oldest waiting sessions if there are too many, of this peer or in total.
     pub(super) fn shed_sessions(&self, new: SessionKey, peer: IpAddr) {
         let mut peers = lock(&self.peers);
         peers.insert(new, peer);
@@ -201,7 +201,7 @@ impl Shared {
         });
     }
 
-    /// Counts, records and reports what a packet brought.
+    /// Counts, records and reports a received packet.
     pub(super) fn received(
         &self,
         session: &mut ReceivingSession,
@@ -265,19 +265,19 @@ impl Shared {
         };
         if let Err(error) = done {
             self.recording_failed(key, point, &error);
-            // What is in the file so far may still be good.
+            // The part that was written may be usable.
             if let Some(mut recorder) = recorder.take() {
                 let _ = recorder.finish();
             }
         }
     }
 
-    /// The recorder of a session that goes on.
+    /// Removes and returns the recorder of a session that continues.
     pub(super) fn take_recorder(&self, session: SessionKey) -> Option<Recorder> {
         lock(&self.recorders).remove(&session)
     }
 
-    /// The PushStart is over, and the session waits. Its file is complete as it is, in case no other comes.
+    /// Keeps the recorder of a waiting session. Completes its file, because the client may not reconnect.
     pub(super) fn keep_recorder(&self, session: SessionKey, point: &str, kept: Option<Recorder>) {
         if let Some(mut recorder) = kept {
             match recorder.finish() {
@@ -287,7 +287,7 @@ impl Shared {
         }
     }
 
-    /// A file is finished for good.
+    /// Finishes a recording for good.
     fn recorded(&self, session: SessionKey, point: &str, recorder: Option<Recorder>) {
         let Some(mut recorder) = recorder else {
             return;
@@ -311,7 +311,7 @@ impl Shared {
         });
     }
 
-    /// Until another session has taken the place of this one.
+    /// Waits until another source displaces this session.
     pub(super) async fn displaced(&self, session: SessionKey) {
         let mut displacements = self.displacements.subscribe();
         while !lock(&self.sessions).is_displaced(session) {
@@ -321,7 +321,7 @@ impl Shared {
         }
     }
 
-    /// No PushStart is in progress any more.
+    /// Notes the end of a PushStart.
     pub(super) fn push_stopped(&self, session: SessionKey, event: Event) {
         lock(&self.pushes).entry(session).receiving = false;
         self.pushes_changed.notify_all();
@@ -329,7 +329,7 @@ impl Shared {
         self.tell(event);
     }
 
-    /// The session is no more.
+    /// Notes the deletion of a session.
     pub(super) fn deleted(&self, deleted: Deleted) {
         let Deleted {
             key,
@@ -355,7 +355,7 @@ impl Shared {
         });
     }
 
-    /// 3.2.6: sessions that have waited too long.
+    /// 3.2.6: deletes sessions whose timeout has expired.
     pub(super) fn handle_timeout(&self) {
         let deleted = lock(&self.sessions).handle_timeout(self.now());
         for deleted in deleted {
@@ -363,7 +363,7 @@ impl Shared {
         }
     }
 
-    /// The publishing point stops: files of sessions that wait are finished.
+    /// Finishes the recordings of waiting sessions, because the publishing point stops.
     pub(super) fn finish_recordings(&self) {
         let recorders = std::mem::take(&mut *lock(&self.recorders));
         for (session, recorder) in recorders {
@@ -373,11 +373,11 @@ impl Shared {
     }
 }
 
-/// 3.2.3: a random alphanumerical string, of 128 bits.
+/// 3.2.3: returns a random alphanumeric push-id of 128 bits.
 pub(super) fn random_push_id() -> PushId {
     let mut random = [0; 16];
     if getrandom::fill(&mut random).is_err() {
-        // Never taken for a new session: the caller tries again and then refuses.
+        // The caller rejects this value, tries again, and then refuses the request.
         return PushId::default();
     }
     let text = format!("{:032x}", u128::from_le_bytes(random));

@@ -16,17 +16,17 @@ use wmspush_proto::wmhttp::server::{Points, SessionKey};
 /// The state of one push session.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PointStatus {
-    /// The path of the publishing point.
+    /// Path of the publishing point.
     pub point: String,
     /// The session that pushes.
     pub session: SessionKey,
     /// The User-Agent of the encoder.
     pub user_agent: String,
-    /// The time of the first PushStart; `None` before it.
+    /// Time of the first PushStart; `None` before it.
     pub since: Option<SystemTime>,
-    /// Whether a PushStart is in progress; otherwise the session waits for the next one.
+    /// True while a PushStart is in progress. Otherwise the session waits for one.
     pub receiving: bool,
-    /// Bits per second over the last ten seconds.
+    /// Bit rate in bit/s over the last ten seconds.
     pub bitrate: u64,
     /// Data packets received.
     pub packets: u64,
@@ -34,7 +34,7 @@ pub struct PointStatus {
     pub bytes: u64,
     /// The viewers of this session.
     pub viewers: Vec<Viewer>,
-    /// The last error at the publishing point that no success has followed.
+    /// The latest unresolved error of the publishing point.
     pub last_error: Option<Notice>,
 }
 
@@ -42,20 +42,20 @@ pub struct PointStatus {
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Status {
-    /// The start of the program.
+    /// Start of the program.
     pub since: SystemTime,
     /// The push sessions, the oldest first.
     pub points: Vec<PointStatus>,
-    /// The configured publishing points; empty where every path is one.
+    /// The configured publishing points; empty if every path is one.
     pub configured: Vec<String>,
-    /// The latest errors, the latest last.
+    /// The latest errors, the oldest first.
     pub errors: Vec<Notice>,
-    /// The latest events, the latest last.
+    /// The latest events, the oldest first.
     pub events: Vec<Notice>,
 }
 
 impl Shared {
-    /// The present state.
+    /// Returns the current state.
     pub(super) fn status(&self) -> Status {
         let mut viewers = self.viewers_by_session();
         let pushes: Vec<_> = lock(&self.pushes).present().map(Push::outline).collect();
@@ -89,7 +89,7 @@ impl Shared {
         }
     }
 
-    /// The viewers, by the session that they watch.
+    /// Returns the viewers by session.
     fn viewers_by_session(&self) -> HashMap<SessionKey, Vec<Viewer>> {
         let mut sessions = HashMap::<_, Vec<_>>::new();
         for viewer in self.audience.viewers() {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! Requests of those who want to see, not to push.
+//! Requests of viewers.
 
 use std::io;
 use std::sync::Arc;
@@ -21,14 +21,14 @@ use super::wire;
 use wmspush_proto::wmhttp::server::Reply;
 use wmspush_proto::wmsp::{Framer, Opened, PlayerKind, PlayerRequest, Refusal, reply};
 
-/// Largest body of a player's request: what it logs, mostly.
+/// Largest body of a player's request in bytes, mostly a log.
 const MAX_BODY: u64 = 64 * 1024;
 
-/// Most of what a player calls itself that is kept.
+/// Characters to keep of a player's User-Agent, at most.
 const MAX_USER_AGENT: usize = 200;
 
 impl Connection {
-    /// Serves a request of a player; `None` for anything else.
+    /// Serves a request of a player; `None` for any other request.
     pub(super) async fn watch(&mut self, request: &Request<()>) -> io::Result<Option<Next>> {
         let next = match PlayerRequest::new(request) {
             Some(Ok(player)) => self.player(request, &player).await?,
@@ -43,7 +43,7 @@ impl Connection {
                     let status = http::StatusCode::METHOD_NOT_ALLOWED;
                     let point = request.uri().path();
                     self.shared
-                        .refused(point, status, "the method is not known");
+                        .refused(point, status, "the method is not supported");
                     self.reply_last(request, reply::method_not_allowed())
                         .await?
                 }
@@ -52,7 +52,7 @@ impl Connection {
         Ok(Some(next))
     }
 
-    /// 3.2.5.1 of MS-WMSP, and what follows it.
+    /// Serves a request of MS-WMSP (3.2.5.1 and following).
     async fn player(&mut self, request: &Request<()>, player: &PlayerRequest) -> io::Result<Next> {
         let now = self.shared.now();
         let session =
@@ -113,7 +113,7 @@ impl Connection {
         next
     }
 
-    /// The stream as a file, for whoever does not know MS-WMSP.
+    /// Sends the stream as a file, to clients without MS-WMSP.
     async fn file(&mut self, request: &Request<()>) -> io::Result<Next> {
         let Some(relay) = self.shared.audience.relay(request.uri().path()) else {
             return self.not_there(request).await;
@@ -121,7 +121,7 @@ impl Connection {
         self.show(request, relay, Form::File, reply::file()).await
     }
 
-    /// Everything from the head of the response to the end of the stream.
+    /// Sends the response, from its head to the end of the stream.
     async fn show(
         &mut self,
         request: &Request<()>,
@@ -159,7 +159,7 @@ impl Connection {
         Ok(Next::Close)
     }
 
-    /// 404 with a text: browsers show nothing by themselves.
+    /// Sends 404 with a text, because browsers show nothing otherwise.
     async fn not_there(&mut self, request: &Request<()>) -> io::Result<Next> {
         const TEXT: &[u8] =
             b"No encoder pushes to this publishing point at present. See / for those that do.\n";
@@ -189,7 +189,7 @@ impl Connection {
         self.respond(request, "", reply).await
     }
 
-    /// Whether the body has gone by.
+    /// Drains a body. Returns whether it was drained.
     async fn skip_body(&mut self, request: &Request<()>) -> io::Result<bool> {
         let length = match request.headers().get(CONTENT_LENGTH) {
             None => Some(0),
@@ -217,11 +217,11 @@ fn framed(player: &PlayerRequest) -> Form {
 fn user_agent(request: &Request<()>) -> String {
     let value = request.headers().get(USER_AGENT);
     let value = value.and_then(|value| value.to_str().ok());
-    let value = value.unwrap_or("a player without a name");
+    let value = value.unwrap_or("a player without User-Agent");
     value.chars().take(MAX_USER_AGENT).collect()
 }
 
-/// 3.2.3 of MS-WMSP: a random number; 0 is none, and is not taken.
+/// 3.2.3 of MS-WMSP: returns a random Client-ID. 0 means that there is no randomness, and is not accepted.
 fn random_client_id() -> u32 {
     let mut random = [0; 4];
     match getrandom::fill(&mut random) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! HTTP/1.x messages to and from bytes.
+//! Parsing and writing of HTTP/1.x messages.
 
 use std::time::SystemTime;
 
@@ -10,17 +10,17 @@ use http::{Method, Request, Response, Uri, Version};
 
 use wmspush_proto::wmhttp::title_case;
 
-/// Largest head of a request.
+/// Size of the head of a request in bytes, at most.
 pub(super) const MAX_HEAD: usize = 16 * 1024;
 
-/// Most header fields of a request.
+/// Header fields of a request, at most.
 const MAX_HEADERS: usize = 64;
 
-/// The bytes are no request head, or one that is too large.
+/// The bytes are not the head of a request, or it is too large.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct BadHead;
 
-/// Takes a request head off `input`, with its bytes as they came; `None` when it is not complete.
+/// Removes the head of a request from `input`. Returns it parsed and as received; `None` if it is incomplete.
 pub(super) fn take_head(input: &mut BytesMut) -> Result<Option<(Request<()>, Bytes)>, BadHead> {
     let mut headers = [httparse::EMPTY_HEADER; MAX_HEADERS];
     let mut parsed = httparse::Request::new(&mut headers);
@@ -50,7 +50,7 @@ fn request(parsed: &httparse::Request<'_, '_>) -> Option<Request<()>> {
     Some(request)
 }
 
-/// The response as it goes on the wire; Date follows Content-Length, as in example 4.8, or comes last.
+/// Returns the bytes of a response. Date follows Content-Length, as in example 4.8, or is the last field.
 pub(super) fn response_bytes(
     version: Version,
     reason: &str,
@@ -88,7 +88,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_head_comes_off_with_what_follows_left_alone() {
+    fn a_head_is_removed_without_the_body() {
         let wire = "POST /live HTTP/1.1\r\nHost: a\r\ncontent-length: 3\r\n\r\n$H\x01";
         let mut input = BytesMut::from(wire);
         let (request, head) = take_head(&mut input).unwrap().unwrap();
@@ -111,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn a_head_without_an_end_is_refused() {
+    fn an_endless_head_is_refused() {
         let mut wire = b"POST / HTTP/1.1\r\nA: ".to_vec();
         wire.resize(MAX_HEAD, b'a');
         assert_eq!(
@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn header_names_are_written_as_old_encoders_expect_them() {
+    fn header_names_are_in_title_case() {
         let mut response = Response::new(Bytes::from_static(b"body"));
         let headers = response.headers_mut();
         headers.insert("www-authenticate", HeaderValue::from_static("Digest"));

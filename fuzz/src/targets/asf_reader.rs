@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! Any bytes, cut anywhere, as a stream.
+//! Any bytes in any split as an ASF stream.
 
 use arbitrary::{Arbitrary, Unstructured};
 use bytes::Bytes;
@@ -10,14 +10,14 @@ use super::invariants::header;
 use super::invariants::packet::keeps_its_payloads;
 use super::invariants::reader::{Step, is_the_same_in_any_split};
 
-/// Most packets of one input that are looked into.
+/// Packets of one input to check, at most.
 const MOST_PACKETS: usize = 64;
 
-/// A stream, behind what happens to it.
+/// A stream, and the events in it.
 #[derive(Arbitrary)]
 struct Input<'a> {
     cuts: Vec<u16>,
-    /// What happens, behind so many bytes more.
+    /// Events, each after this number of bytes.
     happens: Vec<(u16, Happening)>,
     bytes: &'a [u8],
 }
@@ -26,11 +26,11 @@ struct Input<'a> {
 enum Happening {
     Restart,
     Rewind(u8),
-    /// The next bytes, so many, come as a header beside the stream.
+    /// This number of the next bytes is a header from outside the stream.
     StreamHeader(u16),
 }
 
-/// Items do not depend on the split, and are what they have to be.
+/// Items do not depend on the split, and keep the invariants.
 pub fn run(input: &[u8]) {
     let Ok(input) = Input::arbitrary_take_rest(Unstructured::new(input)) else {
         return;

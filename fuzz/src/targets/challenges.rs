@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! Any challenges, and what may come between them. An input is a script, a line a step:
-//!
+//! Any challenges, and other events between them. The input is a script with one step per line:
 //! | line | |
 //! |---|---|
 //! | first | letters: `P` for a proxy, `E` encrypted, `B` Basic without encryption, `C` with credentials |
@@ -22,13 +21,13 @@ use wmspush_proto::auth::{
     Authenticator, Authorization, Credentials, Next, Policy, RequestLine, Role, Schemes,
 };
 
-/// Nothing may tell it but the answer to a challenge.
+/// May only occur in the answer to a challenge.
 const PASSWORD: &str = "swordfish";
 
-/// Most answers to one challenge, in a row: two legs and some broken handshakes of each scheme.
+/// Successive answers to one challenge, at most: two legs and some broken handshakes of each scheme.
 const MOST_ANSWERS: usize = 20;
 
-/// Whatever is asked: answers are marked, secrets stay, and nobody is asked for ever.
+/// Answers are marked sensitive, secrets stay hidden, and repeated challenges come to an end.
 pub fn run(input: &[u8]) {
     let mut lines = input.split(|&byte| byte == b'\n');
     let Some(settings) = lines.next() else {
@@ -45,9 +44,9 @@ pub fn run(input: &[u8]) {
 
 struct Script {
     authenticator: Authenticator,
-    /// Of the next response.
+    /// Fields of the next response.
     fields: HeaderMap,
-    /// Of the last challenge.
+    /// Fields of the last challenge.
     challenge: HeaderMap,
 }
 
@@ -110,7 +109,7 @@ impl Script {
         }
     }
 
-    /// Whether the request may go again.
+    /// Returns whether the request may be sent again.
     fn challenged(&mut self) -> bool {
         let next = self.authenticator.challenged(&self.challenge);
         matches!(next, Next::Resubmit { .. } | Next::RedoPushSetup)
@@ -141,7 +140,7 @@ impl Script {
         panic!("a step that may block is never the last");
     }
 
-    /// The last challenge over and over leaves nothing to answer it with.
+    /// Repeating the last challenge exhausts the answers to it.
     fn comes_to_an_end(&mut self) {
         let mut answers = 0;
         while self.challenged() {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! Addresses with a password in them, as people type them, right or wrong. An input has five lines:
+//! Addresses with a password, as users type them, valid or not. The input has five lines:
 //!
 //! | line | |
 //! |---|---|
@@ -14,13 +14,13 @@ use std::sync::{Mutex, Once, PoisonError};
 use gst::prelude::*;
 use gstwmspush::WmsPushSink;
 
-/// Stands in no other word of any output.
+/// Occurs in no other word of any output.
 const PASSWORD: &str = "swordfish";
 
 /// The log of the element.
 static LOG: Mutex<String> = Mutex::new(String::new());
 
-/// Whatever the address is, no property, message and log line has the password.
+/// No property, message or log line contains the password, for any address.
 pub fn run(input: &[u8]) {
     let input = String::from_utf8_lossy(input);
     let mut lines = input.splitn(5, '\n').map(|line| line.replace('\0', ""));
@@ -29,7 +29,7 @@ pub fn run(input: &[u8]) {
     let start = format!("{before}:{noise}");
     let user = start.split_once("://").map_or(&*start, |(_, user)| user);
     let told_anyway = [&before, &after].map(|text| text.to_lowercase().contains(PASSWORD));
-    // Behind `http://` alone, it is a user.
+    // After `http://` alone it is a user name.
     if !user.contains(':') || told_anyway.contains(&true) {
         return;
     }
@@ -43,7 +43,7 @@ pub fn run(input: &[u8]) {
     assert!(!outputs.contains(PASSWORD), "{outputs}");
 }
 
-/// All that an application can see.
+/// Returns all outputs that an application can see.
 fn outputs(property: &str, address: &str) -> String {
     init();
     log().clear();
@@ -51,7 +51,7 @@ fn outputs(property: &str, address: &str) -> String {
     let bus = gst::Bus::new();
     element.set_bus(Some(&bus));
     element.set_property("location", "http://media/");
-    // Nothing is connected, whatever the address.
+    // Prevents any connection.
     element.set_property("ssl-ca-file", "/nonexistent/authorities.pem");
     element.set_property(property, address);
     let mut outputs = String::new();
@@ -76,9 +76,9 @@ fn outputs(property: &str, address: &str) -> String {
         }
     }
     let _ = element.set_state(gst::State::Null);
-    // Messages on the bus keep the element, which keeps the bus.
+    // Messages on the bus hold a reference to the element, which holds one to the bus.
     element.set_bus(None);
-    // GStreamer itself refuses URIs of other elements, and repeats them.
+    // GStreamer itself refuses the URIs of other elements, and repeats them.
     if address.starts_with("wmspush+http://")
         && let Err(error) = element.set_uri(address)
     {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! One module for each target. What they hold to is in `proto/tests/invariants`.
+//! One module for each target. Their invariants are in `proto/tests/invariants`.
 
 use super::invariants;
 

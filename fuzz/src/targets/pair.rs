@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! Both halves of the protocol, with a connection between them that is slow, is lost, and is refused.
+//! Both halves of the protocol over a connection that is slow, lost and refused.
 
 use std::collections::VecDeque;
 
@@ -19,36 +19,36 @@ use server::{Server, Wire};
 mod content;
 mod server;
 
-/// Most turns that it takes to bring all that is left to the server.
+/// Turns for bringing all remaining content to the server, at most.
 const MOST_TURNS: usize = 20_000;
 
 #[derive(Arbitrary, Debug)]
 struct Schedule {
     content_length: Option<u16>,
     remove_padding: bool,
-    /// The server is done with a session when a body is complete, and says nothing.
+    /// True if the server ends a session after a complete body, without a response.
     is_silent: bool,
     steps: Vec<Step>,
 }
 
 #[derive(Arbitrary, Debug)]
 enum Step {
-    /// The writer has a data packet, with so much padding.
+    /// The writer has a data packet with this many bytes of padding.
     Data { padding: u8 },
-    /// The writer has another header.
+    /// The writer has a new header.
     Header,
-    /// So many bytes come to the server.
+    /// This number of bytes reaches the server.
     Deliver(u16),
-    /// What the server has answered comes to the client.
+    /// The server's response reaches the client.
     Answer,
-    /// The next PushStart has to be authenticated.
+    /// The server demands authentication of the next PushStart.
     Challenge,
-    /// The connection is lost, and with it what was on its way. The client knows of all that has arrived, but for so
-    /// many packets of an entry that has not ended.
+    /// The connection is lost with all bytes in flight. The client knows which content was received, except for
+    /// `unknown` packets of an unfinished entry.
     Lose { unknown: u8, restart: bool },
 }
 
-/// Whatever happens in between, the server has got all content in the end, in its order, byte for byte.
+/// In the end the server has received all content in order, byte for byte.
 pub fn run(input: &[u8]) {
     let Ok(schedule) = Schedule::arbitrary_take_rest(Unstructured::new(input)) else {
         return;
@@ -67,7 +67,7 @@ struct Pair {
     wire: VecDeque<Wire>,
     server: Server,
     is_silent: bool,
-    /// The client has closed the connection.
+    /// True if the client has closed the connection.
     closed: bool,
 }
 
@@ -108,7 +108,7 @@ impl Pair {
         self.offer();
     }
 
-    /// Gives the client what it takes, and takes from it what is to be sent.
+    /// Offers content to the client until it holds some, and polls its outputs.
     fn offer(&mut self) {
         self.poll();
         while let Some(content) = self.writer.next() {
@@ -149,7 +149,7 @@ impl Pair {
         }
     }
 
-    /// So many bytes come to the server; a request counts as one.
+    /// Delivers this number of bytes to the server. A request counts as one.
     fn deliver(&mut self, mut bytes: usize) {
         while bytes > 0
             && let Some(unit) = self.wire.pop_front()
@@ -168,12 +168,12 @@ impl Pair {
         }
     }
 
-    /// What the server says, or that it says nothing, comes to the client.
+    /// Delivers the server's response, or its silence, to the client.
     fn answer(&mut self) {
         if let Some(reply) = self.server.replies.pop_front() {
             let handled = self.client.handle_response(&reply);
             assert_eq!(handled, Ok(()), "{:?}", self.client);
-            // What is left of a body that was refused is not sent any more.
+            // The rest of a refused body is not sent.
             if reply.status == StatusCode::UNAUTHORIZED {
                 self.wire.clear();
             }
@@ -206,7 +206,7 @@ impl Pair {
         self.poll();
     }
 
-    /// Brings all that is left to the server.
+    /// Delivers all remaining content to the server.
     fn finish(&mut self) {
         self.writer.end();
         for _ in 0..MOST_TURNS {
@@ -223,7 +223,7 @@ impl Pair {
     }
 }
 
-/// A server that wants a password. It has not taken any of the body.
+/// Returns a 401 of a server that has accepted no part of the body.
 fn challenge() -> Response {
     let mut headers = HeaderMap::new();
     let basic = HeaderValue::from_static("Basic realm=\"x\"");

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! Anything that a server or proxy may answer, in any state of a session.
+//! Any responses of a server or proxy, in any state of a session.
 
 use arbitrary::{Arbitrary, Unstructured};
 use bytes::Bytes;
@@ -17,13 +17,13 @@ use wmspush_proto::wmhttp::{
 use super::invariants::header::file_header;
 use super::messages::{Fixed, config};
 
-/// Nothing may tell it but what goes to the server.
+/// May only occur in bytes for the server.
 const PASSWORD: &str = "swordfish";
 
-/// Most answers of one kind to PushSetup, in a row: five redirections, and some challenges for each place.
+/// Successive responses of one kind to PushSetup, at most: five redirections, and some challenges at each place.
 const MOST_ANSWERS: usize = 40;
 
-/// Responses, one head after the other, behind what happens.
+/// The events of a session, and the heads of responses, one after the other.
 #[derive(Arbitrary)]
 struct Input<'a> {
     has_proxy: bool,
@@ -47,7 +47,7 @@ enum Happening {
     Lost,
 }
 
-/// Whatever is answered: requests are whole, secrets stay, and nobody is asked for ever.
+/// Requests are well-formed, secrets stay hidden, and repeated responses come to an end.
 pub fn run(input: &[u8]) {
     let Ok(input) = Input::arbitrary_take_rest(Unstructured::new(input)) else {
         return;
@@ -73,7 +73,7 @@ pub fn run(input: &[u8]) {
     }
 }
 
-/// The session that the input is about.
+/// Returns the settings of the session for this input.
 fn settings(input: &Input<'_>) -> SessionConfig {
     let mut config = config();
     if input.encrypted {
@@ -124,7 +124,7 @@ fn header(tag: u8) -> FileHeader {
     FileHeader::parse(file_header(100, 50, tag).into()).unwrap()
 }
 
-/// A response as the transport reads it, and so many bytes of body.
+/// Returns the next response as the transport parses it, with `body` bytes of body.
 fn take_response(heads: &mut &[u8], body: usize) -> Option<Response> {
     let mut fields = [httparse::EMPTY_HEADER; 64];
     let mut head = httparse::Response::new(&mut fields);
@@ -148,7 +148,7 @@ fn take_response(heads: &mut &[u8], body: usize) -> Option<Response> {
     })
 }
 
-/// As the transport hands it over: without the secrets that the peer repeats.
+/// Passes on a response like the transport does: without the secrets that the peer repeats.
 fn respond(client: &mut PushSession, response: &Response) {
     let known = ["STUDIO\\alice", "bob"].map(|user| Credentials::new(user, PASSWORD.to_owned()));
     let response = response
@@ -156,7 +156,7 @@ fn respond(client: &mut PushSession, response: &Response) {
         .redacted(&Secrets::of_credentials(known.iter()));
     if let Err(error) = client.handle_response(&response) {
         assert!(!client.has_transmits(), "nothing is sent after {error}");
-        // A client without these credentials does not know the password in a URL for one.
+        // A client without these credentials cannot recognise the password in a URL.
         let location = response.headers.get("location");
         let told =
             location.is_some_and(|url| knows_password(&String::from_utf8_lossy(url.as_bytes())));
@@ -169,7 +169,7 @@ fn knows_password(text: &str) -> bool {
     text.contains(PASSWORD)
 }
 
-/// Takes all that is to be sent and told; returns whether a request was among it.
+/// Polls all outputs. Returns whether there was a request among them.
 fn drain(client: &mut PushSession) -> bool {
     let mut requested = false;
     assert!(!(client.is_ready() && client.awaits_response()));
@@ -205,14 +205,14 @@ fn is_whole(request: &Request) {
         assert!(!request.headers.contains_key(AUTHORIZATION));
         assert!(!request.headers.contains_key(COOKIE));
     }
-    // A URL may tell what the client does not know for a password.
+    // A URL may contain a password that the client does not know.
     let told = request.secrets.redact(PASSWORD) == PASSWORD;
     assert!(!knows_password(&request.shown_url()) || told);
     assert!(!knows_password(&format!("{request:?}")) || told);
     stays_with_its_party(request);
 }
 
-/// The credentials of the settings go to their server and to their proxy, and no other proxy reads them.
+/// Configured credentials are sent only to their server and proxy, and no other proxy can read them.
 fn stays_with_its_party(request: &Request) {
     let has_alice = |name| request.headers.get(name).is_some_and(names_alice);
     let proxy = request.proxy.as_ref().and_then(|proxy| proxy.host_str());
@@ -225,7 +225,7 @@ fn stays_with_its_party(request: &Request) {
     }
 }
 
-/// Whether these are the credentials of the settings, by Digest or Basic.
+/// Returns whether these are the configured credentials, by Digest or Basic.
 fn names_alice(value: &HeaderValue) -> bool {
     // `STUDIO\` in base64
     let forms: [&[u8]; 2] = [b"STUDIO", b"U1RVRElPX"];
@@ -237,7 +237,7 @@ fn names_alice(value: &HeaderValue) -> bool {
     })
 }
 
-/// The same answer over and over ends the session or lets it in, as far as PushSetup is concerned.
+/// Repeating a response to PushSetup ends the session or lets it in.
 fn comes_to_an_end(client: &mut PushSession, response: &Response) {
     client.restart(None);
     let mut answers = 0;

@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! The bytes of a connection that are to be a response: first the size of the pieces that they come in, then they.
+//! Any bytes as a response: the first byte is the size of the pieces, the rest the bytes of the connection.
 
 use wmspush_proto::wmhttp::{BadResponse, Response, ResponseReader, Stage};
 
-/// What a reader may keep of a body.
+/// Bytes of a body that a reader keeps, at most.
 const MOST_BODY: usize = 16 * 1024;
 
-/// What came of the bytes of a connection, which is then closed.
+/// The outcome of reading a connection to its end.
 type Outcome = Result<Option<(Response, bool)>, BadResponse>;
 
-/// However it comes, it is the same response.
+/// The response does not depend on the split.
 pub fn run(input: &[u8]) {
     let Some((size, wire)) = input.split_first() else {
         return;
@@ -18,7 +18,7 @@ pub fn run(input: &[u8]) {
     let whole = read(wire, wire.len().max(1));
     let cut = read(wire, usize::from(*size).max(1));
     match (&whole, &cut) {
-        // What is no head is seen at the latest when it has an end.
+        // A malformed head may be noticed only at its end.
         (Err(BadResponse::Head(_) | BadResponse::TooLarge), Ok(None) | Err(_)) => {}
         _ => assert_eq!(whole, cut),
     }

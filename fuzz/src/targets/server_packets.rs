@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! Any bytes, cut anywhere, as what a client sends on one connection: requests, and bodies of packets.
+//! Any bytes in any split as the input of a server on one connection: requests, and bodies of packets.
 
 use std::time::Duration;
 
@@ -13,14 +13,14 @@ use wmspush_proto::wmhttp::server::{
     Points, PushRequest, ReceivingSession, Refusal, RequestKind, Sessions, Timeouts, violations,
 };
 
-/// A client's bytes, behind where they are cut.
+/// The bytes of a client, and the positions of splits.
 #[derive(Arbitrary)]
 struct Input<'a> {
     cuts: Vec<u16>,
     bytes: &'a [u8],
 }
 
-/// What comes of a connection does not depend on the split.
+/// The outcome does not depend on the split.
 pub fn run(input: &[u8]) {
     let Ok(input) = Input::arbitrary_take_rest(Unstructured::new(input)) else {
         return;
@@ -39,7 +39,7 @@ pub fn run(input: &[u8]) {
     assert_eq!(receive(cut), whole);
 }
 
-/// What happens on a connection, in words.
+/// Returns a log of the connection.
 fn receive<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> Vec<String> {
     let mut connection = Connection::new();
     for part in parts {
@@ -57,11 +57,11 @@ struct Connection {
 }
 
 enum State {
-    /// A request comes next.
+    /// The next bytes are a request.
     Idle,
-    /// The body of a PushSetup does.
+    /// The next bytes are the body of a PushSetup.
     Setup(PushRequest),
-    /// Packets do.
+    /// The next bytes are packets.
     Receiving(ReceivingSession),
     /// The connection was closed.
     Closed,
@@ -78,7 +78,7 @@ impl Connection {
         }
     }
 
-    /// Whether there may be more to do.
+    /// Takes one step. Returns whether another may be possible.
     fn step(&mut self) -> bool {
         match std::mem::replace(&mut self.state, State::Closed) {
             State::Idle => self.take_head(),
@@ -200,7 +200,7 @@ impl Connection {
     }
 }
 
-/// The request as the publishing point reads it.
+/// Converts a request like the publishing point does.
 fn request(head: &httparse::Request<'_, '_>) -> Option<Request<()>> {
     let mut request = Request::new(());
     *request.method_mut() = Method::from_bytes(head.method?.as_bytes()).ok()?;

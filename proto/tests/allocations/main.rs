@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! What a data packet costs in memory of its own, on the thread that streams: nothing, once the reader is warm.
+//! Memory that a data packet costs on the streaming thread: none, once the reader is warm.
 
 use allocation_counter::{AllocationInfo, measure};
 use bytes::Bytes;
@@ -11,7 +11,7 @@ const STREAM: &[u8] = include_bytes!("../fixtures/av_asfmux_p1500_streamable.asf
 const PACKET: usize = 1500;
 const HEADER: usize = STREAM.len() % PACKET;
 
-/// A reader that has had the header and the first two packets.
+/// Returns a reader that has read the header and two packets, and the rest of the stream.
 fn warm() -> (Reader, Bytes) {
     let stream = Bytes::from_owner(STREAM);
     let mut reader = Reader::new();
@@ -22,7 +22,7 @@ fn warm() -> (Reader, Bytes) {
     (reader, packets.slice(2 * PACKET..))
 }
 
-/// Reads a buffer and drops what comes of it; returns how many packets that were.
+/// Reads a buffer and drops the items. Returns the number of packets.
 fn read(reader: &mut Reader, buffer: Bytes) -> usize {
     reader.push(buffer);
     let mut packets = 0;
@@ -36,7 +36,7 @@ fn read(reader: &mut Reader, buffer: Bytes) -> usize {
     packets
 }
 
-/// What it takes to read the rest of the stream in buffers of so many bytes, and how many packets those have.
+/// Returns the allocations for reading the rest of the stream in buffers of `size` bytes, and its number of packets.
 fn cost_of_buffers(size: usize) -> (AllocationInfo, usize) {
     let (mut reader, rest) = warm();
     let mut buffers: Vec<_> = (rest.chunks(size).map(|chunk| rest.slice_ref(chunk))).collect();
@@ -51,7 +51,7 @@ fn cost_of_buffers(size: usize) -> (AllocationInfo, usize) {
 }
 
 #[test]
-fn a_packet_that_lies_in_a_buffer_takes_no_memory() {
+fn a_packet_within_a_buffer_allocates_nothing() {
     for packets in [1, 2, 5] {
         let (cost, read) = cost_of_buffers(packets * PACKET);
         assert!(read > packets);
@@ -59,9 +59,9 @@ fn a_packet_that_lies_in_a_buffer_takes_no_memory() {
     }
 }
 
-/// They lie in a block, which is used again when they are gone: that and what counts who uses it.
+/// The packets share a block, which is reused once they are dropped. The other allocation is its reference count.
 #[test]
-fn packets_over_several_buffers_take_one_block() {
+fn packets_across_buffers_share_one_block() {
     for size in [100, 400, 750] {
         let (cost, packets) = cost_of_buffers(size);
         assert!(packets > 20);
@@ -71,7 +71,7 @@ fn packets_over_several_buffers_take_one_block() {
 }
 
 #[test]
-fn padding_goes_without_memory() {
+fn removing_padding_allocates_nothing() {
     let (_, packets) = warm();
     let packets: Vec<_> = packets
         .chunks(PACKET)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! Packets with more payloads than a packet can have, as asfmux writes them.
+//! Packets with too many payloads, as asfmux writes them.
 
 use proptest::prelude::*;
 use proptest::sample::Index;
@@ -12,7 +12,7 @@ use crate::invariants::payloads::{payloads, width};
 use crate::invariants::reader::{Step, is_the_same_in_any_split};
 use crate::packets::Says;
 
-/// A packet with too many payloads; the number of its payloads has run over into the flags
+/// A packet with too many payloads, whose count has overflowed into the flags
 #[derive(Debug, Clone)]
 struct Crowded {
     error_correction: bool,
@@ -21,7 +21,7 @@ struct Crowded {
     property: u8,
     says: Says,
     padding: usize,
-    /// A byte of all data
+    /// The value of all data bytes
     data: u8,
     /// Stream, length of the replicated data, length of the data
     payloads: Vec<(u8, usize, usize)>,
@@ -34,7 +34,7 @@ fn put(out: &mut Vec<u8>, value: usize, length_type: u8) -> Option<()> {
 }
 
 impl Crowded {
-    /// The payloads, with Payload Flags in front; `None` when a number does not fit.
+    /// Returns the payloads after Payload Flags; `None` if a value does not fit.
     fn payload_data(&self) -> Option<Vec<u8>> {
         let mut out = vec![0x80usize.wrapping_add(self.payloads.len()) as u8];
         for (number, &(stream, replicated, data)) in self.payloads.iter().enumerate() {
@@ -138,7 +138,7 @@ proptest! {
         prop_assert_eq!(found, expected);
     }
 
-    /// What is not as asfmux writes it stays whole
+    /// A packet that asfmux cannot have written stays whole
     #[test]
     fn a_crowded_packet_with_a_byte_changed_is_kept(crowded in crowded(), at in any::<Index>(), value in any::<u8>()) {
         let Some(mut packet) = crowded.build() else {

@@ -38,7 +38,7 @@ fn read_all(bytes: &[u8]) {
     let _ = reader.finish();
 }
 
-/// Key frames of a header whose stream 1 is its video, and of one without video
+/// Returns the rule for a header whose stream 1 is its video, and for one without video
 fn key_frames() -> [KeyFrames; 2] {
     let [(file, len), ..] = HEADERS;
     [&file[..len], &file_header(100, 50, 1)].map(|bytes| {

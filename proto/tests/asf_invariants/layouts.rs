@@ -7,9 +7,9 @@ use crate::invariants::packet::keeps_its_payloads;
 use crate::invariants::payloads::width;
 use crate::packets::{Says, Shape};
 
-/// Takes the padding out of a packet, and lets both kinds of receivers put it back.
+/// Removes the padding of a packet, and restores it like both kinds of receivers.
 ///
-/// Returns how many bytes were saved.
+/// Returns the number of bytes removed.
 fn strip(packet: &[u8]) -> usize {
     let parsed = DataPacket::parse(packet.to_vec().into());
     assert_eq!(parsed.defect(), None, "{packet:02x?}");
@@ -17,13 +17,13 @@ fn strip(packet: &[u8]) -> usize {
     keeps_its_payloads(packet)
 }
 
-/// The fewest bytes that have to be saved.
+/// Returns the number of bytes that have to be removed at least.
 fn expected_savings(shape: &Shape) -> usize {
     let single = !shape.multiple && shape.packet_length_type == 0;
-    // Telling an implicit padding back takes a field that is wide enough.
+    // Restoring implicit padding needs a field that is wide enough.
     let too_narrow =
         |value: usize, length_type| length_type != 0 && value >> (8 * width(length_type)) != 0;
-    let padding = if shape.is_told() && shape.padding < shape.size {
+    let padding = if shape.is_unambiguous() && shape.padding < shape.size {
         shape.padding
     } else {
         0
@@ -40,7 +40,7 @@ fn expected_savings(shape: &Shape) -> usize {
     }
 }
 
-/// Checks every shape that there is to check; returns how many there were, and how many got shorter.
+/// Checks every shape. Returns the number of shapes, and the number of shortened ones.
 fn all_shapes(mut check: impl FnMut(&Shape, &[u8])) {
     for types in 0..128u8 {
         for error_correction in [None, Some(2)] {
@@ -77,7 +77,7 @@ fn all_shapes(mut check: impl FnMut(&Shape, &[u8])) {
 fn every_layout_keeps_its_payloads_and_loses_its_padding() {
     let (mut checked, mut shorter) = (0, 0);
     all_shapes(|shape, packet| {
-        if !shape.is_told() {
+        if !shape.is_unambiguous() {
             return;
         }
         let removed = strip(packet);
@@ -89,9 +89,9 @@ fn every_layout_keeps_its_payloads_and_loses_its_padding() {
     assert!(checked > 5000 && shorter > 2500, "{shorter} of {checked}");
 }
 
-/// Readers differ on them, so nothing may be changed
+/// Readers differ on these packets, so they must not be changed
 #[test]
-fn lengths_that_contradict_each_other_leave_every_layout_whole() {
+fn contradictory_lengths_leave_every_layout_whole() {
     let mut checked = 0;
     all_shapes(|shape, packet| {
         let lengths = (shape.packet_length_type, shape.padding_type);
@@ -145,7 +145,7 @@ proptest! {
 
     #[test]
     fn any_layout_keeps_its_payloads(shape in shapes()) {
-        if shape.padding < shape.size && shape.is_told() && let Some(packet) = shape.build() {
+        if shape.padding < shape.size && shape.is_unambiguous() && let Some(packet) = shape.build() {
             let removed = strip(&packet);
             prop_assert!(removed >= expected_savings(&shape));
         }

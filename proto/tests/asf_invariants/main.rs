@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! What holds for every input: splits do not matter, payloads outlive their padding, and nothing panics or hangs.
+//! Invariants of all inputs: splits do not matter, payloads survive the removal of padding, nothing panics or hangs.
 
 mod crowded;
 mod hostile;

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! Data packets made by rules of their own.
+//! An independent generator of data packets.
 
 use crate::invariants::payloads::width;
 
-/// How a packet is laid out. Types are 0, 1, 2, 3 for 0, 1, 2, 4 bytes.
+/// The layout of a packet. Types are 0, 1, 2, 3 for 0, 1, 2, 4 bytes.
 #[derive(Debug, Clone)]
 pub struct Shape {
     pub size: usize,
-    /// Bytes of error correction data behind its flags
+    /// Bytes of error correction data after its flags
     pub error_correction: Option<u8>,
     pub multiple: bool,
     pub packet_length_type: u8,
@@ -20,7 +20,7 @@ pub struct Shape {
     pub says: Says,
 }
 
-/// What Packet Length and Padding Length say of the padding
+/// The values of Packet Length and Padding Length
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Says {
     /// Packet Length: all of the packet
@@ -39,12 +39,12 @@ fn put(out: &mut Vec<u8>, value: usize, width: usize) -> Option<()> {
 }
 
 impl Shape {
-    /// Bytes that payloads have, with their heads.
+    /// Returns the number of bytes for payloads and their heads.
     fn room(&self, head: usize) -> Option<usize> {
         self.size.checked_sub(head)?.checked_sub(self.padding)
     }
 
-    /// Makes the packet; `None` when its numbers do not fit. Padding is not zero.
+    /// Builds the packet; `None` if its values do not fit. Padding is not zero.
     pub fn build(&self) -> Option<Vec<u8>> {
         let mut out = Vec::new();
         if let Some(len) = self.error_correction {
@@ -119,8 +119,8 @@ impl Shape {
         Some(out)
     }
 
-    /// Whether the lengths tell every reader where the payloads end.
-    pub fn is_told(&self) -> bool {
+    /// Returns whether all readers find the same end of the payloads.
+    pub fn is_unambiguous(&self) -> bool {
         let by_padding = self.padding_type != 0 && self.says != Says::Implicit;
         let by_packet = self.packet_length_type != 0
             && (self.says == Says::Implicit || self.says == Says::Short && self.padding_type == 0);

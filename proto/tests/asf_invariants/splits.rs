@@ -12,19 +12,19 @@ const INDEX: [u8; 16] = [
     0x90, 0x08, 0x00, 0x33, 0xb1, 0xe5, 0xcf, 0x11, 0x89, 0xf4, 0x00, 0xa0, 0xc9, 0x03, 0x49, 0xcb,
 ];
 
-/// Starts of what is not ASF, and of what may still be
+/// Starts of input that is not ASF, or is not recognised yet
 const STARTS: [&[u8]; 5] = [b"<html>", b"\0\0\0\x20ftyp", b"\x30\x26\xb2", b"$", b""];
 
 /// A part of a stream
 #[derive(Debug, Clone)]
 enum Part {
-    /// A file header; with how many packets it says there are, if it says so
+    /// A file header, with the number of packets that it announces, if any
     Header {
         packet_size: u32,
         packets: Option<u8>,
         tag: u8,
     },
-    /// This many packets of the size the last header said, of bytes from here on
+    /// This many packets of the last header's size, with byte values from here on
     Packets(u8, u8),
     Index(u8),
     /// Bytes that begin like an object
@@ -60,7 +60,7 @@ fn parts() -> impl Strategy<Value = Vec<Part>> {
     })
 }
 
-/// A stream, its neighbouring bytes in one step.
+/// Returns the steps of a stream, with adjacent bytes in one step.
 fn steps(parts: &[Part]) -> Vec<Step> {
     let mut size = 24;
     let mut steps = Vec::new();
@@ -104,14 +104,14 @@ fn steps(parts: &[Part]) -> Vec<Step> {
     steps
 }
 
-/// A chunk of a pulled stream, with an MMS data packet
+/// Returns a chunk of a pulled stream, with an MMS data packet.
 pub fn chunk(id: u8, af_flags: u8, payload: &[u8]) -> Vec<u8> {
     let size = (payload.len() as u16 + 8).to_le_bytes();
     let head = [&[b'$', id][..], &size, &[1, 0, 0, 0, 0, af_flags], &size];
     [&head.concat(), payload].concat()
 }
 
-/// Chunks of a stream, and beside them what happens to it
+/// Generates chunks of a stream, with other events between them.
 fn chunks() -> impl Strategy<Value = Vec<Vec<u8>>> {
     let size = || prop_oneof![Just(24u32), Just(40)];
     let header = || {
@@ -165,9 +165,9 @@ proptest! {
         is_the_same_in_any_split(&steps, |len| cuts.iter().map(|cut| cut.index(len + 1)).collect());
     }
 
-    /// Chunks or not, it is the same stream
+    /// A stream in chunks has the same items as without them
     #[test]
-    fn a_stream_in_chunks_is_the_stream_in_them(
+    fn a_stream_in_chunks_has_the_same_items(
         entries in prop::collection::vec((24u32..200, 1u8..6, any::<u8>()), 1..5),
         piece in 1usize..400,
         split in 1usize..300,
@@ -191,9 +191,9 @@ proptest! {
         prop_assert_eq!(all(wrapped), all(bare));
     }
 
-    /// Each byte is in an item, in what was skipped, or in a header that was no change
+    /// Each byte is in an item, in skipped input, or in an ignored header
     #[test]
-    fn packets_come_out_as_they_went_in(
+    fn packets_are_returned_unchanged(
         entries in prop::collection::vec((24u32..200, any::<bool>(), 1u8..6, any::<u8>()), 1..5),
         split in 1usize..300,
     ) {
@@ -225,7 +225,7 @@ proptest! {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 150, failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// What is not ASF is found after so many bytes that its format can be told
+    /// Foreign input is recognised after a fixed number of bytes
     #[test]
     fn foreign_input_does_not_depend_on_the_split(
         start in prop::sample::select(&STARTS[..]),

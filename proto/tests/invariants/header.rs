@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! What holds for every file header, and the smallest one there is.
+//! Invariants of every file header, and the smallest one.
 
 use wmspush_proto::asf::{Bitrates, FileHeader, MAX_HEADER_IN_H};
 
@@ -21,12 +21,12 @@ const SIGNATURE: [u8; 16] = [
     0xfc, 0xb3, 0x11, 0x22, 0x23, 0xbd, 0xd2, 0x11, 0xb4, 0xb7, 0x00, 0xa0, 0xc9, 0x55, 0xfc, 0x6e,
 ];
 
-/// An object with this body.
+/// Returns an object with this body.
 pub fn object(guid: &[u8; 16], body: &[u8]) -> Vec<u8> {
     [guid, &(24 + body.len() as u64).to_le_bytes()[..], body].concat()
 }
 
-/// The smallest file header there is.
+/// Returns the smallest file header.
 pub fn file_header(packet_size: u32, data_size: u64, tag: u8) -> Vec<u8> {
     let mut file = object(&FILE, &[tag; 80]);
     file[92..96].copy_from_slice(&packet_size.to_le_bytes());
@@ -44,7 +44,7 @@ pub fn file_header(packet_size: u32, data_size: u64, tag: u8) -> Vec<u8> {
     .concat()
 }
 
-/// Whatever is made of a header is a header, and making it again changes nothing.
+/// Each derived header is valid, and deriving it again changes nothing.
 pub fn holds_for(header: &FileHeader) {
     let live = header.to_live();
     assert_eq!(live.to_live(), live);
@@ -82,8 +82,8 @@ fn some_bitrates() -> Bitrates {
     }
 }
 
-/// A header made live with bit rates is `live` with one object more, at most; and without a signature, which cannot be
-/// right any more.
+/// A live header with bit rates is `live` with at most one object more, and without a signature, which would be
+/// invalid.
 fn use_bitrates(header: &FileHeader, live: &FileHeader, bitrates: &Bitrates) {
     let with = header.to_live_with(bitrates);
     assert_eq!(with.to_live_with(bitrates), with);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! What holds for every input: the property tests make inputs by rules, the fuzz targets without any.
+//! Invariants of all inputs. Property tests generate inputs by rules, fuzz targets generate any.
 
 pub mod header;
 pub mod packet;

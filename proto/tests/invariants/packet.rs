@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! What holds for every data packet, and what receivers do to short ones.
+//! Invariants of every data packet, and the ways in which receivers restore short ones.
 
 use wmspush_proto::asf::{DataPacket, Unpadded};
 
 use super::payloads::{Payload, payload_data, payloads, width};
 
-/// What is sent of any packet is all of it but padding, and receivers find in it what was in the packet.
+/// A packet is sent without its padding only, and receivers find the same payloads in it.
 ///
-/// Returns how many bytes were left out.
+/// Returns the number of bytes removed.
 pub fn keeps_its_payloads(bytes: &[u8]) -> usize {
     let packet = DataPacket::parse(bytes.to_vec().into());
     let unpadded = packet.without_padding();
@@ -42,7 +42,7 @@ pub fn keeps_its_payloads(bytes: &[u8]) -> usize {
     unpadded.removed
 }
 
-/// The parts of a packet with too many payloads are packets of its size, which have its payloads in their order.
+/// The parts of a packet with too many payloads have its size, and all its payloads in order.
 fn is_split_without_a_loss(bytes: &[u8], parts: &[DataPacket]) {
     let mut found = Vec::new();
     for part in parts {
@@ -55,7 +55,7 @@ fn is_split_without_a_loss(bytes: &[u8], parts: &[DataPacket]) {
     assert_eq!(Some(found), uncounted_payloads(bytes));
 }
 
-/// As [`payloads`], of a packet that has as many as lie in it, each with a Payload Length of two bytes.
+/// Returns the [`payloads`] of a packet by its size instead of their count; each has a Payload Length of two bytes.
 pub fn uncounted_payloads(packet: &[u8]) -> Option<Vec<Payload>> {
     let (mut at, _, property) = payload_data(packet)?;
     at.number(1)?;
@@ -66,19 +66,19 @@ pub fn uncounted_payloads(packet: &[u8]) -> Option<Vec<Payload>> {
     Some(found)
 }
 
-/// What comes over the wire.
+/// Returns the bytes on the wire.
 fn sent(unpadded: &Unpadded) -> Vec<u8> {
     [unpadded.head.as_slice(), &unpadded.body].concat()
 }
 
-/// A receiver that fills up with zeros: libmms, FFmpeg, flumotion.
+/// Restores a packet with zeros, as libmms, FFmpeg and flumotion do.
 fn filled(received: &[u8], size: usize) -> Vec<u8> {
     let mut packet = received.to_vec();
     packet.resize(size, 0);
     packet
 }
 
-/// A receiver that also writes what it filled up into the Padding Length: gst rtpasfdepay.
+/// Restores a packet with zeros, and writes their number into Padding Length, as gst rtpasfdepay does.
 fn filled_and_told(received: &[u8], size: usize) -> Vec<u8> {
     let mut packet = filled(received, size);
     if received.len() == size {

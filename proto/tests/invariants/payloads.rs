@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! Data packets read by rules of their own.
+//! An independent parser of data packets.
 
 /// One payload, as a demultiplexer sees it
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,8 +16,8 @@ pub fn width(length_type: u8) -> usize {
     [0, 1, 2, 4][usize::from(length_type & 3)]
 }
 
-/// Reads the payloads of a packet as gst asfdemux does: payload data ends in front of the padding; where Padding Length
-/// is 0 or not there, it ends where Packet Length says.
+/// Returns the payloads of a packet as gst asfdemux reads them: payload data ends at the padding, or at Packet Length
+/// if Padding Length is 0 or missing.
 pub fn payloads(packet: &[u8]) -> Option<Vec<Payload>> {
     let (mut at, types, property) = payload_data(packet)?;
     let (count, length_type) = match types & 1 {
@@ -30,7 +30,7 @@ pub fn payloads(packet: &[u8]) -> Option<Vec<Payload>> {
     (0..count).map(payload).collect()
 }
 
-/// What lies between payload parsing information and padding, and the flags of the former
+/// Returns the bytes between payload parsing information and padding, and the flags of the former
 pub fn payload_data(packet: &[u8]) -> Option<(Cursor<'_>, usize, u8)> {
     let mut at = Cursor { bytes: packet };
     if packet.first()? & 0x80 != 0 {
@@ -52,7 +52,7 @@ pub fn payload_data(packet: &[u8]) -> Option<(Cursor<'_>, usize, u8)> {
     Some((at, types, property as u8))
 }
 
-/// Bytes that are read from their start
+/// Bytes to read in order
 pub struct Cursor<'a> {
     pub bytes: &'a [u8],
 }

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! What holds for every input of a reader.
+//! Invariants of every input of a reader.
 
 use bytes::Bytes;
 use wmspush_proto::asf::{Error, Item, Reader, Skipped};
 
-/// What is done to a reader
+/// A call to a reader
 #[derive(Debug)]
 pub enum Step {
     Bytes(Vec<u8>),
@@ -16,8 +16,8 @@ pub enum Step {
 
 pub type Outcome = (Vec<Item>, Result<Vec<Skipped>, Error>);
 
-/// Items, errors and what is left over are the same whether bytes come as they are, one by one, or cut where `cuts` says
-/// for so many of them; and whether items are fetched at once or at the end. Returns the items.
+/// Items, errors and incomplete input do not depend on the split of the bytes: unchanged, byte by byte, or at `cuts`.
+/// Nor do they depend on fetching items at once or at the end. Returns the items.
 pub fn is_the_same_in_any_split(steps: &[Step], cuts: impl Fn(usize) -> Vec<usize>) -> Vec<Item> {
     let whole = run(steps, true, |bytes| vec![Bytes::copy_from_slice(bytes)]);
     let single = run(steps, true, |bytes| {
@@ -37,7 +37,7 @@ pub fn is_the_same_in_any_split(steps: &[Step], cuts: impl Fn(usize) -> Vec<usiz
     whole.0
 }
 
-/// Runs a reader; `drain` asks for items after each push, else only at the end.
+/// Runs a reader. `drain` fetches items after each push instead of only at the end.
 pub fn run(steps: &[Step], drain: bool, split: impl Fn(&[u8]) -> Vec<Bytes>) -> Outcome {
     let mut reader = Reader::new();
     let mut items = Vec::new();
@@ -60,7 +60,7 @@ pub fn run(steps: &[Step], drain: bool, split: impl Fn(&[u8]) -> Vec<Bytes>) -> 
                 }
                 Step::Restart => reader.restart(),
                 Step::Rewind(to) => reader.rewind(*to),
-                // One that is none has not happened.
+                // A malformed header has no effect.
                 Step::StreamHeader(header) => drop(reader.stream_header(header.clone().into())),
             }
         }

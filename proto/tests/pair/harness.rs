@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! A client and a server that are connected by nothing but function calls.
+//! A client and a server that are connected by function calls.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -16,7 +16,7 @@ use wmspush_proto::wmhttp::{
 
 pub use super::messages::{Fixed, config, head, response};
 
-/// What a writer gives to a session.
+/// Content that a writer offers to a session.
 #[derive(Clone, Debug)]
 pub enum Content {
     Header(FileHeader),
@@ -24,7 +24,7 @@ pub enum Content {
     End,
 }
 
-/// The header and the data packets of a fixture.
+/// Returns the header and the data packets of a fixture.
 pub fn fixture(name: &str) -> Vec<Content> {
     let path = format!("{}/tests/fixtures/{name}", env!("CARGO_MANIFEST_DIR"));
     let mut reader = Reader::new();
@@ -43,19 +43,19 @@ pub struct Pair {
     pub client: PushSession,
     pub events: Vec<Event>,
     pub received: Vec<Received>,
-    /// Everything that either side has to say against the other.
+    /// Violations and errors that either half reports about the other.
     pub violations: Vec<String>,
-    /// Bytes of each PushStart body, as sent and as announced.
+    /// Bytes of each PushStart body: sent, and announced.
     pub bodies: Vec<(u64, u64)>,
     pub closed: bool,
-    /// Tunnels that the proxy has opened.
+    /// Number of tunnels that the proxy has opened.
     pub tunnels: u32,
-    /// Whether the server answers a body that is complete; otherwise it is done with the session, and silent.
+    /// True if the server answers complete bodies. Otherwise it ends the session without a response.
     pub answers_bodies: bool,
     waiting: VecDeque<Content>,
     sessions: Sessions,
     receiving: Option<ReceivingSession>,
-    /// A complete body was not answered.
+    /// True if a complete body was not answered.
     unanswered: bool,
     input: BytesMut,
     now: Duration,
@@ -91,7 +91,7 @@ impl Pair {
         pair
     }
 
-    /// Offers content, and again for as long as it is held, until all of it is taken.
+    /// Offers content, and offers held content again until all of it is accepted.
     pub fn push(&mut self, content: impl IntoIterator<Item = Content>) {
         self.waiting.extend(content);
         self.transmit();
@@ -201,7 +201,7 @@ impl Pair {
         self.client.handle_response(&response(reply)).unwrap();
     }
 
-    /// The received packets by their letters, fillers and repeated data folded.
+    /// Returns the PacketIDs of the received packets. Fillers and repeated data are folded.
     pub fn letters(&self) -> String {
         let mut letters = String::new();
         for received in &self.received {
@@ -220,7 +220,7 @@ impl Pair {
         letters
     }
 
-    /// The received data packets.
+    /// Returns the received data packets.
     pub fn data(&self) -> Vec<Bytes> {
         let data = |received: &Received| match received {
             Received::Data(packet) => Some(packet.clone()),

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! Both halves of MS-WMHTTP against each other, in memory: what the client hands out, the server must understand.
+//! Both halves of MS-WMHTTP against each other, in memory: the server has to understand all outputs of the client.
 
 mod access;
 mod harness;

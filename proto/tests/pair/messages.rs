@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! What it takes to bring the two halves together: a session's settings, its entropy, and the messages between them.
+//! The settings of a session, its entropy, and the messages between the two halves.
 
 use std::time::SystemTime;
 
@@ -15,7 +15,7 @@ pub fn config() -> SessionConfig {
     }
 }
 
-/// Time stands still and nothing is random.
+/// Entropy with a fixed time and fixed bytes.
 pub struct Fixed;
 
 impl Entropy for Fixed {
@@ -28,7 +28,7 @@ impl Entropy for Fixed {
     }
 }
 
-/// What a transport makes of a request.
+/// Converts a request like a transport does.
 pub fn head(request: &Request) -> http::Request<()> {
     let mut head = http::Request::new(());
     *head.method_mut() = Request::METHOD;

@@ -7,10 +7,10 @@ use wmspush_proto::wmhttp::SessionConfig;
 
 use super::harness::{Content, Pair, config, fixture};
 
-/// What may come between the first header and the end.
+/// Content between the first header and the end.
 #[derive(Clone, Debug)]
 enum Step {
-    /// A damaged packet, which goes whole, of any bytes.
+    /// A damaged packet with any bytes, which is sent unchanged.
     Data(Vec<u8>),
     NewHeader,
 }
@@ -30,11 +30,11 @@ fn header() -> FileHeader {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// 3.1.4.3 to 3.1.4.5: no packet is lost, doubled or reordered, and every body is as long as it said, whatever the
-    /// Content-Length and wherever entries end.
+    /// 3.1.4.3 to 3.1.4.5: no packet is lost, doubled or reordered, and every body has its announced length, for any
+    /// Content-Length and any ends of entries.
     /// C-043, C-122, C-142, C-150, C-165, C-189
     #[test]
-    fn everything_arrives_in_bodies_of_the_announced_length(
+    fn all_content_is_received_in_bodies_of_the_announced_length(
         steps in steps(),
         content_length in prop_oneof![4000..20_000u64, 60_000..140_000u64],
         remove_padding: bool,

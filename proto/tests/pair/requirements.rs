@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! What the client puts on the wire, byte by byte, against the requirements of `tests/conformance/client.tsv`.
+//! The bytes that the client sends, against the requirements of `tests/conformance/client.tsv`.
 
 use bytes::Bytes;
 use wmspush_proto::asf::{DataPacket, FileHeader};
@@ -12,7 +12,7 @@ use wmspush_proto::wmhttp::{
 use super::harness::{Content, Fixed, config, fixture};
 use super::responses::{accepted, response};
 
-/// What a session has handed out, in order.
+/// The outputs of a session, in order.
 #[derive(Default)]
 pub struct Sent {
     pub requests: Vec<Request>,
@@ -21,7 +21,7 @@ pub struct Sent {
 }
 
 impl Sent {
-    /// Takes all that there is.
+    /// Polls all outputs.
     pub fn by(client: &mut PushSession) -> Self {
         let mut sent = Self::default();
         while let Some(transmit) = client.poll_transmit() {
@@ -42,7 +42,7 @@ impl Sent {
         sent
     }
 
-    /// The field of the only request.
+    /// Returns a field of the only request.
     fn field(&self, name: &str) -> &str {
         let [request] = &self.requests[..] else {
             panic!("{} requests", self.requests.len())
@@ -55,7 +55,7 @@ impl Sent {
     }
 }
 
-/// The header of a fixture with other File Properties (ASF 3.2).
+/// Returns the header of a fixture with other File Properties (ASF 3.2).
 pub fn header_with(packet_size: u32, maximum_bitrate: u32) -> FileHeader {
     const FILE_PROPERTIES: [u8; 4] = [0xA1, 0xDC, 0xAB, 0x8C];
     let Some(Content::Header(header)) =
@@ -78,12 +78,12 @@ pub fn header() -> FileHeader {
     header_with(1500, 1_000_000)
 }
 
-/// A packet of `size` bytes that goes as it is.
+/// Returns a packet of `size` bytes that is sent unchanged.
 pub fn packet(size: usize) -> DataPacket {
     DataPacket::parse(Bytes::from(vec![0xAB; size]))
 }
 
-/// A client whose PushSetup was answered.
+/// Returns a client after a successful PushSetup.
 fn configured(content_length: Option<u64>) -> PushSession {
     let mut client = PushSession::new(
         SessionConfig {
@@ -100,7 +100,7 @@ fn configured(content_length: Option<u64>) -> PushSession {
     client
 }
 
-/// A client that has sent PushStart, `$H` and three packets, and has `rest` bytes of the body left.
+/// Returns a client that has sent PushStart, `$H` and three packets, with `rest` bytes of the body left.
 pub fn with_rest(header: &FileHeader, rest: u64) -> PushSession {
     let size = header.packet_size();
     let spent = 4 + header.as_bytes().len() + 3 * (4 + size);
@@ -114,7 +114,7 @@ pub fn with_rest(header: &FileHeader, rest: u64) -> PushSession {
     client
 }
 
-/// Only `$F` packets, full of zeros, that are `size` bytes together.
+/// Checks that the body consists of `$F` packets full of zeros, `size` bytes in total.
 fn assert_filler(mut body: &[u8], size: u64) {
     assert_eq!(body.len() as u64, size);
     while let [b'$', b'F', low, high, rest @ ..] = body {
@@ -131,8 +131,8 @@ pub fn framed(head: &[u8], length: usize, rest: &[u8]) -> Vec<u8> {
     [head, &(length as u16).to_le_bytes(), rest].concat()
 }
 
-/// 3.1.1, 3.1.3: C-060, C-062, C-070, C-072, C-075: nothing is sent or owed until the server is to be configured, and
-/// then PushSetup asks for a new session.
+/// 3.1.1, 3.1.3: C-060, C-062, C-070, C-072, C-075: there is no output before the server is to be configured. Then
+/// PushSetup asks for a new session.
 #[test]
 fn a_session_starts_from_nothing_with_push_setup() {
     let mut client = PushSession::new(config(), Fixed);
@@ -168,8 +168,8 @@ fn push_start_waits_for_push_setup_and_for_a_header() {
     assert!(Sent::by(&mut client).nothing());
 }
 
-/// 3.1.4.2, 3.1.4.2.1, 2.2.3.6: C-031, C-032, C-033, C-034, C-054…C-057, C-104…C-106, C-128…C-131: the request, then
-/// `$H` as the first packet of its body.
+/// 3.1.4.2, 3.1.4.2.1, 2.2.3.6: C-031, C-032, C-033, C-034, C-054…C-057, C-104…C-106, C-128…C-131: the request is
+/// followed by `$H` as the first packet of its body.
 #[test]
 fn push_start_is_followed_by_the_header_at_once() {
     let mut client = configured(None);
@@ -206,8 +206,8 @@ fn a_data_packet_is_framed_and_subtracted() {
     }
 }
 
-/// 3.1.4.3, 2.2.3.5: C-049…C-053, C-144, C-146, C-147, C-149…C-151: where a packet and four bytes do not fit, `$F` takes
-/// the rest, and the packet is still there for the next body.
+/// 3.1.4.3, 2.2.3.5: C-049…C-053, C-144, C-146, C-147, C-149…C-151: if a packet and four bytes do not fit, `$F` fills
+/// the rest, and the packet is held for the next body.
 #[test]
 fn a_body_is_filled_before_a_packet_that_is_larger() {
     for rest in [4, 5, 8, 100, 1504, 1507] {
@@ -231,7 +231,7 @@ fn a_body_is_filled_before_a_packet_that_is_larger() {
     assert_eq!(client.length_remaining(), 4);
 }
 
-/// 3.1.4.3, 3.1.4.5: C-148, C-187: several `$F` where one cannot hold so much, of any remainder.
+/// 3.1.4.3, 3.1.4.5: C-148, C-187: several `$F` fill a rest that is too large for one.
 #[test]
 fn more_than_one_filler_can_hold_is_filled_by_several() {
     let header = header_with(65_531, 0);
@@ -248,7 +248,7 @@ fn more_than_one_filler_can_hold_is_filled_by_several() {
     }
 }
 
-/// A header of `size` bytes, by a Padding Object (ASF 3.28) at its end.
+/// Returns a header of `size` bytes, with a Padding Object (ASF 3.28) at its end.
 fn large_header(size: usize) -> FileHeader {
     const PADDING: [u8; 16] = [
         0x74, 0xD4, 0x06, 0x18, 0xDF, 0xCA, 0x09, 0x45, 0xA4, 0xBA, 0x9A, 0xAB, 0xCB, 0x96, 0xAA,
@@ -267,8 +267,8 @@ fn large_header(size: usize) -> FileHeader {
     FileHeader::parse(bytes.into()).unwrap()
 }
 
-/// 3.1.4.3 to 3.1.4.5, 3.1.5.2: C-141, C-142, C-151, C-160, C-161, C-181, C-182: with nothing of the body left, nothing
-/// goes out before the response; C-030, C-105, C-237, C-243: then the next PushStart does, without `$H`.
+/// 3.1.4.3 to 3.1.4.5, 3.1.5.2: C-141, C-142, C-151, C-160, C-161, C-181, C-182: after a full body nothing is sent
+/// before the response. C-030, C-105, C-237, C-243: the next PushStart follows it, without `$H`.
 #[test]
 fn everything_is_held_between_a_full_body_and_its_response() {
     let mut client = with_rest(&header(), 4);
@@ -298,7 +298,7 @@ fn everything_is_held_between_a_full_body_and_its_response() {
     ));
 }
 
-/// 3.1.4.4: C-160, C-162, C-164, C-165: `$F` instead of an `$E` that does not fit, which then opens the next body.
+/// 3.1.4.4: C-160, C-162, C-164, C-165: `$F` replaces an `$E` that does not fit. `$E` begins the next body.
 #[test]
 fn an_end_without_room_goes_into_the_next_body() {
     for rest in 4..8 {
@@ -318,8 +318,8 @@ fn an_end_without_room_goes_into_the_next_body() {
     }
 }
 
-/// 3.1.4.4, 2.2.3.4: C-046…C-048, C-166…C-168, C-170, C-172: with eight bytes left `$E` goes, with the Reason that the
-/// higher layer gives; it is the last thing that does.
+/// 3.1.4.4, 2.2.3.4: C-046…C-048, C-166…C-168, C-170, C-172: `$E` needs eight bytes. It carries the Reason of the
+/// higher layer, and is the last output.
 #[test]
 fn the_end_carries_its_reason_and_closes() {
     let abort = *b"$E\x04\0\x04\x40\0\x80";
@@ -363,8 +363,8 @@ fn a_new_header_is_announced_and_framed() {
     assert_eq!(client.data_unit(packet(3200)), Offer::Taken);
 }
 
-/// 3.1.4.5: C-030, C-180, C-185, C-186, C-188, C-189, C-192: where `$C` and four bytes do not fit, `$F` takes the rest;
-/// the next body begins with `$C`, and the end of the entry is not told again.
+/// 3.1.4.5: C-030, C-180, C-185, C-186, C-188, C-189, C-192: if `$C` and four bytes do not fit, `$F` fills the rest.
+/// The next body begins with `$C`, and the end of the entry is not repeated.
 #[test]
 fn a_new_header_without_room_opens_the_next_body() {
     let next = header();
@@ -388,7 +388,7 @@ fn a_new_header_without_room_opens_the_next_body() {
     assert_eq!(client.length_remaining(), 4);
 }
 
-/// 3.1.4.4, decisions D-9 and D-10: C-166: `$E` (S_FALSE) leaves room for a filler behind it, or waits for the next body.
+/// 3.1.4.4, decisions D-9 and D-10: C-166: `$E` (S_FALSE) leaves room for a filler, or waits for the next body.
 #[test]
 fn the_end_of_an_entry_leaves_room_for_a_filler() {
     for rest in 4..12 {
@@ -412,8 +412,8 @@ fn first_content_length(server: &str, header: FileHeader) -> String {
     Sent::by(&mut client).field("content-length").to_owned()
 }
 
-/// 3.1.4.2.1, 3.1.5.1: C-116, C-118, C-119, C-216, C-121, C-122: through a proxy, as Via tells, a body is a minute long,
-/// if that can be known; otherwise it has no end.
+/// 3.1.4.2.1, 3.1.5.1: C-116, C-118, C-119, C-216, C-121, C-122: through a proxy, which Via shows, a body is one minute
+/// long if the bit rate is known. Otherwise it has the maximum length.
 #[test]
 fn a_body_is_a_minute_long_through_a_proxy() {
     let direct = "HTTP/1.1 204 No Content\nServer: Cougar/9.5";
@@ -441,8 +441,8 @@ fn the_response_to_push_start_sets_cookies() {
     assert_eq!(Sent::by(&mut client).field("cookie"), "push-id=2; a=b");
 }
 
-/// 3.1.4.2.1, 3.1.5.2: C-119, C-122, C-242: a body without a proxy is 2,147,483,647 bytes long; Via in the response to it
-/// makes the next one a minute long.
+/// 3.1.4.2.1, 3.1.5.2: C-119, C-122, C-242: without a proxy a body has 2,147,483,647 bytes. Via in its response makes
+/// the next one a minute long.
 #[test]
 fn the_longest_body_is_filled_and_reveals_a_proxy() {
     let mut client = configured(None);
@@ -459,7 +459,7 @@ fn the_longest_body_is_filled_and_reveals_a_proxy() {
     assert_eq!(Sent::by(&mut client).field("content-length"), "750000000");
 }
 
-/// Bytes of the body that are to be sent, without keeping them.
+/// Returns the size of the remaining body in bytes without storing it.
 fn body_size(client: &mut PushSession) -> u64 {
     std::iter::from_fn(|| client.poll_transmit())
         .map(|transmit| match transmit {
@@ -486,9 +486,9 @@ fn a_foreign_answer_to_push_start_is_incompatible() {
     }
 }
 
-/// 2.2.1: C-007, C-008, C-013: what a response says beyond what the client needs changes nothing.
+/// 2.2.1: C-007, C-008, C-013: a response may have fields and tokens that the client does not need.
 #[test]
-fn unknown_fields_and_tokens_of_a_response_are_passed_over() {
+fn unknown_fields_and_tokens_of_a_response_are_ignored() {
     let mut client = PushSession::new(config(), Fixed);
     client.configure_server();
     Sent::by(&mut client);
@@ -518,7 +518,7 @@ fn unknown_fields_and_tokens_of_a_response_are_passed_over() {
     assert_eq!(sent.field("user-agent"), config().user_agent);
 }
 
-/// 3.1.4.2.1: C-120: a body is at least as long as the header that waits for it, however large that is.
+/// 3.1.4.2.1: C-120: a body has room for the next header, whatever its size.
 #[test]
 fn a_body_has_room_for_the_waiting_header() {
     let mut client = with_rest(&header(), 4);
@@ -531,7 +531,7 @@ fn a_body_has_room_for_the_waiting_header() {
     assert_eq!(client.new_header(held), Offer::Taken);
 }
 
-/// 2.2.1.6, RFC 2109 section 4.2.2: C-014: one Set-Cookie field may have several cookies, with commas between them.
+/// 2.2.1.6, RFC 2109 section 4.2.2: C-014: one Set-Cookie field may have several cookies, separated by commas.
 #[test]
 fn a_push_id_is_found_among_several_cookies() {
     let mut client = PushSession::new(config(), Fixed);

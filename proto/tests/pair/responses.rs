@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! What a client makes of answers that are not the expected ones.
+//! Unexpected responses.
 
 use bytes::Bytes;
 use http::header::{HeaderMap, HeaderName};
@@ -9,7 +9,7 @@ use wmspush_proto::wmhttp::{Body, Error, Offer, PushSession, Response, Transmit}
 
 use super::harness::{Content, Fixed, config, fixture};
 
-/// `HTTP/1.1 204 No Content` and its fields, as a transcript has them.
+/// Parses a response from lines as in a transcript, such as `HTTP/1.1 204 No Content`.
 pub fn response(text: &str) -> Response {
     let mut lines = text.lines();
     let (status, reason) = lines
@@ -37,7 +37,7 @@ pub fn accepted() -> Response {
     )
 }
 
-/// A client that has sent PushSetup.
+/// Returns a client that has sent PushSetup.
 fn waiting() -> PushSession {
     let mut client = PushSession::new(config(), Fixed);
     client.configure_server();
@@ -45,7 +45,7 @@ fn waiting() -> PushSession {
     client
 }
 
-/// A client that has sent PushStart and `$H`.
+/// Returns a client that has sent PushStart and `$H`.
 fn streaming() -> PushSession {
     let mut client = waiting();
     client.handle_response(&accepted()).unwrap();
@@ -57,7 +57,7 @@ fn streaming() -> PushSession {
     client
 }
 
-/// 2.2.1.3, 2.2.1.6: the client sends back what it was given.
+/// 2.2.1.3, 2.2.1.6: the client sends back the cookies that it received.
 /// C-011, C-012, C-127, C-214, C-215
 #[test]
 fn the_push_id_and_other_cookies_go_into_push_start() {
@@ -107,7 +107,7 @@ fn a_foreign_server_is_incompatible() {
     }
 }
 
-/// Note <8>: Windows Media Services answers players, and whom it takes for one, with an ASX playlist.
+/// Note <8>: Windows Media Services answer clients that they take for players with an ASX playlist.
 #[test]
 fn a_playlist_means_that_the_client_is_not_recognised() {
     let mut answer = response("HTTP/1.1 200 OK\nServer: Cougar/9.5");
@@ -144,7 +144,7 @@ fn a_refusal_ends_the_session_with_its_status_and_reason() {
     }
 }
 
-/// Decision D-19: the rest of the body has nobody to go to.
+/// Decision D-19: the server does not read the rest of the body.
 /// C-132
 #[test]
 fn success_before_the_body_is_complete_ends_the_session() {
@@ -154,9 +154,9 @@ fn success_before_the_body_is_complete_ends_the_session() {
     );
 }
 
-/// 4.4: after the final $E nothing is expected, and anything is fine.
+/// 4.4: after the final $E no response is expected, and any is accepted.
 #[test]
-fn answers_after_the_end_do_not_matter() {
+fn responses_after_the_end_are_ignored() {
     for answer in ["HTTP/1.1 200 OK", "HTTP/1.1 422 Unprocessable"] {
         let mut client = streaming();
         assert_eq!(
@@ -167,7 +167,7 @@ fn answers_after_the_end_do_not_matter() {
     }
 }
 
-/// 3.1.4.1.1: C-095, C-101: until the response is there, content is held.
+/// 3.1.4.1.1: C-095, C-101: content is held until the response.
 #[test]
 fn nothing_goes_out_before_the_response() {
     let mut client = waiting();

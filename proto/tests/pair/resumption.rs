@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! 3.2.7.1 TCP Connection Is Disconnected: what the client may do about it.
+//! 3.2.7.1 TCP Connection Is Disconnected: resuming and restarting the session.
 
 use std::time::Duration;
 
@@ -59,7 +59,7 @@ fn header(name: &str) -> FileHeader {
     }
 }
 
-/// All requests that are to be sent, and the body behind the last.
+/// Returns all outgoing requests, and the body after the last one.
 fn sent(client: &mut PushSession) -> (Vec<Request>, Vec<u8>) {
     let (mut requests, mut body) = (Vec::new(), Vec::new());
     while let Some(transmit) = client.poll_transmit() {
@@ -84,7 +84,7 @@ fn push_data(client: &mut PushSession) -> Vec<u8> {
     sent(client).1
 }
 
-/// A session that has sent `$H` and a `$D`.
+/// Returns a session that has sent `$H` and a `$D`.
 fn streaming(config: SessionConfig, push_id: &str) -> PushSession {
     let mut client = PushSession::new(config, Fixed);
     client.configure_server();
@@ -96,9 +96,9 @@ fn streaming(config: SessionConfig, push_id: &str) -> PushSession {
     client
 }
 
-/// The push-id stays, `$H` does not come again, and the connection is a new one.
+/// The push-id stays, `$H` is not repeated, and the connection is a new one.
 #[test]
-fn a_resumed_session_goes_on_with_data() {
+fn a_resumed_session_continues_with_data() {
     let mut client = streaming(config(), "4711");
     let before = client.counters().body_bytes;
     assert!(client.resume(Some(header(AUDIO_VIDEO))));
@@ -118,8 +118,8 @@ fn a_resumed_session_goes_on_with_data() {
     assert_eq!(push_data(&mut client)[..2], *b"$D");
 }
 
-/// A file that begins again has the same header, and is the next entry. Whether a header is the one to go on behind, the caller
-/// knows.
+/// A file that starts again has the same header, and is the next entry. Only the caller knows whether a header belongs
+/// to the interrupted entry.
 #[test]
 fn any_header_in_a_resumed_session_begins_an_entry() {
     for next in [AUDIO_VIDEO, AUDIO] {
@@ -136,7 +136,7 @@ fn any_header_in_a_resumed_session_begins_an_entry() {
 }
 
 #[test]
-fn what_has_not_arrived_opens_the_stream_again() {
+fn an_unreceived_header_is_sent_again() {
     let mut client = streaming(config(), "4711");
     assert!(client.resume(None));
     let (requests, _) = sent(&mut client);
@@ -147,7 +147,7 @@ fn what_has_not_arrived_opens_the_stream_again() {
     assert_eq!(sent(&mut client).1[..2], *b"$H");
 }
 
-/// A server without push-ids cannot know a session again.
+/// A server without push-ids cannot recognise a session.
 #[test]
 fn without_a_push_id_there_is_nothing_to_resume() {
     let mut client = streaming(config(), "0");
@@ -187,7 +187,7 @@ fn a_restarted_session_begins_anew() {
     assert!(!client.has_resumed());
 }
 
-/// A server that gives out another push-id than it was shown has another session.
+/// A server that answers with a new push-id has created a new session.
 #[test]
 fn another_push_id_is_another_session() {
     let mut client = streaming(config(), "4711");
@@ -197,7 +197,7 @@ fn another_push_id_is_another_session() {
     assert!(!client.has_resumed());
 }
 
-/// Flumotion asks whoever it does not know for credentials, and gives out a push-id with the challenge.
+/// Flumotion challenges unknown clients, and assigns a push-id with the challenge.
 #[test]
 fn a_challenge_with_another_push_id_is_a_forgotten_session() {
     let mut client = streaming(authenticated(), "4711");
@@ -214,7 +214,7 @@ fn a_challenge_with_another_push_id_is_a_forgotten_session() {
     let forgotten = client.handle_response(&challenge("4712"));
     assert_eq!(forgotten, Err(Error::Forgotten));
     assert!(client.poll_transmit().is_none());
-    // The same one is a challenge like any other.
+    // With the same push-id it is an ordinary challenge.
     let mut client = streaming(authenticated(), "4711");
     assert!(client.resume(Some(header(AUDIO_VIDEO))));
     sent(&mut client);
@@ -223,7 +223,7 @@ fn a_challenge_with_another_push_id_is_a_forgotten_session() {
     assert!(requests[0].headers.contains_key("authorization"));
 }
 
-/// Whatever state the loss is met in.
+/// The state in which the connection was lost does not matter.
 #[test]
 fn an_ended_session_can_be_resumed_for_its_end() {
     let mut client = streaming(config(), "4711");
@@ -236,7 +236,7 @@ fn an_ended_session_can_be_resumed_for_its_end() {
 
 /// 2.2.1.4 Pragma, 3.2.2
 #[test]
-fn the_server_s_patience_is_known() {
+fn the_idle_timeout_of_the_server_is_known() {
     let client = streaming(config(), "4711");
     assert_eq!(client.idle_timeout(), Duration::from_secs(20));
     let client = PushSession::new(config(), Fixed);

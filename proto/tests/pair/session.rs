@@ -18,7 +18,7 @@ fn with_content_length(content_length: u64) -> SessionConfig {
     }
 }
 
-/// A packet without padding as the server should get it.
+/// Returns the packets without padding, as the server has to receive them.
 fn unpadded(content: &[Content]) -> Vec<Vec<u8>> {
     let unpadded = |packet: &DataPacket| {
         let unpadded = packet.without_padding();
@@ -62,9 +62,9 @@ fn a_session_runs_from_push_setup_to_the_final_end() {
     assert_eq!(pair.client.counters().packets as usize, content.len() - 1);
 }
 
-/// 2.2.3.3: padding SHOULD be removed, so it may stay as well.
+/// 2.2.3.3: padding SHOULD be removed, so that it may stay.
 #[test]
-fn padding_can_be_left_where_it_is() {
+fn padding_may_stay() {
     let content = fixture(AUDIO);
     let pair = Pair::run(
         SessionConfig {
@@ -145,10 +145,10 @@ fn a_new_header_ends_an_entry_with_a_stream_change() {
     assert_eq!(pair.data(), [unpadded(&first), unpadded(&second)].concat());
 }
 
-/// 3.1.4.4, 3.1.4.5 and decisions D-9 and D-10: wherever the body happens to end
+/// 3.1.4.4, 3.1.4.5 and decisions D-9 and D-10: for any end of the body
 /// C-150, C-166, C-180, C-185, C-189
 #[test]
-fn a_new_header_goes_over_the_end_of_a_body() {
+fn a_new_header_may_span_the_end_of_a_body() {
     let content = [fixture(AUDIO), fixture(AUDIO_VIDEO)].concat();
     let total: usize = unpadded(&fixture(AUDIO))
         .iter()
@@ -206,7 +206,7 @@ fn push_setup_has_the_options_of_the_publishing_point() {
     assert_eq!(pair.violations, [""; 0]);
 }
 
-/// A payload goes out of the very bytes that it came in.
+/// The sent payload shares the memory of the input.
 #[test]
 fn payloads_are_not_copied() {
     let mut pair = Pair::new(config());

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! Pushes at a steady rate, and viewers that check what they get.
+//! Pushes at a steady rate, and viewers that check the received packets.
 
 use std::io;
 use std::net::SocketAddr;
@@ -18,17 +18,17 @@ use crate::packets;
 const PACKET: usize = 1400;
 const BITS_PER_SECOND: u64 = 500_000;
 
-/// Where a packet of `packets` has its number.
+/// Offset of a packet's number in `packets`, in bytes.
 const NUMBER: usize = 5;
 
-/// No answer takes so long.
+/// Time limit for a response.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// All clients, connected.
 pub struct Crowd {
     pushes: Vec<TcpStream>,
     viewers: JoinSet<io::Result<Viewed>>,
-    /// Packets that each push has sent.
+    /// Packets sent by each push.
     sent: usize,
 }
 
@@ -46,7 +46,7 @@ impl Viewed {
 }
 
 impl Crowd {
-    /// The pushes, up to their headers, and the viewers of the first one.
+    /// Connects the pushes up to their headers, and the viewers of the first push.
     pub async fn connect(address: SocketAddr, pushes: usize, viewers: usize) -> Outcome<Self> {
         let header = packets::header(PACKET);
         let mut crowd = Self {
@@ -72,7 +72,7 @@ impl Crowd {
         let mut tasks = JoinSet::new();
         let (start, count) = (Instant::now(), self.pushes.len());
         for (number, mut stream) in self.pushes.drain(..).enumerate() {
-            // Not all at once: encoders do not know of each other.
+            // Starts are staggered, because real encoders are not synchronised.
             let first = start + period * number as u32 / count as u32;
             let wire = wire.clone();
             tasks.spawn(async move {
@@ -91,7 +91,7 @@ impl Crowd {
         Ok((self.sent * count) as u64)
     }
 
-    /// Ends the pushes, and waits for the viewers to see it.
+    /// Ends the pushes, and waits until the viewers have received the end.
     pub async fn end(mut self) -> Outcome<Vec<Viewed>> {
         for stream in &mut self.pushes {
             stream.write_all(b"$E\x04\0\0\0\0\0").await?;
@@ -106,7 +106,7 @@ impl Crowd {
     }
 }
 
-/// `$D` with the packet of this number.
+/// Returns `$D` with the packet of this number.
 fn framed(number: usize) -> Vec<u8> {
     let mut wire = vec![b'$', b'D'];
     wire.extend((PACKET as u16).to_le_bytes());
@@ -141,7 +141,7 @@ async fn push(address: SocketAddr, number: usize, header: &[u8]) -> Outcome<TcpS
     Ok(stream)
 }
 
-/// A viewer of the first push, up to the ASF file header. It tries until the push is there.
+/// Connects a viewer of the first push, and reads up to the ASF file header. Retries until the push exists.
 async fn watch(address: SocketAddr, header: usize) -> Outcome<TcpStream> {
     loop {
         let mut stream = TcpStream::connect(address).await?;

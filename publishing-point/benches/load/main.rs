@@ -5,7 +5,7 @@
 //! The publishing point is the program, in a process of its own. Pushes and viewers are in this one, on the same
 //! processors. Every viewer has to get every packet, in order; the memory of the server is read from /proc.
 //!
-//! | module | what it has |
+//! | module | contents |
 //! |---|---|
 //! | `clients` | the pushes and the viewers |
 //! | `server` | the program, its memory and its CPU time |
@@ -28,10 +28,10 @@ type Outcome<T = ()> = Result<T, Box<dyn Error>>;
 const PUSHES: usize = 200;
 const VIEWERS: usize = 1000;
 
-/// How often memory and CPU time are read.
+/// Interval of reading memory and CPU time.
 const INTERVAL: Duration = Duration::from_secs(10);
 
-/// How long to push, without an argument.
+/// Duration of the pushes in seconds, without an argument.
 const SECONDS: u64 = 60;
 
 fn main() -> Outcome {

@@ -36,7 +36,7 @@ impl Server {
         output.read_line(&mut line)?;
         let address = line.trim_end_matches(['/', '\n']).rsplit('/').next();
         let address = address.ok_or("no address")?.parse()?;
-        // Its log must not fill the pipe.
+        // The log must not fill the pipe.
         std::thread::spawn(move || io::copy(&mut output, &mut io::sink()));
         Ok(Self { child, address })
     }
@@ -45,7 +45,7 @@ impl Server {
         Process(self.child.id())
     }
 
-    /// Data packets received so far, by its own metrics.
+    /// Returns the number of data packets received, by the server's own metrics.
     pub fn packets_received(&self) -> Outcome<u64> {
         let mut stream = TcpStream::connect(self.address)?;
         stream.write_all(b"GET /metrics HTTP/1.0\r\n\r\n")?;
@@ -67,7 +67,7 @@ impl Drop for Server {
 }
 
 impl Process {
-    /// Kilobytes of resident memory.
+    /// Returns the resident memory in kilobytes.
     pub fn memory(self) -> io::Result<f64> {
         let status = fs::read_to_string(format!("/proc/{}/status", self.0))?;
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
@@ -77,10 +77,10 @@ impl Process {
             .ok_or_else(|| io::ErrorKind::InvalidData.into())
     }
 
-    /// CPU time so far.
+    /// Returns the CPU time used so far.
     pub fn cpu(self) -> io::Result<Duration> {
         let stat = fs::read_to_string(format!("/proc/{}/stat", self.0))?;
-        // The name of the program ends with a bracket; utime and stime are the fields 14 and 15 of all.
+        // The name of the program ends with a bracket. utime and stime are fields 14 and 15.
         let fields = stat.rsplit(')').next().unwrap_or_default();
         let times = fields.split_whitespace().skip(11).take(2);
         let ticks: f64 = times.filter_map(|time| time.parse::<f64>().ok()).sum();

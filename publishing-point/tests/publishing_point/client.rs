@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! A client of plain sockets, and transcripts for it.
+//! A client on plain sockets, and transcripts for it.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -8,13 +8,13 @@ use std::time::Duration;
 
 use publishing_point::{Event, Handle, PublishingPoint, Running, Settings};
 
-/// Nothing here takes so long unless it hangs.
+/// Time limit for any step.
 pub const PATIENCE: Duration = Duration::from_secs(10);
 
-/// A body that never ends.
+/// Content-Length of a body of unknown length.
 pub const ENDLESS: u64 = 2_147_483_647;
 
-/// A publishing point that keeps everything.
+/// Starts a publishing point that keeps all packets and requests.
 pub fn serve(change: impl FnOnce(&mut Settings)) -> Running {
     let mut settings = Settings {
         keep: true,
@@ -24,14 +24,14 @@ pub fn serve(change: impl FnOnce(&mut Settings)) -> Running {
     PublishingPoint::bind(settings).unwrap().spawn().unwrap()
 }
 
-/// The next event that `wanted` accepts.
+/// Waits for the next event that `wanted` accepts.
 pub fn event(point: &Handle, wanted: impl FnMut(&Event) -> bool) -> Event {
     point
         .wait_for(wanted, PATIENCE)
         .expect("the event does not come")
 }
 
-/// Waits until so many data packets have come.
+/// Waits until the publishing point has received this many data packets.
 pub fn data_packets(point: &Handle, count: u64) {
     point
         .wait_for_pushes(
@@ -46,10 +46,10 @@ pub struct Client {
     push_id: String,
 }
 
-/// A response as it came.
+/// A response as received.
 #[derive(Debug)]
 pub struct Response {
-    /// Status line and header fields, a line each.
+    /// Status line and header fields.
     pub lines: Vec<String>,
     pub body: String,
 }
@@ -75,7 +75,7 @@ impl Client {
         Self::resume(point, "0")
     }
 
-    /// Another connection for a session that exists.
+    /// Connects for an existing session.
     pub fn resume(point: &Handle, push_id: &str) -> Self {
         Self::to(point.local_addr(), push_id)
     }
@@ -90,7 +90,7 @@ impl Client {
         }
     }
 
-    /// Through PushSetup and the head of an endless PushStart, and `$H`.
+    /// Sends PushSetup, the head of an endless PushStart, and `$H`.
     pub fn streaming(point: &Handle) -> Self {
         let mut client = Self::connect(point);
         assert_eq!(client.setup("/live").status(), 204);
@@ -142,20 +142,20 @@ impl Client {
         response
     }
 
-    /// Everything until the server closes the connection.
+    /// Reads everything until the server closes the connection.
     pub fn rest(&mut self) -> Vec<u8> {
         let mut rest = Vec::new();
         self.stream.read_to_end(&mut rest).unwrap();
         rest
     }
 
-    /// Whether the server has reset the connection.
+    /// Returns whether the server has reset the connection.
     pub fn is_reset(&mut self) -> bool {
         let read = self.stream.read_to_end(&mut Vec::new());
         read.is_err_and(|error| error.kind() == ErrorKind::ConnectionReset)
     }
 
-    /// Whether nothing comes from the server for a moment.
+    /// Returns whether the server sends nothing for a moment.
     pub fn is_silent(&mut self) -> bool {
         let moment = Duration::from_millis(50);
         self.stream.set_read_timeout(Some(moment)).unwrap();
@@ -164,8 +164,8 @@ impl Client {
         read.is_err_and(|error| matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut))
     }
 
-    /// Plays a transcript: `C:` lines are sent, `P:` lines are packets (PacketID and text, or the Reason of `$E`),
-    /// `S:` lines have to come, `S: close` ends. `{id}` is the push-id, `*` anything.
+    /// Plays a transcript: `C:` lines are sent, `P:` lines are packets to send (PacketID and text, or the Reason of
+    /// `$E`), `S:` lines are expected, `S: close` ends it. `{id}` is the push-id, `*` matches anything.
     pub fn play(&mut self, transcript: &str) {
         let mut expected: Option<std::vec::IntoIter<String>> = None;
         for line in transcript.trim().lines().map(str::trim) {

@@ -11,10 +11,10 @@ use super::recording::{live, unpadded};
 
 const CROWD: u64 = 10_000;
 
-/// Descriptors for everything else in a process.
+/// Descriptors for other purposes in a process.
 const OTHERS: u64 = 1000;
 
-/// As many connections as there are to be, or as many as the system lets a process have.
+/// Returns the number of connections: [`CROWD`], or as many as the system permits for a process.
 fn size_of_crowd() -> u64 {
     use rustix::process::{Resource, getrlimit, setrlimit};
     let mut limit = getrlimit(Resource::Nofile);
@@ -33,7 +33,7 @@ fn connect(address: SocketAddr) -> TcpStream {
     stream
 }
 
-/// A viewer that reads the beginning of its response, and nothing after it.
+/// Connects a viewer that reads the start of its response and then nothing.
 fn viewer(address: SocketAddr) -> TcpStream {
     let mut stream = connect(address);
     stream
@@ -45,7 +45,7 @@ fn viewer(address: SocketAddr) -> TcpStream {
     stream
 }
 
-/// The status of the one push.
+/// Returns the status of the only push.
 fn status(address: SocketAddr) -> serde_json::Value {
     let mut client = Client::to(address, "0");
     client.send("GET /status HTTP/1.0\r\n\r\n");
@@ -53,7 +53,7 @@ fn status(address: SocketAddr) -> serde_json::Value {
     status["points"][0].clone()
 }
 
-/// Every other connection watches and does not read, the rest do not even ask.
+/// Every other connection watches without reading. The rest send no request.
 #[test]
 fn ten_thousand_idle_viewers_do_not_end_a_push() {
     let limits = [
@@ -91,7 +91,7 @@ fn ten_thousand_idle_viewers_do_not_end_a_push() {
     assert!(pusher.rest().is_empty(), "the end is the answer");
 }
 
-/// With the limits that there are by default, from one address.
+/// All connections come from one address, with the default limits.
 #[test]
 fn a_crowd_beyond_the_limits_does_not_end_a_push() {
     let (_program, url) = Program::with(&[]);

@@ -23,7 +23,7 @@ fn push_setup_is_refused_with_any_status_and_phrase() {
         let mut client = Client::connect(&point);
         let response = client.setup("/live");
         assert_eq!(response.lines[0], format!("HTTP/1.1 {status} Not Today"));
-        // The connection stays, and so does the script.
+        // The connection and the script stay.
         assert_eq!(client.setup("/live").status(), 204);
     }
 }
@@ -51,7 +51,7 @@ fn push_start_is_refused_while_its_body_comes() {
     client.start("/live", body.len() as u64);
     assert_eq!(client.response().status(), 401);
     client.send(body);
-    // The rest of the body was read over: the connection is good for another request.
+    // The rest of the body was drained, so the connection can carry another request.
     point.set_faults(Vec::new());
     assert_eq!(client.setup("/live").status(), 204);
 }
@@ -95,7 +95,7 @@ fn silence_lasts() {
 }
 
 #[test]
-fn garbage_is_no_http() {
+fn garbage_is_not_http() {
     let point = faulty(&[(When::Always, Fault::Garbage)]);
     let mut client = Client::connect(&point);
     client.start("/live", 10);
@@ -112,7 +112,7 @@ fn an_encoder_may_be_taken_for_a_player() {
 }
 
 #[test]
-fn good_responses_can_be_spoiled() {
+fn faults_change_successful_responses() {
     let spoilt = |fault| {
         let point = faulty(&[(When::Always, fault)]);
         Client::connect(&point).setup("/live")
@@ -150,7 +150,7 @@ fn streaming_into(fault: MidBody) -> (Running, Client) {
 }
 
 #[test]
-fn a_response_comes_in_the_middle_of_a_body() {
+fn a_response_may_arrive_within_a_body() {
     let refuse = Refuse {
         reason: "Enough".to_owned(),
         ..Refuse::new(403)
@@ -185,7 +185,7 @@ fn a_connection_is_reset_in_the_middle_of_a_body() {
 fn a_stalled_server_neither_reads_nor_answers() {
     let (point, mut client) = streaming_into(MidBody::Stall);
     assert!(client.is_silent());
-    // The session can be resumed meanwhile.
+    // The session can be resumed in the meantime.
     let mut other = Client::resume(&point, &client.push_id());
     other.start("/live", ENDLESS);
     other.send(packet(b'D', b"3"));
@@ -193,7 +193,7 @@ fn a_stalled_server_neither_reads_nor_answers() {
 }
 
 #[test]
-fn the_end_may_be_answered_or_left_hanging() {
+fn the_end_may_be_answered_or_ignored() {
     for (after, status) in [(Some(Refuse::new(422)), Some(422)), (None, None)] {
         let point = faulty(&[(When::EveryPushStart, Fault::AfterEnd(after))]);
         let mut client = Client::streaming(&point);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! The publishing point, asked and pushed to by an HTTP client that is not the project's own.
+//! The publishing point with an independent HTTP client.
 
 use bytes::Bytes;
 use publishing_point::Handle;
@@ -10,7 +10,7 @@ use wmspush_proto::wmhttp::server::Received;
 
 use crate::client::{PATIENCE, end, packet, serve};
 
-/// Runs `act` with a client.
+/// Calls `act` with a client.
 fn with_client<F: Future<Output = T>, T>(act: impl FnOnce(Client) -> F) -> T {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -37,13 +37,13 @@ async fn post(
         .header("Content-Type", format!("application/x-wms-{kind}"))
         .header("User-Agent", "WMEncoder/12.0")
         .header("Cookie", cookie)
-        // An empty body has none otherwise.
+        // reqwest omits it for an empty body.
         .header("Content-Length", body.len());
     request.body(body).send().await
 }
 
 fn builder() -> reqwest::ClientBuilder {
-    // Only where reqwest has TLS, and only once.
+    // Fails unless it is the first call, which does not matter.
     let _ = rustls::crypto::ring::default_provider().install_default();
     Client::builder()
 }
@@ -59,7 +59,7 @@ fn reqwest_pushes_a_stream() {
         let setup = setup.unwrap();
         assert_eq!(setup.status(), 204);
         let cookie = setup.headers()["set-cookie"].to_str().unwrap().to_owned();
-        // The end of the stream needs no response.
+        // After the end of the stream no response is required.
         let _ = post(&client, &point, "pushstart", &cookie, body.into()).await;
     });
     let over = |pushes: &[&publishing_point::Push]| pushes.iter().all(|push| push.over);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! Recordings of a server that was killed open in other programs.
+//! Recordings of a killed server, which open in other programs.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -10,7 +10,7 @@ use super::client::{Client, ENDLESS, packet};
 use super::program::Program;
 use super::recording::{FIXTURES, demuxed_by, directory, live, objects, probed, read, unpadded};
 
-/// Asks the program until it has received this many packets.
+/// Polls the program until it has received this many packets.
 fn await_packets(address: SocketAddr, count: usize) {
     let expected = format!("\"packets\": {count},");
     loop {
@@ -22,7 +22,7 @@ fn await_packets(address: SocketAddr, count: usize) {
     }
 }
 
-/// The errors of ffmpeg, which decodes everything.
+/// Returns the errors of ffmpeg decoding the whole file.
 fn decoded(path: &Path) -> String {
     let output = Command::new("ffmpeg")
         .args(["-v", "error", "-i"])
@@ -50,7 +50,7 @@ fn a_recording_opens_after_kill_9() {
         for data in &packets {
             client.send(packet(b'D', &unpadded(data)));
         }
-        // Half a packet is on its way when the server is killed.
+        // The server is killed in the middle of a packet.
         client.send(b"$D\xff\x01\0\0");
         await_packets(address, packets.len());
         program.child.kill().unwrap();

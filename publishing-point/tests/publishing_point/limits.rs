@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! A peer that takes what it can get does not keep pushes out.
+//! Limits that keep one peer from shutting out pushes.
 
 use std::time::Duration;
 
@@ -21,7 +21,7 @@ fn connections_beyond_the_limit_are_closed_while_the_others_push() {
 }
 
 #[test]
-fn idle_connections_give_way_to_a_push() {
+fn idle_connections_are_evicted_for_a_push() {
     let point = serve(|settings| settings.max_connections = 64);
     let mut idle: Vec<_> = (0..64).map(|_| Client::connect(&point)).collect();
     let mut pusher = Client::streaming(&point);
@@ -33,7 +33,7 @@ fn idle_connections_give_way_to_a_push() {
 }
 
 #[test]
-fn a_peer_has_a_limit_of_its_own() {
+fn a_peer_has_its_own_limit() {
     let point = serve(|settings| settings.max_per_peer = 2);
     let mut first = Client::connect(&point);
     assert_eq!(first.setup("/first").status(), 204);
@@ -45,7 +45,7 @@ fn a_peer_has_a_limit_of_its_own() {
 }
 
 #[test]
-fn a_head_that_does_not_end_is_not_waited_for() {
+fn an_endless_head_times_out() {
     let point = serve(|settings| settings.head_timeout = Duration::from_millis(500));
     let mut silent = Client::connect(&point);
     let mut slow = Client::connect(&point);
@@ -75,9 +75,9 @@ fn push_setups_on_one_connection_are_limited() {
     assert_eq!(Client::connect(&point).setup("/live").status(), 204);
 }
 
-/// As many sessions as there may be, all of them without a PushStart.
+/// The table is full of sessions without a PushStart.
 #[test]
-fn sessions_that_do_not_push_give_way() {
+fn sessions_without_a_push_are_evicted() {
     let point = serve(|_| {});
     let setup = request("/greedy", "pushsetup", "0", 0);
     for _ in 0..Sessions::MAX.div_ceil(16) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! The embedded publishing point over real connections, with clients of plain sockets.
+//! The embedded publishing point over real connections, with a client on plain sockets.
 
 mod client;
 #[cfg(unix)]
@@ -112,7 +112,7 @@ fn a_filled_body_is_answered_the_next_has_no_header() {
 
 /// 3.2.5.5, 3.2.5.6
 #[test]
-fn a_playlist_goes_through() {
+fn a_playlist_is_received() {
     let point = serve(|_| {});
     let mut client = Client::streaming(&point);
     client.play(
@@ -200,7 +200,7 @@ fn a_lost_connection_is_resumed_by_another_one() {
 
 /// S-060; 3.2.6.1
 #[test]
-fn a_push_that_idles_is_ended_with_408() {
+fn an_idle_push_is_ended_with_408() {
     let point = serve(|settings| {
         settings.timeouts.idle = Duration::from_millis(50);
     });
@@ -245,7 +245,7 @@ fn a_session_without_a_push_start_is_closed_and_deleted() {
 
 /// 3.2.5.3: the syntax of packets is validated.
 #[test]
-fn bytes_that_are_no_packet_are_answered_with_400() {
+fn bytes_that_are_not_a_packet_are_answered_with_400() {
     let point = serve(|_| {});
     let mut client = Client::streaming(&point);
     client.send(b"HTTP");
@@ -269,7 +269,7 @@ fn an_administrator_disconnects_with_an_http_error() {
 
 /// 3.2.4.1
 #[test]
-fn a_shutdown_disconnects_everybody() {
+fn a_shutdown_disconnects_all_clients() {
     let point = serve(|_| {});
     let mut idle = Client::connect(&point);
     idle.setup("/other");
@@ -282,7 +282,7 @@ fn a_shutdown_disconnects_everybody() {
 
 /// S-011, S-030; 2.2.2
 #[test]
-fn what_is_no_push_is_refused() {
+fn requests_other_than_a_push_are_refused() {
     let point = serve(|_| {});
     for (wire, status) in [
         ("PUT /live HTTP/1.1\r\nHost: a\r\n\r\n".to_owned(), 405),
@@ -301,7 +301,7 @@ fn what_is_no_push_is_refused() {
 
 /// S-010; 3.2.5.1 and note <8>
 #[test]
-fn a_player_is_shown_a_playlist() {
+fn a_player_gets_a_playlist() {
     let point = serve(|_| {});
     let mut client = Client::connect(&point);
     let request = request("/live", "pushsetup", "0", 0);
@@ -314,7 +314,7 @@ fn a_player_is_shown_a_playlist() {
 
 /// 1.4
 #[test]
-fn http_1_0_stays_connected_only_when_asked() {
+fn http_1_0_stays_connected_only_with_keep_alive() {
     let point = serve(|_| {});
     let request = request("/live", "pushsetup", "0", 0).replace("HTTP/1.1", "HTTP/1.0");
     let mut client = Client::connect(&point);
@@ -332,7 +332,7 @@ fn http_1_0_stays_connected_only_when_asked() {
 
 /// RFC 2616 section 8.2.3
 #[test]
-fn a_client_that_asks_first_is_told_to_continue() {
+fn expect_100_continue_is_answered() {
     let point = serve(|_| {});
     let mut client = Client::connect(&point);
     client.setup("/live");
@@ -345,7 +345,7 @@ fn a_client_that_asks_first_is_told_to_continue() {
 
 /// S-016…S-018; 2.2.2.1.1, 2.2.2.1.2
 #[test]
-fn a_point_from_a_template_is_gone_after_the_push() {
+fn a_point_from_a_template_is_removed_after_the_push() {
     let point = serve(|settings| {
         settings.points = Points::Listed(BTreeSet::from(["/template".to_owned()]));
     });
@@ -386,7 +386,7 @@ fn departures_from_the_specification_are_reported_and_served() {
 
 /// 5.1
 #[test]
-fn nothing_that_is_shown_has_the_push_id_in_it() {
+fn no_output_contains_the_push_id() {
     let point = serve(|_| {});
     let mut client = Client::streaming(&point);
     client.send([packet(b'D', b"1"), end(0)].concat());
@@ -402,7 +402,7 @@ fn nothing_that_is_shown_has_the_push_id_in_it() {
 }
 
 #[test]
-fn it_serves_on_the_runtime_of_its_caller_too() {
+fn it_can_serve_on_the_runtime_of_its_caller() {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()

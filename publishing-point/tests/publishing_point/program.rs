@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! The program, as its user sees it.
+//! The program from the user's point of view.
 
 #[cfg(unix)]
 use std::io::Read;
@@ -27,7 +27,7 @@ pub struct Program {
 }
 
 impl Program {
-    /// With these arguments on a free port, and its URL.
+    /// Starts the program with these arguments on a free port. Returns it with its URL.
     pub fn with(arguments: &[&str]) -> (Self, String) {
         let mut child = Command::new(PROGRAM)
             .args(["--listen", "127.0.0.1:0"])
@@ -55,7 +55,7 @@ impl Program {
         Self::with(&[])
     }
 
-    /// The next line that is none of those that tell every second how a push fares.
+    /// Returns the next line that is not a periodic status line.
     fn event(&mut self) -> String {
         loop {
             let line = self.line();
@@ -113,7 +113,7 @@ fn aborted_pushes_do_not_fill_the_log() {
     for _ in 0..60 {
         let mut client = loop {
             let mut client = Client::to(address.parse().unwrap(), "0");
-            // The last push may not be over yet.
+            // The last push may not have ended yet.
             if client.setup("/live").status() == 204 {
                 break client;
             }
@@ -133,7 +133,7 @@ fn aborted_pushes_do_not_fill_the_log() {
     assert!(program.child.wait().unwrap().success());
 }
 
-/// One line for the point, that is painted over and over.
+/// The point has one line, which is repainted.
 #[cfg(target_os = "linux")]
 #[test]
 fn a_terminal_has_a_live_line_of_each_push() {
@@ -177,7 +177,7 @@ fn an_address_in_use_is_a_failure() {
 fn unusable_arguments_are_a_mistake_of_the_user() {
     let output = run(&["--record", "/no/such/directory"]);
     assert_eq!(output.status.code(), Some(2));
-    assert!(text(&output.stderr).contains("/no/such/directory is no directory"));
+    assert!(text(&output.stderr).contains("/no/such/directory is not a directory"));
     assert!(output.stdout.is_empty());
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! What is pushed comes out as files that play.
+//! Recordings that play in other programs.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -18,7 +18,7 @@ use payloads::payloads;
 #[path = "../../../proto/tests/invariants/payloads.rs"]
 mod payloads;
 
-/// An empty directory of the test's own, gone after it.
+/// A temporary directory.
 pub struct Directory(PathBuf);
 
 impl std::ops::Deref for Directory {
@@ -63,7 +63,7 @@ pub fn read(path: impl AsRef<Path>) -> (FileHeader, Vec<DataPacket>) {
     (header, packets)
 }
 
-/// The header of a live stream and its packets, with indexes left out.
+/// Returns the header of a live stream and its packets, without indexes.
 pub fn live(fixture: &str) -> (Bytes, Vec<DataPacket>) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../proto/tests/fixtures");
     let mut reader = Reader::new();
@@ -84,7 +84,7 @@ pub fn unpadded(packet: &DataPacket) -> Vec<u8> {
     [unpadded.head.as_slice(), &unpadded.body].concat()
 }
 
-/// PushSetup, PushStart and `$H`.
+/// Sends PushSetup, PushStart and `$H`.
 fn streaming(point: &Running, header: &[u8]) -> Client {
     let mut client = Client::connect(point);
     client.setup("/live");
@@ -100,7 +100,7 @@ fn recorded(point: &Running) -> (PathBuf, u64) {
     }
 }
 
-/// Streams, of which the last one has packets that the reader has split
+/// Streams; the last one has packets that the reader has split
 pub const FIXTURES: [&str; 4] = [
     "audio_ffmpeg_p3200.asf",
     "av_asfmux_p1500_streamable.asf",
@@ -108,7 +108,7 @@ pub const FIXTURES: [&str; 4] = [
     "audio_64_payloads_asfmux_p20000.asf",
 ];
 
-/// Media objects in these packets, of each stream in the order of their numbers
+/// Returns the number of media objects in these packets for each stream, by stream number
 pub fn objects(packets: &[DataPacket]) -> Vec<usize> {
     let mut objects = BTreeMap::<_, usize>::new();
     for packet in packets {
@@ -120,7 +120,7 @@ pub fn objects(packets: &[DataPacket]) -> Vec<usize> {
     objects.into_values().collect()
 }
 
-/// What ffprobe counts of each stream
+/// Returns ffprobe's packet count for each stream
 pub fn probed(path: &Path) -> Vec<usize> {
     let output = Command::new("ffprobe")
         .args(["-v", "error", "-count_packets", "-of", "csv=p=0"])
@@ -133,12 +133,12 @@ pub fn probed(path: &Path) -> Vec<usize> {
     lines.lines().map(|line| line.parse().unwrap()).collect()
 }
 
-/// Buffers of all streams that come out of asfdemux, behind asfparse
+/// Returns the number of buffers of all streams from asfdemux after asfparse
 fn demuxed(path: &Path) -> usize {
     demuxed_by("asfparse ! asfdemux", path)
 }
 
-/// Buffers of all streams that come out of asfdemux, the last of these elements
+/// Returns the number of buffers of all streams from asfdemux, the last of these elements
 pub fn demuxed_by(elements: &str, path: &Path) -> usize {
     gst::init().unwrap();
     let description = format!(
@@ -185,7 +185,7 @@ fn a_recording_opens_in_other_programs() {
             client.send(packet(b'D', &unpadded(data)));
         }
         data_packets(&point, packets.len() as u64);
-        // As a server leaves it that was killed.
+        // The file of a server that was killed.
         let killed = directory.join("killed.asf");
         std::fs::copy(directory.join("live.asf"), &killed).unwrap();
         client.send(end(0));
@@ -281,7 +281,7 @@ fn a_lost_push_is_finished_at_shutdown() {
 
 /// 3.2.5.6
 #[test]
-fn every_playlist_entry_has_a_file_of_its_own() {
+fn every_playlist_entry_has_its_own_file() {
     let directory = directory("playlist");
     let point = recording(&directory);
     let (first, first_packets) = live("audio_ffmpeg_p3200.asf");
@@ -298,7 +298,7 @@ fn every_playlist_entry_has_a_file_of_its_own() {
 }
 
 #[test]
-fn files_of_earlier_runs_are_left_alone() {
+fn files_of_earlier_runs_are_unchanged() {
     let directory = directory("earlier");
     std::fs::write(directory.join("live.asf"), "earlier").unwrap();
     let point = recording(&directory);
@@ -313,7 +313,7 @@ fn files_of_earlier_runs_are_left_alone() {
 }
 
 #[test]
-fn a_push_goes_on_when_it_cannot_be_recorded() {
+fn a_push_continues_if_its_recording_fails() {
     let missing = directory("missing");
     let point = recording(&missing);
     std::fs::remove_dir(&*missing).unwrap();

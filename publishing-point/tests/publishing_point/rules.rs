@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! What whoever runs the publishing point may want: accounts, other places, one source at a time.
+//! Rules of the operator: accounts, redirections, one source at a time.
 
 use std::time::Duration;
 
@@ -24,7 +24,7 @@ fn authorization(user: &str, password: &str) -> String {
 
 /// S-013, S-014, S-031: 401, WWW-Authenticate, and a connection that stays
 #[test]
-fn who_has_no_account_is_challenged_and_may_try_again() {
+fn a_client_without_an_account_is_challenged() {
     let point = guarded();
     let mut client = Client::connect(&point);
     let setup = request("/live", "pushsetup", "0", 0);
@@ -34,7 +34,7 @@ fn who_has_no_account_is_challenged_and_may_try_again() {
         assert_eq!(response.status(), 401);
         let challenge = response.field("WWW-Authenticate").unwrap();
         assert!(challenge.starts_with("Digest realm="), "{challenge}");
-        // The client has listed Digest, and not Basic.
+        // The client lists Digest, and not Basic.
         assert!(!response.lines.iter().any(|line| line.contains("Basic")));
     }
     client.send(setup.replace("Host: ", &authorization("alice", PASSWORD)));
@@ -42,7 +42,7 @@ fn who_has_no_account_is_challenged_and_may_try_again() {
     assert_eq!(response.status(), 204);
     let push_id = response.field("Set-Cookie").unwrap();
     let push_id = push_id.strip_prefix("push-id=").unwrap();
-    // A PushStart is challenged as well, before its body has come, which goes by.
+    // A PushStart is challenged before its body arrives. The body is drained.
     let start = request("/live", "pushstart", push_id, 10);
     client.send(&start);
     assert_eq!(client.response().status(), 401);
@@ -59,7 +59,7 @@ fn who_has_no_account_is_challenged_and_may_try_again() {
     assert_nothing_shows(&point);
 }
 
-/// Who may not push may not see how pushes fare; watching is for everybody.
+/// Clients that must not push must not read the status. Watching needs no account.
 #[test]
 fn page_status_and_metrics_need_an_account() {
     let point = guarded();
@@ -80,7 +80,7 @@ fn page_status_and_metrics_need_an_account() {
     }
 }
 
-/// Neither the password nor what is computed from it.
+/// Checks that no output contains the password or values derived from it.
 fn assert_nothing_shows(point: &Running) {
     let settings = Settings {
         accounts: vec![Credentials::new("alice", PASSWORD)],
@@ -117,9 +117,9 @@ fn a_request_for_a_moved_point_is_redirected() {
     }
 }
 
-/// A source that says nothing any more gives way, and one that does not stays.
+/// Only a silent source is displaced.
 #[test]
-fn a_silent_source_gives_way_to_another_one() {
+fn a_silent_source_is_displaced() {
     let point = serve(|settings| settings.stale = Duration::ZERO);
     let mut silent = Client::streaming(&point);
     event(&point, |event| matches!(event, Event::Header { .. }));
@@ -139,9 +139,9 @@ fn a_silent_source_gives_way_to_another_one() {
     assert_eq!((pushes[0].data_packets, pushes[1].data_packets), (0, 1));
 }
 
-/// S-063: the Inactivity-Timeout, and not the Idle-Timeout, ends a session whose client has gone between two requests.
+/// S-063: the Inactivity-Timeout ends a session whose client disconnected between two requests, not the Idle-Timeout.
 #[test]
-fn a_client_that_goes_between_two_requests_may_come_back() {
+fn a_client_may_reconnect_between_two_requests() {
     const IDLE: Duration = Duration::from_millis(200);
     let point = serve(|settings| settings.timeouts.idle = IDLE);
     let mut client = Client::connect(&point);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! Chromium without a window, by the DevTools protocol over a pipe.
+//! Headless Chromium, controlled by the DevTools protocol over a pipe.
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-/// No answer takes so long, on a busy machine either.
+/// Time limit for a response, even on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Standard input and output become the two ends of the pipe that Chromium expects.
@@ -23,13 +23,13 @@ pub struct Browser {
     messages: Receiver<Value>,
     session: Option<String>,
     last_id: u64,
-    /// Events so far.
+    /// Events received so far.
     pub events: Vec<Value>,
     profile: PathBuf,
 }
 
 impl Browser {
-    /// A browser with one empty page.
+    /// Starts a browser with one empty page.
     pub fn start(test: &str) -> Self {
         let name = format!("browser_{test}_{}", std::process::id());
         let profile = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
@@ -83,7 +83,7 @@ impl Browser {
             .expect("no answer of chromium; `cargo xtask test` installs what is needed")
     }
 
-    /// One command and its result.
+    /// Sends a command. Returns its result.
     pub fn call(&mut self, method: &str, params: Value) -> Value {
         self.last_id += 1;
         let mut request = json!({ "id": self.last_id, "method": method, "params": params });
@@ -101,7 +101,7 @@ impl Browser {
         }
     }
 
-    /// Opens a page, up to its load event.
+    /// Opens a page, and waits for its load event.
     pub fn open(&mut self, url: &str) {
         let loaded = |event: &Value| event["method"] == "Page.loadEventFired";
         self.events.retain(|event| !loaded(event));
@@ -112,7 +112,7 @@ impl Browser {
         }
     }
 
-    /// The value of an expression, or of its promise.
+    /// Evaluates an expression, and awaits its promise.
     pub fn evaluate(&mut self, expression: &str) -> Value {
         let params =
             json!({ "expression": expression, "awaitPromise": true, "returnByValue": true });
@@ -121,7 +121,7 @@ impl Browser {
         result["result"]["value"].take()
     }
 
-    /// Waits until an expression has a value that counts as true, which it may after any change of the document.
+    /// Waits until an expression is truthy, and evaluates it again after each change of the document.
     pub fn wait_for(&mut self, expression: &str) -> Value {
         self.evaluate(&format!(
             "new Promise((resolve) => {{
@@ -150,7 +150,7 @@ impl Browser {
         self.call("Emulation.setEmulatedMedia", json!({ "features": feature }));
     }
 
-    /// The whole page as a picture, for people.
+    /// Saves a screenshot of the whole page, for inspection.
     pub fn screenshot(&mut self, name: &str) {
         let params = json!({ "format": "png", "captureBeyondViewport": true });
         let picture = self.call("Page.captureScreenshot", params);
@@ -161,7 +161,7 @@ impl Browser {
         std::fs::write(path, engine.decode(encoded).unwrap()).unwrap();
     }
 
-    /// Exceptions of scripts, and violations of the content security policy.
+    /// Returns exceptions of scripts, and violations of the content security policy.
     pub fn complaints(&self) -> Vec<&Value> {
         let events = self.events.iter();
         events
@@ -172,7 +172,7 @@ impl Browser {
             .collect()
     }
 
-    /// All URLs that were asked for.
+    /// Returns all requested URLs.
     pub fn requested(&self) -> Vec<&str> {
         let sent = |event: &&Value| event["method"] == "Network.requestWillBeSent";
         let events = self.events.iter().filter(sent);
@@ -184,7 +184,7 @@ impl Browser {
 
 impl Drop for Browser {
     fn drop(&mut self) {
-        // Its other processes hold the pipe and write the profile: they end with it when it is asked to.
+        // Child processes hold the pipe and write to the profile. They end with the browser if it closes itself.
         let _ = write!(self.requests, "{{\"id\":0,\"method\":\"Browser.close\"}}\0");
         while self.messages.recv_timeout(PATIENCE).is_ok() {}
         let _ = self.child.kill();

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! What is pushed to the embedded publishing point can be watched: by the letter of MS-WMSP, and by players that are not
-//! the project's own.
+//! Players can watch a push to the embedded publishing point: by the specification MS-WMSP, and with independent
+//! programs.
 
 #[cfg(target_os = "linux")]
 mod browser;
@@ -15,7 +15,7 @@ mod status;
 mod stream;
 mod viewer;
 
-// Another test target uses the rest of it.
+// This target uses a part of it, another one the rest.
 #[allow(dead_code)]
 #[path = "../publishing_point/client.rs"]
 mod client;

@@ -20,7 +20,7 @@ fn listed(settings: &mut Settings, point: &str) {
     settings.points = Points::Listed(BTreeSet::from(points));
 }
 
-/// The addresses to watch, and lines to copy.
+/// Checks the displayed addresses and commands.
 fn assert_text(browser: &mut Browser, address: SocketAddr) {
     let text = browser.evaluate("document.body.innerText");
     let text = text.as_str().unwrap();
@@ -37,7 +37,7 @@ fn assert_text(browser: &mut Browser, address: SocketAddr) {
 }
 
 #[test]
-fn the_page_shows_a_push_as_it_goes_on() {
+fn the_page_follows_a_push() {
     let point = serve(|_| {});
     let mut browser = Browser::start("push");
     browser.screen(1100, false);
@@ -47,7 +47,7 @@ fn the_page_shows_a_push_as_it_goes_on() {
     let unpadded = stream.unpadded();
     let mut pusher = Pusher::start(&point, "/live", &stream.header);
     pusher.send(&unpadded[..unpadded.len() / 2]);
-    // No reload: the page asks by itself.
+    // The page updates itself without a reload.
     browser.wait_for("document.querySelector('.state.receiving')");
     let _viewer = Viewer::play(&point, "/live", NEW);
     joined(&point);
@@ -75,7 +75,7 @@ fn the_page_shows_a_push_as_it_goes_on() {
     browser.wait_for("document.getElementById('summary').textContent.includes('No answer')");
 }
 
-/// A push of one packet by an encoder with this User-Agent, and its push-id.
+/// Pushes one packet as an encoder with this User-Agent. Returns the client and its push-id.
 fn push_as(point: &Handle, encoder: &str) -> (Client, String) {
     let mut client = Client::connect(point);
     let of = |kind: &str, id: &str, length| {
@@ -93,7 +93,7 @@ fn push_as(point: &Handle, encoder: &str) -> (Client, String) {
     (client, push_id)
 }
 
-/// Names come from the network. They are shown, and never run.
+/// Names come from the network. They are displayed as text, never executed.
 #[test]
 fn hostile_names_are_text_on_the_page() {
     let point = serve(|settings| listed(settings, &format!("/{HOSTILE}")));
@@ -117,7 +117,7 @@ fn hostile_names_are_text_on_the_page() {
     assert!(text.contains(&encoder), "{text}");
     assert!(text.contains(&format!("{HOSTILE} – HTTP")), "{text}");
     assert!(!text.contains(&push_id));
-    // As it can be pasted into a shell.
+    // The command is safe to paste into a shell.
     let command = "/%3Cscript%3Ewindow.hacked%20=%201%3C/script%3E%3Cimg%20src=x%20onerror=%27window.hacked%20=%202%27%3E";
     assert!(text.contains(command), "{text}");
     assert_eq!(browser.evaluate("typeof window.hacked"), "undefined");
@@ -128,7 +128,7 @@ fn hostile_names_are_text_on_the_page() {
         "{:?}",
         browser.complaints()
     );
-    // Even an element that got in would not run.
+    // Even an injected element would not run.
     browser.evaluate(
         "(() => { const script = document.createElement('script');
            script.textContent = 'window.hacked = 3'; document.body.append(script); })()",
@@ -136,7 +136,7 @@ fn hostile_names_are_text_on_the_page() {
     assert_eq!(browser.evaluate("typeof window.hacked"), "undefined");
 }
 
-/// The pictures are left in the directory of the tests, to be looked at.
+/// Screenshots are left in the directory of the tests, for inspection.
 #[test]
 fn the_page_fits_desktops_and_phones_in_light_and_dark() {
     let point = serve(|settings| listed(settings, &format!("/{}", "long-name".repeat(30))));
@@ -169,7 +169,7 @@ fn the_page_fits_desktops_and_phones_in_light_and_dark() {
     assert_eq!(backgrounds.len(), 2);
 }
 
-/// Takes a picture of the page on such a screen. Returns its background.
+/// Takes a screenshot of the page with these settings. Returns the background colour.
 fn look(browser: &mut Browser, url: &str, width: u32, dark: bool) -> String {
     browser.screen(width, dark);
     browser.open(url);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! Players that are not the project's own see every frame: ffmpeg, libmms, VLC and GStreamer.
+//! Independent players receive every frame: ffmpeg, libmms, VLC and GStreamer.
 
 use std::fs::{self, File};
 use std::io::Write;
@@ -15,7 +15,7 @@ use crate::client::serve;
 use crate::stream::{AUDIO_VIDEO, Pusher, Stream};
 use crate::viewer::{joined, left};
 
-/// A directory of the test's own, gone after it. Everybody may write there: VLC does not want to be root.
+/// A temporary directory. It is writable for all users, because VLC refuses to run as root.
 struct Directory(PathBuf);
 
 impl Directory {
@@ -38,7 +38,7 @@ impl Drop for Directory {
     }
 }
 
-/// A program that is ended at the latest with this.
+/// A program that is killed when this is dropped.
 struct Player(Child);
 
 impl Player {
@@ -61,14 +61,14 @@ impl Drop for Player {
     }
 }
 
-/// A program that has a minute.
+/// Returns a command with a time limit of one minute.
 fn bounded(program: &str) -> Command {
     let mut command = Command::new("timeout");
     command.args(["60", program]);
     command
 }
 
-/// ffmpeg, which writes what it reads into a file.
+/// Starts ffmpeg, which copies its input to a file.
 fn ffmpeg(url: &str, into: &Path) -> Player {
     let mut command = bounded("ffmpeg");
     command.args([
@@ -77,7 +77,7 @@ fn ffmpeg(url: &str, into: &Path) -> Player {
     Player::start(command.arg(into))
 }
 
-/// libmms, which many players stand on; `mmssrc` of GStreamer up to 1.20 did.
+/// Starts libmms, which many players use, such as `mmssrc` of GStreamer up to 1.20.
 fn libmms(url: &str, into: &Path) -> Player {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/watching/libmms.py");
     let mut command = bounded("python3");
@@ -85,7 +85,7 @@ fn libmms(url: &str, into: &Path) -> Player {
     Player::start(command.arg(script).arg(url).stdout(out))
 }
 
-/// VLC, which writes what it reads into a file. It refuses to be root.
+/// Starts VLC, which copies its input to a file. It refuses to run as root.
 fn vlc(url: &str, into: &Path) -> Player {
     let mut command = match fs::metadata("/proc/self").unwrap().uid() {
         0 => {
@@ -103,7 +103,7 @@ fn vlc(url: &str, into: &Path) -> Player {
     Player::start(command.stdout(Stdio::null()))
 }
 
-/// How many frames of each stream a file has: those that can be read, and those that can be decoded.
+/// Returns the number of readable and of decodable frames for each stream of a file.
 fn frames(file: &Path) -> String {
     let output = Command::new("ffprobe")
         .args([
@@ -126,7 +126,7 @@ fn frames(file: &Path) -> String {
     frames
 }
 
-/// The frames of these packets, in a file that nobody has sent anywhere.
+/// Returns the same for these packets in a local file.
 fn pushed(directory: &Directory, stream: &Stream, from: usize) -> String {
     let path = directory.file("pushed.asf");
     let mut file = File::create(&path).unwrap();
@@ -137,9 +137,9 @@ fn pushed(directory: &Directory, stream: &Stream, from: usize) -> String {
     frames(&path)
 }
 
-/// Several at once, of every kind; all of them see all frames.
+/// Several players of each kind run at once.
 #[test]
-fn every_player_sees_every_frame() {
+fn every_player_receives_every_frame() {
     let directory = Directory::new("players");
     let point = serve(|_| {});
     let stream = Stream::of(AUDIO_VIDEO);
@@ -170,7 +170,7 @@ fn every_player_sees_every_frame() {
     for (player, file) in running {
         player.finish();
         assert_eq!(frames(&file), expected, "{}", file.display());
-        // Some hang up as soon as they have seen the end.
+        // Some players close the connection as soon as they have read the end.
         assert!(matches!(left(&point), Leave::End | Leave::Gone));
     }
 }
@@ -194,7 +194,7 @@ fn a_late_player_sees_each_frame_from_a_key_frame() {
     assert_eq!(frames(&file), pushed(&directory, &stream, start));
 }
 
-/// The buffers of each stream that GStreamer's demuxer finds in what a source yields.
+/// Returns the number of buffers for each stream that GStreamer's demuxer finds in the output of a source.
 fn buffers(source: &str, ready: impl FnOnce()) -> Vec<(String, usize)> {
     gst::init().unwrap();
     let description = format!(
@@ -228,9 +228,9 @@ fn buffers(source: &str, ready: impl FnOnce()) -> Vec<(String, usize)> {
         .into()
 }
 
-/// Since 1.22 it has no `mmssrc` any more, and takes the stream by HTTP.
+/// Since 1.22 GStreamer has no `mmssrc`, and reads the stream by HTTP.
 #[test]
-fn gstreamer_sees_every_frame() {
+fn gstreamer_receives_every_frame() {
     let directory = Directory::new("gstreamer");
     let point = serve(|_| {});
     let stream = Stream::of(AUDIO_VIDEO);

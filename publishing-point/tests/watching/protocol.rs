@@ -11,7 +11,7 @@ use crate::viewer::{NEW, OLD, Packet, Viewer, joined, left, packets};
 
 /// 2.2.2.1, 3.2.5.4: example 2.2.2.1, to a broadcast
 #[test]
-fn a_player_is_told_what_there_is_to_see() {
+fn a_describe_returns_the_file_header() {
     let point = serve(|_| {});
     let stream = Stream::of(AUDIO_VIDEO);
     let _pusher = Pusher::start(&point, "/live", &stream.header);
@@ -76,9 +76,9 @@ fn a_player_gets_every_numbered_packet_and_then_the_end() {
     assert!(point.viewers().is_empty());
 }
 
-/// 2.2.3.3: padding is left out, unless an old server pulls
+/// 2.2.3.3: padding is removed, except for an old server
 #[test]
-fn padding_goes_out_and_comes_back_where_it_is_wanted() {
+fn padding_is_sent_only_to_clients_that_need_it() {
     let point = serve(|_| {});
     let stream = Stream::of(AUDIO_VIDEO);
     let mut pusher = Pusher::start(&point, "/live", &stream.header);
@@ -86,7 +86,7 @@ fn padding_goes_out_and_comes_back_where_it_is_wanted() {
     let mut server = Viewer::play(&point, "/live", "NSServer/4.1.0.3856");
     let mut file = Viewer::ask(&point, "GET /live HTTP/1.1\nHost: a\nUser-Agent: a file");
     assert_eq!(file.fields("Content-Type"), ["video/x-ms-asf"]);
-    // An encoder that leaves padding in.
+    // This encoder does not remove padding.
     let padded: Vec<_> = stream
         .packets
         .iter()
@@ -120,7 +120,7 @@ fn padding_goes_out_and_comes_back_where_it_is_wanted() {
 
 /// 2.2.2.3 to 2.2.2.10, 3.2.5.1
 #[test]
-fn requests_beside_the_stream_are_answered_within_a_session_alone() {
+fn other_requests_need_a_session() {
     let point = serve(|_| {});
     let stream = Stream::of(AUDIO_VIDEO);
     let _pusher = Pusher::start(&point, "/live", &stream.header);
@@ -171,7 +171,7 @@ fn a_streaming_session_stays_and_a_lost_one_is_renewed() {
 
 /// 3.2.5.1
 #[test]
-fn what_cannot_be_seen_is_refused() {
+fn a_point_without_a_push_is_refused() {
     let point = serve(|settings| settings.max_viewers = 1);
     let stream = Stream::of(AUDIO_VIDEO);
     let play = format!("GET /live HTTP/1.0\nUser-Agent: {OLD}\nPragma: xPlayStrm=1");

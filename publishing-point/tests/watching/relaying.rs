@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! Who sees what of a stream, and who is dropped.
+//! The packets that each viewer receives, and the disconnection of slow viewers.
 
 use bytes::Bytes;
 use publishing_point::{Event, Leave};
@@ -10,7 +10,7 @@ use crate::client::{Client, ENDLESS, data_packets, end, event, packet, serve, st
 use crate::stream::{AUDIO_VIDEO, Pusher, Stream};
 use crate::viewer::{OLD, Packet, Viewer, joined, left};
 
-/// The numbers of the data packets among these.
+/// Returns the numbers of the data packets among these.
 fn numbers(packets: &[Packet]) -> Vec<u32> {
     let numbers = packets.iter().filter_map(|packet| match packet {
         Packet::Data { number, .. } => Some(*number),
@@ -20,7 +20,7 @@ fn numbers(packets: &[Packet]) -> Vec<u32> {
 }
 
 #[test]
-fn a_late_viewer_begins_at_the_latest_key_frame() {
+fn a_late_viewer_starts_at_the_latest_key_frame() {
     let point = serve(|_| {});
     let stream = Stream::of(AUDIO_VIDEO);
     let unpadded = stream.unpadded();
@@ -45,9 +45,9 @@ fn a_late_viewer_begins_at_the_latest_key_frame() {
     }
 }
 
-/// The pusher is not held up by a viewer that never reads, and that viewer does not stay.
+/// A viewer that never reads is disconnected, and does not delay the push.
 #[test]
-fn a_viewer_that_stalls_is_dropped_and_nobody_else_notices() {
+fn a_stalled_viewer_is_disconnected_without_effect_on_others() {
     const PACKETS: usize = 24 * 1024;
     let point = serve(|settings| settings.keep = false);
     let stream = Stream::of(AUDIO_VIDEO);
@@ -72,7 +72,7 @@ fn a_viewer_that_stalls_is_dropped_and_nobody_else_notices() {
             }
         }
     });
-    // No faster than the one that reads: it has to see everything.
+    // Not faster than the viewer that reads, because it has to receive every packet.
     for part in packets.chunks(256) {
         pusher.send(part);
         for _ in part {
@@ -99,9 +99,9 @@ fn a_viewer_that_stalls_is_dropped_and_nobody_else_notices() {
     drop(stalled);
 }
 
-/// 3.2.7.1 of MS-WMHTTP: who watches waits for the pusher to come back, and misses nothing.
+/// 3.2.7.1 of MS-WMHTTP: viewers wait for the encoder to reconnect, and miss no packet.
 #[test]
-fn viewers_outlast_a_connection_that_the_pusher_loses() {
+fn viewers_outlast_a_lost_connection_of_the_encoder() {
     let point = serve(|_| {});
     let stream = Stream::of(AUDIO_VIDEO);
     let unpadded = stream.unpadded();
@@ -114,7 +114,7 @@ fn viewers_outlast_a_connection_that_the_pusher_loses() {
     event(&point, |event| matches!(event, Event::Closed { .. }));
     let mut client = Client::resume(&point, &push_id);
     client.start("/live", ENDLESS);
-    // It cannot know that the header had arrived.
+    // The client cannot know that the header was received.
     client.send(packet(b'H', stream.header.as_bytes()));
     for data in after {
         client.send(packet(b'D', data));
@@ -144,7 +144,7 @@ fn another_playlist_entry_begins_with_its_header_and_number_0() {
     pusher.client.send(end(1));
     pusher.client.send(stream_change(second.header.as_bytes()));
     pusher.send(&second.unpadded()[..2]);
-    // For a file there is no next entry.
+    // An ASF file cannot express the next entry.
     assert_eq!(left(&point), Leave::Change);
     assert_eq!(
         file.rest().len(),
@@ -161,9 +161,9 @@ fn another_playlist_entry_begins_with_its_header_and_number_0() {
     assert_eq!(packets.last(), Some(&Packet::End(0)));
 }
 
-/// 3.2.4.1: the Reason tells that the stream did not end by itself
+/// 3.2.4.1: the Reason shows that the stream did not end normally
 #[test]
-fn viewers_are_told_when_a_push_is_given_up() {
+fn viewers_get_a_reason_when_a_push_is_abandoned() {
     let point = serve(|settings| {
         settings.timeouts.idle = std::time::Duration::from_millis(50);
     });
@@ -181,9 +181,9 @@ fn viewers_are_told_when_a_push_is_given_up() {
     assert_eq!(Viewer::ask(&point, &request).status(), 404);
 }
 
-/// A push of something that is no ASF is received and cannot be watched.
+/// A push of other data than ASF is received, and cannot be watched.
 #[test]
-fn without_a_file_header_there_is_nothing_to_see() {
+fn a_push_without_a_file_header_cannot_be_watched() {
     let point = serve(|_| {});
     let mut client = Client::streaming(&point);
     client.send(packet(b'D', b"1"));
@@ -194,7 +194,7 @@ fn without_a_file_header_there_is_nothing_to_see() {
     );
 }
 
-/// Of a packet in which a key frame begins, whoever comes late gets no frame that needs an earlier one.
+/// A late viewer gets the first packet without the frames before its key frame.
 #[test]
 fn a_late_viewer_begins_with_the_key_frame() {
     let point = serve(|_| {});

@@ -61,7 +61,7 @@ fn the_status_lists_pushes_viewers_and_errors() {
     assert_eq!(over["errors"].as_array().unwrap().len(), 1);
 }
 
-/// An error is not the last one any more once its cause is gone.
+/// A resolved error is no longer the last one.
 #[test]
 fn a_success_clears_the_last_error() {
     let point = serve(|_| {});
@@ -85,7 +85,7 @@ fn a_success_clears_the_last_error() {
 }
 
 #[test]
-fn errors_that_repeat_are_counted() {
+fn repeated_errors_are_counted() {
     let point = serve(|_| {});
     for _ in 0..60 {
         let missing = Viewer::ask(&point, "GET /live HTTP/1.1\nHost: a");
@@ -98,7 +98,7 @@ fn errors_that_repeat_are_counted() {
 }
 
 #[test]
-fn errors_are_remembered_up_to_a_number() {
+fn the_number_of_errors_is_bounded() {
     let point = serve(|_| {});
     for number in 0..100 {
         let mut client = Client::connect(&point);
@@ -112,9 +112,9 @@ fn errors_are_remembered_up_to_a_number() {
     assert!(status["points"].as_array().unwrap().len() >= 100);
 }
 
-/// A client chooses the names: the document escapes them.
+/// Clients choose the names, so the document escapes them.
 #[test]
-fn a_name_is_no_json() {
+fn names_are_escaped_in_json() {
     let point = serve(|_| {});
     let mut client = Client::connect(&point);
     client.setup("/a\"},{\"b");
@@ -124,7 +124,7 @@ fn a_name_is_no_json() {
     assert_eq!(status(&point)["points"][0]["point"], "/a\"},{\"b");
 }
 
-/// A scrape, line by line, without the comments.
+/// Returns the lines of a scrape without comments.
 fn metrics(point: &Handle) -> Vec<String> {
     let mut viewer = Viewer::ask(point, "GET /metrics HTTP/1.1\nHost: a");
     assert_eq!(viewer.status(), 200);
@@ -149,7 +149,7 @@ fn metrics_have_the_counters_of_each_point() {
     pusher.send(&unpadded);
     let _viewer = Viewer::play(&point, "/live", OLD);
     joined(&point);
-    // The connections of the first two pushes end behind their answers.
+    // The connections of the first two pushes end after their responses.
     let settled = "publishing_point_connections 3".to_owned();
     while !metrics(&point).contains(&settled) {}
     let shown = metrics(&point);
@@ -162,7 +162,7 @@ fn metrics_have_the_counters_of_each_point() {
         format!("publishing_point_received_bytes_total{{point=\"/live\"}} {bytes}"),
         "publishing_point_receiving{point=\"/live\"} 1".to_owned(),
         "publishing_point_viewers{point=\"/live\"} 1".to_owned(),
-        // Over both sessions, of which none is left.
+        // Totals of both sessions, which have ended.
         "publishing_point_received_packets_total{point=\"/a\\\"b\"} 10".to_owned(),
         "publishing_point_receiving{point=\"/a\\\"b\"} 0".to_owned(),
         "publishing_point_sessions 1".to_owned(),
@@ -172,9 +172,9 @@ fn metrics_have_the_counters_of_each_point() {
     }
 }
 
-/// The page asks for the samples that it does not have yet.
+/// The page requests only the samples that it does not have yet.
 #[test]
-fn the_history_is_asked_for_by_its_samples() {
+fn the_history_is_requested_by_sample() {
     let point = serve(|_| {});
     let stream = Stream::of(AUDIO_VIDEO);
     let mut pusher = Pusher::start(&point, "/live", &stream.header);
@@ -190,7 +190,7 @@ fn the_history_is_asked_for_by_its_samples() {
 }
 
 #[test]
-fn the_page_forbids_everything_that_is_not_its_own() {
+fn the_page_forbids_content_of_other_origins() {
     let point = serve(|_| {});
     let mut viewer = Viewer::ask(&point, "GET / HTTP/1.1\nHost: a");
     assert_eq!(viewer.status(), 200);
@@ -206,7 +206,7 @@ fn the_page_forbids_everything_that_is_not_its_own() {
         "{policy}"
     );
     let page = String::from_utf8(viewer.body()).unwrap();
-    // The name of a namespace, and no address.
+    // This URL is the name of a namespace, and is never loaded.
     let page = page.replace("http://www.w3.org/2000/svg", "");
     for elsewhere in ["http:", "https:", "src=", "@import", "url("] {
         assert!(!page.contains(elsewhere), "{elsewhere}");

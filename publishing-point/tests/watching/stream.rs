@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! What is pushed.
+//! The pushed streams.
 
 use std::path::{Path, PathBuf};
 
@@ -19,7 +19,7 @@ pub fn fixture(name: &str) -> PathBuf {
         .join(name)
 }
 
-/// A live stream: its header and its packets, padding and all.
+/// A live stream: its header and its packets with padding.
 pub struct Stream {
     pub header: FileHeader,
     pub packets: Vec<DataPacket>,
@@ -41,7 +41,7 @@ impl Stream {
         Self { header, packets }
     }
 
-    /// The packets without their padding.
+    /// Returns the packets without padding.
     pub fn unpadded(&self) -> Vec<Bytes> {
         let unpadded = self.packets.iter().map(|packet| {
             let unpadded = packet.without_padding();
@@ -50,7 +50,7 @@ impl Stream {
         unpadded.collect()
     }
 
-    /// The numbers of the packets where decoding can begin.
+    /// Returns the numbers of the packets where decoding can begin.
     pub fn starts(&self) -> Vec<usize> {
         let key_frames = KeyFrames::of(&self.header);
         let numbers = 0..self.packets.len();
@@ -60,7 +60,7 @@ impl Stream {
     }
 }
 
-/// Somebody who pushes a stream by the book, without padding.
+/// A conforming encoder that pushes without padding.
 pub struct Pusher {
     pub client: Client,
     point: Handle,
@@ -68,7 +68,7 @@ pub struct Pusher {
 }
 
 impl Pusher {
-    /// As far as `$H`, which has arrived.
+    /// Sends PushSetup, PushStart and `$H`, and waits until `$H` was received.
     pub fn start(point: &Handle, path: &str, header: &FileHeader) -> Self {
         let mut client = Client::connect(point);
         assert_eq!(client.setup(path).status(), 204);
@@ -85,7 +85,7 @@ impl Pusher {
         pusher
     }
 
-    /// Sends packets, and waits until they are there.
+    /// Sends packets, and waits until they were received.
     pub fn send(&mut self, packets: &[Bytes]) {
         for data in packets {
             self.client.send(packet(b'D', data));

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! A viewer of plain sockets.
+//! A viewer on plain sockets.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -15,7 +15,7 @@ pub const OLD: &str = "NSPlayer/7.10.0.3059";
 /// A player of version 12, which gets `$M`.
 pub const NEW: &str = "NSPlayer/12.0.7680.0";
 
-/// One packet of MS-WMSP, taken apart.
+/// A parsed packet of MS-WMSP.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Packet {
     Header(Vec<u8>),
@@ -36,7 +36,7 @@ pub struct Viewer {
 }
 
 impl Viewer {
-    /// A request with these lines, and the head of its response.
+    /// Sends a request with these lines on a new connection, and reads the head of the response.
     pub fn ask(point: &Handle, request: &str) -> Self {
         let mut stream = TcpStream::connect(point.local_addr()).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
@@ -45,13 +45,13 @@ impl Viewer {
         Self { stream, head }
     }
 
-    /// Another request on the same connection.
+    /// Sends another request on the same connection.
     pub fn ask_again(&mut self, request: &str) {
         self.stream.write_all(&wire(request)).unwrap();
         self.head = read_head(&mut self.stream);
     }
 
-    /// A player that plays.
+    /// Starts to play a stream.
     pub fn play(point: &Handle, path: &str, user_agent: &str) -> Self {
         let viewer = Self::ask(
             point,
@@ -65,7 +65,7 @@ impl Viewer {
         self.head.split(' ').nth(1).unwrap().parse().unwrap()
     }
 
-    /// All values of a field.
+    /// Returns all values of a field.
     pub fn fields(&self, name: &str) -> Vec<&str> {
         let fields = self.head.lines().filter_map(|line| line.split_once(": "));
         fields
@@ -80,7 +80,7 @@ impl Viewer {
         (*ids.expect("client-id")).to_owned()
     }
 
-    /// The body of a response that says how long it is.
+    /// Reads the body of a response with Content-Length.
     pub fn body(&mut self) -> Vec<u8> {
         let length = self.fields("Content-Length")[0].parse().unwrap();
         let mut body = vec![0; length];
@@ -88,14 +88,14 @@ impl Viewer {
         body
     }
 
-    /// Everything until the server closes.
+    /// Reads everything until the server closes.
     pub fn rest(&mut self) -> Vec<u8> {
         let mut rest = Vec::new();
         self.stream.read_to_end(&mut rest).unwrap();
         rest
     }
 
-    /// The next packet.
+    /// Reads the next packet.
     pub fn packet(&mut self) -> Packet {
         let mut head = [0; 4];
         self.stream.read_exact(&mut head).expect("no packet");
@@ -104,7 +104,7 @@ impl Viewer {
         packet(head, &body)
     }
 
-    /// All packets to the end of the stream.
+    /// Reads all packets to the end of the stream.
     pub fn packets(&mut self) -> Vec<Packet> {
         packets(&self.rest())
     }
@@ -159,7 +159,7 @@ fn read_head(stream: &mut TcpStream) -> String {
     String::from_utf8(head).unwrap()
 }
 
-/// Waits until somebody watches.
+/// Waits until a viewer joins. Returns its id.
 pub fn joined(point: &Handle) -> u64 {
     match event(point, |event| matches!(event, Event::ViewerJoined { .. })) {
         Event::ViewerJoined { viewer, .. } => viewer,
@@ -167,7 +167,7 @@ pub fn joined(point: &Handle) -> u64 {
     }
 }
 
-/// Waits until somebody watches no more, and tells why.
+/// Waits until a viewer leaves. Returns the reason.
 pub fn left(point: &Handle) -> Leave {
     match event(point, |event| matches!(event, Event::ViewerLeft { .. })) {
         Event::ViewerLeft { why, .. } => why,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! What a writer has written, what of it the client has, and what the server has.
+//! The content of a stream: written by the writer, accepted by the client, received by the server.
 
 use wmspush_proto::asf::{DataPacket, FileHeader};
 use wmspush_proto::wmhttp::HResult;
@@ -8,7 +8,7 @@ use wmspush_proto::wmhttp::server::Received;
 
 use super::super::invariants::header::file_header;
 
-/// Bytes of each packet.
+/// Size of each packet in bytes.
 const PACKET_SIZE: u8 = 100;
 
 #[derive(Clone, Debug, PartialEq)]
@@ -19,16 +19,16 @@ pub enum Content {
 }
 
 pub struct Writer {
-    /// Whether padding stays behind.
+    /// True if the client removes padding.
     remove_padding: bool,
     written: Vec<Content>,
-    /// What the client gets next.
+    /// Index of the next content for the client.
     next: usize,
-    /// The client gets the header in force first.
+    /// True if the client first gets the current header again.
     again: bool,
-    /// What the server gets next.
+    /// Index of the content that the server has to receive next.
     expected: usize,
-    /// What came next when the current PushStart was sent.
+    /// Value of `next` when the current PushStart was sent.
     began: usize,
 }
 
@@ -44,7 +44,7 @@ impl Writer {
         }
     }
 
-    /// Another header than any before.
+    /// Writes a new header, different from all earlier ones.
     pub fn write_header(&mut self) {
         let number = self.written.len() as u8;
         let header = file_header(PACKET_SIZE.into(), 50, number);
@@ -52,7 +52,7 @@ impl Writer {
         self.written.push(Content::Header(header));
     }
 
-    /// Another packet than any before: its number is its send time.
+    /// Writes a new packet: its number is its Send Time.
     pub fn write_data(&mut self, padding: u8) {
         const HEAD: usize = 24;
         let padding = padding % (PACKET_SIZE - HEAD as u8);
@@ -77,7 +77,7 @@ impl Writer {
         self.written.push(Content::End);
     }
 
-    /// What the client gets next, if there is something.
+    /// Returns the next content for the client, if any.
     pub fn next(&self) -> Option<Content> {
         if self.again {
             return self.header_in_force().map(Content::Header);
@@ -85,25 +85,25 @@ impl Writer {
         self.written.get(self.next).cloned()
     }
 
-    /// The client has taken it.
+    /// Notes that the client has accepted it.
     pub fn taken(&mut self) {
         if !std::mem::take(&mut self.again) {
             self.next += 1;
         }
     }
 
-    /// A PushStart was sent. The header in it, if there is one, counts as taken.
+    /// Notes a PushStart. A header in it counts as accepted.
     pub fn push_start_sent(&mut self) {
         self.began = self.next;
     }
 
-    /// Everything since then goes again.
+    /// Rewinds to the last PushStart.
     pub fn push_start_repeated(&mut self) {
         self.next = self.began;
     }
 
-    /// The connection is lost: the client goes on behind what it knows to have arrived, which is all but so many packets
-    /// of this entry. Without a header at the server, that goes first.
+    /// Handles a connection loss: the client continues after the content that it knows was received, which excludes
+    /// `unknown` packets of this entry. If the server has no header, the header comes first.
     pub fn go_back(&mut self, unknown: usize, has_header: bool) {
         let arrived = self.written[..self.expected].iter().rev();
         let data = arrived.take_while(|content| matches!(content, Content::Data(_)));
@@ -112,7 +112,7 @@ impl Writer {
         self.again = !has_header && self.header_in_force().is_some();
     }
 
-    /// The last header that has come to the server, in whichever session.
+    /// Returns the last header that the server has received, in any session.
     pub fn header_in_force(&self) -> Option<FileHeader> {
         let mut arrived = self.written[..self.expected].iter().rev();
         arrived.find_map(|content| match content {
@@ -121,7 +121,7 @@ impl Writer {
         })
     }
 
-    /// What comes to the server is what comes next.
+    /// Checks received content against the expected content.
     pub fn arrived(&mut self, received: &Received) {
         let expected = self.written.get(self.expected);
         match (received, expected) {

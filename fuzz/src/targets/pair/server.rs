@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! The receiving half at the end of a wire.
+//! The server half, and the connection to it.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -17,7 +17,7 @@ use super::super::messages::{head, response};
 use super::challenge;
 use super::content::Writer;
 
-/// What is on its way to the server.
+/// Bytes or a request on the way to the server.
 pub enum Wire {
     Request(Box<Request>),
     Body(Bytes),
@@ -27,14 +27,14 @@ pub struct Server {
     sessions: Sessions,
     input: BytesMut,
     receiving: Option<ReceivingSession>,
-    /// The session of the last PushSetup, and whether its `$H` has come.
+    /// The session of the last PushSetup, and whether its `$H` was received.
     current: Option<(SessionKey, bool)>,
-    /// Push-ids are numbers.
+    /// The last push-id, which is a number.
     last_push_id: u32,
     is_silent: bool,
-    /// Otherwise each session has that to say against the client.
+    /// False if padding must not be reported as a violation of the client.
     minds_padding: bool,
-    /// An entry has ended, and none has begun. Data of it would come too late.
+    /// True after the end of an entry and before the next. Data would be out of order.
     pub between_entries: bool,
     pub challenge_next: bool,
     pub replies: VecDeque<Response>,
@@ -108,7 +108,7 @@ impl Server {
     }
 
     fn body(&mut self, bytes: &Bytes, writer: &mut Writer) {
-        // Behind a challenge.
+        // There is none after a challenge.
         let Some(mut session) = self.receiving.take() else {
             return;
         };
@@ -147,7 +147,7 @@ impl Server {
         self.replies.push_back(response(&reply.response));
     }
 
-    /// The connection is lost.
+    /// Handles a connection loss.
     pub fn lose(&mut self) {
         self.input.clear();
         self.replies.clear();
@@ -156,17 +156,17 @@ impl Server {
         }
     }
 
-    /// Nothing is under way.
+    /// Returns whether no bytes are on the way and no body is in progress.
     pub fn is_idle(&self) -> bool {
         self.receiving.is_none() && self.replies.is_empty()
     }
 
-    /// Whether there is a session to resume.
+    /// Returns whether there is a session to resume.
     pub fn knows_session(&self) -> bool {
         self.current.is_some()
     }
 
-    /// The header that has come in the current session.
+    /// Returns the header that was received in the current session.
     pub fn known_header(&self, writer: &Writer) -> Option<FileHeader> {
         let (_, has_header) = self.current?;
         writer.header_in_force().filter(|_| has_header)

@@ -4,10 +4,10 @@
 
 use super::*;
 
-/// 3.1.5.1, 3.1.4.1.1, decision D-4: C-087, C-208, C-210: the same PushSetup with Authorization, on the connection that
-/// the server has kept; C-125: PushStart has it too, before it is asked for.
+/// 3.1.5.1, 3.1.4.1.1, decision D-4: C-087, C-208, C-210: the client repeats PushSetup with Authorization on the same
+/// connection. C-125: PushStart carries Authorization before a challenge.
 #[test]
-fn digest_answers_a_challenge_and_goes_on_with_push_start() {
+fn digest_answers_a_challenge_and_authorises_push_start() {
     let (mut client, first) = Client::new(known());
     assert_anonymous(&first);
     client.answer(&format!(
@@ -40,8 +40,8 @@ fn digest_answers_a_challenge_and_goes_on_with_push_start() {
     assert!(!start.fresh);
 }
 
-/// RFC 9110 section 5.5: C-208: a realm in the character set of the server's country is no reason not to be answered, by
-/// a server or a proxy, and comes back as it was.
+/// RFC 9110 section 5.5: C-208: a server or proxy may write the realm in any character set. The answer repeats its
+/// bytes.
 #[test]
 fn a_realm_may_have_any_bytes() {
     for role in [Role::Server, Role::Proxy] {
@@ -64,8 +64,8 @@ fn a_realm_may_have_any_bytes() {
     }
 }
 
-/// 3.1.5.2, 3.1.4.2.1, decision D-14: C-125, C-231, C-236: PushStart with the new nonce and with `$H`; what was on its
-/// way of the old body stays behind, and the higher layer is told to offer it again.
+/// 3.1.5.2, 3.1.4.2.1, decision D-14: C-125, C-231, C-236: the client repeats PushStart with the new nonce and `$H`. It
+/// drops the rest of the old body, and the higher layer offers that content again.
 #[test]
 fn a_stale_nonce_repeats_push_start_from_its_header() {
     let mut client = Client::digested(known());
@@ -96,7 +96,7 @@ fn a_stale_nonce_repeats_push_start_from_its_header() {
     assert_eq!(client.sent().body, d());
 }
 
-/// 3.1.5.2: C-231, C-236: PushStart begins again as it began, whatever has been sent since.
+/// 3.1.5.2: C-231, C-236: a repeated PushStart begins like the first one, whatever was sent after that.
 #[test]
 fn a_repeated_push_start_begins_with_the_same_header() {
     let other = header_with(3200, 0);
@@ -108,7 +108,7 @@ fn a_repeated_push_start_begins_with_the_same_header() {
     client.sent();
     client.challenged(&[STALE]);
     assert_eq!(client.push_start().1, h());
-    // All of it once more.
+    // The same content once more.
     client.data();
     assert_eq!(client.0.new_header(other.clone()), Offer::Taken);
     let change = framed(b"$C", other.as_bytes().len() + 4, &[0; 4]);
@@ -117,16 +117,16 @@ fn a_repeated_push_start_begins_with_the_same_header() {
     assert_eq!(client.sent().body, expected);
 }
 
-/// 3.1.5.2: C-231, C-236: a PushStart that went on where another had stopped does so again, without `$H`.
+/// 3.1.5.2: C-231, C-236: the repetition of a PushStart that continued another one has no `$H` either.
 #[test]
-fn a_repeated_push_start_goes_on_where_it_went_on() {
+fn a_repeated_push_start_continues_at_the_same_point() {
     let held = |client: &mut PushSession| {
         assert!(matches!(client.data_unit(packet(1500)), Offer::Held(_)));
     };
     let mut client = in_second_body(4, held);
     client.data();
     client.data();
-    // The end of an entry goes, and then there is no place for the header.
+    // The end of the entry is sent, and no room is left for the header.
     client.data();
     assert!(matches!(client.0.new_header(header()), Offer::Held(_)));
     client.sent();
@@ -136,7 +136,7 @@ fn a_repeated_push_start_goes_on_where_it_went_on() {
     assert_eq!(client.sent().body, d());
 }
 
-/// 3.1.4.4: the end of an entry is told once, also where the PushStart behind it goes again.
+/// 3.1.4.4: the end of an entry is sent once, even if the PushStart after it is repeated.
 #[test]
 fn a_repeated_push_start_does_not_end_an_entry_twice() {
     let next = header();
@@ -154,8 +154,8 @@ fn a_repeated_push_start_does_not_end_an_entry_twice() {
     assert_eq!(client.sent().body, first);
 }
 
-/// 1.7, decision D-17: C-003: PushSetup on a connection of its own goes first, and NTLM with it; PushStart follows on
-/// that connection, without Authorization.
+/// 1.7, decision D-17: C-003: PushSetup with NTLM comes first, on a new connection. PushStart follows on that
+/// connection, without Authorization.
 #[test]
 fn ntlm_is_never_used_in_push_start() {
     for scheme in ["NTLM", "Negotiate"] {
@@ -164,7 +164,7 @@ fn ntlm_is_never_used_in_push_start() {
         client.events();
         client.challenged(&[scheme]);
         if scheme == "Negotiate" && cfg!(feature = "kerberos") {
-            // A ticket would do, but there is none.
+            // A ticket would be allowed, but there is none.
             assert_anonymous(&client.push_start().0);
             client.events();
             client.challenged(&[scheme]);
@@ -198,7 +198,7 @@ fn ntlm_is_never_used_in_push_start() {
         assert_eq!(body, h());
         client.data();
         assert_eq!(client.sent().body, d());
-        // Once is enough.
+        // One return to PushSetup is allowed.
         let refused = response(&unauthorized(&[scheme]));
         let refused = client.0.handle_response(&refused);
         let refused = refused.and_then(|()| client.0.provide(Role::Server, None));
@@ -207,7 +207,7 @@ fn ntlm_is_never_used_in_push_start() {
     }
 }
 
-/// 1.7: C-003: where PushStart has to be authorized, Digest is what it takes, if there is a choice.
+/// 1.7: C-003: Digest is preferred if PushStart has to be authorised.
 #[test]
 fn push_start_prefers_digest() {
     let mut client = Client::streaming(known());
@@ -217,7 +217,7 @@ fn push_start_prefers_digest() {
     assert_eq!(body, h());
 }
 
-/// RFC 2616 section 11: C-208, C-231: what was refused is not tried again without end.
+/// RFC 2616 section 11: C-208, C-231: refused credentials are not tried without end.
 #[test]
 fn wrong_credentials_end_the_session() {
     let everything = unauthorized(&["Negotiate, NTLM", DIGEST, BASIC]);
@@ -261,9 +261,9 @@ fn wrong_credentials_end_the_session() {
     }
 }
 
-/// C-208: an application that always knows others is not asked without end either.
+/// C-208: an application that always offers new credentials is not asked without end.
 #[test]
-fn guesses_come_to_an_end() {
+fn the_number_of_credentials_tried_is_bounded() {
     let (mut client, _) = Client::new(known());
     client.challenged(&[DIGEST]);
     let mut guesses = 0;
@@ -295,9 +295,9 @@ fn wanted(scheme: Scheme, clear_text: bool, previous_user: Option<&str>) -> Cred
     }
 }
 
-/// C-087, C-208: the application is asked, and nothing goes out or is taken before it answers.
+/// C-087, C-208: the client asks the application, and neither sends nor accepts anything before its answer.
 #[test]
-fn credentials_are_asked_for() {
+fn credentials_are_requested() {
     let (mut client, _) = Client::new(AccessConfig::default());
     client.challenged(&[DIGEST]);
     assert_eq!(client.question(), wanted(Scheme::Digest, false, None));
@@ -328,7 +328,7 @@ fn credentials_are_asked_for() {
 
 /// C-208
 #[test]
-fn an_application_may_give_up() {
+fn an_application_may_refuse_credentials() {
     let anybody = AccessConfig {
         cleartext_basic: true,
         ..AccessConfig::default()
@@ -362,10 +362,10 @@ fn an_application_may_give_up() {
     }
 }
 
-/// The password would be read by anyone on the way.
+/// Anyone on the path could read the password.
 /// C-208
 #[test]
-fn basic_alone_is_refused_in_the_clear() {
+fn basic_is_refused_without_encryption() {
     let (mut client, _) = Client::new(known());
     let denied = Denied::NoUsableScheme {
         offered: vec!["Basic".to_owned()],
@@ -379,9 +379,9 @@ fn basic_alone_is_refused_in_the_clear() {
     assert_eq!(client.fails(&unauthorized(&[BASIC])), expected);
 }
 
-/// 3.1.5.2: C-231, C-236: a PushStart waits for the application as PushSetup does.
+/// 3.1.5.2: C-231, C-236: PushStart waits for the application like PushSetup does.
 #[test]
-fn push_start_goes_again_when_credentials_are_there() {
+fn push_start_is_repeated_with_credentials() {
     let mut client = Client::streaming(AccessConfig::default());
     client.data();
     client.events();

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! Redirections and challenges: what the client sends after them, where, and in which order.
+//! Redirections and challenges: the requests that follow them, their destinations and their order.
 
 mod authentication;
 mod nonces;
@@ -43,7 +43,7 @@ fn bob() -> Credentials {
     Credentials::new("bob", PASSWORD)
 }
 
-/// With credentials for the server, and no proxy.
+/// Returns settings with credentials for the server, and no proxy.
 fn known() -> AccessConfig {
     AccessConfig {
         credentials: Some(alice()),
@@ -51,7 +51,7 @@ fn known() -> AccessConfig {
     }
 }
 
-/// Through a proxy, with credentials for both.
+/// Returns settings with a proxy, and credentials for both.
 fn proxied() -> AccessConfig {
     AccessConfig {
         proxy: Some(url("http://proxy:3128/")),
@@ -64,11 +64,11 @@ fn url(text: &str) -> Url {
     text.parse().unwrap()
 }
 
-/// A session that talks with a script.
+/// A session that a test drives step by step.
 struct Client(PushSession);
 
 impl Client {
-    /// One that has sent its first request, which comes with it.
+    /// Returns a session and its first request.
     fn new(access: AccessConfig) -> (Self, Request) {
         let config = SessionConfig {
             access,
@@ -81,7 +81,7 @@ impl Client {
         (client, request)
     }
 
-    /// One that was let in without more ado, and has sent PushStart and `$H`.
+    /// Returns a session that has sent PushStart and `$H` without authentication.
     fn streaming(access: AccessConfig) -> Self {
         let (mut client, _) = Self::new(access);
         client.accepted();
@@ -89,7 +89,7 @@ impl Client {
         client
     }
 
-    /// One that has answered a Digest challenge to PushSetup.
+    /// Returns a session that has answered a Digest challenge to PushSetup.
     fn digested(access: AccessConfig) -> Self {
         let (mut client, _) = Self::new(access);
         client.challenged(&[DIGEST]);
@@ -105,17 +105,17 @@ impl Client {
         self.0.handle_response(&accepted()).unwrap();
     }
 
-    /// 401 with these WWW-Authenticate fields.
+    /// Answers with 401 and these WWW-Authenticate fields.
     fn challenged(&mut self, fields: &[&str]) {
         self.answer(&unauthorized(fields));
     }
 
-    /// What goes out now.
+    /// Returns all outputs.
     fn sent(&mut self) -> Sent {
         Sent::by(&mut self.0)
     }
 
-    /// The only thing that goes out now, which is a PushSetup.
+    /// Returns the only output, which is a PushSetup.
     fn push_setup(&mut self) -> Request {
         let mut sent = self.sent();
         let request = sent.requests.pop().expect("a request");
@@ -123,7 +123,7 @@ impl Client {
         request
     }
 
-    /// The PushStart that goes out now, and the beginning of its body.
+    /// Returns the next PushStart, and the beginning of its body.
     fn push_start(&mut self) -> (Request, Vec<u8>) {
         let mut sent = self.sent();
         let request = sent.requests.pop().expect("a request");
@@ -131,7 +131,7 @@ impl Client {
         (request, sent.body)
     }
 
-    /// Starts streaming; `$H` is all that the body has so far.
+    /// Starts streaming. The body has only `$H` so far.
     fn start(&mut self) -> Request {
         assert_eq!(self.0.start_streaming(header()), Offer::Taken);
         let (request, body) = self.push_start();
@@ -143,12 +143,12 @@ impl Client {
         assert_eq!(self.0.data_unit(packet(1500)), Offer::Taken);
     }
 
-    /// Every event there is.
+    /// Returns all events.
     fn events(&mut self) -> Vec<Event> {
         std::iter::from_fn(|| self.0.poll_event()).collect()
     }
 
-    /// What the application is asked, which is the last event.
+    /// Returns the request to the application, which is the last event.
     fn question(&mut self) -> CredentialsWanted {
         assert!(self.sent().nothing());
         match self.events().pop() {
@@ -157,14 +157,14 @@ impl Client {
         }
     }
 
-    /// A response that ends the session.
+    /// Passes on a response that ends the session.
     fn fails(&mut self, text: &str) -> Error {
         let error = self.0.handle_response(&response(text)).unwrap_err();
         self.assert_over();
         error
     }
 
-    /// Nothing is sent, taken or waited for any more.
+    /// Checks that the session sends, accepts and awaits nothing.
     fn assert_over(&mut self) {
         assert!(self.sent().nothing());
         assert!(!self.0.is_ready() && !self.0.awaits_response() && !self.0.owes_request());
@@ -192,13 +192,13 @@ fn redirect(status: u16, location: &str) -> String {
     format!("HTTP/1.1 {status} Elsewhere\nServer: Cougar/9.5\nLocation: {location}")
 }
 
-/// `$H` with the header of these tests.
+/// Returns `$H` with the header of these tests.
 fn h() -> Vec<u8> {
     let header = header();
     framed(b"$H", header.as_bytes().len(), header.as_bytes())
 }
 
-/// `$D` with a packet of these tests.
+/// Returns `$D` with a packet of these tests.
 fn d() -> Vec<u8> {
     framed(b"$D", 1500, &[0xAB; 1500])
 }
@@ -239,12 +239,12 @@ fn names(events: &[Event]) -> Vec<&str> {
     events.iter().map(name).collect()
 }
 
-/// A Content-Length that leaves `rest` bytes after `$H` and three packets of these tests.
+/// Returns a Content-Length that leaves `rest` bytes after `$H` and three packets of these tests.
 fn length(rest: usize) -> u64 {
     (h().len() + 3 * d().len() + rest) as u64
 }
 
-/// A client in its second PushStart, whose first body ended where `offer` found no place for something.
+/// Returns a client in its second PushStart, after `offer` found too little room in the first body.
 fn in_second_body(rest: usize, offer: impl Fn(&mut PushSession)) -> Client {
     let config = SessionConfig {
         access: known(),

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! Nonces that expire: once a connection, for as long as a push lasts.
+//! Nonces that expire on every connection, for the whole length of a push.
 
 use super::*;
 
 /// Connections of a month, one every two hours.
 const MONTH: u32 = 30 * 12;
 
-/// A challenge with a nonce of this number; `flag` is what some servers forget.
+/// Returns a challenge with this nonce. `flag` is the `stale` parameter, which some servers omit.
 fn expired(role: Role, nonce: u32, flag: &str) -> String {
     let field = format!(r#"Digest realm="WMS", nonce="{nonce}", qop="auth"{flag}"#);
     match role {
@@ -24,7 +24,7 @@ fn assert_nonce(request: &Request, role: Role, nonce: u32) {
     assert_digest(request, name, &[&format!(r#"nonce="{nonce}""#)]);
 }
 
-/// A session that has answered nonce 0 of `role`, and streams.
+/// Returns a session that has answered nonce 0 of `role`, and streams.
 fn streaming(role: Role, flag: &str) -> Client {
     let (mut client, _) = Client::new(proxied());
     client.answer(&expired(role, 0, flag));
@@ -41,7 +41,7 @@ const ROLES: [(Role, &str); 4] = [
     (Role::Proxy, ""),
 ];
 
-/// 3.2.7.1, 3.1.5.2: C-231, C-236: a session that is resumed is never answered, which is no failure.
+/// 3.2.7.1, 3.1.5.2: C-231, C-236: a resumed session gets no response that could confirm its nonce.
 #[test]
 fn a_nonce_may_expire_at_every_resumption() {
     for (role, flag) in ROLES {
@@ -59,7 +59,7 @@ fn a_nonce_may_expire_at_every_resumption() {
     }
 }
 
-/// 3.1.4.1: C-208, C-210: the same where each loss is followed by a new session.
+/// 3.1.4.1: C-208, C-210: each loss is followed by a new session.
 #[test]
 fn a_nonce_may_expire_at_every_restart() {
     for (role, flag) in ROLES {
@@ -71,7 +71,7 @@ fn a_nonce_may_expire_at_every_restart() {
             client.answer(&expired(role, nonce, flag));
             assert_nonce(&client.push_setup(), role, nonce);
             client.accepted();
-            // The connection is lost before PushStart is sent, which needs one more.
+            // The connection is lost before PushStart is sent, which then needs one more connection.
             client.0.connection_lost();
             assert_nonce(&client.push_start().0, role, nonce);
             client.answer(&expired(role, nonce + 1, flag));
@@ -81,9 +81,9 @@ fn a_nonce_may_expire_at_every_restart() {
     }
 }
 
-/// C-208: a server that calls every nonce stale is not answered for ever, wherever it closes.
+/// C-208: the client gives up on a server that calls every nonce stale, whenever it closes the connection.
 #[test]
-fn a_server_that_finds_everything_stale_is_left() {
+fn endless_stale_nonces_end_the_session() {
     for (role, closes) in [
         (Role::Server, false),
         (Role::Server, true),
@@ -108,9 +108,9 @@ fn a_server_that_finds_everything_stale_is_left() {
     }
 }
 
-/// C-208: nor are two that take turns.
+/// C-208: a server and a proxy that challenge in turns are given up as well.
 #[test]
-fn a_server_and_a_proxy_that_take_turns_are_left() {
+fn alternating_challenges_end_the_session() {
     let mut client = streaming(Role::Server, "");
     for nonce in 1.. {
         assert!(nonce < 50, "no end");

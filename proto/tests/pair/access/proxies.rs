@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! Proxies that are configured, and what they ask for.
+//! Configured proxies, and their challenges.
 
 use super::*;
 
-/// 3.1.4.1, 3.1.4.2.1: C-074, C-111: each request goes to the proxy, and the body of PushStart is a minute long, as
-/// UsingProxy makes it.
+/// 3.1.4.1, 3.1.4.2.1: C-074, C-111: each request goes to the proxy. The body of PushStart is one minute long because
+/// of UsingProxy.
 #[test]
 fn a_configured_proxy_is_used() {
     let (mut client, setup) = Client::new(proxied());
@@ -19,8 +19,8 @@ fn a_configured_proxy_is_used() {
     assert_eq!(field(&start, "content-length"), Some("7500000"));
 }
 
-/// 3.1.4.1.1, 3.1.4.2.1: C-087, C-125, C-208, C-210: the proxy gets Proxy-Authorization, the server Authorization, each
-/// its own, and from then on both.
+/// 3.1.4.1.1, 3.1.4.2.1: C-087, C-125, C-208, C-210: the proxy gets Proxy-Authorization and the server Authorization.
+/// All later requests carry both.
 #[test]
 fn a_proxy_and_a_server_are_answered_at_once() {
     let (mut client, _) = Client::new(proxied());
@@ -52,8 +52,8 @@ fn a_proxy_and_a_server_are_answered_at_once() {
     }
 }
 
-/// RFC 9110 section 11.7.1: C-208, C-210: a 401 that comes through the proxy shows that the proxy is content, and its
-/// handshake is over.
+/// RFC 9110 section 11.7.1: C-208, C-210: a 401 through the proxy shows that the proxy has accepted the request, which
+/// ends its handshake.
 #[test]
 fn a_server_challenge_ends_the_handshake_with_the_proxy() {
     let (mut client, _) = Client::new(proxied());
@@ -80,10 +80,10 @@ fn a_proxy_may_challenge_push_start() {
     assert_eq!(body, h());
 }
 
-/// A proxy's NTLM belongs to the connection: with a fresh one it begins anew.
+/// NTLM with a proxy is bound to the connection, and starts again on a new one.
 /// C-003, C-088
 #[test]
-fn a_fresh_connection_is_authenticated_anew_for_the_proxy() {
+fn a_new_connection_is_authenticated_to_the_proxy_again() {
     let (mut client, _) = Client::new(proxied());
     client.answer(&proxy_unauthorized("NTLM"));
     client.push_setup();
@@ -98,7 +98,7 @@ fn a_fresh_connection_is_authenticated_anew_for_the_proxy() {
     assert!(field(&setup, "proxy-authorization").is_some());
 }
 
-/// C-208: nobody knew of it.
+/// C-208: no proxy is configured.
 #[test]
 fn a_challenge_of_an_unknown_proxy_is_a_refusal() {
     for streams in [false, true] {

@@ -4,8 +4,8 @@
 
 use super::*;
 
-/// 3.1.5.1: C-201, C-203, C-204, C-207: PushSetup goes to the new URL, on a connection of its own. What was the other
-/// server's stays there: push-id, cookies, credentials.
+/// 3.1.5.1: C-201, C-203, C-204, C-207: PushSetup goes to the new URL, on a new connection, without the push-id, the
+/// cookies and the credentials of the first server.
 #[test]
 fn a_redirection_replaces_the_url() {
     for status in 300..=303 {
@@ -36,7 +36,7 @@ fn a_redirection_replaces_the_url() {
             assert_anonymous(&setup);
             assert_eq!(cookie(&setup), "push-id=0");
             assert!(matches!(setup.body, Body::PushSetup(_)));
-            // What the first server was told is not for the second.
+            // Credentials for the first server are not sent to the second.
             client.challenged(&[DIGEST]);
             let question = client.question();
             assert_eq!(question.site, expected.host_str().unwrap());
@@ -51,7 +51,7 @@ fn a_redirection_replaces_the_url() {
     }
 }
 
-/// 3.1.5.1, RFC 2616 section 14.30: C-203, C-204, C-207: a relative Location is one on the same server, which knows the
+/// 3.1.5.1, RFC 2616 section 14.30: C-203, C-204, C-207: a relative Location is on the same server, which knows the
 /// client already.
 #[test]
 fn credentials_and_cookies_follow_on_the_same_server() {
@@ -77,10 +77,10 @@ fn credentials_and_cookies_follow_on_the_same_server() {
     }
 }
 
-/// What was sent before a server moves, and after it, has the same handshake at its beginning.
+/// The requests before and after a redirection start with the same handshake message.
 /// C-204, C-208
 #[test]
-fn a_handshake_begins_anew_behind_a_redirection() {
+fn a_handshake_restarts_after_a_redirection() {
     let (mut client, _) = Client::new(known());
     client.challenged(&["NTLM"]);
     client.push_setup();
@@ -95,8 +95,8 @@ fn a_handshake_begins_anew_behind_a_redirection() {
     assert_eq!(client.push_setup().url.path(), "/other");
 }
 
-/// 3.1.5.1: C-202, C-204, C-205, C-207: the Location of 305 is a proxy, on a connection of its own; the URL stays. Bodies
-/// are a minute long from then on. The proxy reads what goes to the server, and gets none of its secrets.
+/// 3.1.5.1: C-202, C-204, C-205, C-207: the Location of 305 is a proxy, on a new connection; the URL stays. Later
+/// bodies are one minute long. The proxy reads the requests to the server, so they carry none of its secrets.
 #[test]
 fn a_server_may_send_the_client_through_a_proxy() {
     let mut client = Client::digested(known());
@@ -109,7 +109,7 @@ fn a_server_may_send_the_client_through_a_proxy() {
     assert_eq!(setup.proxy, Some(url("http://proxy:3128/")));
     assert!(setup.fresh);
     assert_anonymous(&setup);
-    // Nobody has given credentials for this proxy.
+    // The application has given no credentials for this proxy.
     client.answer(&proxy_unauthorized(
         r#"Digest realm="P", nonce="p1", qop="auth""#,
     ));
@@ -127,7 +127,7 @@ fn a_server_may_send_the_client_through_a_proxy() {
     assert_eq!(field(&start, "content-length"), Some("7500000"));
 }
 
-/// 3.1.5.1: C-205: credentials for the proxy that was configured are not for the one that a server names.
+/// 3.1.5.1: C-205: credentials for the configured proxy are not sent to one that a server names.
 #[test]
 fn credentials_of_a_proxy_do_not_follow_to_another() {
     let (mut client, _) = Client::new(proxied());
@@ -149,9 +149,9 @@ fn credentials_of_a_proxy_do_not_follow_to_another() {
     client.assert_over();
 }
 
-/// 3.1.5.1: C-206: the next server has no proxy in front of it only because the last one had.
+/// 3.1.5.1: C-206: a proxy before the last server says nothing about the next one.
 #[test]
-fn a_redirection_forgets_the_proxy_that_via_told_of() {
+fn a_redirection_forgets_the_proxy_in_via() {
     for (status, expected) in [(302, "2147483647"), (305, "7500000")] {
         let (mut client, _) = Client::new(known());
         client.answer(&format!("{}\nVia: 1.1 x", unauthorized(&[DIGEST])));
@@ -163,7 +163,7 @@ fn a_redirection_forgets_the_proxy_that_via_told_of() {
     }
 }
 
-/// A challenge may tell of a proxy as well.
+/// A challenge may carry Via as well.
 /// C-216
 #[test]
 fn via_in_a_challenge_counts() {

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! 5.1: what nobody may see.
+//! 5.1: secrets that no log may contain.
 
 use super::*;
 
-/// Everything that `client` shows while it has something to say.
+/// Collects the debug output of `client` and of its outputs.
 fn shown(client: &mut PushSession, shown: &mut Vec<String>) {
     shown.push(format!("{client:?} {client:#?}"));
     while let Some(transmit) = client.poll_transmit() {
@@ -20,9 +20,9 @@ fn shown(client: &mut PushSession, shown: &mut Vec<String>) {
     }
 }
 
-/// 5.1: C-252: neither password nor push-id nor what is made of them is in anything that can be logged.
+/// 5.1: C-252: nothing that may be logged contains the password, the push-id or values derived from them.
 #[test]
-fn no_secret_shows() {
+fn debug_output_has_no_secrets() {
     let basic = BASE64_STANDARD.encode(format!("alice:{PASSWORD}"));
     let access = AccessConfig {
         cleartext_basic: true,
@@ -77,9 +77,9 @@ fn no_secret_shows() {
     }
 }
 
-/// 5.1: C-252: nor what opens a tunnel.
+/// 5.1: C-252: the same holds for the answers that open a tunnel.
 #[test]
-fn no_secret_of_a_tunnel_shows() {
+fn debug_output_has_no_secrets_of_a_tunnel() {
     let access = AccessConfig {
         cleartext_basic: true,
         ..proxied()

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! Servers that say nothing where an answer is due.
+//! Servers that send no response where one is due.
 
 use super::*;
 
-/// Receivers that end with the body, and say nothing: the session starts anew, with all that it has.
+/// Some receivers end the session with the body, without a response. The client starts a new session.
 #[test]
 fn silence_after_a_full_body_starts_a_new_session() {
     for closes in [false, true] {
@@ -45,9 +45,9 @@ fn silence_after_a_full_body_starts_a_new_session() {
     }
 }
 
-/// What is left of a body that nobody reads is not sent to somebody else.
+/// The rest of a body that was not read must not be sent to another server.
 #[test]
-fn silence_in_the_middle_of_a_body_is_none() {
+fn silence_within_a_body_is_not_handled() {
     let mut client = in_second_body(4, |client| {
         assert!(matches!(client.data_unit(packet(1500)), Offer::Held(_)));
     });
@@ -60,7 +60,7 @@ fn silence_in_the_middle_of_a_body_is_none() {
     assert!(!client.0.handle_silence());
 }
 
-/// Packets of a fixture, and another header with its packets between them.
+/// Returns the packets of a fixture, with another header and its packets between them.
 fn two_entries() -> Vec<Content> {
     [
         fixture("av_asfmux_p1500_streamable.asf"),
@@ -80,7 +80,7 @@ fn data(content: &[Content]) -> Vec<bytes::Bytes> {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// 3.1.4.3: C-142, C-150, C-165, C-189: nothing is lost, doubled or reordered where no body is ever answered.
+    /// 3.1.4.3: C-142, C-150, C-165, C-189: no packet is lost, doubled or reordered if no body is ever answered.
     #[test]
     fn everything_arrives_at_a_server_that_never_answers(
         content_length in prop_oneof![0..20_000u64, 60_000..140_000u64],
@@ -108,7 +108,7 @@ proptest! {
     }
 }
 
-/// A body that has room for a large header and nothing else would go round for ever.
+/// Bodies with room for a large header only would repeat for ever.
 #[test]
 fn a_large_header_does_not_fill_every_body() {
     let content = fixture("audio_many_tags_ffmpeg_p3200.asf");

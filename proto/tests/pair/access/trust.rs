@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! 3.1.5.1: what does not follow a redirection, and where none is followed.
+//! 3.1.5.1: secrets that do not follow a redirection, and redirections that are refused.
 
 use super::*;
 
-/// A client that has extra header fields, and is known to the server by Digest and two cookies.
+/// Returns a client with extra header fields, a Digest answer and two cookies for the server.
 fn trusted(location: &str, access: AccessConfig) -> Client {
     let extra = [("x-api-key", "k3y"), ("x-tenant", "news")];
     let extra_headers = extra
@@ -30,7 +30,7 @@ fn trusted(location: &str, access: AccessConfig) -> Client {
 }
 
 impl Client {
-    /// Opens a tunnel where one is asked for; returns what goes out then.
+    /// Opens a tunnel if CONNECT is sent. Returns the next request.
     fn opened_if_needed(&mut self) {
         if self.0.owes_request() && self.0.is_using_proxy() {
             let Some(Transmit::Request(request)) = self.0.poll_transmit() else {
@@ -51,7 +51,7 @@ fn assert_trusted(request: &Request) {
     assert_eq!(field(request, "x-tenant"), Some("news"));
 }
 
-/// Nothing that is meant for the publishing point.
+/// Checks that the request carries nothing meant for the publishing point.
 #[track_caller]
 fn assert_untrusted(request: &Request) {
     assert_anonymous(request);
@@ -60,7 +60,7 @@ fn assert_untrusted(request: &Request) {
     assert_eq!(field(request, "x-tenant"), None);
 }
 
-/// C-201, C-207: another host, another port, or another scheme is another server.
+/// C-201, C-207: another host, port or scheme is another origin.
 #[test]
 fn nothing_secret_follows_to_another_origin() {
     for location in [
@@ -80,7 +80,7 @@ fn nothing_secret_follows_to_another_origin() {
         assert_anonymous(&start);
         assert_eq!(field(&start, "x-api-key"), None);
         assert_eq!(cookie(&start), "push-id=6");
-        // A new session goes to the publishing point again.
+        // A new session starts at the publishing point again.
         client.0.restart(None);
         let setup = client.push_setup();
         assert_eq!(setup.url, url("http://media:8080/live"));
@@ -92,13 +92,13 @@ fn nothing_secret_follows_to_another_origin() {
 
 /// C-201, C-207
 #[test]
-fn everything_follows_on_the_same_server() {
+fn secrets_follow_on_the_same_server() {
     let mut client = trusted("http://media:8080/live", known());
     client.answer(&redirect(302, "/other"));
     assert_trusted(&client.push_setup());
 }
 
-/// C-201, C-207: back at the publishing point, by way of another server, the client is known again.
+/// C-201, C-207: a second redirection leads back to the publishing point.
 #[test]
 fn a_redirection_back_regains_the_first_origins_fields() {
     let mut client = trusted("http://media:8080/live", known());
@@ -109,11 +109,11 @@ fn a_redirection_back_regains_the_first_origins_fields() {
     assert_eq!(setup.url, url("http://media:8080/else"));
     assert_digest(&setup, "authorization", &["alice", "nc=00000002"]);
     assert_eq!(field(&setup, "x-api-key"), Some("k3y"));
-    // The cookies were those of a session that has not come about.
+    // The cookies belonged to a session that was never established.
     assert_eq!(cookie(&setup), "push-id=0");
 }
 
-/// C-208: the application is asked once for each server, however often the session begins anew.
+/// C-208: the client asks once for the credentials of each server, however often the session restarts.
 #[test]
 fn credentials_of_another_server_are_remembered() {
     let mut client = trusted("http://media:8080/live", known());
@@ -135,7 +135,7 @@ fn credentials_of_another_server_are_remembered() {
     }
 }
 
-/// C-202, C-205: a proxy that the server names reads whatever goes to an `http` URL.
+/// C-202, C-205: a proxy named by a server reads all requests to an `http` URL.
 #[test]
 fn nothing_secret_goes_through_a_proxy_that_a_server_names() {
     for access in [known(), proxied()] {
@@ -147,7 +147,7 @@ fn nothing_secret_goes_through_a_proxy_that_a_server_names() {
             access: access.clone(),
             ..config()
         };
-        // Basic is readable, and Digest is a proof that the proxy could pass off as its own.
+        // Basic is readable, and the proxy could replay a Digest answer.
         let mut client = Client(PushSession::new(config, Fixed));
         client.0.configure_server();
         client.push_setup();
@@ -175,7 +175,7 @@ fn nothing_secret_goes_through_a_proxy_that_a_server_names() {
     }
 }
 
-/// A [`trusted`] client with an `http` URL, whatever the proxy.
+/// Returns a [`trusted`] client with an `http` URL, for any proxy.
 fn trusted_by(access: AccessConfig) -> Client {
     let direct = AccessConfig {
         proxy: None,
@@ -184,7 +184,7 @@ fn trusted_by(access: AccessConfig) -> Client {
     trusted("http://media:8080/live", direct)
 }
 
-/// C-202, C-205: in a tunnel the proxy reads nothing.
+/// C-202, C-205: in a tunnel the proxy cannot read requests.
 #[test]
 fn a_tunnel_of_a_named_proxy_keeps_secrets() {
     for access in [known(), proxied()] {
@@ -197,7 +197,7 @@ fn a_tunnel_of_a_named_proxy_keeps_secrets() {
     }
 }
 
-/// C-205: the credentials of the settings are for the proxy of the settings, and no other gets them unasked.
+/// C-205: the configured proxy credentials are sent to the configured proxy only.
 #[test]
 fn only_the_configured_proxy_gets_its_credentials() {
     let challenge = proxy_unauthorized(r#"Digest realm="P", nonce="p1", qop="auth""#);
@@ -215,7 +215,7 @@ fn only_the_configured_proxy_gets_its_credentials() {
         client.answer(&redirect(305, location));
         assert_digest(&client.push_setup(), "proxy-authorization", &expected);
     }
-    // A server names a proxy for itself alone.
+    // A server names a proxy for itself only.
     client.answer(&redirect(305, "http://elsewhere:3128/"));
     assert_digest(&client.push_setup(), "proxy-authorization", &["alice"]);
     client.answer(&redirect(302, "http://other/live"));
@@ -224,7 +224,7 @@ fn only_the_configured_proxy_gets_its_credentials() {
     assert_digest(&setup, "proxy-authorization", &expected);
 }
 
-/// C-201: what was to be encrypted does not go in the clear because a server says so.
+/// C-201: a redirection must not remove encryption.
 #[test]
 fn a_redirection_to_http_is_refused() {
     for (status, location, shown) in [
@@ -241,7 +241,7 @@ fn a_redirection_to_http_is_refused() {
             let error = client.fails(&redirect(status, location));
             assert_eq!(error, insecure);
         }
-        // Nor after a redirection from http to https.
+        // The same holds after a redirection from http to https.
         let mut client = trusted("http://media:8080/live", known());
         client.answer(&redirect(302, "https://media/live"));
         client.push_setup();
@@ -255,7 +255,7 @@ fn a_redirection_to_http_is_refused() {
     assert_eq!(client.push_setup().url, url("https://other/live"));
 }
 
-/// RFC 3986 section 2.1: C-201: a Location in any character set is followed, byte for byte.
+/// RFC 3986 section 2.1: C-201: the bytes of a Location in any character set are kept.
 #[test]
 fn a_location_may_have_any_bytes() {
     for (location, path) in [

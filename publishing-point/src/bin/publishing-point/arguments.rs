@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! What the command line asks for.
+//! The command line.
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
@@ -44,7 +44,7 @@ Options:
 --point, --redirect and --fault may be given several times.
 ";
 
-/// The options that have a value
+/// Options with a value
 const WITH_VALUE: [&str; 12] = [
     "listen",
     "record",
@@ -60,24 +60,24 @@ const WITH_VALUE: [&str; 12] = [
     "fault",
 ];
 
-/// The least Idle-Timeout, 3.2.2
+/// Minimum of the Idle-Timeout in seconds, 3.2.2
 const LEAST_IDLE: u64 = 10;
 
-/// The most that any timeout may have: what Pragma can announce
+/// Maximum of all timeouts in seconds: the largest that Pragma can announce
 const MOST: u64 = u32::MAX as u64 / 1000;
 
-/// What the arguments ask for.
+/// The command of the user.
 #[derive(Debug, PartialEq)]
 pub enum Command {
     Serve(Box<Serve>),
     Show(String),
 }
 
-/// How to serve.
+/// The settings of the server.
 #[derive(Debug, PartialEq)]
 pub struct Serve {
     pub settings: Settings,
-    /// Whether to end when standard input does.
+    /// True to stop when standard input ends.
     pub end_with_stdin: bool,
 }
 
@@ -143,13 +143,13 @@ fn told(error: lexopt::Error) -> String {
     error.to_string()
 }
 
-/// `8080`, `localhost:8080`, `[::1]:8080`. Of a name that has several addresses, one of IPv4 is taken.
+/// Parses `8080`, `localhost:8080` or `[::1]:8080`. If a name has several addresses, one of IPv4 is preferred.
 fn address(text: &str) -> Result<SocketAddr, String> {
     if let Ok(port) = text.parse() {
         return Ok(SocketAddr::from(([127, 0, 0, 1], port)));
     }
     let found = text.to_socket_addrs().map_err(|error| {
-        format!("--listen {text}: {error}; 8080, localhost:8080 or [::1]:8080 would do")
+        format!("--listen {text}: {error}. Use 8080, localhost:8080 or [::1]:8080")
     })?;
     let first = found.min_by_key(SocketAddr::is_ipv6);
     first.ok_or_else(|| format!("--listen {text}: the name has no address"))
@@ -159,7 +159,7 @@ fn directory(path: PathBuf) -> Result<PathBuf, String> {
     if path.is_dir() {
         Ok(path)
     } else {
-        Err(format!("{} is no directory", path.display()))
+        Err(format!("{} is not a directory", path.display()))
     }
 }
 
@@ -176,20 +176,20 @@ fn absolute(path: &str) -> Result<String, String> {
     if path.starts_with('/') {
         Ok(path.to_owned())
     } else {
-        Err(format!("{path:?} is no path that begins with a slash"))
+        Err(format!("{path:?} is not a path that begins with a slash"))
     }
 }
 
 fn redirect(text: &str) -> Result<(String, Redirect), String> {
     let (path, location) = text
         .split_once('=')
-        .ok_or_else(|| format!("{text:?} is no PATH=URL"))?;
+        .ok_or_else(|| format!("{text:?} is not PATH=URL"))?;
     let (location, is_proxy) = match location.strip_prefix("proxy:") {
         Some(proxy) => (proxy, true),
         None => (location, false),
     };
     if !(location.starts_with("http://") || location.starts_with("https://")) {
-        return Err(format!("{location:?} is no http URL"));
+        return Err(format!("{location:?} is not an http URL"));
     }
     let location = location.to_owned();
     Ok((absolute(path)?, Redirect { location, is_proxy }))
@@ -197,17 +197,17 @@ fn redirect(text: &str) -> Result<(String, Redirect), String> {
 
 fn number<N: std::str::FromStr>(name: &str, text: &str) -> Result<N, String> {
     text.parse()
-        .map_err(|_| format!("--{name}: {text:?} is no number"))
+        .map_err(|_| format!("--{name}: {text:?} is not a number"))
 }
 
 fn seconds(name: &str, text: &str, least: u64) -> Result<Duration, String> {
     match number(name, text)? {
         seconds if (least..=MOST).contains(&seconds) => Ok(Duration::from_secs(seconds)),
-        _ => Err(format!("--{name} is from {least} to {MOST} seconds")),
+        _ => Err(format!("--{name} has to be from {least} to {MOST} seconds")),
     }
 }
 
-/// Lines of `user:password`. No message shows one of them.
+/// Reads lines of `user:password`. Errors never contain a line.
 fn accounts(path: &Path) -> Result<Vec<Credentials>, String> {
     let shown = path.display();
     let text = std::fs::read_to_string(path).map_err(|error| format!("{shown}: {error}"))?;
@@ -216,11 +216,11 @@ fn accounts(path: &Path) -> Result<Vec<Credentials>, String> {
     for (number, line) in lines.filter(|(_, line)| !line.is_empty() && !line.starts_with('#')) {
         let account = line.split_once(':').filter(|(user, _)| !user.is_empty());
         let (user, password) =
-            account.ok_or_else(|| format!("{shown}:{}: no user:password", number + 1))?;
+            account.ok_or_else(|| format!("{shown}:{}: not user:password", number + 1))?;
         accounts.push(Credentials::new(user, password));
     }
     if accounts.is_empty() {
-        return Err(format!("{shown} has no account in it"));
+        return Err(format!("{shown} contains no account"));
     }
     Ok(accounts)
 }
@@ -249,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn values_stand_behind_a_space_or_an_equals_sign() {
+    fn values_follow_a_space_or_an_equals_sign() {
         for arguments in [
             &["--listen", "[::1]:0", "--record", "/"][..],
             &["--listen=[::1]:0", "--record=/"],
@@ -329,14 +329,14 @@ mod tests {
             std::fs::write(&path, text).unwrap();
             accounts(&path)
         };
-        let found = read("# who may push\n\nalice:s3cret\nbob:a:b\n").unwrap();
+        let found = read("# accounts\n\nalice:s3cret\nbob:a:b\n").unwrap();
         let expected = [
             Credentials::new("alice", "s3cret"),
             Credentials::new("bob", "a:b"),
         ];
         assert_eq!(found, expected);
         let error = read("alice:s3cret\nbob s3cret\n").unwrap_err();
-        assert!(error.ends_with(":2: no user:password"), "{error}");
+        assert!(error.ends_with(":2: not user:password"), "{error}");
         assert!(read("# nobody\n").is_err());
         std::fs::remove_file(path).unwrap();
     }

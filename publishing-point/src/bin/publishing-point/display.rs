@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! What the program shows: on a terminal a live line for each point below what happens, in a log plain lines.
+//! The output of the program: on a terminal events above a live line for each point, in a log plain lines.
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
@@ -11,23 +11,23 @@ use publishing_point::{Event, PointStatus, Status};
 
 use crate::folding::Folding;
 
-/// How often a log is told how pushes fare.
+/// Interval of status lines in a log.
 const LOG_EVERY: Duration = Duration::from_secs(5);
 
-/// How often the lines of a terminal change.
+/// Interval of updates on a terminal.
 const TERMINAL_EVERY: Duration = Duration::from_secs(1);
 
-/// Most publishing points that are shown.
+/// Publishing points to show, at most.
 const MAX_LINES: usize = 16;
 
-/// Lines of a terminal are cut off where it ends, not continued, so that each stays one.
+/// Makes a terminal truncate long lines instead of wrapping them, so that each stays one line.
 const NO_WRAP: &str = "\x1b[?7l";
 const WRAP: &str = "\x1b[?7h";
 
 /// Standard output.
 pub struct Display {
     terminal: bool,
-    /// The live lines, as they stand on the terminal.
+    /// The live lines currently on the terminal.
     live: Vec<String>,
     folding: Folding,
 }
@@ -41,7 +41,7 @@ impl Display {
         }
     }
 
-    /// How often [`status`](Self::status) wants to be called.
+    /// Returns the interval at which [`status`](Self::status) has to be called.
     pub fn interval(&self) -> Duration {
         if self.terminal {
             TERMINAL_EVERY
@@ -64,13 +64,13 @@ impl Display {
         }
     }
 
-    /// One line that stays.
+    /// Prints a permanent line.
     pub fn line(&mut self, line: &str) {
         let line = visible(line);
         print(&frame(self.live.len(), Some(&line), &self.live));
     }
 
-    /// How everything fares.
+    /// Prints the status.
     pub fn status(&mut self, status: &Status) {
         let repeats = self.folding.expired(Instant::now());
         self.lines(&repeats);
@@ -93,7 +93,7 @@ impl Display {
         print(&frame(painted.len(), None, &self.live));
     }
 
-    /// What is live is so no more.
+    /// Makes the live lines permanent.
     pub fn finish(&mut self) {
         let repeats = self.folding.finish();
         self.lines(&repeats);
@@ -104,7 +104,7 @@ impl Display {
     }
 }
 
-/// What takes away so many live lines, and puts these in their place.
+/// Returns the bytes that replace `painted` live lines by a permanent line and the lines in `live`.
 fn frame(painted: usize, line: Option<&str>, live: &[String]) -> String {
     let mut out = String::new();
     if painted > 0 {
@@ -119,13 +119,13 @@ fn frame(painted: usize, line: Option<&str>, live: &[String]) -> String {
     out
 }
 
-/// At once. Nobody may be there to read it any more.
+/// Prints at once. Errors are ignored, because the reader may have closed the pipe.
 fn print(text: &str) {
     let mut out = io::stdout().lock();
     let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
 }
 
-/// Clients choose names and paths: nothing of them may move the cursor.
+/// Escapes control characters, because clients choose names and paths, and must not move the cursor.
 fn visible(line: &str) -> String {
     let shown = |character: char| {
         if character.is_control() {
@@ -149,7 +149,7 @@ fn log_line(point: &PointStatus) -> String {
     )
 }
 
-/// For each publishing point the session that receives, or else its latest one, and the number of the others.
+/// Returns for each publishing point the receiving session, or else its latest one, and the number of the others.
 fn by_point(status: &Status) -> Vec<(&PointStatus, usize)> {
     let mut places = HashMap::new();
     let mut points: Vec<(&PointStatus, usize)> = Vec::new();
@@ -172,7 +172,7 @@ fn by_point(status: &Status) -> Vec<(&PointStatus, usize)> {
     points
 }
 
-/// At most as many lines as a small terminal has room for.
+/// Limits the lines to the height of a small terminal.
 fn cut(mut lines: Vec<String>) -> Vec<String> {
     if lines.len() > MAX_LINES {
         let more = lines.len() + 1 - MAX_LINES;
@@ -188,7 +188,7 @@ fn live_line(point: &PointStatus, waiting: usize, now: SystemTime) -> String {
     let state = if point.receiving {
         "receiving"
     } else {
-        "waiting for the pusher"
+        "waiting for the encoder"
     };
     let others = match waiting {
         0 => String::new(),
@@ -241,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_else_moves_the_cursor() {
+    fn control_characters_of_clients_are_escaped() {
         assert_eq!(visible("/a\x1b[2J\u{9b}b\r\n"), "/a?[2J?b??");
     }
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! `--fault`: what is to go wrong, in words.
+//! The syntax of `--fault`.
 
 use publishing_point::{Fault, MidBody, Refuse, When};
 
@@ -30,14 +30,14 @@ WHAT is one of:
 For instance: --fault 'start:0 after 100 reset' --fault 'setup:1 refuse 503'
 ";
 
-/// One fault, and which requests it strikes.
+/// Parses a fault, and the requests that it applies to.
 pub fn parse(text: &str) -> Result<(When, Fault), String> {
     let (when, what) = text.split_once(' ').unwrap_or((text, ""));
     let fault = Words(what).fault();
     match (self::when(when), fault) {
         (Some(when), Some(fault)) => Ok((when, fault)),
-        (None, _) => Err(format!("--fault: {when:?} is not known: see --help")),
-        (_, None) => Err(format!("--fault: {what:?} is not known: see --help")),
+        (None, _) => Err(format!("--fault: {when:?} is unknown: see --help")),
+        (_, None) => Err(format!("--fault: {what:?} is unknown: see --help")),
     }
 }
 
@@ -57,7 +57,7 @@ fn when(text: &str) -> Option<When> {
     })
 }
 
-/// What is left of the words.
+/// The unparsed words.
 struct Words<'a>(&'a str);
 
 impl<'a> Words<'a> {
@@ -71,12 +71,12 @@ impl<'a> Words<'a> {
         self.next()?.parse().ok()
     }
 
-    /// All of the rest.
+    /// Returns the rest of the text.
     fn rest(&mut self) -> String {
         std::mem::take(&mut self.0).to_owned()
     }
 
-    /// `found`, when nothing is left.
+    /// Returns `found` if no words are left.
     fn only<T>(&self, found: T) -> Option<T> {
         self.0.is_empty().then_some(found)
     }
@@ -138,7 +138,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_line_of_the_usage_is_understood() {
+    fn every_line_of_the_usage_is_valid() {
         for (text, when, fault) in [
             ("always silent", When::Always, Fault::Silent),
             ("request:2 garbage", When::Request(2), Fault::Garbage),

@@ -1,33 +1,33 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! Events that repeat are shown once, and counted.
+//! Folding of repeated events into one line with a count.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use publishing_point::Event;
 
-/// For this time after it was shown, an event is not shown again.
+/// Time for which repeats of a shown event are folded.
 const WINDOW: Duration = Duration::from_secs(10);
 
-/// Most events that are compared with a new one.
+/// Events that are compared with a new one, at most.
 const MAX_RECENT: usize = 32;
 
-/// An event that was shown.
+/// An event that was shown, and its repeats.
 struct Shown {
-    /// Its point and its text without numbers.
+    /// Publishing point and text without numbers, which repeats have in common.
     kind: String,
     line: String,
     at: Instant,
     repeats: u64,
 }
 
-/// The events of the last seconds.
+/// The events shown in the last seconds.
 #[derive(Default)]
 pub struct Folding(VecDeque<Shown>);
 
 impl Folding {
-    /// Returns the lines that this event adds.
+    /// Returns the lines to print for this event.
     pub fn event(&mut self, event: &Event, now: Instant) -> Vec<String> {
         let kind = format!(
             "{} {}",
@@ -53,7 +53,7 @@ impl Folding {
         lines
     }
 
-    /// Returns the summaries of the events whose time is over.
+    /// Returns the summaries of the events whose [`WINDOW`] has ended.
     pub fn expired(&mut self, now: Instant) -> Vec<String> {
         let over = |shown: &Shown| now.saturating_duration_since(shown.at) >= WINDOW;
         let count = self.0.iter().take_while(|shown| over(shown)).count();
@@ -61,7 +61,7 @@ impl Folding {
         expired.filter_map(|shown| shown.summary()).collect()
     }
 
-    /// Returns all summaries that are left.
+    /// Returns all remaining summaries.
     pub fn finish(&mut self) -> Vec<String> {
         let left = self.0.drain(..);
         left.filter_map(|shown| shown.summary()).collect()

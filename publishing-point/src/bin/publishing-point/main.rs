@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! A publishing point to push to and to watch: `publishing-point --help`.
+//! A publishing point for pushes and viewers: `publishing-point --help`.
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -20,7 +20,7 @@ fn main() -> ExitCode {
     let serve = match parse(std::env::args_os().skip(1)) {
         Ok(Command::Serve(serve)) => *serve,
         Ok(Command::Show(text)) => {
-            // Nobody may be there to read it.
+            // The reader may have closed the pipe.
             let _ = io::stdout().write_all(text.as_bytes());
             return ExitCode::SUCCESS;
         }
@@ -59,20 +59,21 @@ fn run(serve: Serve) -> Result<(), String> {
         .map_err(|error| format!("cannot serve: {error}"))
 }
 
-/// Each connection needs a descriptor: allows as many as the system lets this process have.
+/// Raises the limit of descriptors, of which each connection needs one, to the maximum for this process.
 #[cfg(unix)]
 fn raise_descriptor_limit() {
     use rustix::process::{Resource, getrlimit, setrlimit};
     let mut limit = getrlimit(Resource::Nofile);
     limit.current = limit.maximum;
-    // The program goes on with the lower limit, and closes idle connections when that is reached.
+    // With the lower limit the program closes idle connections earlier.
     let _ = setrlimit(Resource::Nofile, limit);
 }
 
 #[cfg(not(unix))]
 fn raise_descriptor_limit() {}
 
-/// Standard input is nobody's but for its end. The thread waits for it, and the program for neither.
+/// Stops the publishing point at the end of standard input. The thread waits for that, and the program does not wait
+/// for the thread.
 fn stop_with_stdin(handle: Handle) {
     std::thread::spawn(move || {
         let _ = io::copy(&mut io::stdin().lock(), &mut io::sink());
@@ -90,7 +91,7 @@ async fn show(point: PublishingPoint) -> io::Result<()> {
     loop {
         tokio::select! {
             served = &mut server => {
-                // What happened on the way out.
+                // The events of shutting down.
                 while let Some(event) = handle.wait_for(|_| true, Duration::ZERO) {
                     display.event(&event);
                 }
@@ -104,7 +105,7 @@ async fn show(point: PublishingPoint) -> io::Result<()> {
     }
 }
 
-/// What asks the program to stop. It is caught as soon as this exists.
+/// Signals that stop the program. They are caught from the creation of this value on.
 #[cfg(unix)]
 struct Signals {
     interrupt: tokio::signal::unix::Signal,
@@ -129,7 +130,7 @@ impl Signals {
     }
 }
 
-/// What asks the program to stop.
+/// Signals that stop the program.
 #[cfg(not(unix))]
 struct Signals;
 

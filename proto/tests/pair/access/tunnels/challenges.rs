@@ -4,7 +4,8 @@
 
 use super::*;
 
-/// C-087, C-208, C-210: the proxy's challenge to CONNECT is answered for the authority, and the server gets none of it.
+/// C-087, C-208, C-210: the client answers the proxy's challenge to CONNECT for the authority. The server sees no
+/// answer.
 #[test]
 fn digest_opens_a_tunnel() {
     let (mut client, first) = Client::tunnelled(proxied());
@@ -22,7 +23,7 @@ fn digest_opens_a_tunnel() {
     assert_digest(&setup, "authorization", &[r#"uri="/live""#]);
     assert_eq!(field(&setup, "proxy-authorization"), None);
     client.accepted();
-    // The next tunnel is asked for with what opened the last one.
+    // The next CONNECT carries the answer that opened the last tunnel.
     client.0.restart(None);
     let again = client.connect();
     assert_digest(&again, "proxy-authorization", &parts);
@@ -30,7 +31,7 @@ fn digest_opens_a_tunnel() {
 }
 
 impl Client {
-    /// Sends CONNECT twice, as NTLM wants it, and opens the tunnel; returns the first.
+    /// Sends CONNECT twice, as NTLM requires, and opens the tunnel. Returns the first request.
     fn shake_hands(&mut self, scheme: &str) -> Request {
         let authorized = |request: &Request, token: &str| {
             let value = field(request, "proxy-authorization").unwrap();
@@ -48,7 +49,7 @@ impl Client {
     }
 }
 
-/// MS-NTHT: the handshake with the proxy lives on its connection, and is over when the tunnel is open.
+/// MS-NTHT: the handshake with the proxy is bound to its connection, and ends when the tunnel is open.
 #[test]
 fn ntlm_opens_a_tunnel() {
     for scheme in ["NTLM", "Negotiate"] {
@@ -60,7 +61,7 @@ fn ntlm_opens_a_tunnel() {
             assert_anonymous(&setup);
             client.accepted();
             client.start();
-            // Only the tunnel is bound to the connection: PushStart can go on without PushSetup.
+            // Only the tunnel is bound to the connection, so PushStart needs no PushSetup.
             assert!(client.0.resume(Some(header())));
             assert!(client.shake_hands(scheme).fresh);
             assert_anonymous(&client.push_start().0);
@@ -69,9 +70,9 @@ fn ntlm_opens_a_tunnel() {
     }
 }
 
-/// The password would be read by anyone on the way to the proxy, TLS with the server or not.
+/// Anyone on the path to the proxy could read the password, even with TLS to the server.
 #[test]
-fn basic_opens_a_tunnel_only_with_leave() {
+fn basic_opens_a_tunnel_only_with_permission() {
     let basic = r#"Basic realm="P""#;
     let (mut client, first) = Client::tunnelled(proxied());
     assert_anonymous(&first);
@@ -91,7 +92,7 @@ fn basic_opens_a_tunnel_only_with_leave() {
             ..proxied()
         };
         let (mut client, first) = Client::tunnelled(access);
-        // A proxy that knows something better is not shown the password unasked.
+        // The client does not send the password before a challenge, because the proxy may support a better scheme.
         assert_anonymous(&first);
         client.answer(&proxy_unauthorized(basic));
         let token = BASE64_STANDARD.encode(format!("bob:{PASSWORD}"));
@@ -102,9 +103,9 @@ fn basic_opens_a_tunnel_only_with_leave() {
     }
 }
 
-/// C-208: the application is asked for the proxy's credentials, and nothing goes out before it answers.
+/// C-208: the client asks the application for the proxy's credentials, and sends nothing before its answer.
 #[test]
-fn credentials_for_a_tunnel_are_asked_for() {
+fn credentials_for_a_tunnel_are_requested() {
     let (mut client, _) = Client::tunnelled(AccessConfig {
         proxy_credentials: None,
         ..proxied()
@@ -115,7 +116,7 @@ fn credentials_for_a_tunnel_are_asked_for() {
     assert_eq!(question.request.realm.as_deref(), Some("P"));
     assert!(!client.0.awaits_response());
     client.assert_waits_for_tunnel();
-    // A late response, or the loss of the connection, is no answer.
+    // A late response or a connection loss does not answer the request for credentials.
     client.answer(OPENED);
     client.0.connection_lost();
     client.assert_waits_for_tunnel();
@@ -134,7 +135,7 @@ fn credentials_for_a_tunnel_are_asked_for() {
 
 /// C-208
 #[test]
-fn an_application_may_give_a_tunnel_up() {
+fn an_application_may_refuse_credentials_for_a_tunnel() {
     let (mut client, _) = Client::tunnelled(AccessConfig {
         proxy_credentials: None,
         ..proxied()
@@ -152,7 +153,7 @@ fn an_application_may_give_a_tunnel_up() {
     client.assert_over();
 }
 
-/// 3.1.4.2: C-231: a PushStart that waits for its tunnel is not repeated by a challenge to CONNECT.
+/// 3.1.4.2: C-231: a challenge to CONNECT does not repeat the PushStart that waits for the tunnel.
 #[test]
 fn a_challenge_to_connect_repeats_nothing() {
     let (mut client, _) = Client::tunnelled(proxied());
@@ -189,9 +190,9 @@ fn a_nonce_may_expire_at_every_tunnel() {
     }
 }
 
-/// C-208: a proxy that is never content is left, whether it closes or not.
+/// C-208: the client gives up on a proxy that refuses every answer, whether or not it closes connections.
 #[test]
-fn a_proxy_that_opens_no_tunnel_is_left() {
+fn endless_challenges_to_connect_end_the_session() {
     for (field, closes) in [
         (PROXY_DIGEST, false),
         ("NTLM", true),
@@ -224,7 +225,7 @@ fn a_proxy_that_opens_no_tunnel_is_left() {
     }
 }
 
-/// D-17: NTLM of the server leads PushStart back to a PushSetup, which needs a tunnel of its own.
+/// D-17: the server's NTLM challenge to PushStart leads back to PushSetup, on a connection with a new tunnel.
 #[test]
 fn a_fresh_push_setup_goes_through_a_fresh_tunnel() {
     let mut client = Client::streaming_in_tunnel(proxied());

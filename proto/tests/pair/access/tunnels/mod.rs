@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! RFC 9110 section 9.3.6: the tunnel to an `https` URL behind a proxy, and the way into it.
+//! RFC 9110 section 9.3.6: the tunnel to an `https` URL behind a proxy.
 
 use super::*;
 
@@ -10,7 +10,7 @@ const OPENED: &str = "HTTP/1.1 200 Connection established";
 
 const PROXY_DIGEST: &str = r#"Digest realm="P", nonce="p1", qop="auth""#;
 
-/// A session with an `https` URL, behind a proxy.
+/// Returns settings with an `https` URL behind a proxy.
 fn config_behind(access: AccessConfig) -> SessionConfig {
     SessionConfig {
         url: url("https://media/live"),
@@ -21,7 +21,7 @@ fn config_behind(access: AccessConfig) -> SessionConfig {
 }
 
 impl Client {
-    /// One that has sent its first request, which is CONNECT.
+    /// Returns a session that has sent its first request, which is CONNECT.
     fn tunnelled(access: AccessConfig) -> (Self, Request) {
         let mut client = Self(PushSession::new(config_behind(access), Fixed));
         client.0.configure_server();
@@ -29,7 +29,7 @@ impl Client {
         (client, connect)
     }
 
-    /// The only thing that goes out now, which is CONNECT: nothing else happens before its response.
+    /// Returns the only output, which is CONNECT: nothing else happens before its response.
     fn connect(&mut self) -> Request {
         assert!(self.0.has_transmits() && self.0.owes_request());
         let mut sent = self.sent();
@@ -55,7 +55,7 @@ impl Client {
         assert!(self.sent().nothing());
     }
 
-    /// The proxy opens the tunnel, and PushSetup goes through it.
+    /// Opens the tunnel, and returns the PushSetup through it.
     fn opened(&mut self) -> Request {
         self.events();
         self.answer(OPENED);
@@ -63,7 +63,7 @@ impl Client {
         self.push_setup()
     }
 
-    /// One that streams through a tunnel.
+    /// Returns a session that streams through a tunnel.
     fn streaming_in_tunnel(access: AccessConfig) -> Self {
         let (mut client, _) = Self::tunnelled(access);
         client.opened();
@@ -83,10 +83,10 @@ fn names_of(request: &Request) -> Vec<&str> {
     request.headers.keys().map(|name| name.as_str()).collect()
 }
 
-/// C-019, C-074: CONNECT names the server and nothing of what is for it; the requests go through the tunnel as they would
+/// C-019, C-074: CONNECT names the server and carries no field for it. Requests through the tunnel are the same as
 /// without a proxy.
 #[test]
-fn connect_opens_the_way_for_the_requests() {
+fn connect_precedes_the_requests() {
     let extra = HeaderMap::from_iter(
         [("x-key", "s3cret")]
             .map(|(name, value)| (name.parse::<HeaderName>().unwrap(), value.parse().unwrap())),
@@ -132,7 +132,7 @@ fn any_success_opens_a_tunnel() {
     ] {
         let (mut client, _) = Client::tunnelled(proxied());
         client.answer(answer);
-        // The proxy has no say in what the server is told.
+        // The proxy's fields must not change the request to the server.
         assert_eq!(cookie(&client.push_setup()), "push-id=0");
     }
 }
@@ -155,7 +155,7 @@ fn only_a_proxy_before_tls_makes_a_tunnel() {
     }
 }
 
-/// Every connection has a tunnel of its own.
+/// Every connection needs a tunnel of its own.
 #[test]
 fn a_lost_connection_needs_another_tunnel() {
     let (mut client, _) = Client::tunnelled(proxied());
@@ -172,7 +172,7 @@ fn a_lost_connection_needs_another_tunnel() {
     assert_eq!(client.sent().body, d());
 }
 
-/// A proxy that closes instead of answering CONNECT: the request waits for the next tunnel.
+/// A proxy closes instead of answering CONNECT: the request waits for the next tunnel.
 #[test]
 fn a_tunnel_lost_on_the_way_is_requested_again() {
     let (mut client, _) = Client::tunnelled(proxied());
@@ -201,9 +201,9 @@ fn a_resumption_opens_a_tunnel_first() {
     assert!(!client.opened().fresh);
 }
 
-/// A tunnel that is being made when the session begins anew is not that of the new one.
+/// A tunnel that opens after a restart belongs to the old session.
 #[test]
-fn a_session_that_begins_anew_asks_for_its_own_tunnel() {
+fn a_restarted_session_opens_its_own_tunnel() {
     let (mut client, _) = Client::tunnelled(proxied());
     client.0.restart(None);
     assert!(client.connect().fresh);
@@ -213,7 +213,7 @@ fn a_session_that_begins_anew_asks_for_its_own_tunnel() {
     client.opened();
 }
 
-/// Any other status than 2xx and 407 is the proxy's refusal: the server has not been asked.
+/// Any status other than 2xx and 407 is a refusal of the proxy, which has not contacted the server.
 #[test]
 fn a_refusal_of_connect_is_the_proxys() {
     for line in [
@@ -241,7 +241,7 @@ fn a_refusal_of_connect_is_the_proxys() {
     }
 }
 
-/// In the tunnel it is the server that answers, whatever the status.
+/// Responses inside the tunnel come from the server, whatever the status.
 #[test]
 fn a_refusal_in_the_tunnel_is_the_servers() {
     for line in ["403 Forbidden", "407 And you?", "503 Busy"] {
@@ -314,7 +314,7 @@ fn a_named_proxy_opens_a_tunnel_too() {
     assert_eq!(client.opened().proxy, connect.proxy);
 }
 
-/// Receivers that end with the body, and say nothing: the new session has a new tunnel.
+/// Some receivers end the session with the body, without a response: the new session has a new tunnel.
 #[test]
 fn silence_is_followed_by_a_new_tunnel() {
     let config = SessionConfig {
@@ -338,7 +338,7 @@ fn silence_is_followed_by_a_new_tunnel() {
     client.opened();
 }
 
-/// 3.1.5: C-074: everything arrives, in its order, through tunnels.
+/// 3.1.5: C-074: all content is received in order through tunnels.
 #[test]
 fn a_whole_session_goes_through_a_tunnel() {
     let content = fixture("av_asfmux_p1500_streamable.asf");
