@@ -18,26 +18,26 @@ use crate::fault_script;
 pub const USAGE: &str = "\
 Usage: publishing-point [OPTION]...
 
-Receives what an encoder pushes by the Windows Media HTTP Push Distribution Protocol (MS-WMHTTP), and shows it to players.
+Receives pushes by the Windows Media HTTP Push Distribution Protocol (MS-WMHTTP), and serves them to players.
 Every path is a publishing point: push to http://ADDR:PORT/live, for instance, and watch mmsh://ADDR:PORT/live by
-MS-WMSP, or http://ADDR:PORT/live as plain ASF. http://ADDR:PORT/ is a page that shows pushes, viewers and errors;
-/status has the same as JSON, /metrics for Prometheus.
+MS-WMSP, or http://ADDR:PORT/live as plain ASF. The page http://ADDR:PORT/ shows pushes, viewers and errors; /status
+has the same as JSON, and /metrics counters for Prometheus.
 
 Options:
-  --listen ADDR:PORT     where to listen: 8080, localhost:8080, 0.0.0.0:8080 or [::]:8080; a port alone is on the
-                         loopback interface, port 0 takes any free one [default: 127.0.0.1:8080]
-  --record DIR           record every push there: live.asf, live-2.asf, ...
-  --point PATH           only these are publishing points, and what clients make of them by Template-URL
-  --accounts FILE        who may push, by Digest and Basic: lines of user:password; # begins a comment
-  --redirect PATH=URL    send pushes to PATH elsewhere; PATH=proxy:URL through a proxy
-  --idle-timeout S       seconds without a packet after which a push is over, at least 10 [default: 60]
-  --inactivity-timeout S seconds that a session lives between two requests [default: 120]
-  --stale S              seconds without a packet after which another source may take over [default: 20]
-  --max-viewers N        most players at a time [default: 256]
-  --max-connections N    most connections at a time, an eighth of them for pushes only [default: 1024]
-  --max-per-peer N       most connections of one address at a time [default: 256]
+  --listen ADDR:PORT     listen here: 8080, localhost:8080, 0.0.0.0:8080 or [::]:8080; without an address the loopback
+                         interface, with port 0 any free port [default: 127.0.0.1:8080]
+  --record DIR           record every push in this directory: live.asf, live-2.asf, ...
+  --point PATH           accept pushes to these publishing points only, and to those created from them by Template-URL
+  --accounts FILE        require an account for a push, by Digest or Basic: lines of user:password; # begins a comment
+  --redirect PATH=URL    redirect pushes to PATH to another URL; PATH=proxy:URL to a proxy
+  --idle-timeout S       end a push after this many seconds without a packet, at least 10 [default: 60]
+  --inactivity-timeout S delete a session after this many seconds between two requests [default: 120]
+  --stale S              let another source take over after this many seconds without a packet [default: 20]
+  --max-viewers N        serve at most this many players at a time [default: 256]
+  --max-connections N    accept at most this many connections, an eighth of them for pushes only [default: 1024]
+  --max-per-peer N       accept at most this many connections from one address [default: 256]
   --fault 'WHEN WHAT'    misbehave, for tests of clients; see below
-  --end-with-stdin       end when standard input does, as at a signal
+  --end-with-stdin       stop at the end of standard input, as at a signal
   --help                 show this
   --version              show the version
 

@@ -5,27 +5,27 @@
 use publishing_point::{Fault, MidBody, Refuse, When};
 
 pub const USAGE: &str = "\
-WHEN is always, or which requests it strikes, the first of all or of its kind being 0:
+WHEN is always, or selects requests. N counts all requests, or those of the kind, from 0:
   request:N  setup  setup:N  start  start:N
 
 WHAT is one of:
-  refuse STATUS [REASON]            answer with a status instead of serving
-  redirect STATUS URL               send the client elsewhere, with 302 or 305
-  challenge FIELD                   ask for credentials, with this WWW-Authenticate
+  refuse STATUS [REASON]            refuse the request with a status
+  redirect STATUS URL               redirect the client, with 302 or 305
+  challenge FIELD                   demand credentials, with this WWW-Authenticate field
   silent                            never answer
-  garbage                           answer with something that is no HTTP
-  announcement                      answer as to a player, with a playlist
-  server [NAME]                     serve, and call oneself something else, or nothing
-  status-200                        serve, with 200 in place of 204
-  without FIELD                     serve, and leave a field out of the response
+  garbage                           answer with bytes that are not HTTP
+  announcement                      answer with a playlist, as to a player
+  server [NAME]                     serve with this Server field, or without one
+  status-200                        serve with 200 instead of 204
+  without FIELD                     serve without this response field
   close                             serve, and close the connection
-  after N refuse STATUS [REASON]    after so many packets of a PushStart, answer early
-  after N success                   answer as if the body had ended
+  after N refuse STATUS [REASON]    refuse after N packets of a PushStart
+  after N success                   answer as if the body were complete
   after N close                     close the connection
-  after N reset                     reset it
-  after N stall                     read no more
+  after N reset                     reset the connection
+  after N stall                     stop reading
   end refuse STATUS [REASON]        answer the last packet with a status
-  end silent                        leave it unanswered, and the connection open
+  end silent                        send no response, and keep the connection open
 
 For instance: --fault 'start:0 after 100 reset' --fault 'setup:1 refuse 503'
 ";
