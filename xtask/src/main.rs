@@ -61,7 +61,7 @@ Commands:
   deny         check licences, origins and known defects of dependencies
   newest       run the demo, the examples and the suites of the elements with this machine's GStreamer and with that of
                Debian sid, in a system of its own below the target directory; as root, on Debian and its like
-  platforms    type-check the workspace and its tests for macOS, Windows, FreeBSD and other kinds of Linux
+  platforms    type-check libraries and programs for macOS, Windows, FreeBSD and other kinds of Linux
   help         print this
 
 Each command first installs what it needs where there is apt-get, and otherwise says what is missing.
