@@ -6,7 +6,7 @@
 //! |---|---|---|
 //! | reset, close, stall, no answer, unreachable | final, unless `retry-first-connect` | the same session, or a new one |
 //! | a resumed session refused, or lost before the connection was good | | a new session at once, and no resumption until a connection is good |
-//! | 403, 408, 409, 423, 425, 429, 5xx | final, unless `retry-first-connect` | a new session |
+//! | 403, 408, 409, 423, 425, 429, 5xx but 501 and 505 | final, unless `retry-first-connect` | a new session |
 //! | 404, 410 | final | a new session |
 //! | connection refused, without a proxy | final, unless `retry-first-connect` | a new session: the server has restarted |
 //! | no Windows Media server, a player's answer, other statuses, bad input | final | final |
@@ -391,7 +391,9 @@ impl Reconnect {
     /// status is about its own connection.
     fn classify_status(&self, status: StatusCode) -> Loss {
         match status.as_u16() {
-            502 | 504 => Loss::Connection,
+            502 | 504 | 511 => Loss::Connection,
+            // The server supports neither the method nor the HTTP version of a push.
+            501 | 505 => Loss::Final,
             403 | 408 | 409 | 423 | 425 | 429 | 500..=599 => Loss::Session,
             404 | 410 if self.history == History::Accepted => Loss::Session,
             _ => Loss::Final,

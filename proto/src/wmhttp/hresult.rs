@@ -101,10 +101,10 @@ impl HResult {
             408 => Self::NS_E_TIMEOUT,
             409 | 423 => Self::NS_E_BUSY,
             410 => Self::NS_E_RESOURCE_GONE,
-            502 => Self::NS_E_ERROR_FROM_PROXY,
+            502 | 511 => Self::NS_E_ERROR_FROM_PROXY,
             503 => Self::NS_E_SERVER_UNAVAILABLE,
             504 => Self::NS_E_PROXY_TIMEOUT,
-            505 => Self::NS_E_PROTOCOL_MISMATCH,
+            426 | 505 => Self::NS_E_PROTOCOL_MISMATCH,
             500..=599 => Self::NS_E_INTERNAL_SERVER_ERROR,
             _ => Self::NS_E_REFUSED_BY_SERVER,
         }

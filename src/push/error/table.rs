@@ -416,6 +416,9 @@ symptoms! {
         [] => "A web server or a proxy limits the size of requests: remove that limit for this path, such as \
             client_max_body_size 0 in nginx.",
     }
+    Status414("refused", "", ANSWERED) {
+        [] => "Shorten the path in location.",
+    }
     Status422("refused", "other-receivers", ANSWERED) {
         [DuringSetup, SetupBody] => NO_BODY,
         [DuringSetup] => "The server does not accept the request: check the path in location.",
@@ -444,6 +447,9 @@ symptoms! {
     }
     Status505("refused", "which-port", ANSWERED) {
         [] => "The server speaks another version of HTTP: check the port.",
+    }
+    Status511("refused", "", ANSWERED) {
+        [] => "The network of this computer requires a login: open any page in a web browser, and log in there.",
     }
 }
 

@@ -108,6 +108,29 @@ fn refusals_wait_longer_each_time() {
     }
 }
 
+/// A server without the method or the HTTP version of a push has no other answer later.
+#[test]
+fn statuses_about_the_request_itself_are_final() {
+    let attempt = |status| {
+        let mut run = Run::new(POLICY);
+        run.stream(1000);
+        run.lose(&Error::Reset);
+        run.policy.started(run.now);
+        run.lose(&refused(status, None))
+            .attempt
+            .map(|attempt| attempt.kind)
+    };
+    for status in [
+        302, 400, 401, 405, 407, 411, 413, 414, 415, 422, 426, 501, 505,
+    ] {
+        // A resumption may be what the server refuses.
+        assert_eq!(attempt(status), Some(Kind::New), "{status}");
+        let mut run = Run::new(POLICY);
+        run.stream(1000);
+        assert_eq!(run.lose(&refused(status, None)).attempt, None, "{status}");
+    }
+}
+
 /// A3: a server that closes on the first data of a session that it does not know.
 #[test]
 fn a_failed_resumption_is_followed_by_a_new_session_only() {
