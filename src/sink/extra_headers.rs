@@ -31,6 +31,31 @@ pub(super) fn extra_headers(structure: &gst::StructureRef) -> Result<HeaderMap, 
     Ok(headers)
 }
 
+/// Returns `structure` as an application reads it: without the values of fields whose name suggests a secret.
+pub(super) fn shown(structure: &gst::StructureRef) -> gst::Structure {
+    let mut shown = structure.to_owned();
+    for field in structure.fields() {
+        let name = field.to_ascii_lowercase();
+        if SECRET_NAMES.iter().any(|part| name.contains(part)) {
+            shown.set(field.as_str(), "…");
+        }
+    }
+    shown
+}
+
+/// Parts of the names of fields that carry a secret
+const SECRET_NAMES: [&str; 9] = [
+    "auth",
+    "cookie",
+    "credential",
+    "jwt",
+    "key",
+    "pass",
+    "secret",
+    "session",
+    "token",
+];
+
 /// Returns the texts of a value, or of the values in it.
 fn texts(value: &glib::Value) -> Option<Vec<String>> {
     if let Ok(values) = value.get::<gst::ArrayRef<'_>>() {
@@ -67,6 +92,22 @@ mod tests {
         assert_eq!(headers["x-number"], "7");
         assert_eq!(headers.get_all("x-many").iter().count(), 2);
         assert!(!format!("{headers:?}").contains("studio"));
+    }
+
+    #[test]
+    fn values_of_secret_fields_are_not_shown() {
+        gst::init().unwrap();
+        let structure = gst::Structure::builder("extra-headers")
+            .field("X-Site", "studio 1")
+            .field("X-API-Key", "s3cr@t")
+            .field("X-Token", gst::Array::new(["s3cr@t", "t0k3n"]))
+            .build();
+        let expected = gst::Structure::builder("extra-headers")
+            .field("X-Site", "studio 1")
+            .field("X-API-Key", "…")
+            .field("X-Token", "…")
+            .build();
+        assert_eq!(shown(&structure), expected);
     }
 
     #[test]

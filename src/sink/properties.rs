@@ -6,6 +6,7 @@ use glib::value::{FromValue, ToValue};
 use gst::prelude::*;
 use once_cell::sync::Lazy;
 
+use super::extra_headers;
 use super::location::{Accounts, Location, ProxyUrl, Template};
 use super::settings::Settings;
 use super::{AuthMethods, Leaky, SessionState};
@@ -284,7 +285,7 @@ fn queue() -> Vec<Property> {
 }
 
 fn extras() -> Vec<Property> {
-    let extra_headers = glib::ParamSpecBoxed::builder::<gst::Structure>("extra-headers")
+    let spec = glib::ParamSpecBoxed::builder::<gst::Structure>("extra-headers")
         .nick("Extra headers")
         .blurb("Additional header fields of the requests, as the fields of a structure")
         .mutable_ready();
@@ -305,10 +306,13 @@ fn extras() -> Vec<Property> {
             "Total bits per second, for ASF file headers without it; 0: from the tags and formats in the stream",
             |settings| &mut settings.bitrate,
         ),
-        in_place(
-            |_| extra_headers.build(),
-            |settings| &mut settings.extra_headers,
-        ),
+        Property {
+            get: Some(Box::new(|settings| {
+                let structure = settings.extra_headers.as_deref();
+                structure.map(extra_headers::shown).to_value()
+            })),
+            ..in_place(|_| spec.build(), |settings| &mut settings.extra_headers)
+        },
         in_place(
             |default| stats_interval.default_value(default).build(),
             |settings| &mut settings.stats_interval,

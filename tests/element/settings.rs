@@ -7,7 +7,7 @@ use base64::prelude::BASE64_STANDARD;
 use gst::prelude::*;
 use gstwmspush::asf::FileHeader;
 use gstwmspush::wmhttp::server::Received;
-use publishing_point::When;
+use publishing_point::{Fault, Refuse, When};
 
 use crate::access::{AUDIO, BASIC, authorizations, challenge, with_faults};
 use crate::rig::{Pipeline, Point};
@@ -34,6 +34,29 @@ fn extra_headers_go_with_each_request() {
             assert!(head.contains(&format!("\r\n{field}\r\n")), "{head}");
         }
     }
+}
+
+/// A proxy or server that repeats a request's field
+#[test]
+fn values_of_extra_headers_are_not_shown() {
+    const SECRET: &str = "s3cr@t-t0k3n";
+    let refusal = Refuse {
+        status: 403,
+        reason: format!("No {SECRET} here"),
+        close: false,
+    };
+    let point = with_faults(vec![(When::EveryPushSetup, Fault::Refuse(refusal))]);
+    let pipeline = Pipeline::file(AUDIO_VIDEO, &point.location(), "");
+    let extra = gst::Structure::builder("extra-headers").field("X-Token", SECRET);
+    pipeline.sink.set_property("extra-headers", extra.build());
+    let dot = pipeline
+        .pipeline
+        .debug_to_dot_data(gst::DebugGraphDetails::all());
+    assert!(!dot.contains(SECRET), "{dot}");
+    let (_, messages) = pipeline.fail();
+    assert!(!format!("{messages:?}").contains(SECRET), "{messages:?}");
+    let requests = point.handle.requests();
+    assert!(String::from_utf8_lossy(&requests[0].head).contains(SECRET));
 }
 
 /// A field that the protocol sets is an error, and nothing is sent.

@@ -35,6 +35,18 @@ impl Secrets {
         let sensitive = headers.values().filter(|value| value.is_sensitive());
         let mut secrets: Vec<String> = sensitive.flat_map(of_field).collect();
         secrets.extend(credentials.flat_map(of_credentials));
+        Self::sorted(secrets)
+    }
+
+    /// Returns these secrets and the values of the user's header fields: any of them may be an API key. A short value is
+    /// left out, because it may be a part of a version in the Server field.
+    pub(super) fn and_extra(&self, headers: &HeaderMap) -> Self {
+        let extra = headers.values().flat_map(of_field);
+        let extra = extra.filter(|value| value.len() >= LONG);
+        Self::sorted(self.0.iter().cloned().chain(extra).collect())
+    }
+
+    fn sorted(mut secrets: Vec<String>) -> Self {
         secrets.retain(|secret| !secret.is_empty() && secret != "0");
         // Longest first, so that a whole value is removed before its parts.
         secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
@@ -138,6 +150,23 @@ mod tests {
     use http::StatusCode;
 
     use super::*;
+
+    #[test]
+    fn values_of_extra_fields_are_secrets_unless_short() {
+        let mut extra = HeaderMap::new();
+        extra.insert("x-token", HeaderValue::from_static("s3cr@t"));
+        extra.insert("x-take", HeaderValue::from_static("9"));
+        extra.insert("x-api", HeaderValue::from_static("Bearer 0123456789abcdef"));
+        let secrets = secrets().and_extra(&extra);
+        for (text, expected) in [
+            ("no s3cr@t here", "no … here"),
+            ("Cougar/9.6", "Cougar/9.6"),
+            ("0123456789abcdef", "…"),
+            ("push-id=17", "push-id=…"),
+        ] {
+            assert_eq!(secrets.redact(text), expected);
+        }
+    }
 
     fn secrets() -> Secrets {
         let mut headers = HeaderMap::new();

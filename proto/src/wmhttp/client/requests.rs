@@ -93,6 +93,7 @@ impl PushSession {
                 request.headers.extend(fields);
                 request.secrets = Secrets::new(&request.headers, self.access.credentials());
                 if self.access.is_at_home() {
+                    request.secrets = request.secrets.and_extra(&self.config.extra_headers);
                     request.headers.extend(self.config.extra_headers.clone());
                 }
                 request.fresh = fresh;
