@@ -3,14 +3,15 @@
 //! The branch between a pad of the bin and the muxer.
 //!
 //! ```text
-//! raw video   videoconvert ! videoscale ! capsfilter ! avenc_wmv2 ! queue ! inlet
-//! raw audio   audioconvert ! audioresample ! capsfilter ! avenc_wmav2 ! queue ! inlet
-//! encoded                                                          queue ! inlet
+//! raw video   videoconvert ! deinterlace ! videoscale ! capsfilter ! avenc_wmv2 ! queue ! inlet
+//! raw audio   audioconvert ! scaletempo ! audioconvert ! audioresample ! capsfilter ! avenc_wmav2 ! queue ! inlet
+//! encoded                                                                            queue ! inlet
 //! ```
 //!
 //! The converters and the filter convert input that the encoder does not accept: formats, odd sizes, non-square pixels,
-//! sample rates, more than two channels. The queue lets one thread deliver several streams, although `asfmux` blocks
-//! the one that is ahead.
+//! fields, sample rates, more than two channels. `scaletempo` applies the rate of a segment to sound. `scaletempo` is
+//! optional, and `deinterlace` is for progressive pictures. The queue lets one thread deliver several streams, although
+//! `asfmux` blocks the one that is ahead.
 
 use std::sync::Arc;
 
@@ -20,7 +21,9 @@ use super::WmsPushBin;
 use super::elements::{self, Missing, set_if_present};
 use super::inlet::Inlet;
 use super::muxing::Muxing;
+use super::positions;
 use super::raw::RawInput;
+use super::refusal::Refusal;
 use super::settings::Settings;
 use super::stream::Inside;
 
@@ -39,8 +42,17 @@ pub(super) struct Branch {
 #[derive(Debug)]
 pub(super) enum Failure {
     Missing(Missing),
-    /// The elements cannot be linked.
-    NotLinked,
+    /// An element does not accept the stream.
+    Refused(Refusal),
+}
+
+impl Failure {
+    pub(super) fn post(&self, bin: &WmsPushBin) {
+        match self {
+            Self::Missing(missing) => missing.post(bin),
+            Self::Refused(refusal) => refusal.post(bin),
+        }
+    }
 }
 
 impl From<Missing> for Failure {
@@ -53,6 +65,12 @@ impl From<Missing> for Failure {
 pub(super) fn is_raw(caps: &gst::CapsRef) -> bool {
     let mut structures = caps.iter();
     structures.all(|structure| matches!(structure.name().as_str(), "video/x-raw" | "audio/x-raw"))
+}
+
+fn is_interlaced(caps: &gst::CapsRef) -> bool {
+    let structure = caps.structure(0);
+    let mode = structure.and_then(|structure| structure.get::<&str>("interlace-mode").ok());
+    mode.is_some_and(|mode| mode != "progressive")
 }
 
 fn is_video(caps: &gst::CapsRef) -> bool {
@@ -78,30 +96,32 @@ impl Branch {
         let inlet = Inlet::new(Arc::downgrade(muxing), id).upcast::<gst::Element>();
         let mut elements = match (is_raw, is_video) {
             (false, _) => Vec::new(),
-            (true, true) => video(&settings)?,
+            (true, true) => video(&settings, is_interlaced(caps))?,
             (true, false) => audio(&settings)?,
         };
+        let interval = gst::ClockTime::from_mseconds(settings.key_frame_interval.into());
         let raw = match &elements[..] {
-            [.., filter, encoder] => {
-                let interval = gst::ClockTime::from_mseconds(settings.key_frame_interval.into());
-                Some(RawInput::new(is_video, filter, encoder, interval))
-            }
+            [.., filter, encoder] => Some(RawInput::new(is_video, filter, encoder, interval)),
             _ => None,
         };
+        let refusal = match &raw {
+            Some(raw) => Refusal::by_encoder(raw.encoder(), caps),
+            None => Refusal::by_elements(caps),
+        };
         elements.extend([queue.clone(), inlet.clone()]);
-        let source = inlet.static_pad("src").ok_or(Failure::NotLinked)?;
+        let pads = sink_pad(&elements).zip(inlet.static_pad("src"));
+        let Some((entrance, source)) = pads else {
+            return Err(Failure::Refused(refusal));
+        };
         muxing.set_inside(id, Inside::new(source, queue, raw, is_video));
-        let first = elements
-            .first()
-            .and_then(|element| element.static_pad("sink"));
         let branch = Self {
             elements,
-            entrance: first.ok_or(Failure::NotLinked)?,
+            entrance,
             is_raw,
         };
         if branch.start(bin).is_err() {
             branch.remove(bin);
-            return Err(Failure::NotLinked);
+            return Err(Failure::Refused(refusal));
         }
         Ok(branch)
     }
@@ -125,6 +145,10 @@ impl Branch {
             let _ = bin.remove(element);
         }
     }
+}
+
+fn sink_pad(elements: &[gst::Element]) -> Option<gst::Pad> {
+    elements.first()?.static_pad("sink")
 }
 
 fn queue() -> Result<gst::Element, Missing> {
@@ -151,13 +175,14 @@ fn filter(caps: gst::Caps) -> Result<gst::Element, Missing> {
     Ok(filter)
 }
 
-fn video(settings: &Settings) -> Result<Vec<gst::Element>, Missing> {
-    // Players and the encoder require even sizes, and asfmux does not write the pixel aspect ratio.
+fn video(settings: &Settings, is_interlaced: bool) -> Result<Vec<gst::Element>, Missing> {
+    // Players and the encoder require even sizes, the encoder whole pictures; asfmux writes no pixel aspect ratio.
     let even = gst::IntRange::with_step(2, 16_384, 2);
     let caps = gst::Caps::builder("video/x-raw")
         .field("width", even)
         .field("height", even)
         .field("pixel-aspect-ratio", gst::Fraction::new(1, 1))
+        .field("interlace-mode", "progressive")
         .build();
     let encoder = match &settings.video_encoder {
         Some(encoder) => elements::instance_of(encoder)?,
@@ -167,12 +192,18 @@ fn video(settings: &Settings) -> Result<Vec<gst::Element>, Missing> {
             encoder
         }
     };
-    Ok(vec![
-        elements::make("videoconvert")?,
-        elements::make("videoscale")?,
-        filter(caps)?,
-        encoder,
-    ])
+    let mut elements = vec![elements::make("videoconvert")?];
+    match elements::make("deinterlace") {
+        Ok(deinterlace) => {
+            // One picture of each two fields: the frame rate stays.
+            deinterlace.set_property_from_str("fields", "top");
+            elements.push(deinterlace);
+        }
+        Err(missing) if is_interlaced => return Err(missing),
+        Err(_) => {}
+    }
+    elements.extend([elements::make("videoscale")?, filter(caps)?, encoder]);
+    Ok(elements)
 }
 
 fn audio(settings: &Settings) -> Result<Vec<gst::Element>, Missing> {
@@ -195,10 +226,12 @@ fn audio(settings: &Settings) -> Result<Vec<gst::Element>, Missing> {
     };
     // Sound that deviates by more than 20 ms is moved back to its time.
     set_if_present(&encoder, "tolerance", 20_000_000i64);
-    Ok(vec![
-        elements::make("audioconvert")?,
-        elements::make("audioresample")?,
-        filter(caps)?,
-        encoder,
-    ])
+    let converter = elements::make("audioconvert")?;
+    positions::complete(&converter);
+    let mut elements = vec![converter];
+    if let Ok(tempo) = elements::make("scaletempo") {
+        elements.extend([tempo, elements::make("audioconvert")?]);
+    }
+    elements.extend([elements::make("audioresample")?, filter(caps)?, encoder]);
+    Ok(elements)
 }

@@ -5,11 +5,13 @@
 use gst::prelude::*;
 
 use super::WmsPushBin;
+use super::tags;
 
 /// Debian's package of an element, by the prefix of its name.
-const PACKAGES: [(&str, &str); 5] = [
+const PACKAGES: [(&str, &str); 6] = [
     ("avenc_", "gstreamer1.0-libav"),
     ("asfmux", "gstreamer1.0-plugins-bad"),
+    ("deinterlace", "gstreamer1.0-plugins-good"),
     ("video", "gstreamer1.0-plugins-base"),
     ("audio", "gstreamer1.0-plugins-base"),
     ("", "libgstreamer1.0-0"),
@@ -85,6 +87,7 @@ pub(super) fn copy_of(prototype: &gst::Element) -> Result<gst::Element, Missing>
             copy.set_property_from_value(spec.name(), &prototype.property_value(spec.name()));
         }
     }
+    tags::copy(prototype, &copy);
     Ok(copy)
 }
 
@@ -97,20 +100,6 @@ pub(super) fn set_if_present(element: &gst::Element, name: &str, value: impl Int
     }
 }
 
-/// Posts the ERROR for caps that the muxer does not accept.
-pub(super) fn post_refused(bin: &WmsPushBin, caps: Option<&gst::CapsRef>) {
-    let type_ = caps
-        .and_then(|caps| caps.structure(0))
-        .map(|structure| structure.name().to_string());
-    let type_ = type_.unwrap_or_else(|| "a stream of an unknown type".to_owned());
-    gst::element_error!(
-        bin,
-        gst::StreamError::WrongType,
-        ("The muxer does not accept {type_}. Decode the stream, for example with decodebin, and link the raw pictures or sound."),
-        ["{caps:?}"]
-    );
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -120,6 +109,7 @@ mod tests {
         let package = |element: &str| Missing(element.to_owned()).package();
         assert_eq!(package("avenc_wmv2"), "gstreamer1.0-libav");
         assert_eq!(package("asfmux"), "gstreamer1.0-plugins-bad");
+        assert_eq!(package("deinterlace"), "gstreamer1.0-plugins-good");
         assert_eq!(package("videoscale"), "gstreamer1.0-plugins-base");
         assert_eq!(package("queue"), "libgstreamer1.0-0");
     }

@@ -33,12 +33,12 @@ impl Muxing {
     /// Returns whether a stream without data has to be filled. Called every [`TICK`].
     pub(super) fn misses_data(&self) -> bool {
         let bin = self.bin.upgrade();
-        let is_paused = bin.is_some_and(|bin| {
+        let is_prerolled = bin.is_some_and(|bin| {
             bin.current_state() == gst::State::Paused
                 && bin.pending_state() == gst::State::VoidPending
         });
         let mut state = self.lock();
-        let is_waiting = !is_paused && state.waits_until().is_some();
+        let is_waiting = !is_prerolled && !state.is_paused && state.waits_until().is_some();
         let mut misses = false;
         for (_, inside) in state.missable() {
             if !is_waiting {

@@ -10,10 +10,10 @@ use gst::subclass::prelude::*;
 use once_cell::sync::Lazy;
 
 use super::branch::{self, Branch, Failure};
-use super::elements;
 use super::forwarding;
 use super::gaps;
 use super::muxing::Muxing;
+use super::refusal::Refusal;
 use super::settings::{self, Settings};
 use crate::sink::{WmsPushSink, off_the_clock};
 
@@ -36,6 +36,7 @@ impl ObjectSubclass for WmsPushBin {
     const NAME: &'static str = "GstWmsPushBin";
     type Type = super::WmsPushBin;
     type ParentType = gst::Bin;
+    type Interfaces = (gst::TagSetter,);
 }
 
 impl ObjectImpl for WmsPushBin {
@@ -175,8 +176,10 @@ impl ElementImpl for WmsPushBin {
         }
         // Seeks bypass the muxer, because the flush of a seek replaces it.
         let pads = self.obj().sink_pads();
-        let sought = pads.iter().filter(|pad| pad.push_event(event.clone()));
-        sought.count() > 0
+        self.muxing().seek(|| {
+            let sought = pads.iter().filter(|pad| pad.push_event(event.clone()));
+            sought.count() > 0
+        })
     }
 
     fn change_state(
@@ -186,9 +189,13 @@ impl ElementImpl for WmsPushBin {
         match transition {
             gst::StateChange::ReadyToPaused => self.begin(),
             gst::StateChange::PausedToReady => self.muxing().stop(),
+            gst::StateChange::PlayingToPaused => self.muxing().set_paused(true),
             _ => {}
         }
         let changed = self.parent_change_state(transition);
+        if transition == gst::StateChange::PausedToPlaying {
+            self.muxing().set_paused(false);
+        }
         let failed = transition == gst::StateChange::ReadyToPaused && changed.is_err();
         if failed || transition == gst::StateChange::PausedToReady {
             self.end();
@@ -198,6 +205,9 @@ impl ElementImpl for WmsPushBin {
 }
 
 impl BinImpl for WmsPushBin {}
+
+// Each new muxer gets a copy of the application's tags.
+impl TagSetterImpl for WmsPushBin {}
 
 /// Returns the first unused pad name.
 fn free_name(pads: &BTreeMap<String, usize>, prefix: &str) -> String {
@@ -349,7 +359,6 @@ impl WmsPushBin {
             gst::EventView::Caps(caps) if !self.configure(pad, id, caps.caps()) => {
                 return true;
             }
-            gst::EventView::Gap(_) => return true,
             gst::EventView::FlushStop(_) => {
                 let flushed = gst::Pad::event_default(pad, Some(&*self.obj()), event);
                 self.renew_branch(pad, id);
@@ -385,7 +394,7 @@ impl WmsPushBin {
             let is_same = branch.is_raw == branch::is_raw(caps);
             if !is_same {
                 drop(branches);
-                self.fail(&Failure::NotLinked, caps);
+                self.fail(&Failure::Refused(Refusal::by_elements(caps)));
                 self.muxing().give_up(id);
             }
             return is_same;
@@ -401,25 +410,22 @@ impl WmsPushBin {
                 if targeted.is_ok() {
                     return true;
                 }
-                Failure::NotLinked
+                Failure::Refused(Refusal::by_elements(caps))
             }
             Err(failure) => {
                 drop(branches);
                 failure
             }
         };
-        self.fail(&failure, caps);
+        self.fail(&failure);
         self.muxing().give_up(id);
         false
     }
 
     /// Posts the ERROR of a stream, unless one was posted in this run.
-    fn fail(&self, failure: &Failure, caps: &gst::CapsRef) {
-        let is_second = self.has_failed.swap(true, Ordering::Relaxed);
-        match failure {
-            _ if is_second => {}
-            Failure::Missing(missing) => missing.post(&self.obj()),
-            Failure::NotLinked => elements::post_refused(&self.obj(), Some(caps)),
+    fn fail(&self, failure: &Failure) {
+        if !self.has_failed.swap(true, Ordering::Relaxed) {
+            failure.post(&self.obj());
         }
     }
 }

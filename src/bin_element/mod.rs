@@ -42,7 +42,9 @@ mod imp;
 mod inlet;
 mod muxer;
 mod muxing;
+mod positions;
 mod raw;
+mod refusal;
 mod settings;
 mod stream;
 mod tags;
@@ -51,7 +53,7 @@ glib::wrapper! {
     /// The element `wmspushbin`.
     pub struct WmsPushBin(ObjectSubclass<imp::WmsPushBin>)
         @extends gst::Bin, gst::Element, gst::Object,
-        @implements gst::ChildProxy;
+        @implements gst::ChildProxy, gst::TagSetter;
 }
 
 impl WmsPushBin {

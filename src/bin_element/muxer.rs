@@ -9,6 +9,8 @@ use gst::prelude::*;
 
 use super::WmsPushBin;
 use super::elements::{self, Missing};
+use super::refusal::Refusal;
+use super::tags;
 
 /// A stream of a muxer.
 pub(super) struct Member {
@@ -16,6 +18,20 @@ pub(super) struct Member {
     pub(super) template: &'static str,
     /// The source pad of its inlet.
     pub(super) source: gst::Pad,
+    /// `None`: the stream was encoded before.
+    pub(super) encoder: Option<gst::Element>,
+}
+
+impl Member {
+    fn refused_by(&self, muxer: &gst::Element) -> Refusal {
+        let is_video = self.template.starts_with("video");
+        Refusal::by_muxer(
+            muxer,
+            self.encoder.as_ref(),
+            is_video,
+            self.source.current_caps(),
+        )
+    }
 }
 
 /// A muxer, and the pad of each of its streams.
@@ -25,10 +41,20 @@ pub(super) type Started = (gst::Element, Vec<(usize, gst::Pad)>);
 #[derive(Debug)]
 pub(super) enum Failure {
     Missing(Missing),
-    /// The muxer does not accept the stream of this pad.
-    Refused(gst::Pad),
+    /// The muxer does not accept a stream.
+    Refused(Refusal),
     /// The bin is being stopped.
     Stopped,
+}
+
+impl Failure {
+    pub(super) fn post(&self, bin: &WmsPushBin) {
+        match self {
+            Self::Missing(missing) => missing.post(bin),
+            Self::Refused(refusal) => refusal.post(bin),
+            Self::Stopped => {}
+        }
+    }
 }
 
 /// Removes a muxer from the bin.
@@ -85,7 +111,7 @@ fn link(
 ) -> Result<Vec<(usize, gst::Pad)>, Failure> {
     let mut pads = Vec::new();
     for member in members {
-        let refused = || Failure::Refused(member.source.clone());
+        let refused = || Failure::Refused(member.refused_by(muxer));
         let pad = muxer.request_pad_simple(member.template);
         let pad = pad.ok_or_else(refused)?;
         let caps = member.source.current_caps();
@@ -107,6 +133,9 @@ fn link(
         }
     });
     source.link(&sink).map_err(|_| Failure::Stopped)?;
+    for tagged in [muxer, bin.upcast_ref()] {
+        tags::copy(tagged, muxer);
+    }
     muxer
         .sync_state_with_parent()
         .map_err(|_| Failure::Stopped)?;

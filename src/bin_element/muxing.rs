@@ -9,7 +9,6 @@ use std::time::{Duration, Instant};
 use gst::prelude::*;
 
 use super::WmsPushBin;
-use super::elements::post_refused;
 use super::muxer::{self, Failure, Member, Started};
 use super::stream::{Inside, Stream};
 
@@ -32,6 +31,10 @@ pub(super) struct State {
     waits_since: Option<Instant>,
     /// A muxer was started in this run.
     has_begun: bool,
+    /// Seeks that have not reached all streams.
+    seeks: usize,
+    /// The application has paused: upstream delivers nothing, or nothing more.
+    pub(super) is_paused: bool,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -129,6 +132,22 @@ impl Muxing {
         let mut state = self.lock();
         state.phase = Phase::Waiting;
         (state.waits_since, state.has_begun) = (None, false);
+        state.is_paused = false;
+    }
+
+    /// Sends a seek upstream. Streams that it has flushed wait until it has reached the others: their flush would discard
+    /// what the first ones have delivered meanwhile.
+    pub(super) fn seek<T>(&self, send: impl FnOnce() -> T) -> T {
+        self.lock().seeks += 1;
+        let sent = send();
+        self.lock().seeks -= 1;
+        self.changed.notify_all();
+        sent
+    }
+
+    /// The application pauses, or goes on.
+    pub(super) fn set_paused(&self, is_paused: bool) {
+        self.lock().is_paused = is_paused;
     }
 
     /// Makes all blocked streaming threads return.
@@ -180,6 +199,7 @@ impl Muxing {
                 }
                 Phase::Running if is_over => return Entrance::Failed,
                 Phase::Running => self.change(state),
+                Phase::Waiting if state.seeks > 0 => self.wait(state),
                 Phase::Waiting => self.wait_for_others(state),
             };
         }
@@ -359,7 +379,7 @@ impl Muxing {
     fn changed(&self, started: Result<Started, Failure>) -> bool {
         let bin = self.bin.upgrade();
         if let (Err(failure), Some(bin)) = (&started, &bin) {
-            post(bin, failure);
+            failure.post(bin);
         }
         let mut state = self.lock();
         let is_wanted = state.phase == Phase::Changing;
@@ -451,6 +471,7 @@ impl State {
                         "audio_%u"
                     },
                     source: inside.source.clone(),
+                    encoder: inside.raw.as_ref().map(|raw| raw.encoder().clone()),
                 });
             }
         }
@@ -469,16 +490,5 @@ fn request_key_frames(members: &[Member]) {
         if let Some(pad) = inlet.and_then(|inlet| inlet.static_pad("sink")) {
             pad.push_event(super::raw::key_frame_request());
         }
-    }
-}
-
-fn post(bin: &WmsPushBin, failure: &Failure) {
-    match failure {
-        Failure::Missing(missing) => missing.post(bin),
-        Failure::Refused(source) => {
-            let caps = source.current_caps();
-            post_refused(bin, caps.as_deref());
-        }
-        Failure::Stopped => {}
     }
 }

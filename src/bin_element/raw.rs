@@ -11,6 +11,8 @@ use super::elements::set_if_present;
 
 /// Longest part of a gap that is filled at once.
 const LONGEST_FILL: gst::ClockTime = gst::ClockTime::from_seconds(1);
+/// Time between the pictures that fill a gap.
+const FILLING_INTERVAL: gst::ClockTime = gst::ClockTime::from_mseconds(500);
 
 /// Raw data in front of an encoder.
 pub(super) struct RawInput {
@@ -29,8 +31,12 @@ struct State {
     caps: Option<gst::Caps>,
     /// The last picture.
     last: Option<gst::Buffer>,
-    /// Running time at which the received data ends.
+    /// Running time at which the received data ends; for pictures, just after the start of the last one.
     end: Option<gst::ClockTime>,
+    /// Running time of the next buffer if it has no timestamp.
+    next: gst::ClockTime,
+    /// Duration of a picture whose buffer has none.
+    picture_duration: gst::ClockTime,
     /// Running time of the last requested key frame.
     key_frame: Option<gst::ClockTime>,
     /// A filling is being pushed.
@@ -39,6 +45,15 @@ struct State {
     is_filled: bool,
     /// Another stream has waited too long for this one.
     is_absent: bool,
+}
+
+/// Returns the duration of a picture; `None` for a variable rate.
+fn picture_duration(rate: gst::Fraction) -> Option<gst::ClockTime> {
+    let number = u64::try_from(rate.numer()).ok()?;
+    let denominator = u64::try_from(rate.denom()).ok()?;
+    (denominator * 1_000_000_000)
+        .checked_div(number)
+        .map(gst::ClockTime::from_nseconds)
 }
 
 /// Returns an event that requests a key frame from an upstream encoder.
@@ -58,7 +73,7 @@ impl State {
     fn start(&self, buffer: &gst::BufferRef) -> Option<gst::ClockTime> {
         match buffer.pts() {
             Some(pts) => self.segment.to_running_time(pts),
-            None => Some(self.end.unwrap_or_default()),
+            None => Some(self.next),
         }
     }
 }
@@ -101,6 +116,10 @@ impl RawInput {
         input
     }
 
+    pub(super) fn encoder(&self) -> &gst::Element {
+        &self.encoder
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -118,8 +137,12 @@ impl RawInput {
                 let caps = self.observe_caps(caps.caps());
                 caps.map(|caps| gst::event::Caps::new(&caps))
             }
-            // Dropped, because it would drain libav's encoders, which then accept no more data.
-            gst::EventView::Gap(_) => return gst::PadProbeReturn::Handled,
+            gst::EventView::Gap(gap) => {
+                let (start, duration) = gap.get();
+                self.fill_gap(start, duration);
+                // Dropped, because it would drain libav's encoders, which then accept no more data.
+                return gst::PadProbeReturn::Handled;
+            }
             _ => None,
         };
         if let Some(event) = replaced {
@@ -129,10 +152,11 @@ impl RawInput {
     }
 
     /// Stores the segment of upstream. The encoder gets running times in a segment that begins at 0, because libav's
-    /// encoders reject times that go back, as they do from one segment to the next.
+    /// encoders reject times that go back, as they do from one segment to the next. A segment in bytes, the default of
+    /// `appsrc`, is replaced by one that begins at 0.
     fn observe_segment(&self, event: &gst::event::Segment) -> Option<gst::Event> {
-        let segment = event.segment().downcast_ref::<gst::ClockTime>()?;
-        self.state().segment = segment.clone();
+        let segment = event.segment().downcast_ref::<gst::ClockTime>();
+        self.state().segment = segment.cloned().unwrap_or_default();
         let running = gst::FormattedSegment::<gst::ClockTime>::new();
         let event = gst::event::Segment::builder(&running).seqnum(event.seqnum());
         Some(event.build())
@@ -145,6 +169,7 @@ impl RawInput {
             let structure = caps.structure(0)?;
             structure.get::<gst::Fraction>("framerate").ok()
         };
+        state.picture_duration = rate(caps).and_then(picture_duration).unwrap_or_default();
         if let Some(first) = &state.caps {
             // Another frame rate would require another header.
             let same = first.clone();
@@ -158,7 +183,7 @@ impl RawInput {
         }
         let mut fixed = caps.to_owned();
         for structure in fixed.make_mut().iter_mut() {
-            structure.remove_fields(["framerate", "colorimetry", "chroma-site", "interlace-mode"]);
+            structure.remove_fields(["framerate", "colorimetry", "chroma-site"]);
             structure.remove_fields(["multiview-mode", "multiview-flags"]);
         }
         self.filter.set_property("caps", fixed);
@@ -183,11 +208,11 @@ impl RawInput {
         let mut state = self.state();
         if !state.is_filling {
             let Some(start) = state.start(buffer) else {
-                return gst::PadProbeReturn::Drop;
+                return gst::PadProbeReturn::Handled;
             };
             let is_late = state.end.is_some_and(|end| start < end);
             if is_late && (self.is_video || state.is_filled) {
-                return gst::PadProbeReturn::Drop;
+                return gst::PadProbeReturn::Handled;
             }
             (state.is_filled, state.is_absent) = (false, false);
             let buffer = buffer.make_mut();
@@ -195,11 +220,12 @@ impl RawInput {
             buffer.set_dts(gst::ClockTime::NONE);
         }
         let start = buffer.pts().unwrap_or_default();
-        let duration = match self.is_video {
-            true => gst::ClockTime::from_nseconds(1),
-            false => buffer.duration().unwrap_or_default(),
-        };
-        state.end = Some(start + duration);
+        let duration = buffer.duration().unwrap_or(state.picture_duration);
+        state.next = start + duration;
+        state.end = Some(match self.is_video {
+            true => start + gst::ClockTime::from_nseconds(1),
+            false => state.next,
+        });
         let is_key_frame = self.is_video && self.is_key_frame_due(&mut state, start);
         if self.is_video {
             state.last = Some(buffer.clone());
@@ -236,6 +262,36 @@ impl RawInput {
 
     pub(super) fn is_absent(&self) -> bool {
         self.state().is_absent
+    }
+
+    /// Fills the gap of a GAP event. Its times are those of upstream's segment.
+    fn fill_gap(&self, start: gst::ClockTime, duration: Option<gst::ClockTime>) {
+        let gap = {
+            let segment = &self.state().segment;
+            let end = start + duration.unwrap_or_default();
+            let start = segment.to_running_time(start);
+            start.zip(segment.to_running_time(end))
+        };
+        let Some((start, end)) = gap else { return };
+        if !self.is_video {
+            return self.fill_with_silence(end);
+        }
+        let mut time = start;
+        while self.fill(time) && time + FILLING_INTERVAL < end {
+            time += FILLING_INTERVAL;
+        }
+    }
+
+    /// Fills up to a running time with silence, [`LONGEST_FILL`] at once.
+    fn fill_with_silence(&self, end: gst::ClockTime) {
+        let mut filled = self.state().end;
+        while self.fill(end) {
+            let before = std::mem::replace(&mut filled, self.state().end);
+            // The gap is filled, or the encoder is being flushed.
+            if filled == before {
+                return;
+            }
+        }
     }
 
     /// Fills up to a running time with silence, or with the last picture. Returns false if it has neither.

@@ -55,15 +55,16 @@ fn a_stop_does_not_wait() {
     let point = Point::new("stop");
     let pipeline = Pipeline::new(&point, LIVE);
     for packets in [0, 5] {
-        pipeline.play();
-        point.data(packets);
-        let started = std::time::Instant::now();
-        pipeline.stop();
-        assert!(
-            started.elapsed() < Duration::from_millis(500),
-            "{:?}",
+        let stops = (0..3).map(|_| {
+            pipeline.play();
+            point.data(packets);
+            let started = std::time::Instant::now();
+            pipeline.stop();
             started.elapsed()
-        );
+        });
+        // The fastest of three, because other processes may delay one.
+        let fastest = stops.min().expect("three");
+        assert!(fastest < Duration::from_millis(100), "{fastest:?}");
     }
 }
 
@@ -205,21 +206,52 @@ fn a_seek_continues_with_both_streams() {
         .unwrap();
     point.header();
     assert_eq!(pipeline.wait_for_eos(), [""; 0]);
-    // The sources are flushed one after the other: between the two there may be a short entry.
-    let mut lengths = Vec::new();
-    let (video, audio) = loop {
-        let (video, audio) = decode(&point.recording());
-        let length = video.first().map_or(0, |video| video.buffers.len());
-        lengths.push(length);
-        if length >= 100 {
-            break (video, audio);
-        }
-        assert!(
-            lengths.len() < 4,
-            "no entry goes on to the end: {lengths:?}"
-        );
-    };
+    // Neither stream goes on before both are flushed.
+    let _before = point.recording();
+    let (video, audio) = decode(&point.recording());
+    assert!(video[0].buffers.len() >= 100, "{video:?}");
     assert!(audio[0].last() > 1800, "{}", audio[0].last());
-    // One stream may begin while the other is still being flushed.
-    assert!(video[0].first().abs_diff(audio[0].first()) < 1500);
+    assert!(video[0].first().abs_diff(audio[0].first()) < 150);
+}
+
+/// Sound of a segment at double rate is played in half the time, as the pictures are.
+#[test]
+fn a_double_rate_keeps_sound_with_the_picture() {
+    let point = Point::new("rate");
+    let pipeline = Pipeline::new(
+        &point,
+        "videotestsrc ! video/x-raw,width=160,height=120,framerate=30/1 ! wmspushbin name=bin sync=false \
+         audiotestsrc ! audio/x-raw,rate=44100,channels=2 ! bin.",
+    );
+    pipeline.pipeline.set_state(gst::State::Paused).unwrap();
+    pipeline.message(&[gst::MessageType::AsyncDone]);
+    let (set, end) = (gst::SeekType::Set, gst::ClockTime::from_seconds(4));
+    let flush = gst::SeekFlags::FLUSH;
+    let sought = pipeline
+        .pipeline
+        .seek(2.0, flush, set, gst::ClockTime::ZERO, set, end);
+    sought.unwrap();
+    assert_eq!(pipeline.run(), [""; 0]);
+    let _before = point.recording();
+    let (video, audio) = decode(&point.recording());
+    for stream in [&video[0], &audio[0]] {
+        assert!((1850..2100).contains(&stream.last()), "{}", stream.last());
+    }
+}
+
+/// A source that pauses with the pipeline is not missed.
+#[test]
+fn a_pause_is_no_gap() {
+    let point = Point::new("pause");
+    let pipeline = Pipeline::new(&point, LIVE);
+    pipeline.play();
+    point.data(20);
+    let _ = pipeline.pipeline.set_state(gst::State::Paused);
+    std::thread::sleep(Duration::from_millis(2500));
+    pipeline.play();
+    point.data(20);
+    pipeline.pipeline.send_event(gst::event::Eos::new());
+    assert_eq!(pipeline.wait_for_eos(), [""; 0]);
+    let (video, audio) = decode(&point.recording());
+    assert!(video[0].longest_gap() <= 200 && audio[0].longest_gap() <= 200);
 }

@@ -70,6 +70,50 @@ fn a_stream_that_the_muxer_refuses_is_an_error() {
     assert!(error.message().contains("video/x-h264"), "{error}");
 }
 
+/// The text names the element that does not fit, and the property that sets it.
+#[test]
+fn an_element_that_does_not_fit_is_an_error() {
+    for (property, factory, words) in [
+        (
+            "video-encoder",
+            "jpegenc",
+            ["image/jpeg, which jpegenc makes", "Set video-encoder"],
+        ),
+        (
+            "video-encoder",
+            "fakesink",
+            [
+                "encoder fakesink does not accept video/x-raw",
+                "Set video-encoder",
+            ],
+        ),
+        (
+            "audio-encoder",
+            "avenc_mp2",
+            ["audio/mpeg, which avenc_mp2 makes", "Set audio-encoder"],
+        ),
+        (
+            "muxer",
+            "identity",
+            ["muxer identity does not accept video/x-wmv", "Set muxer"],
+        ),
+    ] {
+        let point = Point::new(&format!("unfit-{factory}"));
+        let pipeline = Pipeline::new(
+            &point,
+            "videotestsrc ! wmspushbin name=bin sync=false  audiotestsrc ! bin.",
+        );
+        let element = gst::ElementFactory::make(factory).build().unwrap();
+        pipeline.bin.set_property(property, &element);
+        pipeline.play();
+        let error = pipeline.error();
+        assert!(error.matches(gst::StreamError::WrongType), "{error}");
+        for word in words {
+            assert!(error.message().contains(word), "{error}");
+        }
+    }
+}
+
 #[test]
 fn elements_of_the_application_are_used() {
     let point = Point::new("application");
@@ -122,14 +166,51 @@ fn tags_reach_the_header_without_emoji() {
         gst::PadProbeReturn::Remove
     });
     assert_eq!(pipeline.run(), [""; 0]);
-    let recording = std::fs::read(point.recording()).unwrap();
+    let recording = point.recording();
     for text in ["Film \u{FFFD} eins", "Zoë 漢"] {
-        let bytes: Vec<_> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
-        assert!(
-            recording.windows(bytes.len()).any(|window| window == bytes),
-            "{text}"
-        );
+        assert_holds_text(&recording, text);
     }
+}
+
+fn assert_holds_text(recording: &Path, text: &str) {
+    let recording = std::fs::read(recording).unwrap();
+    let bytes: Vec<_> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
+    assert!(
+        recording.windows(bytes.len()).any(|window| window == bytes),
+        "{text}"
+    );
+}
+
+/// An application sets tags on the bin, or on its muxer, also some that abort asfmux.
+#[test]
+fn tags_set_on_elements_reach_the_header() {
+    let point = Point::new("tag-setters");
+    let pipeline = Pipeline::new(
+        &point,
+        "videotestsrc num-buffers=30 ! wmspushbin name=bin sync=false",
+    );
+    let muxer = gst::ElementFactory::make("asfmux").build().unwrap();
+    let tagged = |element: &gst::Element, title: &str, artist: &str| {
+        let setter = element.dynamic_cast_ref::<gst::TagSetter>().unwrap();
+        let mode = gst::TagMergeMode::Replace;
+        setter.add_tag::<gst::tags::Title>(&title, mode);
+        setter.add_tag::<gst::tags::Artist>(&artist, mode);
+    };
+    let long = "x".repeat(70_000);
+    tagged(&muxer, "Muxer 🎬", &long);
+    pipeline.bin.set_property("muxer", &muxer);
+    // The second run has a muxer of its own.
+    for _ in 0..2 {
+        assert_eq!(pipeline.run(), [""; 0]);
+        assert_holds_text(&point.recording(), "Muxer \u{FFFD}");
+        pipeline.stop();
+    }
+    tagged(&pipeline.bin, "Bin 🎬", "Zoë");
+    assert_eq!(pipeline.run(), [""; 0]);
+    let recording = point.recording();
+    assert_holds_text(&recording, "Bin \u{FFFD}");
+    assert_holds_text(&recording, "Zoë");
+    decode(&recording);
 }
 
 /// A tiny static picture makes frames of a few bytes. In packets with room for more than 63 of them, asfmux writes

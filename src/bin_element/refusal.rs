@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: MPL-2.0
+
+//! The ERROR for a stream that an element of the bin does not accept: which element, which stream, and the next step.
+
+use gst::prelude::*;
+
+use super::WmsPushBin;
+
+/// A stream, and the element that does not accept it.
+#[derive(Debug)]
+pub(super) struct Refusal {
+    caps: Option<gst::Caps>,
+    by: By,
+}
+
+#[derive(Debug)]
+enum By {
+    /// The name of its factory, and that of the encoder, or `None` if the stream was encoded before.
+    Muxer(String, Option<Encoder>),
+    Encoder(Encoder),
+    /// The elements of the stream, which were made for data of the other kind.
+    Elements,
+}
+
+#[derive(Clone, Debug)]
+struct Encoder {
+    name: String,
+    is_video: bool,
+}
+
+impl Encoder {
+    fn new(element: &gst::Element, is_video: bool) -> Self {
+        let name = factory_name(element);
+        Self { name, is_video }
+    }
+
+    /// The property that an application sets, and the default.
+    fn advice(&self) -> &'static str {
+        match self.is_video {
+            true => {
+                "Set video-encoder to an encoder for Windows Media Video, such as avenc_wmv2, or to NULL."
+            }
+            false => {
+                "Set audio-encoder to an encoder for Windows Media Audio, such as avenc_wmav2, or to NULL."
+            }
+        }
+    }
+}
+
+fn factory_name(element: &gst::Element) -> String {
+    let factory = element.factory().map(|factory| factory.name());
+    factory.unwrap_or_else(|| element.name()).to_string()
+}
+
+impl Refusal {
+    /// `muxer` does not accept what `encoder` makes, or what was encoded before.
+    pub(super) fn by_muxer(
+        muxer: &gst::Element,
+        encoder: Option<&gst::Element>,
+        is_video: bool,
+        caps: Option<gst::Caps>,
+    ) -> Self {
+        let encoder = encoder.map(|encoder| Encoder::new(encoder, is_video));
+        let by = By::Muxer(factory_name(muxer), encoder);
+        Self { caps, by }
+    }
+
+    /// `encoder` cannot be linked.
+    pub(super) fn by_encoder(encoder: &gst::Element, caps: &gst::CapsRef) -> Self {
+        let caps = caps.to_owned();
+        let is_video = caps
+            .structure(0)
+            .is_some_and(|structure| structure.name().starts_with("video/"));
+        let by = By::Encoder(Encoder::new(encoder, is_video));
+        let caps = Some(caps);
+        Self { caps, by }
+    }
+
+    /// Raw data follows encoded data in one stream, or the reverse.
+    pub(super) fn by_elements(caps: &gst::CapsRef) -> Self {
+        let caps = Some(caps.to_owned());
+        let by = By::Elements;
+        Self { caps, by }
+    }
+
+    fn text(&self) -> String {
+        let structure = self.caps.as_ref().and_then(|caps| caps.structure(0));
+        let type_ = structure.map_or("a stream of an unknown type", |structure| {
+            structure.name().as_str()
+        });
+        match &self.by {
+            By::Muxer(muxer, encoder) => muxer_text(muxer, encoder.as_ref(), type_),
+            By::Encoder(encoder) => {
+                let (name, advice) = (&encoder.name, encoder.advice());
+                format!("The encoder {name} does not accept {type_}. {advice}")
+            }
+            By::Elements => format!(
+                "The stream changes to {type_} between raw and encoded data. Stop and start again, or use a pad for each."
+            ),
+        }
+    }
+
+    /// Posts the ERROR.
+    pub(super) fn post(&self, bin: &WmsPushBin) {
+        let (text, caps) = (self.text(), &self.caps);
+        gst::element_error!(
+            bin,
+            gst::StreamError::WrongType,
+            ("{text}"),
+            ["caps: {caps:?}"]
+        );
+    }
+}
+
+fn muxer_text(muxer: &str, encoder: Option<&Encoder>, type_: &str) -> String {
+    let made_by = encoder
+        .map(|encoder| format!(", which {} makes", encoder.name))
+        .unwrap_or_default();
+    let advice = match encoder {
+        _ if muxer != "asfmux" => {
+            "Set muxer to an element that makes ASF, such as asfmux, or to NULL."
+        }
+        Some(encoder) => encoder.advice(),
+        None => {
+            "Decode the stream, for example with decodebin, and link the raw pictures or sound."
+        }
+    };
+    format!("The muxer {muxer} does not accept {type_}{made_by}. {advice}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_next_step_is_for_the_element_that_refuses() {
+        let encoder = Encoder {
+            name: "x264enc".to_owned(),
+            is_video: true,
+        };
+        let text = muxer_text("asfmux", Some(&encoder), "video/x-h264");
+        assert_eq!(
+            text,
+            "The muxer asfmux does not accept video/x-h264, which x264enc makes. \
+             Set video-encoder to an encoder for Windows Media Video, such as avenc_wmv2, or to NULL."
+        );
+        let text = muxer_text("asfmux", None, "video/x-h264");
+        assert!(text.contains("Decode the stream"), "{text}");
+        let text = muxer_text("matroskamux", Some(&encoder), "video/x-h264");
+        assert!(text.contains("Set muxer to"), "{text}");
+    }
+}
