@@ -3,7 +3,9 @@
 //! Detection of a format by the first bytes of its files and streams.
 
 use super::Format;
+use crate::asf::MIN_PACKET_SIZE;
 use crate::asf::guid::Guid;
+use crate::asf::object::u16_at;
 
 /// Returns the format of a stream that starts with these bytes; `None` if none is recognised.
 pub(super) fn detect(start: &[u8]) -> Option<Format> {
@@ -108,13 +110,28 @@ fn displaced_asf(start: &[u8]) -> Option<Format> {
     if let Some(offset) = offset.filter(|offset| *offset > 0) {
         return u16::try_from(offset).ok().map(Format::AsfBehind);
     }
-    // Section 5.2: two bytes of error correction data, and the flags that all muxers write
-    let is_packet = |bytes: &[u8]| match bytes {
-        [0x82, 0, 0, flags, 0x5D] => flags & !0x79 == 0,
-        _ => false,
-    };
-    start.windows(5).any(is_packet).then_some(Format::AsfMiddle)
+    let is_middle = start.windows(5).any(is_corrected_packet) || is_sized_packet(start);
+    is_middle.then_some(Format::AsfMiddle)
 }
+
+/// ASF 5.2 ASF data packet definition: with two bytes of error correction data and the Property Flags that all muxers
+/// write, as encoders and FFmpeg write it.
+fn is_corrected_packet(bytes: &[u8]) -> bool {
+    matches!(bytes, [0x82, 0, 0, flags, PROPERTY] if flags & !0x79 == 0)
+}
+
+/// The same without error correction data and with a Packet Length of two bytes, as asfmux writes it.
+fn is_sized_packet(start: &[u8]) -> bool {
+    let [0x50 | 0x51, PROPERTY, length @ ..] = start else {
+        return false;
+    };
+    let sizes = u16_at(length, 0).zip(u16_at(length, 2));
+    sizes
+        .is_some_and(|(packet, padding)| usize::from(packet) >= MIN_PACKET_SIZE && padding < packet)
+}
+
+/// ASF 5.2.2 Payload parsing information: the Property Flags of all muxers
+const PROPERTY: u8 = 0x5D;
 
 /// ISO/IEC 13818-1: each packet starts with a sync byte. Packets of 192 bytes have four bytes before it, packets of 204
 /// have 16 bytes at their end.

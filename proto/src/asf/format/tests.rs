@@ -131,6 +131,18 @@ fn displaced_asf_is_recognised() {
 }
 
 #[test]
+fn a_packet_of_asfmux_is_recognised_without_its_header() {
+    let recording = include_bytes!("../../../tests/fixtures/av_asfmux_p1500_streamable.asf");
+    let header = u64::from_le_bytes(recording[16..24].try_into().unwrap()) as usize + 50;
+    let packet = &recording[header..header + Format::START];
+    assert_eq!(Format::of(packet), Some(Format::AsfMiddle));
+    assert_eq!(
+        Format::of(&packet[1..]).filter(|found| !found.is_unknown()),
+        None
+    );
+}
+
+#[test]
 fn unknown_data_is_shown_by_its_first_bytes() {
     for (start, text) in [
         (&b"ZQ\x03\x04\x05"[..], "5a 51 03 04 (\"ZQ\")"),
