@@ -24,7 +24,12 @@ pub enum Way {
     Answer(Vec<u8>),
     /// Sends these bytes, and keeps the connection until the client closes it.
     Hold(Vec<u8>),
+    /// Sends these bytes, and handles the next request on the same connection.
+    Next(Vec<u8>, Handling),
 }
+
+/// Returns what a request with this head gets.
+pub type Handling = Box<dyn FnOnce(&str) -> Way>;
 
 /// A listener that decides by the head of the first request of a connection.
 pub struct Front {
@@ -34,15 +39,23 @@ pub struct Front {
 impl Front {
     /// Forwards pushes to `point`, and handles requests of viewers as `viewers` returns for their head.
     pub fn new(point: SocketAddr, viewers: impl Fn(&str) -> Way + Send + Sync + 'static) -> Self {
+        Self::all(move |head| match head.starts_with("GET ") {
+            true => viewers(head),
+            false => Way::To(point),
+        })
+    }
+
+    /// Handles all requests as `handle` returns for their head.
+    pub fn all(handle: impl Fn(&str) -> Way + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
-        let viewers = Arc::new(viewers);
+        let handle = Arc::new(handle);
         thread::spawn(move || {
             for client in listener.incoming().flatten() {
-                let viewers = viewers.clone();
+                let handle = handle.clone();
                 thread::spawn(move || {
                     // The client may close the connection at any time.
-                    let _ = serve(client, point, &*viewers);
+                    let _ = serve(client, &*handle);
                 });
             }
         });
@@ -54,16 +67,14 @@ impl Front {
     }
 }
 
-fn serve(
-    mut client: TcpStream,
-    point: SocketAddr,
-    viewers: &dyn Fn(&str) -> Way,
-) -> io::Result<()> {
-    let head = read_head(&mut client)?;
-    let way = match head.starts_with("GET ") {
-        true => viewers(&head),
-        false => Way::To(point),
-    };
+fn serve(mut client: TcpStream, handle: &dyn Fn(&str) -> Way) -> io::Result<()> {
+    let mut head = read_head(&mut client)?;
+    let mut way = handle(&head);
+    while let Way::Next(bytes, handling) = way {
+        client.write_all(&bytes)?;
+        head = read_head(&mut client)?;
+        way = handling(&head);
+    }
     match way {
         Way::To(server) => relay(client, &head, TcpStream::connect(server)?),
         Way::WhenUp(server) => relay(client, &head, connect_when_up(server)?),
@@ -72,6 +83,7 @@ fn serve(
             client.write_all(&bytes)?;
             io::copy(&mut client, &mut io::sink()).map(drop)
         }
+        Way::Next(..) => unreachable!("handled above"),
     }
 }
 

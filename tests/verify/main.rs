@@ -4,6 +4,7 @@
 #![cfg(feature = "verify")]
 
 mod front;
+mod logins;
 mod periodic;
 #[cfg(target_os = "linux")]
 mod relays;
@@ -291,53 +292,6 @@ fn endless_redirections_end() {
     });
     let pipeline = on_air(&point, &front.location(), "");
     assert_unseen(&verify(&pipeline.sink), "too often", "another URL");
-}
-
-#[test]
-fn viewers_log_in_with_credentials_of_their_own() {
-    let point = Point::new();
-    let to = address(&point);
-    let front = Front::new(to, move |head| {
-        match head.contains("authorization: Basic Ym9iOnB3Mg==")
-            || head.contains("Authorization: Basic Ym9iOnB3Mg==")
-        {
-            true => Way::To(to),
-            false => Way::Answer(response(
-                "401 Unauthorized",
-                "WWW-Authenticate: Basic realm=\"viewers\"\r\nContent-Length: 0\r\n",
-                b"",
-            )),
-        }
-    });
-    let properties = "user-id=alice user-pw=s3cret allow-cleartext-auth=true";
-    let pipeline = on_air(&point, &front.location(), properties);
-    let verified = verify(&pipeline.sink);
-    assert_unseen(&verified, "401", "viewer");
-    let (asking, asked) = mpsc::channel();
-    pipeline
-        .sink
-        .connect("acquire-credentials", false, move |arguments| {
-            let flags = glib::FlagsValue::from_value(&arguments[4]);
-            let names = flags.map(|(_, values)| {
-                values
-                    .iter()
-                    .map(|value| value.nick().to_owned())
-                    .collect::<Vec<_>>()
-            });
-            asking
-                .send((arguments[1].get::<String>().unwrap(), names.unwrap()))
-                .unwrap();
-            let answer = gst::Structure::builder("credentials")
-                .field("user", "bob")
-                .field("password", "pw2");
-            Some(Some(answer.build()).to_value())
-        });
-    let verified = verify(&pipeline.sink);
-    assert_seen(&verified);
-    assert!(!verified.to_string().contains("pw2"));
-    let (realm, flags) = asked.try_recv().unwrap();
-    assert_eq!(realm, "viewers");
-    assert_eq!(flags, ["clear-text", "viewer"]);
 }
 
 /// With a silent server, NULL ends the call of another thread.

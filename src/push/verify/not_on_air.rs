@@ -34,6 +34,8 @@ pub enum Cause {
     NothingPushed,
     /// There was no connection, or no response.
     Failed(Failure),
+    /// The proxy opened no tunnel to the `https` server, for this reason.
+    NoTunnel(String),
     /// The server refuses viewers.
     Refused {
         /// The status.
@@ -84,6 +86,11 @@ impl Place {
         let server = self.circumstances.server.as_ref();
         server.map_or("the server".to_owned(), ToString::to_string)
     }
+
+    fn proxy(&self) -> String {
+        let proxy = self.circumstances.proxy.as_ref();
+        proxy.map_or("the proxy".to_owned(), |proxy| format!("the proxy {proxy}"))
+    }
 }
 
 impl Cause {
@@ -107,7 +114,7 @@ impl NotOnAir {
         let mut hint = self.usual_reason();
         let is_own = matches!(
             self.cause,
-            Cause::Failed(_) | Cause::Cancelled | Cause::NotBuilt
+            Cause::Failed(_) | Cause::NoTunnel(_) | Cause::Cancelled | Cause::NotBuilt
         );
         if self.place.redirected {
             hint += &format!(" The server redirected viewers to {}.", self.place.server());
@@ -125,6 +132,7 @@ impl NotOnAir {
             Cause::NotBuilt => "Build the plugin with the feature verify.".to_owned(),
             Cause::NothingPushed => NOTHING_PUSHED.to_owned(),
             Cause::Failed(failure) => failure.hint(),
+            Cause::NoTunnel(_) => NO_TUNNEL.to_owned(),
             Cause::Refused { status, .. } => refused(*status).to_owned(),
             Cause::TooManyRedirects | Cause::InsecureRedirect => {
                 "Open location in a player and see where the server leads it: viewers need another URL.".to_owned()
@@ -156,6 +164,10 @@ impl NotOnAir {
 
 const NOTHING_PUSHED: &str = "Start the push, and verify while session-state is streaming.";
 
+const NO_TUNNEL: &str = "Over https, verify answers a proxy by Basic alone: set proxy-id and proxy-pw, and \
+     allow-cleartext-auth=true. Check in the proxy's settings that it permits CONNECT to this host and port. The push \
+     itself answers by all schemes.";
+
 const OTHER_HEADER: &str = "The server has kept the header of an earlier push, or another encoder pushes to the same \
      place. Start a new session: set resume=false, or stop the push and the publishing point, and start both again.";
 
@@ -174,9 +186,7 @@ fn refused(status: StatusCode) -> &'static str {
             "The server accepts pushes and shows viewers nothing at this path. Check that the publishing point is \
              started, and whether viewers use another path or port than encoders."
         }
-        407 => {
-            "The proxy asks for credentials: set proxy-id and proxy-pw. Over https, verify knows only Basic for proxies."
-        }
+        407 => "The proxy asks for credentials: set proxy-id and proxy-pw.",
         408 | 429 | 503 => {
             "The server is at its limit of viewers, or the publishing point is stopped."
         }
@@ -201,6 +211,14 @@ impl fmt::Display for NotOnAir {
             Cause::NotBuilt => f.write_str("this build of the plugin cannot verify"),
             Cause::NothingPushed => f.write_str("this element is pushing nothing"),
             Cause::Failed(failure) => fmt::Display::fmt(failure, f),
+            Cause::NoTunnel(reason) => {
+                let proxy = self.place.proxy();
+                write!(
+                    f,
+                    "{proxy} opened no tunnel to {server}: {}",
+                    quoted(reason)
+                )
+            }
             Cause::Refused {
                 status,
                 server: software,

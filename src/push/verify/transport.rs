@@ -168,17 +168,16 @@ pub(super) fn failure(error: &reqwest::Error, place: &Place) -> Cause {
         }
     }
     let proxied = place.circumstances.proxy.is_some();
+    if error.is_connect() && proxied {
+        // What remains is hyper-util's error of a tunnel, which is no public type.
+        return Cause::NoTunnel(innermost.to_string());
+    }
     let (phase, error) = if error.is_connect() {
         let failed = Error::CannotConnect {
             kind: ErrorKind::Other,
             message: innermost.to_string(),
         };
-        let phase = if proxied {
-            Phase::Proxy
-        } else {
-            Phase::Connect
-        };
-        (phase, failed)
+        (Phase::Connect, failed)
     } else if std::ptr::addr_eq(innermost, error) {
         (Phase::Setup, Error::Closed)
     } else {
