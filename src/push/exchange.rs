@@ -49,6 +49,8 @@ pub(super) struct Exchange<L> {
     /// The timeout for the body of the response.
     body_due: Option<Pin<Box<Sleep>>>,
     reusable: bool,
+    /// The connection is kept from an earlier request, and the peer has sent nothing since.
+    unproven: bool,
     /// The connection is a tunnel that was made by an earlier CONNECT.
     through_tunnel: bool,
 }
@@ -70,7 +72,10 @@ pub(super) enum Progress {
 impl<L: Link> Exchange<L> {
     /// A request over an existing connection.
     pub(super) fn over(link: L, request: &Request) -> Self {
-        let mut exchange = Self::new(LinkState::Open(link), request);
+        let mut exchange = Self {
+            unproven: true,
+            ..Self::new(LinkState::Open(link), request)
+        };
         exchange.begin();
         exchange
     }
@@ -117,6 +122,7 @@ impl<L: Link> Exchange<L> {
             secrets: request.secrets.clone(),
             body_due: None,
             reusable: false,
+            unproven: false,
             through_tunnel: false,
         }
     }
@@ -195,6 +201,11 @@ impl<L: Link> Exchange<L> {
             LinkState::Opening(_) => None,
             LinkState::Open(link) => link.round_trip_time(),
         }
+    }
+
+    /// Returns whether the peer may have closed a kept connection before it read the request (RFC 9112 section 9.3.1).
+    pub(super) fn is_unproven(&self) -> bool {
+        self.unproven
     }
 
     /// Returns the connection if it can be reused. Call it after [`Progress::Response`].
@@ -276,6 +287,7 @@ impl<L: Link> Exchange<L> {
             let mut bytes = [0; READ];
             match link.poll_read(cx, &mut bytes) {
                 Poll::Ready(Ok(read)) if read > 0 => {
+                    self.unproven = false;
                     let read = bytes.get(..read).unwrap_or_default();
                     match self.reader.push(read) {
                         Ok(next) => stage = next,
@@ -330,6 +342,7 @@ impl<L: Link> Exchange<L> {
             LinkState::Open(link) => link.unread(),
             LinkState::Opening(_) => Vec::new(),
         };
+        self.unproven &= unread.is_empty();
         match self.reader.push(&unread) {
             Ok(Stage::Body | Stage::Complete) => self.finish().ok_or(Error::Closed),
             Ok(Stage::Head) | Err(_) => Err(lost(error)),

@@ -90,6 +90,40 @@ fn a_server_may_close_after_push_setup() {
     assert_streams(&location, &received);
 }
 
+/// RFC 9112 section 9.3.1 Retrying Requests: the server closes while the next request is on its way.
+#[test]
+fn a_kept_connection_that_closes_has_its_setup_repeated() {
+    let (location, received) = serve([
+        |stream| {
+            let response = "HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: Digest realm=\"x\", nonce=\"y\", \
+                            qop=\"auth\"\r\nContent-Length: 0\r\n\r\n";
+            let mut reader = BufReader::new(&stream);
+            head(&mut reader);
+            (&stream).write_all(response.as_bytes()).unwrap();
+            head(&mut reader)
+        },
+        |stream| {
+            let response = "HTTP/1.1 204 No Content\r\nServer: Cougar/9.5\r\n\r\n";
+            let setup = answer(stream.try_clone().unwrap(), response);
+            [setup, rest(stream)].concat()
+        },
+    ]);
+    let pipeline = Pipeline::file(AUDIO, &location, "user-id=alice user-pw=wonderland");
+    let messages = pipeline.run();
+    let unwanted = |line: &String| line.starts_with("ERROR") || line.starts_with("WARNING");
+    assert!(!messages.iter().any(unwanted), "{messages:#?}");
+    for _ in 0..2 {
+        let connection = received.recv_timeout(LONG).unwrap();
+        let text = String::from_utf8_lossy(&connection).into_owned();
+        assert!(text.contains("x-wms-pushsetup\r\n"), "{text}");
+        assert!(
+            text.contains("Authorization: Digest username=\"alice\""),
+            "{text}"
+        );
+    }
+    assert_two_connections(&pipeline);
+}
+
 /// Without `Connection: close`, as after a timeout between the two requests.
 #[test]
 fn a_server_may_close_without_announcing_it() {

@@ -82,10 +82,21 @@ impl<C: Connector> Driver<C> {
         self.take_milestones();
         self.response_due = None;
         self.take_acknowledgements();
-        if is_silence(&error) && self.handle_silence() {
+        if is_silence(&error) && (self.handle_silence() || self.handle_stale_connection()) {
             return Ok(());
         }
         Err(error)
+    }
+
+    /// Returns whether the server has closed a kept connection without reading the PushSetup on it. Servers that do not
+    /// announce the end of a connection close it while the next request is on its way.
+    fn handle_stale_connection(&mut self) -> bool {
+        let unproven = self.client.exchange().is_some_and(Exchange::is_unproven);
+        let repeated = unproven && self.session.repeat_push_setup();
+        if repeated {
+            self.client.abandon();
+        }
+        repeated
     }
 
     /// Returns whether the server has acknowledged the whole body and merely sent no response to it.

@@ -52,6 +52,23 @@ impl PushSession {
         true
     }
 
+    /// Sends the current PushSetup again on a new connection, because the server closed a kept one before it responded
+    /// (RFC 9112 section 9.3.1 Retrying Requests).
+    ///
+    /// Returns false, and does nothing, if no PushSetup awaits its response, or if it ends an authentication that is
+    /// bound to the connection: the server may have closed it because of that.
+    pub fn repeat_push_setup(&mut self) -> bool {
+        let State::PushSetupSent { then } = self.state else {
+            return false;
+        };
+        if self.access.is_bound_to_connection() && !self.handshake {
+            return false;
+        }
+        self.queued.clear();
+        self.send_push_setup(then, true);
+        true
+    }
+
     /// Answers [`Event::CredentialsWanted`]; `None` gives up.
     ///
     /// # Errors

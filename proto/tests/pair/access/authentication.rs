@@ -207,6 +207,34 @@ fn ntlm_is_never_used_in_push_start() {
     }
 }
 
+/// RFC 9112 section 9.3.1 Retrying Requests: the server closed the kept connection before it responded.
+#[test]
+fn a_setup_is_repeated_unless_it_ends_an_ntlm_handshake() {
+    let (mut client, _) = Client::new(known());
+    client.challenged(&[DIGEST]);
+    client.push_setup();
+    assert!(client.0.repeat_push_setup());
+    let again = client.push_setup();
+    assert!(again.fresh);
+    assert_digest(&again, "authorization", &["nc=00000002"]);
+    client.accepted();
+    assert!(!client.0.repeat_push_setup());
+
+    let (mut client, _) = Client::new(known());
+    client.challenged(&["NTLM"]);
+    let leg1 = client.push_setup();
+    assert!(client.0.repeat_push_setup());
+    let again = client.push_setup();
+    assert!(again.fresh);
+    assert_eq!(
+        field(&again, "authorization"),
+        field(&leg1, "authorization")
+    );
+    client.challenged(&[&format!("NTLM {TYPE_2}")]);
+    client.push_setup();
+    assert!(!client.0.repeat_push_setup());
+}
+
 /// 1.7: C-003: Digest is preferred if PushStart has to be authorised.
 #[test]
 fn push_start_prefers_digest() {
