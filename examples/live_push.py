@@ -154,8 +154,8 @@ def show_stats(stats):
 
 
 def say(line):
-    # At once, also into a pipe.
-    print(line, flush=True)
+    # At once, also into a pipe, and in one piece, because handlers of signals print on other threads.
+    print(f"{line}\n", end="", flush=True)
 
 
 def main():
