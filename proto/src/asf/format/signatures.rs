@@ -5,7 +5,6 @@
 use super::Format;
 use crate::asf::MIN_PACKET_SIZE;
 use crate::asf::guid::Guid;
-use crate::asf::object::u16_at;
 
 /// Returns the format of a stream that starts with these bytes; `None` if none is recognised.
 pub(super) fn detect(start: &[u8]) -> Option<Format> {
@@ -120,14 +119,13 @@ fn is_corrected_packet(bytes: &[u8]) -> bool {
     matches!(bytes, [0x82, 0, 0, flags, PROPERTY] if flags & !0x79 == 0)
 }
 
-/// The same without error correction data and with a Packet Length of two bytes, as asfmux writes it.
+/// The same without error correction data and with a Packet Length and a Padding Length of two bytes each, as asfmux writes it.
 fn is_sized_packet(start: &[u8]) -> bool {
-    let [0x50 | 0x51, PROPERTY, length @ ..] = start else {
+    let [0x50 | 0x51, PROPERTY, l0, l1, p0, p1, ..] = *start else {
         return false;
     };
-    let sizes = u16_at(length, 0).zip(u16_at(length, 2));
-    sizes
-        .is_some_and(|(packet, padding)| usize::from(packet) >= MIN_PACKET_SIZE && padding < packet)
+    let (packet, padding) = (u16::from_le_bytes([l0, l1]), u16::from_le_bytes([p0, p1]));
+    usize::from(packet) >= MIN_PACKET_SIZE && padding < packet
 }
 
 /// ASF 5.2.2 Payload parsing information: the Property Flags of all muxers
