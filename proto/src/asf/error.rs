@@ -72,7 +72,7 @@ pub enum Error {
         /// Maximum Data Packet Size in bytes
         maximum: u32,
     },
-    /// The data packet size is outside [`MIN_PACKET_SIZE`]`..=`[`MAX_PACKET_SIZE`].
+    /// The data packet size is outside [`MIN_PACKET_SIZE`](super::MIN_PACKET_SIZE)`..=`[`MAX_PACKET_SIZE`](super::MAX_PACKET_SIZE).
     PacketSize {
         /// Data packet size in bytes
         size: u32,

@@ -18,7 +18,8 @@ pub(super) fn token(credentials: &Credentials) -> Option<String> {
     Some(BASE64_STANDARD.encode(format!("{user}:{password}")))
 }
 
-/// Returns an Authorization value for use before any challenge; `None` as in [`token`]. The value is marked sensitive.
+/// Returns an Authorization value for use before any challenge, marked sensitive; `None` if Basic cannot carry the user
+/// name or the password (RFC 7617 section 2 The 'Basic' Authentication Scheme).
 pub fn basic_authorization(credentials: &Credentials) -> Option<HeaderValue> {
     let mut value = HeaderValue::from_str(&format!("Basic {}", token(credentials)?)).ok()?;
     value.set_sensitive(true);
