@@ -7,12 +7,13 @@
 --   $ lua5.3 examples/live_push.lua http://127.0.0.1:8080/live
 --
 -- It needs LGI and GStreamer's typelibs: lua-lgi, lua5.3 and gir1.2-gstreamer-1.0 on Debian.
--- PUSH_USER and PUSH_PASSWORD in the environment answer a server that demands a user and a password.
+-- PUSH_USER and PUSH_PASSWORD in the environment are for a server that demands a user and a password. They are set before,
+-- because LGI's handlers are not safe on foreign threads, and acquire-credentials is emitted on one.
 -- Ctrl-C or SIGTERM ends the push in good order: the exit status is 0. After an ERROR it is 1. A second Ctrl-C ends the
 -- program at once.
 
 local lgi = require 'lgi'
-local GLib, GObject, Gst = lgi.GLib, lgi.GObject, lgi.require('Gst', '1.0')
+local GLib, Gst = lgi.GLib, lgi.require('Gst', '1.0')
 
 local DEFAULT_LOCATION = 'http://127.0.0.1:8080/live'
 
@@ -87,25 +88,6 @@ local function show_stats(stats)
   end
 end
 
--- Answers with user and password. nil gives up: after a refusal, and if the password would be sent unencrypted.
-local function on_acquire_credentials(_, _, site, _, flags, hresult)
-  say('CREDENTIALS %s demands a user and a password', site)
-  local user, password = os.getenv 'PUSH_USER', os.getenv 'PUSH_PASSWORD'
-  if hresult ~= 0 or flags.CLEAR_TEXT or not user or not password then return nil end
-  local credentials = Gst.Structure.new_empty('credentials')
-  credentials:set_value('user', GObject.Value(GObject.Type.STRING, user))
-  credentials:set_value('password', GObject.Value(GObject.Type.STRING, password))
-  return credentials
-end
-
--- LGI knows signals and types from typelibs, which plugins do not have: the handler is connected by the signal's name,
--- and the type of its flags is loaded by its own.
-local function connect_credentials(push)
-  local flags = GObject.Type.from_name('GstWmsPushCredentialFlags')
-  require('lgi.ffi').load_enum(flags, 'GstWmsPushCredentialFlags')
-  GObject.signal_connect_closure(push, 'acquire-credentials', GObject.Closure(on_acquire_credentials), false)
-end
-
 -- Plays until EOS or ERROR.
 local function run(pipeline)
   local loop = GLib.MainLoop()
@@ -164,7 +146,8 @@ if err then
 end
 local push = pipeline:get_by_name('push')
 push.location = arg[1] or DEFAULT_LOCATION
-connect_credentials(push)
+push.user_id = os.getenv 'PUSH_USER'
+push.user_pw = os.getenv 'PUSH_PASSWORD'
 say('Ctrl-C ends the push')
 local ended_well = run(pipeline)
 show_stats(push.stats)

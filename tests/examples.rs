@@ -73,7 +73,7 @@ tests! {
     cpp, Whole, Some(installed(compiled("live_push.cpp", "-Wall -Wextra -Werror")));
     vala, Whole, found("valac --version").then(|| installed(compiled("live_push.vala", "--fatal-warnings")));
     ruby, WithoutEvents, found("ruby -e 'require \"gst\"'").then(|| installed(interpreted("ruby", &["-w", "examples/live_push.rb"])));
-    lua, Whole, found("lua5.3 -l lgi -e ''").then(|| installed(interpreted("lua5.3", &["examples/live_push.lua"])));
+    lua, WithoutHandlers, found("lua5.3 -l lgi -e ''").then(|| installed(interpreted("lua5.3", &["examples/live_push.lua"])));
     javascript, WithoutHandlers, Some(installed(interpreted("gjs", &["-m", "examples/live_push.js"])));
 }
 
