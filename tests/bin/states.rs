@@ -247,6 +247,7 @@ fn a_pause_is_no_gap() {
     pipeline.play();
     point.data(20);
     let _ = pipeline.pipeline.set_state(gst::State::Paused);
+    // Longer than the time after which a gap is filled.
     std::thread::sleep(Duration::from_millis(2500));
     pipeline.play();
     point.data(20);

@@ -141,7 +141,7 @@ pub struct RequestLine<'a> {
     pub is_push_start: bool,
 }
 
-/// What the next request has to carry.
+/// The authentication that the next request has to carry.
 pub enum Authorization {
     /// Nothing.
     None,
