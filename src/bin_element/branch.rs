@@ -138,8 +138,7 @@ impl Branch {
     /// Stops the elements and removes them from the bin.
     pub(super) fn remove(&self, bin: &WmsPushBin) {
         for element in &self.elements {
-            // A state change to NULL does not fail.
-            let _ = element.set_state(gst::State::Null);
+            elements::stop(element);
         }
         for element in &self.elements {
             let _ = bin.remove(element);

@@ -64,9 +64,21 @@ pub(super) fn make(factory: &str) -> Result<gst::Element, Missing> {
 /// As [`copy_of`].
 pub(super) fn instance_of(prototype: &gst::Element) -> Result<gst::Element, Missing> {
     match prototype.parent() {
-        None => Ok(prototype.clone()),
+        None => {
+            // Locked if it was used before.
+            prototype.set_locked_state(false);
+            Ok(prototype.clone())
+        }
         Some(_) => copy_of(prototype),
     }
+}
+
+/// Stops an element that is removed from the bin afterwards. Its lock keeps a state change of the bin, on another
+/// thread, from starting it again.
+pub(super) fn stop(element: &gst::Element) {
+    element.set_locked_state(true);
+    // A state change to NULL does not fail.
+    let _ = element.set_state(gst::State::Null);
 }
 
 /// Creates an element with the type and the properties of another one.

@@ -186,10 +186,12 @@ impl ElementImpl for WmsPushBin {
         &self,
         transition: gst::StateChange,
     ) -> Result<gst::StateChangeSuccess, gst::StateChangeError> {
+        // After a failed start, GStreamer goes from READY to READY, to NULL, or starts again.
+        let stops = transition.next() <= gst::State::Ready;
         match transition {
             gst::StateChange::ReadyToPaused => self.begin(),
-            gst::StateChange::PausedToReady => self.muxing().stop(),
             gst::StateChange::PlayingToPaused => self.muxing().set_paused(true),
+            _ if stops => self.muxing().stop(),
             _ => {}
         }
         let changed = self.parent_change_state(transition);
@@ -197,7 +199,7 @@ impl ElementImpl for WmsPushBin {
             self.muxing().set_paused(false);
         }
         let failed = transition == gst::StateChange::ReadyToPaused && changed.is_err();
-        if failed || transition == gst::StateChange::PausedToReady {
+        if failed || stops {
             self.end();
         }
         changed
@@ -319,19 +321,22 @@ impl WmsPushBin {
             }
         });
         if watched.is_ok() {
-            *self.watch.lock().unwrap_or_else(PoisonError::into_inner) = Some(id);
+            self.set_watch(Some(id));
+        }
+    }
+
+    /// Stores the clock entry of a run. The last one ends.
+    fn set_watch(&self, id: Option<gst::PeriodicClockId>) {
+        let mut watch = self.watch.lock().unwrap_or_else(PoisonError::into_inner);
+        let last = std::mem::replace(&mut *watch, id);
+        drop(watch);
+        if let Some(last) = last {
+            last.unschedule();
         }
     }
 
     fn end(&self) {
-        let watch = self
-            .watch
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
-        if let Some(watch) = watch {
-            watch.unschedule();
-        }
+        self.set_watch(None);
         self.muxing().stop();
         self.muxing().reset();
         let branches = std::mem::take(&mut *self.branches());

@@ -59,8 +59,8 @@ impl Failure {
 
 /// Removes a muxer from the bin.
 pub(super) fn remove(bin: &WmsPushBin, muxer: &gst::Element) {
-    // Set to NULL first, so that threads leave the muxer before it is unlinked.
-    let _ = muxer.set_state(gst::State::Null);
+    // Threads leave the muxer before it is unlinked.
+    elements::stop(muxer);
     for pad in muxer.src_pads() {
         if let Some(peer) = pad.peer() {
             let _ = pad.unlink(&peer);

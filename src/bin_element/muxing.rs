@@ -127,12 +127,14 @@ impl Muxing {
         self.changed.notify_all();
     }
 
-    /// Starts to accept data.
+    /// Starts to accept data. After a failed start, the streams are there already.
     pub(super) fn begin(&self) {
         let mut state = self.lock();
-        state.phase = Phase::Waiting;
-        (state.waits_since, state.has_begun) = (None, false);
         state.is_paused = false;
+        if matches!(state.phase, Phase::Stopped | Phase::Failed) {
+            state.phase = Phase::Waiting;
+            (state.waits_since, state.has_begun) = (None, false);
+        }
     }
 
     /// Sends a seek upstream. Streams that it has flushed wait until it has reached the others: their flush would discard

@@ -181,7 +181,8 @@ impl ElementImpl for WmsPushSink {
         }
         let changed = self.parent_change_state(transition);
         let failed = transition == gst::StateChange::ReadyToPaused && changed.is_err();
-        if failed || transition == gst::StateChange::PausedToReady {
+        // After a failed start, GStreamer goes from READY to READY or to NULL.
+        if failed || transition.next() <= gst::State::Ready {
             self.disconnect();
         }
         if transition == gst::StateChange::ReadyToNull {

@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use gst::prelude::*;
-use publishing_point::{Fault, MidBody, When};
+use publishing_point::{Fault, MidBody, Refuse, When};
 
 use super::recording::decode;
 use super::rig::{Pipeline, Point};
@@ -47,6 +47,33 @@ fn a_pipeline_starts_and_stops_300_times() {
     }
     let bin = pipeline.bin.downcast_ref::<gst::Bin>().unwrap();
     assert_eq!(bin.children().len(), 1, "the sink alone is left");
+}
+
+/// An ERROR while the bin is on its way to PAUSED makes GStreamer stop it from READY.
+#[test]
+fn a_stop_after_a_failed_start_removes_all_elements() {
+    let refuse = Fault::Refuse(Refuse::new(404));
+    let point = Point::with_faults("failed", vec![(When::EveryPushSetup, refuse)]);
+    let pipeline = Pipeline::new(&point, LIVE);
+    let bin = pipeline.bin.downcast_ref::<gst::Bin>().unwrap();
+    for state in [gst::State::Ready, gst::State::Null] {
+        pipeline.play();
+        pipeline.error();
+        pipeline.pipeline.set_state(state).unwrap();
+        assert_eq!(bin.children().len(), 1, "the sink alone is left");
+    }
+}
+
+#[test]
+fn a_push_succeeds_after_a_failed_start() {
+    let refuse = Fault::Refuse(Refuse::new(404));
+    let point = Point::with_faults("mended", vec![(When::PushSetup(0), refuse)]);
+    let pipeline = Pipeline::new(&point, LIVE);
+    pipeline.play();
+    pipeline.error();
+    pipeline.stop();
+    pipeline.play();
+    point.data(10);
 }
 
 /// Neither the network nor a blocked stream delays a stop.

@@ -60,6 +60,27 @@ fn null_comes_at_once_before_the_first_data() {
     assert_stops_at_once(&pipeline, "connected");
 }
 
+/// GStreamer takes a failed start back from READY to READY or to NULL.
+#[test]
+fn a_stop_after_a_failed_start_disconnects() {
+    let point = Point::new();
+    let description = format!(
+        "appsrc ! wmspushsink name=sink location={}",
+        point.location()
+    );
+    let pipeline = Pipeline::new(&description);
+    for state in [gst::State::Ready, gst::State::Null] {
+        pipeline.play();
+        pipeline.messages_until("WMT_OPENED");
+        pipeline.sink.abort_state();
+        pipeline.sink.set_state(state).unwrap();
+        let session = pipeline.sink.property_value("session-state");
+        let session = session.serialize().unwrap();
+        assert_eq!(session, "disconnected");
+        pipeline.pipeline.set_state(gst::State::Null).unwrap();
+    }
+}
+
 #[test]
 fn null_comes_at_once_between_two_packets() {
     let point = Point::new();
