@@ -3,6 +3,8 @@
 //! The programs in `examples`, as users run them.
 #![cfg(unix)]
 
+mod plugin;
+
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -249,10 +251,7 @@ fn point(faults: Vec<(When, Fault)>) -> Running {
 
 /// Runs the command with the plugin in `GST_PLUGIN_PATH`.
 fn installed(mut command: Command) -> Command {
-    let directory = std::env::var_os("WMSPUSH_PLUGIN_DIR").expect(
-        "WMSPUSH_PLUGIN_DIR is where `cargo build --release --lib` leaves the plugin; `cargo xtask test` sets it",
-    );
-    command.env("GST_PLUGIN_PATH", directory);
+    command.env("GST_PLUGIN_PATH", plugin::directory());
     command
 }
 

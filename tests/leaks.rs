@@ -3,6 +3,8 @@
 //! Nothing leaks, by GStreamer's leaks tracer and by valgrind.
 #![cfg(unix)]
 
+mod plugin;
+
 use std::path::Path;
 use std::process::Command;
 
@@ -26,13 +28,11 @@ const TIMED_OUT: i32 = 124;
 
 /// Returns a program that finds the plugin, with a time limit.
 fn command(name: &str, program: &str) -> Command {
-    let plugin = std::env::var_os("WMSPUSH_PLUGIN_DIR")
-        .expect("WMSPUSH_PLUGIN_DIR names the directory of the plugin; `cargo xtask test` sets it");
     let registry = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("leaks-{name}.registry"));
     let mut command = Command::new("timeout");
     command
         .args(["120", program])
-        .env("GST_PLUGIN_PATH", plugin)
+        .env("GST_PLUGIN_PATH", plugin::directory())
         .env("GST_REGISTRY", registry);
     command
 }

@@ -4,6 +4,8 @@
 
 mod gaps;
 mod inputs;
+#[path = "../plugin/mod.rs"]
+mod plugin;
 mod properties;
 mod recording;
 mod rig;

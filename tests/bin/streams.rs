@@ -276,9 +276,6 @@ pipeline.set_state(Gst.State.NULL)
 fn a_missing_encoder_is_named_with_its_package() {
     let point = Point::new("missing");
     let folder = plugins_without_encoders();
-    let plugin = std::env::var_os("WMSPUSH_PLUGIN_DIR").expect(
-        "WMSPUSH_PLUGIN_DIR is where `cargo build --release --lib` leaves the plugin; `cargo xtask test` sets it",
-    );
     let pipeline = format!(
         "videotestsrc is-live=true ! wmspushbin location={}",
         point.url()
@@ -286,7 +283,7 @@ fn a_missing_encoder_is_named_with_its_package() {
     // The system's Python has GStreamer's bindings. gst-launch-1.0 drops messages that come before an ERROR.
     let output = Command::new("timeout")
         .args(["60", "/usr/bin/python3", "-c", SHOW_MESSAGES, &pipeline])
-        .env("GST_PLUGIN_PATH", plugin)
+        .env("GST_PLUGIN_PATH", crate::plugin::directory())
         .env("GST_PLUGIN_SYSTEM_PATH", &folder)
         .env("GST_REGISTRY", folder.join("registry.bin"))
         .env("LC_ALL", "C.UTF-8")

@@ -3,6 +3,9 @@
 //! The public API as other languages see it: the entries of `contract.tsv` are neither renamed nor retyped.
 #![cfg(unix)]
 
+#[path = "../plugin/mod.rs"]
+mod plugin;
+
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -17,12 +20,10 @@ fn script(name: &str) -> PathBuf {
 
 /// Returns the lines that `interpreter` prints with the plugin as users have it.
 fn printed(interpreter: &mut Command, name: &str) -> BTreeSet<String> {
-    let plugin = std::env::var_os("WMSPUSH_PLUGIN_DIR")
-        .expect("WMSPUSH_PLUGIN_DIR names the directory of the plugin; `cargo xtask test` sets it");
     let registry = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("contract-{name}.registry"));
     let output = interpreter
         .arg(script(name))
-        .env("GST_PLUGIN_PATH", plugin)
+        .env("GST_PLUGIN_PATH", plugin::directory())
         .env("GST_REGISTRY", registry)
         .output()
         .unwrap();

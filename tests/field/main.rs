@@ -9,6 +9,8 @@ mod connection;
 mod ends;
 mod line;
 mod losses;
+#[path = "../plugin/mod.rs"]
+mod plugin;
 mod probe;
 mod process;
 mod push;

@@ -326,15 +326,13 @@ fn without_threads_a_push_is_an_error() {
 /// Pushes in Python, forks, and pushes again in the child. Returns the output. `element` may be another sink.
 fn fork(element: &str) -> String {
     init();
-    let plugin = std::env::var_os("WMSPUSH_PLUGIN_DIR")
-        .expect("WMSPUSH_PLUGIN_DIR names the directory of the plugin; `cargo xtask test` sets it");
     let path = file("fork", &Stream::of(20));
     // The system's Python has GStreamer's bindings; another one may precede it in PATH.
     let mut python = Command::new("/usr/bin/python3");
     python
         .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/field/fork.py"))
         .args([&path, element])
-        .env("GST_PLUGIN_PATH", plugin)
+        .env("GST_PLUGIN_PATH", crate::plugin::directory())
         .env(
             "GST_REGISTRY",
             Path::new(env!("CARGO_TARGET_TMPDIR")).join("field.registry"),
