@@ -10,22 +10,18 @@ use std::time::{Duration, Instant};
 use crate::run::{self, Result};
 use crate::workspace::{Workspace, json_string};
 
-/// Suites that run at the same time: they mostly wait for a clock or another process.
-const AT_A_TIME: usize = 2;
-
-/// Suites that run last, with nothing beside them: they keep all processors busy, or they measure time or memory while
-/// they do much.
-const ALONE: &[&str] = &[
+/// Suites that keep the processors busy, but measure no time.
+const BUSY: &[&str] = &[
     "asf_inputs",
     "asf_invariants",
-    "bin",
-    "early_status",
     "installation",
     "leaks",
     "long_life",
     "pair",
-    "unit:gstwmspush",
 ];
+
+/// Suites that measure time or memory while they do much.
+const ALONE: &[&str] = &["bin", "early_status", "unit:gstwmspush"];
 
 /// Suites that load the plugin as users get it, from WMSPUSH_PLUGIN_DIR.
 pub const WITH_PLUGIN: &[&str] = &["bin", "contract", "examples", "field", "leaks"];
@@ -35,6 +31,27 @@ const LIMIT: Duration = Duration::from_secs(900);
 
 /// Arguments of cargo for all test programs.
 const ALL: &[&str] = &["--workspace", "--all-features"];
+
+/// The company in which suites run, in this order.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Company {
+    /// They mostly wait for a clock or another process.
+    Waiting,
+    /// They are [`BUSY`].
+    Busy,
+    /// They run [`ALONE`].
+    Alone,
+}
+
+impl Company {
+    /// The number of suites that run at the same time.
+    fn size(self) -> usize {
+        match self {
+            Self::Waiting | Self::Busy => 2,
+            Self::Alone => 1,
+        }
+    }
+}
 
 /// One test program.
 #[derive(Debug, PartialEq)]
@@ -53,9 +70,13 @@ impl Suite {
         &self.name
     }
 
-    /// Returns whether it runs with nothing beside it.
-    fn is_alone(&self) -> bool {
-        ALONE.contains(&self.name())
+    /// Returns the company that it needs.
+    fn company(&self) -> Company {
+        match self.name() {
+            name if ALONE.contains(&name) => Company::Alone,
+            name if BUSY.contains(&name) => Company::Busy,
+            _ => Company::Waiting,
+        }
     }
 }
 
@@ -81,7 +102,7 @@ fn build(workspace: &Workspace, which: &[&str]) -> Result<Vec<Suite>> {
     let messages = run::output(command.arg("--message-format=json-render-diagnostics"))?;
     let mut suites: Vec<_> = messages.lines().filter_map(suite).collect();
     // In the order in which they run, so that `--from` skips those that have run.
-    suites.sort_by_key(|suite| (suite.is_alone(), suite.name.clone()));
+    suites.sort_by_key(|suite| (suite.company() as usize, suite.name.clone()));
     Ok(suites)
 }
 
@@ -107,9 +128,11 @@ fn suite(message: &str) -> Option<Suite> {
 
 /// Runs suites, and stops at the first failure.
 pub fn run(workspace: &Workspace, suites: &[Suite]) -> Result {
-    let (together, alone) = suites.split_at(suites.partition_point(|suite| !suite.is_alone()));
-    at_a_time(AT_A_TIME, together, |suite| one(workspace, suite))?;
-    at_a_time(1, alone, |suite| one(workspace, suite))
+    for company in suites.chunk_by(|a, b| a.company() == b.company()) {
+        let count = company[0].company().size();
+        at_a_time(count, company, |suite| one(workspace, suite))?;
+    }
+    Ok(())
 }
 
 /// Runs `count` suites at once. A failure stops the rest; the result is the failure that is first in order.

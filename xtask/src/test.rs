@@ -12,6 +12,9 @@ use crate::{conformance, deny, fuzz};
 /// Builds the plugin as users get it, for the tests that run gst-launch-1.0 or Python.
 pub const BUILD: &[&str] = &["build", "--release", "--lib"];
 
+/// Duration of each fuzz target in seconds. Inputs that it finds are kept, so that the next run goes on from there.
+const FUZZING: u32 = 20;
+
 /// The checks before the test suites.
 const BEFORE: &[(&str, Check)] = &[
     ("format", format),
@@ -24,9 +27,7 @@ const BEFORE: &[(&str, Check)] = &[
 /// The checks after the test suites.
 const AFTER: &[(&str, Check)] = &[
     ("doctests", doctests),
-    ("fuzz", |workspace| {
-        fuzz::check(workspace, fuzz::SECONDS, &[])
-    }),
+    ("fuzz", |workspace| fuzz::check(workspace, FUZZING, &[])),
     ("document", document),
 ];
 
