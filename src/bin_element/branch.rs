@@ -3,15 +3,16 @@
 //! The branch between a pad of the bin and the muxer.
 //!
 //! ```text
-//! raw video   videoconvert ! deinterlace ! videoscale ! capsfilter ! avenc_wmv2 ! queue ! inlet
+//! raw video   videoconvert ! deinterlace ! videoflip ! videoscale ! capsfilter ! avenc_wmv2 ! queue ! inlet
 //! raw audio   audioconvert ! scaletempo ! audioconvert ! audioresample ! capsfilter ! avenc_wmav2 ! queue ! inlet
-//! encoded                                                                            queue ! inlet
+//! encoded                                                                                 queue ! inlet
 //! ```
 //!
 //! The converters and the filter convert input that the encoder does not accept: formats, odd sizes, non-square pixels,
-//! fields, sample rates, more than two channels. `scaletempo` applies the rate of a segment to sound. `scaletempo` is
-//! optional, and `deinterlace` is for progressive pictures. The queue lets one thread deliver several streams, although
-//! `asfmux` blocks the one that is ahead.
+//! fields, sample rates, more than two channels. `videoflip` turns pictures upright as their orientation tag says, which
+//! ASF cannot express, and `scaletempo` applies the rate of a segment to sound. Both are optional, as is `deinterlace`
+//! for progressive pictures. The queue lets one thread deliver several streams, although `asfmux` blocks the one that is
+//! ahead.
 
 use std::sync::Arc;
 
@@ -200,6 +201,10 @@ fn video(settings: &Settings, is_interlaced: bool) -> Result<Vec<gst::Element>, 
         }
         Err(missing) if is_interlaced => return Err(missing),
         Err(_) => {}
+    }
+    if let Ok(flip) = elements::make("videoflip") {
+        flip.set_property_from_str("video-direction", "auto");
+        elements.push(flip);
     }
     elements.extend([elements::make("videoscale")?, filter(caps)?, encoder]);
     Ok(elements)

@@ -211,6 +211,16 @@ impl BinImpl for WmsPushBin {}
 // Each new muxer gets a copy of the application's tags.
 impl TagSetterImpl for WmsPushBin {}
 
+/// Returns a segment in time that begins at 0 instead of one in another format, such as bytes, the default of `appsrc`.
+fn in_time(event: &gst::event::Segment) -> Option<gst::Event> {
+    if event.segment().format() == gst::Format::Time {
+        return None;
+    }
+    let segment = gst::FormattedSegment::<gst::ClockTime>::new();
+    let event = gst::event::Segment::builder(&segment).seqnum(event.seqnum());
+    Some(event.build())
+}
+
 /// Returns the first unused pad name.
 fn free_name(pads: &BTreeMap<String, usize>, prefix: &str) -> String {
     let mut names = (0..).map(|number| format!("{prefix}{number}"));
@@ -372,6 +382,10 @@ impl WmsPushBin {
             gst::EventView::Eos(_) if pad.target().is_none() => {
                 self.muxing().end(id);
                 return true;
+            }
+            gst::EventView::Segment(segment) => {
+                let event = in_time(segment).unwrap_or_else(|| event.clone());
+                return gst::Pad::event_default(pad, Some(&*self.obj()), event);
             }
             _ => {}
         }

@@ -28,7 +28,9 @@ pub(super) struct RawInput {
 #[derive(Default)]
 struct State {
     segment: gst::FormattedSegment<gst::ClockTime>,
+    /// The format of the next buffer; from the first one on, it is fixed.
     caps: Option<gst::Caps>,
+    is_fixed: bool,
     /// The last picture.
     last: Option<gst::Buffer>,
     /// Running time at which the received data ends; for pictures, just after the start of the last one.
@@ -152,8 +154,7 @@ impl RawInput {
     }
 
     /// Stores the segment of upstream. The encoder gets running times in a segment that begins at 0, because libav's
-    /// encoders reject times that go back, as they do from one segment to the next. A segment in bytes, the default of
-    /// `appsrc`, is replaced by one that begins at 0.
+    /// encoders reject times that go back, as they do from one segment to the next.
     fn observe_segment(&self, event: &gst::event::Segment) -> Option<gst::Event> {
         let segment = event.segment().downcast_ref::<gst::ClockTime>();
         self.state().segment = segment.cloned().unwrap_or_default();
@@ -162,7 +163,7 @@ impl RawInput {
         Some(event.build())
     }
 
-    /// Fixes the format of the first buffer for all that follow. Returns other caps for the encoder.
+    /// Stores the format of the first buffer. Later on, returns it if the encoder must not see other caps.
     fn observe_caps(&self, caps: &gst::CapsRef) -> Option<gst::Caps> {
         let mut state = self.state();
         let rate = |caps: &gst::CapsRef| {
@@ -170,7 +171,7 @@ impl RawInput {
             structure.get::<gst::Fraction>("framerate").ok()
         };
         state.picture_duration = rate(caps).and_then(picture_duration).unwrap_or_default();
-        if let Some(first) = &state.caps {
+        if let Some(first) = state.caps.as_ref().filter(|_| state.is_fixed) {
             // Another frame rate would require another header.
             let same = first.clone();
             let is_other = self.is_video && rate(caps) != rate(&same);
@@ -181,13 +182,16 @@ impl RawInput {
         if let Some(rate) = rate(caps).filter(|_| self.is_video) {
             self.set_key_frame_distance(rate);
         }
-        let mut fixed = caps.to_owned();
-        for structure in fixed.make_mut().iter_mut() {
+        None
+    }
+
+    /// Fixes the format for all buffers that follow the first one.
+    fn fix(&self, mut caps: gst::Caps) {
+        for structure in caps.make_mut().iter_mut() {
             structure.remove_fields(["framerate", "colorimetry", "chroma-site"]);
             structure.remove_fields(["multiview-mode", "multiview-flags"]);
         }
-        self.filter.set_property("caps", fixed);
-        None
+        self.filter.set_property("caps", caps);
     }
 
     /// Sets the key frame interval in frames. A stream without a fixed rate gets key frames by time alone.
@@ -230,7 +234,12 @@ impl RawInput {
         if self.is_video {
             state.last = Some(buffer.clone());
         }
+        let is_first = !std::mem::replace(&mut state.is_fixed, true);
+        let fixed = state.caps.clone().filter(|_| is_first);
         drop(state);
+        if let Some(caps) = fixed {
+            self.fix(caps);
+        }
         if is_key_frame && let Some(pad) = self.encoder.static_pad("src") {
             pad.send_event(key_frame_request());
         }

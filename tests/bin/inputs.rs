@@ -36,6 +36,19 @@ fn odd_sizes_become_even() {
     assert_eq!(video.buffers.len(), 30);
 }
 
+/// Phones record sideways, with an orientation tag. Demuxers send it behind the first caps.
+#[test]
+fn tagged_pictures_become_upright() {
+    let video = "video/x-raw,width=320,height=240,framerate=30/1 ! taginject tags=image-orientation=rotate-90";
+    let (video, _) = pushed("upright", video, "audio/x-raw");
+    assert!(
+        video.caps.contains("width=(int)240, height=(int)320"),
+        "{}",
+        video.caps
+    );
+    assert_eq!(video.buffers.len(), 30);
+}
+
 #[test]
 fn pixels_become_square() {
     let video = "video/x-raw,width=720,height=576,framerate=30/1,pixel-aspect-ratio=16/15";
