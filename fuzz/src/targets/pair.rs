@@ -8,13 +8,11 @@ use arbitrary::{Arbitrary, Unstructured};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, StatusCode};
 use wmspush_proto::auth::Credentials;
-use wmspush_proto::wmhttp::{
-    AccessConfig, Event, HResult, Offer, PushSession, Response, SessionConfig, Transmit,
-};
+use wmspush_proto::wmhttp::{AccessConfig, Event, PushSession, Response, SessionConfig, Transmit};
 
 use super::messages::{Fixed, config};
-use content::{Content, Writer};
-use server::{Server, Wire};
+use content::Writer;
+use server::{InFlight, Server};
 
 mod content;
 mod server;
@@ -64,7 +62,7 @@ pub fn run(input: &[u8]) {
 struct Pair {
     client: PushSession,
     writer: Writer,
-    wire: VecDeque<Wire>,
+    wire: VecDeque<InFlight>,
     server: Server,
     is_silent: bool,
     /// True if the client has closed the connection.
@@ -112,11 +110,7 @@ impl Pair {
     fn offer(&mut self) {
         self.poll();
         while let Some(content) = self.writer.next() {
-            let taken = match content {
-                Content::Header(header) => self.client.start_streaming(header) == Offer::Taken,
-                Content::Data(packet) => self.client.data_unit(packet) == Offer::Taken,
-                Content::End => self.client.end_of_stream(HResult::S_OK) == Offer::Taken,
-            };
+            let taken = content.offer_to(&mut self.client).is_none();
             if taken {
                 self.writer.taken();
             }
@@ -130,10 +124,10 @@ impl Pair {
     fn poll(&mut self) {
         while let Some(transmit) = self.client.poll_transmit() {
             match transmit {
-                Transmit::Request(request) => self.wire.push_back(Wire::Request(request)),
-                Transmit::Body(bytes) => self.wire.push_back(Wire::Body(bytes)),
+                Transmit::Request(request) => self.wire.push_back(InFlight::Request(request)),
+                Transmit::Body(bytes) => self.wire.push_back(InFlight::Body(bytes)),
                 Transmit::Close(bytes) => {
-                    self.wire.push_back(Wire::Body(bytes));
+                    self.wire.push_back(InFlight::Body(bytes));
                     self.closed = true;
                 }
                 Transmit::Compute(..) => panic!("no scheme here takes its time"),
@@ -154,7 +148,7 @@ impl Pair {
         while bytes > 0
             && let Some(unit) = self.wire.pop_front()
         {
-            let Wire::Body(mut body) = unit else {
+            let InFlight::Body(mut body) = unit else {
                 self.server.receive(unit, &mut self.writer);
                 bytes -= 1;
                 continue;
@@ -162,9 +156,9 @@ impl Pair {
             let part = body.split_to(body.len().min(bytes));
             bytes -= part.len();
             if !body.is_empty() {
-                self.wire.push_front(Wire::Body(body));
+                self.wire.push_front(InFlight::Body(body));
             }
-            self.server.receive(Wire::Body(part), &mut self.writer);
+            self.server.receive(InFlight::Body(part), &mut self.writer);
         }
     }
 

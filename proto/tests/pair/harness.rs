@@ -6,34 +6,26 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use wmspush_proto::asf::{DataPacket, FileHeader, Item, Reader};
+use wmspush_proto::asf::{Item, Reader};
 use wmspush_proto::wmhttp::server::{
     Points, PushRequest, Received, ReceivingSession, RequestKind, Sessions, Timeouts, violations,
 };
 use wmspush_proto::wmhttp::{
-    Body, Event, HResult, Offer, PushId, PushSession, Request, SessionConfig, Transmit,
+    Body, Event, HResult, PushId, PushSession, Request, SessionConfig, Transmit,
 };
 
-pub use super::messages::{Fixed, config, head, response};
-
-/// Content that a writer offers to a session.
-#[derive(Clone, Debug)]
-pub enum Content {
-    Header(FileHeader),
-    Data(DataPacket),
-    End,
-}
+pub use super::messages::{Fixed, Offered, config, head, response};
 
 /// Returns the header and the data packets of a fixture.
-pub fn fixture(name: &str) -> Vec<Content> {
+pub fn fixture(name: &str) -> Vec<Offered> {
     let path = format!("{}/tests/fixtures/{name}", env!("CARGO_MANIFEST_DIR"));
     let mut reader = Reader::new();
     reader.push(std::fs::read(path).unwrap().into());
     let items = std::iter::from_fn(|| reader.next_item().unwrap());
     items
         .filter_map(|item| match item {
-            Item::Header(header) => Some(Content::Header(header)),
-            Item::DataUnit(packet) => Some(Content::Data(packet)),
+            Item::Header(header) => Some(Offered::Header(header)),
+            Item::DataUnit(packet) => Some(Offered::Data(packet)),
             Item::Skipped(_) => None,
         })
         .collect()
@@ -52,7 +44,7 @@ pub struct Pair {
     pub tunnels: u32,
     /// True if the server answers complete bodies. Otherwise it ends the session without a response.
     pub answers_bodies: bool,
-    waiting: VecDeque<Content>,
+    waiting: VecDeque<Offered>,
     sessions: Sessions,
     receiving: Option<ReceivingSession>,
     /// True if a complete body was not answered.
@@ -84,40 +76,23 @@ impl Pair {
     }
 
     /// Runs a whole session.
-    pub fn run(config: SessionConfig, content: impl IntoIterator<Item = Content>) -> Self {
+    pub fn run(config: SessionConfig, content: impl IntoIterator<Item = Offered>) -> Self {
         let mut pair = Self::new(config);
         pair.push(content);
-        pair.push([Content::End]);
+        pair.push([Offered::End]);
         pair
     }
 
     /// Offers content, and offers held content again until all of it is accepted.
-    pub fn push(&mut self, content: impl IntoIterator<Item = Content>) {
+    pub fn push(&mut self, content: impl IntoIterator<Item = Offered>) {
         self.waiting.extend(content);
         self.transmit();
         while let Some(content) = self.waiting.pop_front() {
-            if let Some(held) = self.offer(content) {
+            if let Some(held) = content.offer_to(&mut self.client) {
                 self.waiting.push_front(held);
                 assert!(!self.closed, "content is held after the end");
             }
             self.transmit();
-        }
-    }
-
-    fn offer(&mut self, content: Content) -> Option<Content> {
-        match content {
-            Content::Header(header) => match self.client.start_streaming(header) {
-                Offer::Held(header) => Some(Content::Header(header)),
-                Offer::Taken => None,
-            },
-            Content::Data(packet) => match self.client.data_unit(packet) {
-                Offer::Held(packet) => Some(Content::Data(packet)),
-                Offer::Taken => None,
-            },
-            Content::End => match self.client.end_of_stream(HResult::S_OK) {
-                Offer::Held(_) => Some(Content::End),
-                Offer::Taken => None,
-            },
         }
     }
 

@@ -3,6 +3,7 @@
 //! Both halves of MS-WMHTTP against each other, in memory: the server has to understand all outputs of the client.
 
 mod access;
+mod clients;
 mod harness;
 mod messages;
 mod random;

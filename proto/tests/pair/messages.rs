@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! The settings of a session, its entropy, and the messages between the two halves.
+//! The settings of a session, its entropy, the content for it, and the messages between the two halves.
 
 use std::time::SystemTime;
 
 use bytes::Bytes;
-use wmspush_proto::wmhttp::{Entropy, Request, Response, SessionConfig};
+use wmspush_proto::asf::{DataPacket, FileHeader};
+use wmspush_proto::wmhttp::{
+    Entropy, HResult, Offer, PushSession, Request, Response, SessionConfig,
+};
 
 pub fn config() -> SessionConfig {
     let url = "http://media:8080/live".parse().unwrap();
@@ -25,6 +28,32 @@ impl Entropy for Fixed {
 
     fn random(&mut self, bytes: &mut [u8]) {
         bytes.fill(7);
+    }
+}
+
+/// Content that a writer offers to a session.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Offered {
+    Header(FileHeader),
+    Data(DataPacket),
+    End,
+}
+
+impl Offered {
+    /// Offers the content. Returns it if the session cannot accept it now.
+    pub fn offer_to(self, client: &mut PushSession) -> Option<Self> {
+        match self {
+            Self::Header(header) => held(client.start_streaming(header)).map(Self::Header),
+            Self::Data(packet) => held(client.data_unit(packet)).map(Self::Data),
+            Self::End => held(client.end_of_stream(HResult::S_OK)).map(|_| Self::End),
+        }
+    }
+}
+
+fn held<T>(offer: Offer<T>) -> Option<T> {
+    match offer {
+        Offer::Held(content) => Some(content),
+        Offer::Taken => None,
     }
 }
 

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use wmspush_proto::asf::{DataPacket, FileHeader};
 use wmspush_proto::wmhttp::SessionConfig;
 
-use super::harness::{Content, Pair, config, fixture};
+use super::harness::{Offered, Pair, config, fixture};
 
 /// Content between the first header and the end.
 #[derive(Clone, Debug)]
@@ -22,7 +22,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 
 fn header() -> FileHeader {
     match fixture("av_asfmux_p1500_streamable.asf").swap_remove(0) {
-        Content::Header(header) => header,
+        Offered::Header(header) => header,
         other => panic!("{other:?}"),
     }
 }
@@ -40,7 +40,7 @@ proptest! {
         remove_padding: bool,
     ) {
         let first = header();
-        let mut content = vec![Content::Header(first.clone())];
+        let mut content = vec![Offered::Header(first.clone())];
         let mut data = Vec::new();
         let mut changes = 0;
         for step in steps {
@@ -53,11 +53,11 @@ proptest! {
                     } else {
                         packet.as_bytes().clone()
                     });
-                    content.push(Content::Data(packet));
+                    content.push(Offered::Data(packet));
                 }
                 Step::NewHeader => {
                     changes += 1;
-                    content.push(Content::Header(first.clone()));
+                    content.push(Offered::Header(first.clone()));
                 }
             }
         }

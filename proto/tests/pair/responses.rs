@@ -7,7 +7,7 @@ use http::header::{HeaderMap, HeaderName};
 use wmspush_proto::auth::Role;
 use wmspush_proto::wmhttp::{Body, Error, Offer, PushSession, Response, Transmit};
 
-use super::harness::{Content, Fixed, config, fixture};
+use super::harness::{Fixed, Offered, config, fixture};
 
 /// Parses a response from lines as in a transcript, such as `HTTP/1.1 204 No Content`.
 pub fn response(text: &str) -> Response {
@@ -49,7 +49,7 @@ fn waiting() -> PushSession {
 fn streaming() -> PushSession {
     let mut client = waiting();
     client.handle_response(&accepted()).unwrap();
-    let Some(Content::Header(header)) = fixture("audio_ffmpeg_p3200.asf").into_iter().next() else {
+    let Some(Offered::Header(header)) = fixture("audio_ffmpeg_p3200.asf").into_iter().next() else {
         panic!("no header");
     };
     assert_eq!(client.start_streaming(header), Offer::Taken);
@@ -65,7 +65,7 @@ fn the_push_id_and_other_cookies_go_into_push_start() {
     let answer =
         "HTTP/1.1 200 OK\nServer: Rex/9.0\nSet-Cookie: push-id=aZ09; path=/\nSet-Cookie: x=1";
     client.handle_response(&response(answer)).unwrap();
-    let Some(Content::Header(header)) = fixture("audio_ffmpeg_p3200.asf").into_iter().next() else {
+    let Some(Offered::Header(header)) = fixture("audio_ffmpeg_p3200.asf").into_iter().next() else {
         panic!("no header");
     };
     assert_eq!(client.start_streaming(header), Offer::Taken);
@@ -173,11 +173,11 @@ fn nothing_goes_out_before_the_response() {
     let mut client = waiting();
     for content in fixture("audio_ffmpeg_p3200.asf").into_iter().take(2) {
         match content {
-            Content::Header(header) => {
+            Offered::Header(header) => {
                 assert!(matches!(client.start_streaming(header), Offer::Held(_)))
             }
-            Content::Data(packet) => assert!(matches!(client.data_unit(packet), Offer::Held(_))),
-            Content::End => {}
+            Offered::Data(packet) => assert!(matches!(client.data_unit(packet), Offer::Held(_))),
+            Offered::End => {}
         }
     }
     assert!(client.awaits_response() && client.poll_transmit().is_none());

@@ -13,7 +13,7 @@ use wmspush_proto::wmhttp::{
     SessionConfig, Transmit,
 };
 
-use super::harness::{Content, Fixed, config, fixture};
+use super::harness::{Fixed, Offered, config, fixture};
 
 const AUDIO: &str = "audio_ffmpeg_p3200.asf";
 const AUDIO_VIDEO: &str = "av_asfmux_p1500_streamable.asf";
@@ -54,7 +54,7 @@ fn authenticated() -> SessionConfig {
 
 fn header(name: &str) -> FileHeader {
     match fixture(name).remove(0) {
-        Content::Header(header) => header,
+        Offered::Header(header) => header,
         other => panic!("{other:?}"),
     }
 }
@@ -77,7 +77,7 @@ fn cookie(request: &Request) -> &str {
 }
 
 fn push_data(client: &mut PushSession) -> Vec<u8> {
-    let Content::Data(packet) = fixture(AUDIO_VIDEO).remove(1) else {
+    let Offered::Data(packet) = fixture(AUDIO_VIDEO).remove(1) else {
         panic!("no data")
     };
     assert_eq!(client.data_unit(packet), Offer::Taken);

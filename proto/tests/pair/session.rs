@@ -6,7 +6,7 @@ use wmspush_proto::wmhttp::{
     Event, HResult, Offer, SessionConfig, SetupBody, Transmit, UNKNOWN_CONTENT_LENGTH,
 };
 
-use super::harness::{Content, Pair, config, fixture};
+use super::harness::{Offered, Pair, config, fixture};
 
 const AUDIO_VIDEO: &str = "av_asfmux_p1500_streamable.asf";
 const AUDIO: &str = "audio_ffmpeg_p3200.asf";
@@ -19,13 +19,13 @@ fn with_content_length(content_length: u64) -> SessionConfig {
 }
 
 /// Returns the packets without padding, as the server has to receive them.
-fn unpadded(content: &[Content]) -> Vec<Vec<u8>> {
+fn unpadded(content: &[Offered]) -> Vec<Vec<u8>> {
     let unpadded = |packet: &DataPacket| {
         let unpadded = packet.without_padding();
         [unpadded.head.as_slice(), &unpadded.body].concat()
     };
     let data = content.iter().filter_map(|content| match content {
-        Content::Data(packet) => Some(unpadded(packet)),
+        Offered::Data(packet) => Some(unpadded(packet)),
         _ => None,
     });
     data.collect()
@@ -55,7 +55,7 @@ fn a_session_runs_from_push_setup_to_the_final_end() {
     let Some(Received::Header(header)) = pair.received.first() else {
         panic!("no $H")
     };
-    assert!(matches!(&content[0], Content::Header(sent) if sent.as_bytes() == header));
+    assert!(matches!(&content[0], Offered::Header(sent) if sent.as_bytes() == header));
     assert_eq!(pair.data(), unpadded(&content));
     assert_eq!(pair.bodies.len(), 1);
     assert_eq!(pair.bodies[0].1, UNKNOWN_CONTENT_LENGTH);
@@ -73,7 +73,7 @@ fn padding_may_stay() {
         },
         content.clone(),
     );
-    let Content::Data(last) = &content[content.len() - 1] else {
+    let Offered::Data(last) = &content[content.len() - 1] else {
         panic!("no data")
     };
     assert_eq!(pair.data().last(), Some(last.as_bytes()));
@@ -96,7 +96,7 @@ fn a_full_body_is_followed_by_one_of_data() {
         let mut pair = Pair::new(with_content_length(length));
         pair.push(content.clone());
         pair.push(content[1..].to_vec());
-        pair.push([Content::End]);
+        pair.push([Offered::End]);
         let (last, filled) = pair.bodies.split_last().unwrap();
         assert!(!filled.is_empty(), "{length}");
         for (sent, announced) in filled {
@@ -125,7 +125,7 @@ fn a_content_length_is_never_below_the_least() {
         pair.bodies
     );
     let content = fixture("audio_many_tags_ffmpeg_p3200.asf");
-    let Content::Header(header) = &content[0] else {
+    let Offered::Header(header) = &content[0] else {
         panic!("no header")
     };
     let stream_change = 8 + header.as_bytes().len() as u64;
@@ -154,7 +154,7 @@ fn a_new_header_may_span_the_end_of_a_body() {
         .iter()
         .map(|packet| packet.len() + 4)
         .sum();
-    let Content::Header(header) = &content[0] else {
+    let Offered::Header(header) = &content[0] else {
         panic!("no header")
     };
     let first_entry = (4 + header.as_bytes().len() + total) as u64;
@@ -211,7 +211,7 @@ fn push_setup_has_the_options_of_the_publishing_point() {
 fn payloads_are_not_copied() {
     let mut pair = Pair::new(config());
     pair.push(fixture(AUDIO).into_iter().take(1));
-    let Some(Content::Data(packet)) = fixture(AUDIO).into_iter().nth(1) else {
+    let Some(Offered::Data(packet)) = fixture(AUDIO).into_iter().nth(1) else {
         panic!("no data")
     };
     let source = packet.as_bytes().as_ptr_range();

@@ -7,21 +7,15 @@ use wmspush_proto::wmhttp::HResult;
 use wmspush_proto::wmhttp::server::Received;
 
 use super::super::invariants::header::file_header;
+use super::super::messages::Offered;
 
 /// Size of each packet in bytes.
 const PACKET_SIZE: u8 = 100;
 
-#[derive(Clone, Debug, PartialEq)]
-pub enum Content {
-    Header(FileHeader),
-    Data(DataPacket),
-    End,
-}
-
 pub struct Writer {
     /// True if the client removes padding.
     remove_padding: bool,
-    written: Vec<Content>,
+    written: Vec<Offered>,
     /// Index of the next content for the client.
     next: usize,
     /// True if the client first gets the current header again.
@@ -49,7 +43,7 @@ impl Writer {
         let number = self.written.len() as u8;
         let header = file_header(PACKET_SIZE.into(), 50, number);
         let header = FileHeader::parse(header.into()).unwrap();
-        self.written.push(Content::Header(header));
+        self.written.push(Offered::Header(header));
     }
 
     /// Writes a new packet: its number is its Send Time.
@@ -70,17 +64,17 @@ impl Writer {
         bytes.resize(PACKET_SIZE.into(), 0);
         let packet = DataPacket::parse(bytes.into());
         assert_eq!(packet.defect(), None);
-        self.written.push(Content::Data(packet));
+        self.written.push(Offered::Data(packet));
     }
 
     pub fn end(&mut self) {
-        self.written.push(Content::End);
+        self.written.push(Offered::End);
     }
 
     /// Returns the next content for the client, if any.
-    pub fn next(&self) -> Option<Content> {
+    pub fn next(&self) -> Option<Offered> {
         if self.again {
-            return self.header_in_force().map(Content::Header);
+            return self.header_in_force().map(Offered::Header);
         }
         self.written.get(self.next).cloned()
     }
@@ -106,7 +100,7 @@ impl Writer {
     /// `unknown` packets of this entry. If the server has no header, the header comes first.
     pub fn go_back(&mut self, unknown: usize, has_header: bool) {
         let arrived = self.written[..self.expected].iter().rev();
-        let data = arrived.take_while(|content| matches!(content, Content::Data(_)));
+        let data = arrived.take_while(|content| matches!(content, Offered::Data(_)));
         self.expected -= data.take(unknown).count();
         self.next = self.expected;
         self.again = !has_header && self.header_in_force().is_some();
@@ -116,8 +110,8 @@ impl Writer {
     pub fn header_in_force(&self) -> Option<FileHeader> {
         let mut arrived = self.written[..self.expected].iter().rev();
         arrived.find_map(|content| match content {
-            Content::Header(header) => Some(header.clone()),
-            Content::Data(_) | Content::End => None,
+            Offered::Header(header) => Some(header.clone()),
+            Offered::Data(_) | Offered::End => None,
         })
     }
 
@@ -126,7 +120,7 @@ impl Writer {
         let expected = self.written.get(self.expected);
         match (received, expected) {
             (Received::Filler(_), _) => return,
-            (Received::EndOfStream(HResult::S_FALSE), Some(Content::Header(_))) => return,
+            (Received::EndOfStream(HResult::S_FALSE), Some(Offered::Header(_))) => return,
             (Received::Header(bytes), _)
                 if self
                     .header_in_force()
@@ -134,17 +128,17 @@ impl Writer {
             {
                 return;
             }
-            (Received::Header(bytes), Some(Content::Header(header))) => {
+            (Received::Header(bytes), Some(Offered::Header(header))) => {
                 assert_eq!(self.expected, 0, "$H does not begin another entry");
                 assert_eq!(bytes, header.as_bytes());
             }
-            (Received::StreamChange(bytes), Some(Content::Header(header))) => {
+            (Received::StreamChange(bytes), Some(Offered::Header(header))) => {
                 assert_eq!(bytes, header.as_bytes());
             }
-            (Received::Data(bytes), Some(Content::Data(packet))) => {
+            (Received::Data(bytes), Some(Offered::Data(packet))) => {
                 assert_eq!(bytes, &self.as_sent(packet));
             }
-            (Received::EndOfStream(HResult::S_OK), Some(Content::End)) => {}
+            (Received::EndOfStream(HResult::S_OK), Some(Offered::End)) => {}
             (received, expected) => panic!("{received:?} and not {expected:?}"),
         }
         self.expected += 1;

@@ -18,7 +18,7 @@ use super::challenge;
 use super::content::Writer;
 
 /// Bytes or a request on the way to the server.
-pub enum Wire {
+pub enum InFlight {
     Request(Box<Request>),
     Body(Bytes),
 }
@@ -58,10 +58,10 @@ impl Server {
         }
     }
 
-    pub fn receive(&mut self, unit: Wire, writer: &mut Writer) {
+    pub fn receive(&mut self, unit: InFlight, writer: &mut Writer) {
         match unit {
-            Wire::Request(request) => self.request(&request),
-            Wire::Body(bytes) => self.body(&bytes, writer),
+            InFlight::Request(request) => self.request(&request),
+            InFlight::Body(bytes) => self.body(&bytes, writer),
         }
     }
 

@@ -61,7 +61,7 @@ fn silence_within_a_body_is_not_handled() {
 }
 
 /// Returns the packets of a fixture, with another header and its packets between them.
-fn two_entries() -> Vec<Content> {
+fn two_entries() -> Vec<Offered> {
     [
         fixture("av_asfmux_p1500_streamable.asf"),
         fixture("audio_ffmpeg_p3200.asf"),
@@ -69,9 +69,9 @@ fn two_entries() -> Vec<Content> {
     .concat()
 }
 
-fn data(content: &[Content]) -> Vec<bytes::Bytes> {
+fn data(content: &[Offered]) -> Vec<bytes::Bytes> {
     let data = content.iter().filter_map(|content| match content {
-        Content::Data(packet) => Some(packet.as_bytes().clone()),
+        Offered::Data(packet) => Some(packet.as_bytes().clone()),
         _ => None,
     });
     data.collect()
@@ -99,7 +99,7 @@ proptest! {
         let mut pair = Pair::new(config);
         pair.answers_bodies = false;
         pair.push(content.clone());
-        pair.push([Content::End]);
+        pair.push([Offered::End]);
         prop_assert_eq!(pair.data(), data(&content));
         prop_assert!(pair.letters().ends_with('0'));
         let (_, filled) = pair.bodies.split_last().unwrap();
@@ -121,6 +121,6 @@ fn a_large_header_does_not_fill_every_body() {
     let [first, second] = [content.clone(), content.clone()];
     pair.push(first);
     pair.push(second);
-    pair.push([Content::End]);
+    pair.push([Offered::End]);
     assert_eq!(pair.data(), [data(&content), data(&content)].concat());
 }
