@@ -141,7 +141,8 @@ impl Sessions {
 
     /// 3.2.5.1 Receiving a PushSetup Request
     ///
-    /// `new_push_id` yields random push-ids (3.2.3).
+    /// `new_push_id` yields random push-ids (3.2.3). A refused request creates no publishing point, and displaces no
+    /// source.
     ///
     /// # Errors
     ///
@@ -164,9 +165,9 @@ impl Sessions {
             }
             known => known,
         };
-        self.check_free(&request.point, now)?;
+        let silent = self.check_free(&request.point, now)?;
         let template = body.template_url.as_deref();
-        if !self.points.create(&request.point, template) {
+        if !self.points.accepts(&request.point, template) {
             return Err(Refusal::UnknownPoint);
         }
         let push_id = match push_id {
@@ -176,6 +177,8 @@ impl Sessions {
         let Some(Slot::Waiting(session)) = self.slots.get_mut(&push_id) else {
             return Err(Refusal::Busy);
         };
+        self.points.create(&request.point);
+        self.displaced.extend(silent);
         session.point.clone_from(&request.point);
         session.auto_destroy = body.auto_destroy;
         session.allow_repeated_header();
@@ -213,7 +216,8 @@ impl Sessions {
             return Err(Refusal::UnknownPoint);
         }
         let (key, heard) = (session.key, session.heard.clone());
-        self.check_free(&request.point, now)?;
+        let silent = self.check_free(&request.point, now)?;
+        self.displaced.extend(silent);
         let receiving = Slot::Receiving {
             key,
             point: request.point.clone(),
@@ -352,21 +356,18 @@ impl Sessions {
         })
     }
 
-    /// Checks that no other source pushes to the point, or displaces a silent one. The specification leaves a second
-    /// source to the higher layer.
-    fn check_free(&mut self, path: &str, now: Duration) -> Result<(), Refusal> {
-        let taken = self.slots.values().find_map(|slot| match slot {
+    /// Checks that no other source pushes to the point. Returns the source to displace, if it is silent. The specification
+    /// leaves a second source to the higher layer.
+    fn check_free(&self, path: &str, now: Duration) -> Result<Option<SessionKey>, Refusal> {
+        let source = self.slots.values().find_map(|slot| match slot {
             Slot::Receiving { key, point, heard } if point == path => {
                 (!self.displaced.contains(key)).then_some((*key, heard))
             }
             _ => None,
         });
-        match taken {
-            None => Ok(()),
-            Some((key, heard)) if heard.is_stale(now, self.rules.stale) => {
-                self.displaced.insert(key);
-                Ok(())
-            }
+        match source {
+            None => Ok(None),
+            Some((key, heard)) if heard.is_stale(now, self.rules.stale) => Ok(Some(key)),
             Some(_) => Err(Refusal::Busy),
         }
     }

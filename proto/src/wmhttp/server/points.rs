@@ -38,14 +38,18 @@ impl Existing {
         }
     }
 
-    /// 2.2.2.1.1: creates `path` if it is new and its template exists. Returns whether `path` exists then.
-    pub(super) fn create(&mut self, path: &str, template: Option<&str>) -> bool {
-        if self.contains(path) {
-            return true;
-        }
+    /// 2.2.2.1.1 Template-URL: returns whether `path` exists, or can be created from the template.
+    pub(super) fn accepts(&self, path: &str, template: Option<&str>) -> bool {
         let has_template = template.is_some_and(|template| self.contains(template));
         let has_room = self.created.len() < Self::MAX_CREATED;
-        has_template && has_room && self.created.insert(path.to_owned())
+        self.contains(path) || has_template && has_room
+    }
+
+    /// Creates an [accepted](Self::accepts) `path`, unless it exists.
+    pub(super) fn create(&mut self, path: &str) {
+        if !self.contains(path) {
+            self.created.insert(path.to_owned());
+        }
     }
 
     /// 2.2.2.1.2 AutoDestroy: removes a point that a client has created. Returns whether there was one.
@@ -58,24 +62,33 @@ impl Existing {
 mod tests {
     use super::*;
 
+    fn listed() -> Existing {
+        Existing::new(Points::Listed(BTreeSet::from(["/live".to_owned()])))
+    }
+
     #[test]
     fn a_client_removes_created_points_only() {
-        let configured = Points::Listed(BTreeSet::from(["/live".to_owned()]));
-        let mut points = Existing::new(configured);
-        assert!(!points.create("/new", None));
-        assert!(!points.create("/new", Some("/other")));
-        assert!(points.create("/new", Some("/live")));
+        let mut points = listed();
+        assert!(!points.accepts("/new", None));
+        assert!(!points.accepts("/new", Some("/other")));
+        assert!(points.accepts("/new", Some("/live")));
+        assert!(!points.contains("/new"));
+        points.create("/new");
+        assert!(points.contains("/new") && points.accepts("/new", None));
         assert!(points.remove("/new") && !points.contains("/new"));
-        assert!(points.create("/live", None));
+        points.create("/live");
         assert!(!points.remove("/live") && points.contains("/live"));
     }
 
     #[test]
     fn the_number_of_created_points_is_limited() {
-        let configured = Points::Listed(BTreeSet::from(["/live".to_owned()]));
-        let mut points = Existing::new(configured);
-        let created =
-            (0..2000).filter(|number| points.create(&format!("/{number}"), Some("/live")));
-        assert_eq!(created.count(), Existing::MAX_CREATED);
+        let mut points = listed();
+        for number in 0..Existing::MAX_CREATED {
+            let path = format!("/{number}");
+            assert!(points.accepts(&path, Some("/live")));
+            points.create(&path);
+        }
+        assert!(!points.accepts("/new", Some("/live")));
+        assert!(points.accepts("/0", None));
     }
 }

@@ -102,6 +102,35 @@ fn a_point_made_from_a_template_ends_with_its_session() {
     assert_eq!(server.setup_at("/new", "0", "").unwrap_err(), 404);
 }
 
+/// A refused request creates no point, because nothing would ever remove it.
+#[test]
+fn a_refused_push_setup_creates_no_point() {
+    let template = "Template-URL: \"/live\"\r\nAutoDestroy: 1\r\n";
+    let mut server = Server::with(Points::Listed(["/live".to_owned()].into()));
+    let session = server.started();
+    assert_eq!(server.setup_at("/new", "id1", template).unwrap_err(), 409);
+    assert_eq!(server.setup_at("/new", "0", "").unwrap_err(), 404);
+    server.sessions.end(session);
+    for _ in 0..Sessions::MAX {
+        server.setup("0", "").unwrap();
+    }
+    assert_eq!(server.setup_at("/new", "0", template).unwrap_err(), 503);
+    server.sessions.shed_waiting(|_| true).unwrap();
+    assert_eq!(server.setup_at("/new", "0", "").unwrap_err(), 404);
+}
+
+#[test]
+fn a_refused_push_setup_displaces_no_source() {
+    let mut server = Server::new();
+    for _ in 0..Sessions::MAX {
+        server.setup("0", "").unwrap();
+    }
+    let silent = server.start("id1", 100).unwrap();
+    server.now += Rules::STALE;
+    assert_eq!(server.setup("0", "").unwrap_err(), 503);
+    assert!(!server.sessions.is_displaced(silent.key()));
+}
+
 /// 5.1
 #[test]
 fn debug_output_hides_the_push_id() {
