@@ -227,7 +227,13 @@ pub fn idle_timeout(headers: &HeaderMap) -> Duration {
 /// Returns RFC 7231 section 7.1.3 Retry-After in seconds. A date is ignored, because there is no clock here.
 pub fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let seconds = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
-    seconds.parse().ok().map(Duration::from_secs)
+    decimal(seconds).map(Duration::from_secs)
+}
+
+/// Parses a number of digits alone, as in Content-Length (RFC 9110 section 8.6). `str::parse` accepts a sign as well.
+pub(super) fn decimal(text: &str) -> Option<u64> {
+    let is_digits = text.bytes().all(|byte| byte.is_ascii_digit());
+    text.parse().ok().filter(|_| is_digits)
 }
 
 /// Returns whether the application may add this field to requests. Fields of the protocol, of HTTP and of

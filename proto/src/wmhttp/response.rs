@@ -8,6 +8,7 @@ use bytes::{Buf, Bytes, BytesMut};
 use http::header::{CONNECTION, CONTENT_LENGTH, HeaderMap, TRANSFER_ENCODING};
 use http::{HeaderName, HeaderValue, StatusCode, Version};
 
+use super::header::decimal;
 use super::message::{PROXY_CONNECTION, Response};
 
 /// Size of the head in bytes, at most.
@@ -343,10 +344,13 @@ fn found(head: &httparse::Response<'_, '_>, request: RequestKind) -> Result<Foun
     })
 }
 
-/// RFC 9112 section 6.3
+/// RFC 9112 section 6.3 Message Body Length
 fn framing(status: StatusCode, headers: &HeaderMap) -> Result<Framing, BadResponse> {
-    if matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED) {
-        return Ok(Framing::Length(0));
+    match status {
+        StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED => return Ok(Framing::Length(0)),
+        // The bytes after it belong to another protocol.
+        StatusCode::SWITCHING_PROTOCOLS => return Ok(Framing::Over),
+        _ => {}
     }
     if let Some(coding) = tokens(headers, TRANSFER_ENCODING).last() {
         return Ok(match coding.eq_ignore_ascii_case("chunked") {
@@ -354,7 +358,7 @@ fn framing(status: StatusCode, headers: &HeaderMap) -> Result<Framing, BadRespon
             false => Framing::Close,
         });
     }
-    let mut lengths = tokens(headers, CONTENT_LENGTH).map(|length| length.parse::<u64>().ok());
+    let mut lengths = tokens(headers, CONTENT_LENGTH).map(decimal);
     let Some(first) = lengths.next() else {
         return match headers.contains_key(CONTENT_LENGTH) {
             true => Err(BadResponse::Length),

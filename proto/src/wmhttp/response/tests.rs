@@ -179,8 +179,17 @@ fn interim_responses_are_skipped() {
     let (response, _) = read(&format!("{interim}{OK}\r\n")).unwrap().unwrap();
     assert_eq!(response.status, StatusCode::OK);
     assert_eq!(read(interim), Ok(None));
-    let upgrade = read("HTTP/1.1 101 Go\r\n\r\n").unwrap().unwrap();
-    assert_eq!(upgrade.0.status, StatusCode::SWITCHING_PROTOCOLS);
+}
+
+/// RFC 9110 section 15.2.2 101 Switching Protocols: the bytes after it are not HTTP.
+#[test]
+fn a_switch_of_protocols_is_complete_without_a_body() {
+    let mut reader = ResponseReader::new();
+    let wire = b"HTTP/1.1 101 Go\r\nContent-Length: 9\r\n\r\n";
+    assert_eq!(reader.push(wire), Ok(Stage::Complete));
+    let (response, reusable) = reader.finish().unwrap();
+    assert_eq!(response.status, StatusCode::SWITCHING_PROTOCOLS);
+    assert!(response.body.is_empty() && !reusable);
 }
 
 /// Old servers send fields that RFC 9112 section 5 no longer allows.
@@ -202,7 +211,7 @@ fn invalid_responses_are_errors() {
     ] {
         assert!(matches!(read(bad), Err(BadResponse::Head(_))), "{bad}");
     }
-    for length in ["a", "-1", "1, 2", ""] {
+    for length in ["a", "-1", "+1", "1, 2", ""] {
         let wire = format!("{OK}Content-Length: {length}\r\n\r\n");
         assert_eq!(read(&wire).err(), Some(BadResponse::Length), "{length}");
     }

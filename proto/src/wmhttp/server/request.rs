@@ -12,7 +12,7 @@ use http::{Method, Request, Version};
 
 use super::Refusal;
 use crate::auth::{Challenged, Guard, RequestLine, Scheme, Schemes};
-use crate::wmhttp::header::X_ACCEPT_AUTHENTICATION;
+use crate::wmhttp::header::{X_ACCEPT_AUTHENTICATION, decimal};
 use crate::wmhttp::{PUSH_SETUP, PUSH_START, PushId, requested_push_id};
 
 /// The kind of a request (2.2.2).
@@ -156,10 +156,8 @@ fn content_length(headers: &HeaderMap) -> Result<u64, Refusal> {
     }
     let mut values = headers.get_all(CONTENT_LENGTH).iter();
     let value = values.next().ok_or(Refusal::LengthRequired)?;
-    let value = value.to_str().unwrap_or_default();
-    let digits = !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit());
-    match value.parse() {
-        Ok(length) if digits && values.next().is_none() => Ok(length),
+    match decimal(value.to_str().unwrap_or_default()) {
+        Some(length) if values.next().is_none() => Ok(length),
         _ => Err(Refusal::ContentLength),
     }
 }
