@@ -108,6 +108,19 @@
 //! # }
 //! ```
 
+// Input is untrusted: nothing here may panic on it.
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::arithmetic_side_effects,
+        clippy::expect_used,
+        clippy::indexing_slicing,
+        clippy::panic,
+        clippy::unreachable,
+        clippy::unwrap_used
+    )
+)]
+
 pub mod asf;
 pub mod auth;
 pub mod wmhttp;

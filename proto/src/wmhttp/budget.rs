@@ -62,20 +62,20 @@ impl LengthRemaining {
 
     /// Subtracts the whole rest. Returns the payload sizes in bytes of the `$F` packets that fill the body (3.1.4.3).
     pub fn fill(&mut self) -> impl Iterator<Item = usize> + use<> {
-        const LARGEST: u64 = (FRAMING_HEADER_SIZE + MAX_PAYLOAD) as u64;
         const SMALLEST: u64 = FRAMING_HEADER_SIZE as u64;
         let mut remaining = std::mem::take(&mut self.0);
         std::iter::from_fn(move || {
             if remaining < SMALLEST {
                 return None;
             }
-            let mut size = remaining.min(LARGEST);
+            let mut payload = remaining.saturating_sub(SMALLEST).min(MAX_PAYLOAD as u64);
+            let rest = |payload: u64| remaining.saturating_sub(payload.saturating_add(SMALLEST));
             // The rest has to be zero, or large enough for another packet (D-12).
-            if (1..SMALLEST).contains(&(remaining - size)) {
-                size -= SMALLEST;
+            if (1..SMALLEST).contains(&rest(payload)) {
+                payload = payload.saturating_sub(SMALLEST);
             }
-            remaining -= size;
-            Some((size - SMALLEST) as usize)
+            remaining = rest(payload);
+            Some(payload as usize)
         })
     }
 }
@@ -83,9 +83,12 @@ impl LengthRemaining {
 /// Returns the minimum Content-Length of a PushStart in bytes (3.1.4.2.1): three of the largest `$D`, or four bytes
 /// more than `$H` or `$C`, whichever is larger.
 pub fn least_content_length(packet_size: usize, header_size: usize) -> u64 {
-    let data = 3 * (FRAMING_HEADER_SIZE + packet_size);
-    let stream_change = FRAMING_HEADER_SIZE + REASON_SIZE + header_size;
-    data.max(stream_change + FRAMING_HEADER_SIZE) as u64
+    const STREAM_CHANGE: usize = FRAMING_HEADER_SIZE + REASON_SIZE;
+    let data = packet_size
+        .saturating_add(FRAMING_HEADER_SIZE)
+        .saturating_mul(3);
+    let header = header_size.saturating_add(STREAM_CHANGE + FRAMING_HEADER_SIZE);
+    data.max(header) as u64
 }
 
 #[cfg(test)]

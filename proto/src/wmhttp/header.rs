@@ -131,7 +131,7 @@ impl Cookies {
                 .all(|byte| byte.is_ascii_graphic() || byte == b' ')
         };
         if name.is_empty()
-            || name.len() + value.len() > Self::MAX_OTHER
+            || name.len().saturating_add(value.len()) > Self::MAX_OTHER
             || !visible(name)
             || !visible(value)
         {

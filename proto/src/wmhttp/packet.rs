@@ -96,7 +96,7 @@ impl Packet {
             Self::Filler(payload) | Self::Header(payload) => payload.len(),
             Self::EndOfStream(_) => 0,
         };
-        self.id().overhead() + payload
+        self.id().size_with(payload)
     }
 }
 
@@ -123,6 +123,11 @@ impl PacketId {
             Self::StreamChange | Self::EndOfStream => FRAMING_HEADER_SIZE + REASON_SIZE,
             Self::Data | Self::Filler | Self::Header => FRAMING_HEADER_SIZE,
         }
+    }
+
+    /// Returns the size in bytes of a whole packet with `payload` bytes of payload.
+    pub(super) fn size_with(self, payload: usize) -> usize {
+        payload.saturating_add(self.overhead())
     }
 
     fn from_byte(byte: u8) -> Option<Self> {
@@ -170,7 +175,7 @@ pub(super) fn put_framing_header(
     reason: Option<HResult>,
     payload: usize,
 ) {
-    let length = payload + reason.map_or(0, |_| REASON_SIZE);
+    let length = payload.saturating_add(reason.map_or(0, |_| REASON_SIZE));
     debug_assert!(length <= MAX_PAYLOAD, "payload of {payload} bytes");
     out.put_u8(FRAME);
     out.put_u8(id as u8);

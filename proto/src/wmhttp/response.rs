@@ -145,7 +145,7 @@ impl ResponseReader {
                 return Ok(Stage::Head);
             }
             let Some(size) = self.parse_head()? else {
-                self.look_at = self.input.len() * 2;
+                self.look_at = self.input.len().saturating_mul(2);
                 return Ok(Stage::Head);
             };
             self.input.advance(size);
@@ -236,7 +236,7 @@ impl Found {
             Framing::Close => self.take_data(input, u64::MAX),
             Framing::Length(left) => {
                 let taken = self.take_data(input, left);
-                self.framing = Framing::Length(left - taken);
+                self.framing = Framing::Length(left.saturating_sub(taken));
                 taken
             }
             Framing::Chunked(chunked) => return self.take_chunked(chunked, input),
@@ -259,7 +259,7 @@ impl Found {
             Chunked::Data(0) => Chunked::DataEnd,
             Chunked::Data(left) => match self.take_data(input, left) {
                 0 => return Ok(false),
-                taken => Chunked::Data(left - taken),
+                taken => Chunked::Data(left.saturating_sub(taken)),
             },
             Chunked::DataEnd => match take_line(input)? {
                 None => return Ok(false),
@@ -412,10 +412,10 @@ fn take_line(input: &mut BytesMut) -> Result<Option<BytesMut>, BadResponse> {
             false => Err(BadResponse::Chunk),
         };
     };
-    let mut line = input.split_to(end + 1);
-    line.truncate(end);
-    if line.ends_with(b"\r") {
-        line.truncate(end - 1);
+    let mut line = input.split_to(end);
+    input.advance(b"\n".len());
+    if let Some(text) = line.strip_suffix(b"\r") {
+        line.truncate(text.len());
     }
     Ok(Some(line))
 }

@@ -184,7 +184,7 @@ impl Access {
         if self.hops == MAX_HOPS {
             return Err(Error::TooManyHops);
         }
-        self.hops += 1;
+        self.hops = self.hops.saturating_add(1);
         Ok(self.go(server, proxy))
     }
 

@@ -42,25 +42,22 @@ impl PushSession {
         let mut size = packet.len();
         let unpadded = self.config.remove_padding.then(|| packet.without_padding());
         if let Some(unpadded) = &unpadded {
-            size = unpadded.head.as_slice().len() + unpadded.body.len();
+            size = unpadded.len();
         }
-        if !self
-            .length_remaining
-            .debit(PacketId::Data.overhead() + size)
-        {
+        if !self.length_remaining.debit(PacketId::Data.size_with(size)) {
             self.fill();
             return Offer::Held(packet);
         }
         put_framing_header(&mut self.heads, PacketId::Data, None, size);
         match unpadded {
             Some(unpadded) => {
-                self.counters.padding_removed += unpadded.removed as u64;
+                self.counters.add_padding(unpadded.removed);
                 self.heads.extend_from_slice(unpadded.head.as_slice());
                 self.send_body(unpadded.body);
             }
             None => self.send_body(packet.as_bytes().clone()),
         }
-        self.counters.packets += 1;
+        self.counters.packets = self.counters.packets.saturating_add(1);
         self.state = State::PushStartInProgress { last: Last::Data };
         Offer::Taken
     }
@@ -143,7 +140,7 @@ impl PushSession {
         reason: Option<HResult>,
         payload: Bytes,
     ) -> bool {
-        if !self.length_remaining.debit(id.overhead() + payload.len()) {
+        if !self.length_remaining.debit(id.size_with(payload.len())) {
             return false;
         }
         put_framing_header(&mut self.heads, id, reason, payload.len());
@@ -154,7 +151,8 @@ impl PushSession {
     /// Sends the contents of `heads`, then `rest`.
     pub(super) fn send_body(&mut self, rest: Bytes) {
         let heads = self.heads.split().freeze();
-        self.counters.body_bytes += (heads.len() + rest.len()) as u64;
+        self.counters.add_body(heads.len());
+        self.counters.add_body(rest.len());
         self.queued.push_back(Queued::Body(heads));
         if !rest.is_empty() {
             self.queued.push_back(Queued::Body(rest));
@@ -174,7 +172,7 @@ impl PushSession {
     }
 
     fn end(&mut self, state: State, last: Bytes) -> Offer<HResult> {
-        self.counters.body_bytes += last.len() as u64;
+        self.counters.add_body(last.len());
         self.queued.push_back(Queued::Close(last));
         self.events.push_back(Event::SessionEnded);
         self.state = state;

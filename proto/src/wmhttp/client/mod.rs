@@ -262,6 +262,16 @@ pub struct SessionCounters {
     pub body_bytes: u64,
 }
 
+impl SessionCounters {
+    fn add_padding(&mut self, bytes: usize) {
+        self.padding_removed = self.padding_removed.saturating_add(bytes as u64);
+    }
+
+    fn add_body(&mut self, bytes: usize) {
+        self.body_bytes = self.body_bytes.saturating_add(bytes as u64);
+    }
+}
+
 impl PushSession {
     /// Creates a session that has sent nothing (3.1.3).
     pub fn new(config: SessionConfig, entropy: impl Entropy + 'static) -> Self {

@@ -12,7 +12,7 @@ use crate::asf::FileHeader;
 use crate::wmhttp::Secrets;
 use crate::wmhttp::budget::{LengthRemaining, UNKNOWN_CONTENT_LENGTH, least_content_length};
 use crate::wmhttp::message::{Body, Request};
-use crate::wmhttp::packet::PacketId;
+use crate::wmhttp::packet::{END_OF_STREAM_SIZE, PacketId};
 
 impl PushSession {
     /// 3.1.4.1.1 Sending the PushSetup Request
@@ -45,7 +45,7 @@ impl PushSession {
     fn send_push_start(&mut self, goes_on: Option<Last>, fresh: bool) {
         let content_length = self.content_length();
         self.length_remaining = LengthRemaining::new(content_length);
-        self.counters.push_starts += 1;
+        self.counters.push_starts = self.counters.push_starts.saturating_add(1);
         self.queue_request(Body::PushStart { content_length }, fresh);
         self.start = Start {
             header: self.header.clone(),
@@ -106,8 +106,10 @@ impl PushSession {
         let mut least = least_content_length(self.largest.packet, self.largest.header);
         if self.silent {
             // Each body begins with `$H`, and has to have room for more: a packet, or the end of an entry and a `$C`.
-            let header = PacketId::Header.overhead() + self.largest.header;
-            least += (header + PacketId::EndOfStream.overhead()) as u64;
+            let more = PacketId::Header
+                .size_with(self.largest.header)
+                .saturating_add(END_OF_STREAM_SIZE);
+            least = least.saturating_add(more as u64);
         }
         let bitrate = self.header.as_ref().map_or(0, FileHeader::maximum_bitrate);
         let minute = u64::from(bitrate) * 60 / 8;

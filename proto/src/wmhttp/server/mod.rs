@@ -388,7 +388,7 @@ impl Sessions {
             .find(|id| !id.is_new_session() && !self.slots.contains_key(id))
             .ok_or(Refusal::TooManySessions)?;
         let key = SessionKey(self.next_key);
-        self.next_key += 1;
+        self.next_key = self.next_key.saturating_add(1);
         let session =
             ReceivingSession::new(key, push_id.clone(), point.to_owned(), self.timeouts, now);
         self.slots

@@ -203,7 +203,8 @@ impl ReceivingSession {
         }
         let size = match input {
             [_, _, low, high, ..] => {
-                FRAMING_HEADER_SIZE as u64 + u64::from(u16::from_le_bytes([*low, *high]))
+                let length = u16::from_le_bytes([*low, *high]);
+                u64::from(length).saturating_add(FRAMING_HEADER_SIZE as u64)
             }
             _ => return Ok(()),
         };
