@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! `cargo xtask newest`: the plugin as built here, with this machine's GStreamer and with the newest of Debian.
+//! `cargo xtask newest`: runs the plugin with this machine's GStreamer and with Debian's newest.
 //!
-//! The newest is in a system of its own, Debian sid, made once below the target directory. Programs run in it as `chroot`
-//! does it, with the workspace and the target directory where they are outside, so that the same plugin and the same test
-//! programs run with both.
+//! Debian's newest is installed in a Debian sid below the target directory. `chroot` runs programs in it. The workspace
+//! and the target directory have the same paths inside and outside, so that the same plugin and the same test programs
+//! run with both.
 
 use std::ffi::OsString;
 use std::fs;
@@ -16,13 +16,13 @@ use crate::run::{self, Result};
 use crate::test;
 use crate::workspace::Workspace;
 
-/// What is installed there beside a minimal system.
+/// The packages of the sid system, beside a minimal system.
 const PACKAGES: &str = "ca-certificates,ffmpeg,g++,gir1.2-gst-plugins-base-1.0,gir1.2-gstreamer-1.0,gjs,\
     gstreamer1.0-libav,gstreamer1.0-plugins-bad,gstreamer1.0-plugins-base,gstreamer1.0-plugins-good,\
     gstreamer1.0-plugins-ugly,gstreamer1.0-tools,libc6-dev,libgssapi-krb5-2,libgstreamer1.0-dev,lua-lgi,lua5.3,\
     pkg-config,python3-gi,ruby-gstreamer,valac";
 
-/// Makes the system. An old mirror does as well.
+/// The arguments of `mmdebstrap`, which installs the system. It accepts a mirror that is out of date.
 const MAKE_SYSTEM: &[&str] = &[
     "--quiet",
     "--variant=apt",
@@ -32,7 +32,7 @@ const MAKE_SYSTEM: &[&str] = &[
     "sid",
 ];
 
-/// Runs its arguments in the system, in the current folder. Mounts end with the process.
+/// A shell script that runs its arguments in the system, in the current folder. Its mounts end with the process.
 const ENTER: &str = r#"#!/bin/sh
 exec unshare --mount sh -euc '
 system=$1
@@ -48,14 +48,14 @@ exec chroot "$system" sh -c "cd \"\$0\" && exec \"\$@\"" "$PWD" "$@"
 ' sh SYSTEM ROOT TARGET PROGRAM "$@"
 "#;
 
-/// Scripts, and the programs that they run in the system; `enter` runs its first argument.
+/// The names of scripts, and the program that each runs in the system. `enter` runs its first argument.
 const PROGRAMS: &[(&str, &str)] = &[
     ("enter", ""),
     ("gst-inspect-1.0", "gst-inspect-1.0"),
     ("gst-launch-1.0", "gst-launch-1.0"),
 ];
 
-/// What runs with both.
+/// The checks, each of which runs with both GStreamers.
 const CHECKS: &[Check] = &[
     Check::Inspected("wmspushsink"),
     Check::Inspected("wmspushbin"),
@@ -64,39 +64,43 @@ const CHECKS: &[Check] = &[
     Check::Suite("examples"),
     // Live and stored streams through real encoders and muxers.
     Check::Suite("pipelines"),
-    // States, pauses, seeks and restarts are in these two.
+    // State changes, pauses, seeks and restarts.
     Check::Suite("element"),
     Check::Suite("bin"),
 ];
 
-/// What the test programs start.
+/// Builds the programs that the tests start.
 const EXAMPLES: &[&str] = &["build", "--workspace", "--all-features", "--examples"];
 
-/// The longest that a check may take.
+/// Limit on a check.
 const LIMIT: Duration = Duration::from_secs(1200);
 
-/// Something that has to work.
+/// A check.
 #[derive(Clone, Copy)]
 enum Check {
-    /// gst-inspect-1.0 shows this element.
+    /// `gst-inspect-1.0` shows the element of this name.
     Inspected(&'static str),
-    /// `cargo xtask demo`
+    /// `cargo xtask demo` succeeds.
     Demo,
-    /// The test suite of this name.
+    /// The test suite of this name passes.
     Suite(&'static str),
 }
 
-/// One GStreamer, and where things are.
+/// One GStreamer.
 struct GStreamer<'a> {
-    /// Of the plugin.
+    /// The workspace of the plugin.
     workspace: &'a Workspace,
-    /// Logs and the registry.
+    /// The folder for logs and the registry.
     folder: PathBuf,
-    /// What `PATH` begins with, and where the script `enter` is; nothing for this machine's GStreamer.
+    /// The folder of the scripts, which precedes the others in `PATH`; `None` for this machine's GStreamer.
     programs: Option<PathBuf>,
 }
 
-/// Runs all checks with both, and prints the table.
+/// Runs all checks with both GStreamers, and prints a table.
+///
+/// # Errors
+///
+/// A check failed, or the system cannot be installed.
 pub fn run(workspace: &Workspace) -> Result {
     let folder = workspace.target.join("newest");
     make_system(workspace, &folder)?;
@@ -125,11 +129,11 @@ pub fn run(workspace: &Workspace) -> Result {
     }
 }
 
-/// The seconds that a check took; those of one that failed are the error.
+/// The duration of a check in seconds; the error is that of a check that failed.
 type Outcome = std::result::Result<f64, f64>;
 
 impl GStreamer<'_> {
-    /// Its own words for its version.
+    /// Returns the version as `gst-inspect-1.0` prints it.
     fn version(&self) -> Result<String> {
         let printed = run::output(self.command("gst-inspect-1.0").arg("--version"))?;
         let version = printed.lines().find(|line| line.starts_with("GStreamer "));
@@ -138,7 +142,7 @@ impl GStreamer<'_> {
             .ok_or_else(|| format!("gst-inspect-1.0 has no version: {printed}"))
     }
 
-    /// The outcome of each check.
+    /// Runs all checks, and returns their outcomes.
     fn results(&self) -> Result<Vec<Outcome>> {
         if self.folder.exists() {
             fs::remove_dir_all(&self.folder).map_err(|error| unusable(&self.folder, &error))?;
@@ -147,7 +151,7 @@ impl GStreamer<'_> {
         CHECKS.iter().map(|check| self.result(*check)).collect()
     }
 
-    /// The outcome of one check; all that it prints is in a log.
+    /// Runs a check, and writes its output to a log.
     fn result(&self, check: Check) -> Result<Outcome> {
         let log = self.folder.join(format!("{}.log", check.name()));
         println!("==> {}", self.workspace.short(&log));
@@ -162,7 +166,7 @@ impl GStreamer<'_> {
         Ok(outcome)
     }
 
-    /// The command of a check.
+    /// Returns the command of a check.
     fn check(&self, check: Check) -> Command {
         match check {
             Check::Inspected(element) => {
@@ -190,7 +194,7 @@ impl GStreamer<'_> {
         }
     }
 
-    /// A program that finds this GStreamer, and dies of a critical warning.
+    /// Returns the command of a program that finds this GStreamer. A critical warning ends it.
     fn command(&self, program: &str) -> Command {
         let mut command = self.workspace.command(program);
         let path = std::env::var_os("PATH").unwrap_or_default();
@@ -212,7 +216,7 @@ impl GStreamer<'_> {
 }
 
 impl Check {
-    /// Its row in the table.
+    /// Returns the name of its row in the table.
     fn name(self) -> &'static str {
         match self {
             Self::Inspected(name) | Self::Suite(name) => name,
@@ -221,7 +225,7 @@ impl Check {
     }
 }
 
-/// Makes the system if it is not there.
+/// Installs the system, unless it is installed already.
 fn make_system(workspace: &Workspace, folder: &Path) -> Result {
     let (system, stamp) = (folder.join("system"), folder.join("packages"));
     if fs::read_to_string(&stamp).is_ok_and(|packages| packages == PACKAGES) {
@@ -241,7 +245,7 @@ fn make_system(workspace: &Workspace, folder: &Path) -> Result {
     fs::write(&stamp, PACKAGES).map_err(|error| unusable(&stamp, &error))
 }
 
-/// Makes the folder of the programs that run in the system.
+/// Writes the scripts, and returns their folder.
 fn make_programs(workspace: &Workspace, folder: &Path) -> Result<PathBuf> {
     let programs = folder.join("programs");
     fs::create_dir_all(&programs).map_err(|error| unusable(&programs, &error))?;
@@ -262,7 +266,7 @@ fn make_programs(workspace: &Workspace, folder: &Path) -> Result<PathBuf> {
     Ok(programs)
 }
 
-/// A row for each check, a column for each GStreamer.
+/// Returns a table with a row for each check and a column for each GStreamer.
 fn table(columns: &[(String, Vec<Outcome>)]) -> String {
     let mut table = format!("{:<12}", "");
     for (version, _) in columns {
@@ -283,7 +287,7 @@ fn table(columns: &[(String, Vec<Outcome>)]) -> String {
     lines.collect()
 }
 
-/// The message for a file or folder.
+/// Returns the message for a file or folder that cannot be used.
 fn unusable(path: &Path, error: &std::io::Error) -> String {
     format!("cannot use {}: {error}", path.display())
 }

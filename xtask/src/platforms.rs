@@ -2,8 +2,8 @@
 
 //! `cargo xtask platforms`: type-checks the libraries and programs for systems other than this one.
 //!
-//! Nothing is linked, so neither a C compiler nor GStreamer of those systems is needed. A target whose standard library
-//! is not installed is added by rustup; without rustup the library is checked from its sources.
+//! Nothing is linked, so neither a C compiler nor GStreamer of those systems is needed. `rustup` adds a target whose
+//! standard library is not installed. Without `rustup`, cargo builds that library from its sources.
 
 use std::process::Command;
 use std::time::Instant;
@@ -11,7 +11,7 @@ use std::time::Instant;
 use crate::run::{self, Result};
 use crate::workspace::Workspace;
 
-/// The targets. Between them they have both word sizes and both byte orders.
+/// The targets: both word sizes and both byte orders are among them.
 const TARGETS: &[&str] = &[
     "aarch64-apple-darwin",
     "x86_64-pc-windows-gnu",
@@ -21,10 +21,14 @@ const TARGETS: &[&str] = &[
     "x86_64-unknown-linux-musl",
 ];
 
-/// Libraries and programs. Some tests need Linux, and the benches need Unix.
+/// Checks libraries and programs, but not the tests, some of which need Linux, nor the benches, which need Unix.
 const CHECK: &[&str] = &["check", "--quiet", "--workspace", "--lib", "--bins"];
 
-/// Checks each target, and fails if one fails.
+/// Checks all targets, and prints a row for each.
+///
+/// # Errors
+///
+/// Names the targets that fail.
 pub fn run(workspace: &Workspace) -> Result {
     let mut failed = Vec::new();
     for target in TARGETS {
@@ -51,23 +55,23 @@ fn check(workspace: &Workspace, target: &str) -> Result {
     let mut command = workspace.cargo(CHECK);
     command.args(["--target", target]);
     if !has_library(target) {
-        // Nightly's way, which a stable compiler has to be allowed.
+        // A stable compiler accepts this unstable option with RUSTC_BOOTSTRAP alone.
         command.arg("-Zbuild-std").env("RUSTC_BOOTSTRAP", "1");
     }
     let suffix = target.replace('-', "_");
     command
-        // In place of RUSTFLAGS, which would hide those in .cargo/config.toml.
+        // RUSTFLAGS would replace the flags in .cargo/config.toml.
         .args(["--config", "target.'cfg(all())'.rustflags=['-Dwarnings']"])
         .env_remove("RUSTFLAGS")
         .env_remove("CARGO_ENCODED_RUSTFLAGS")
         .env("PKG_CONFIG_ALLOW_CROSS", "1")
-        // What C there is, in ring, is neither compiled nor linked.
+        // The C code of ring is neither compiled nor linked.
         .env(format!("CC_{suffix}"), "true")
         .env(format!("AR_{suffix}"), "true");
     run::through(&mut command)
 }
 
-/// Whether the compiler has the target's standard library, now or with rustup's help.
+/// Returns whether the standard library of the target is installed. Tries to install it with `rustup` if not.
 fn has_library(target: &str) -> bool {
     let installed = || {
         let mut rustc = Command::new("rustc");
