@@ -155,6 +155,14 @@ impl Client {
         read.is_err_and(|error| error.kind() == ErrorKind::ConnectionReset)
     }
 
+    /// Returns whether the server closes or resets the connection.
+    pub fn is_ended(&mut self) -> bool {
+        match self.stream.read_to_end(&mut Vec::new()) {
+            Ok(_) => true,
+            Err(error) => error.kind() == ErrorKind::ConnectionReset,
+        }
+    }
+
     /// Returns whether the server sends nothing for a moment.
     pub fn is_silent(&mut self) -> bool {
         let moment = Duration::from_millis(50);
