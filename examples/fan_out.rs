@@ -94,9 +94,11 @@ impl Branch {
         sink.set_property("location", location);
         pipeline.add(&bin)?;
         let pad = tee.request_pad_simple("src_%u").ok_or("no pad")?;
-        pad.link(&bin.static_pad("sink").ok_or("no pad")?)?;
-        // If this fails, an ERROR on the bus has the reason.
-        let _ = bin.sync_state_with_parent();
+        // Linked first, a buffer would meet inactive pads, and FLUSHING would stop the encoders for good. If this fails,
+        // an ERROR on the bus has the reason.
+        if bin.sync_state_with_parent().is_ok() {
+            pad.link(&bin.static_pad("sink").ok_or("no pad")?)?;
+        }
         Ok(Self {
             location: location.to_owned(),
             bin,
