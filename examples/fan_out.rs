@@ -27,10 +27,11 @@ const ENCODE: &str = "\
     ! asfmux name=m streamable=true ! tee name=servers allow-not-linked=true \
     audiotestsrc is-live=true ! avenc_wmav2 ! m.";
 
-/// `errorignore` keeps the failure of one branch from the others. `queue` gives the branch a thread of its own. The
-/// sink drops the oldest packets, up to a key frame, while its server is unreachable.
+/// `errorignore` keeps the failure of one branch from the others. `queue` gives the branch a thread of its own, and does
+/// not block the others before a failed branch is removed. The sink drops the oldest packets, up to a key frame, while
+/// its server is unreachable.
 const BRANCH: &str = "\
-    errorignore ! queue \
+    errorignore ! queue leaky=downstream \
     ! wmspushsink name=push retry-first-connect=true reconnect-timeout=4294967295 leaky=downstream";
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
