@@ -19,7 +19,7 @@ use super::recorder::Recorder;
 use super::shared::random_push_id;
 use super::{Closer, Event};
 use wmspush_proto::wmhttp::server::{
-    PushRequest, ReceivingSession, Refusal, Reply, RequestKind, violations,
+    BadBody, PushRequest, ReceivingSession, Refusal, Reply, RequestKind, violations,
 };
 
 /// Longest path of a request in bytes, because the names of points are stored and shown.
@@ -257,24 +257,20 @@ impl Connection {
                 .handle_timeout(self.shared.now())
                 .map(|reply| Outcome::Refuse(Closer::IdleTimeout, reply)),
             () = self.shared.displaced(session.key()) => {
-                let reply = session.refuse(StatusCode::CONFLICT);
+                let reply = Reply::last(StatusCode::CONFLICT);
                 Some(Outcome::Refuse(Closer::Displaced, reply))
             }
             _ = self.control.changed() => {
                 let status = self.control.borrow_and_update().status;
-                Some(Outcome::Refuse(Closer::Server, session.refuse(status)))
+                Some(Outcome::Refuse(Closer::Server, Reply::last(status)))
             }
         }
     }
 
-    fn bad_packet(
-        &self,
-        session: &ReceivingSession,
-        error: wmspush_proto::wmhttp::Error,
-    ) -> Outcome {
+    fn bad_packet(&self, session: &ReceivingSession, error: BadBody) -> Outcome {
         let status = StatusCode::BAD_REQUEST;
         self.shared.refused(session.point(), status, error);
-        Outcome::Refuse(Closer::BadPacket, session.refuse(status))
+        Outcome::Refuse(Closer::BadPacket, Reply::last(status))
     }
 
     /// 3.2.5.2.1 Sending a PushStart Response

@@ -7,7 +7,7 @@ use http::StatusCode;
 
 use crate::auth::{Denied, Role};
 
-/// A failure that the peer causes, or a response that refuses a request.
+/// The reason why a [`PushSession`](super::PushSession) has failed: what its server or proxy answered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Error {
     /// The server, or a proxy, refused the request with an HTTP status.
@@ -56,14 +56,6 @@ pub enum Error {
     /// The server answered a PushStart that resumes a session with a new push-id, because it no longer knows the
     /// session (3.2.6).
     Forgotten,
-    /// The bytes are not a packet of 2.2.3.
-    Framing(&'static str),
-    /// The packet is out of order (figure 7).
-    UnexpectedPacket(&'static str),
-    /// The body of a PushSetup request does not follow 2.2.2.1.
-    SetupBody(&'static str),
-    /// The push-id is empty, longer than 255 characters, or not visible ASCII.
-    PushId,
 }
 
 impl fmt::Display for Error {
@@ -101,10 +93,6 @@ impl fmt::Display for Error {
                 f.write_str("the server answered with success before the end of the stream")
             }
             Self::Forgotten => f.write_str("the server no longer knows the session"),
-            Self::Framing(what) => write!(f, "not a packet: {what}"),
-            Self::UnexpectedPacket(what) => write!(f, "unexpected packet: {what}"),
-            Self::SetupBody(what) => write!(f, "bad PushSetup body: {what}"),
-            Self::PushId => f.write_str("bad push-id"),
         }
     }
 }

@@ -37,13 +37,13 @@ impl PushId {
     ///
     /// # Errors
     ///
-    /// [`Error::PushId`] if it is empty, longer than [`MAX_LENGTH`](Self::MAX_LENGTH), or has other characters.
-    pub fn new(value: &str) -> Result<Self, Error> {
+    /// [`BadPushId`] if it is empty, longer than [`MAX_LENGTH`](Self::MAX_LENGTH), or has other characters.
+    pub fn new(value: &str) -> Result<Self, BadPushId> {
         let visible = value
             .bytes()
             .all(|byte| byte.is_ascii_graphic() && byte != b';' && byte != b',');
         if value.is_empty() || value.len() > Self::MAX_LENGTH || !visible {
-            return Err(Error::PushId);
+            return Err(BadPushId);
         }
         Ok(Self(value.into()))
     }
@@ -74,6 +74,18 @@ impl fmt::Debug for PushId {
         })
     }
 }
+
+/// The push-id is empty, longer than [`PushId::MAX_LENGTH`], or not visible ASCII without the delimiters of cookies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BadPushId;
+
+impl fmt::Display for BadPushId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("bad push-id")
+    }
+}
+
+impl std::error::Error for BadPushId {}
 
 /// The cookies to send in 2.2.1.3 Cookie: the push-id, and others that the server has set.
 #[derive(Clone, Default, PartialEq, Eq)]
@@ -172,10 +184,10 @@ fn unquoted(value: &str) -> &str {
 ///
 /// # Errors
 ///
-/// [`Error::PushId`] if no server can have assigned it.
-pub fn requested_push_id(headers: &HeaderMap) -> Result<Option<PushId>, Error> {
+/// [`BadPushId`] if no server can have assigned it.
+pub fn requested_push_id(headers: &HeaderMap) -> Result<Option<PushId>, BadPushId> {
     for value in headers.get_all(COOKIE) {
-        let value = value.to_str().map_err(|_| Error::PushId)?;
+        let value = value.to_str().map_err(|_| BadPushId)?;
         for cookie in value.split([';', ',']) {
             match name_value(cookie) {
                 Some((name, value)) if name.eq_ignore_ascii_case(PUSH_ID) => {
@@ -334,7 +346,7 @@ mod tests {
             assert_eq!(PushId::new(good).unwrap().expose(), good);
         }
         for bad in ["", "a b", "a;b", "ä", &"x".repeat(256)] {
-            assert_eq!(PushId::new(bad), Err(Error::PushId), "{bad:?}");
+            assert_eq!(PushId::new(bad), Err(BadPushId), "{bad:?}");
         }
     }
 
@@ -384,7 +396,7 @@ mod tests {
             "8"
         );
         assert_eq!(found("__utma=1.2"), Ok(None));
-        assert_eq!(found("push-id="), Err(Error::PushId));
+        assert_eq!(found("push-id="), Err(BadPushId));
     }
 
     /// C-212

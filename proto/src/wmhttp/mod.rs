@@ -59,12 +59,12 @@ pub use client::{
 };
 pub use error::Error;
 pub use header::{
-    Cookies, PUSH_SETUP, PUSH_START, PushId, is_encoder_user_agent, is_extra_header,
+    BadPushId, Cookies, PUSH_SETUP, PUSH_START, PushId, is_encoder_user_agent, is_extra_header,
     requested_push_id, title_case,
 };
 pub use hresult::HResult;
 pub use message::{Body, Request, Response};
-pub use packet::{MAX_PAYLOAD, MAX_STREAM_CHANGE_PAYLOAD, Packet, PacketId};
+pub use packet::{BadPacket, MAX_PAYLOAD, MAX_STREAM_CHANGE_PAYLOAD, Packet, PacketId};
 pub use response::{BadResponse, ResponseReader, Stage};
 pub use secrets::Secrets;
-pub use setup::SetupBody;
+pub use setup::{BadSetupBody, SetupBody};

@@ -2,9 +2,11 @@
 
 //! The packets of a PushStart body, MS-WMHTTP 2.2.3.
 
+use std::fmt;
+
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 
-use super::{Error, HResult};
+use super::HResult;
 
 /// Size of a framing header without the Reason field, in bytes.
 pub const FRAMING_HEADER_SIZE: usize = 1 /* B, Frame */ + 1 /* PacketID */ + 2 /* PacketLength */;
@@ -46,8 +48,8 @@ impl Packet {
     ///
     /// # Errors
     ///
-    /// [`Error::Framing`] if the bytes cannot be the start of a packet. They stay in `input`.
-    pub fn decode(input: &mut BytesMut) -> Result<Option<Self>, Error> {
+    /// [`BadPacket`] if the bytes cannot be the start of a packet. They stay in `input`.
+    pub fn decode(input: &mut BytesMut) -> Result<Option<Self>, BadPacket> {
         let Some((head, rest)) = input.split_first_chunk::<FRAMING_HEADER_SIZE>() else {
             return Ok(None);
         };
@@ -60,20 +62,20 @@ impl Packet {
         Self::from_parts(head.packet_id, body).map(Some)
     }
 
-    fn from_parts(id: PacketId, mut body: Bytes) -> Result<Self, Error> {
+    fn from_parts(id: PacketId, mut body: Bytes) -> Result<Self, BadPacket> {
         Ok(match id {
             PacketId::Data => Self::Data(body),
             PacketId::Filler => Self::Filler(body),
             PacketId::Header => Self::Header(body),
             PacketId::StreamChange => match body.try_get_u32_le() {
                 Ok(0) => Self::StreamChange(body),
-                Ok(_) => return Err(Error::Framing("$C with a Reason other than 0")),
-                Err(_) => return Err(Error::Framing("$C without a Reason")),
+                Ok(reason) => return Err(BadPacket::StreamChangeReason(HResult(reason))),
+                Err(_) => return Err(BadPacket::NoReason(id)),
             },
             PacketId::EndOfStream => match body.try_get_u32_le() {
                 Ok(reason) if body.is_empty() => Self::EndOfStream(HResult(reason)),
-                Ok(_) => return Err(Error::Framing("$E with a payload")),
-                Err(_) => return Err(Error::Framing("$E without a Reason")),
+                Ok(_) => return Err(BadPacket::EndOfStreamPayload(body.len())),
+                Err(_) => return Err(BadPacket::NoReason(id)),
             },
         })
     }
@@ -142,6 +144,42 @@ impl PacketId {
     }
 }
 
+/// `$C`, as the specification writes it
+impl fmt::Display for PacketId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "${}", char::from(*self as u8))
+    }
+}
+
+/// The reason why bytes are not a packet of 2.2.3 Packet Types.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BadPacket {
+    /// 2.2.3.1.1 Framing Header: the packet begins with this byte instead of `$` with B = 0.
+    Frame(u8),
+    /// 2.2.3.1.1 Framing Header: no packet has this PacketID.
+    UnknownId(u8),
+    /// The packet is too short for its Reason.
+    NoReason(PacketId),
+    /// 2.2.3.2 $C (Stream Change Notification): the Reason is not 0.
+    StreamChangeReason(HResult),
+    /// 2.2.3.4 $E (End-of-Stream Notification): this number of bytes follows the Reason.
+    EndOfStreamPayload(usize),
+}
+
+impl fmt::Display for BadPacket {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Frame(byte) => write!(f, "it begins with {byte:#04x} instead of '$' with B = 0"),
+            Self::UnknownId(id) => write!(f, "unknown PacketID '{}'", id.escape_ascii()),
+            Self::NoReason(id) => write!(f, "{id} without a Reason"),
+            Self::StreamChangeReason(reason) => write!(f, "$C with the Reason {reason}"),
+            Self::EndOfStreamPayload(bytes) => write!(f, "$E with a payload of {bytes} bytes"),
+        }
+    }
+}
+
+impl std::error::Error for BadPacket {}
+
 /// 2.2.3.1.1 Framing Header
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct FramingHeader {
@@ -151,13 +189,11 @@ struct FramingHeader {
 }
 
 impl FramingHeader {
-    fn decode(&[frame, id, low, high]: &[u8; FRAMING_HEADER_SIZE]) -> Result<Self, Error> {
+    fn decode(&[frame, id, low, high]: &[u8; FRAMING_HEADER_SIZE]) -> Result<Self, BadPacket> {
         if frame != FRAME {
-            return Err(Error::Framing(
-                "the first byte of a packet is not '$' with B = 0",
-            ));
+            return Err(BadPacket::Frame(frame));
         }
-        let packet_id = PacketId::from_byte(id).ok_or(Error::Framing("unknown PacketID"))?;
+        let packet_id = PacketId::from_byte(id).ok_or(BadPacket::UnknownId(id))?;
         Ok(Self {
             packet_id,
             packet_length: u16::from_le_bytes([low, high]),
@@ -262,20 +298,46 @@ mod tests {
 
     #[test]
     fn invalid_packets_are_errors() {
-        for wire in [
-            &[0xa4, b'D', 0, 0][..],
-            b"%D\0\0",
-            b"$M\0\0",
-            b"$E\0\0",
-            b"$E\x05\0\0\0\0\0\0",
-            b"$C\x03\0\0\0\0",
-            b"$C\x04\0\x01\0\0\0",
+        for (wire, error, text) in [
+            (
+                &[0xa4, b'D', 0, 0][..],
+                BadPacket::Frame(0xa4),
+                "it begins with 0xa4 instead of '$' with B = 0",
+            ),
+            (
+                b"%D\0\0",
+                BadPacket::Frame(b'%'),
+                "it begins with 0x25 instead of '$' with B = 0",
+            ),
+            (
+                b"$M\0\0",
+                BadPacket::UnknownId(b'M'),
+                "unknown PacketID 'M'",
+            ),
+            (
+                b"$E\0\0",
+                BadPacket::NoReason(PacketId::EndOfStream),
+                "$E without a Reason",
+            ),
+            (
+                b"$E\x05\0\0\0\0\0\0",
+                BadPacket::EndOfStreamPayload(1),
+                "$E with a payload of 1 bytes",
+            ),
+            (
+                b"$C\x03\0\0\0\0",
+                BadPacket::NoReason(PacketId::StreamChange),
+                "$C without a Reason",
+            ),
+            (
+                b"$C\x04\0\x01\0\0\0",
+                BadPacket::StreamChangeReason(HResult::S_FALSE),
+                "$C with the Reason S_FALSE (0x00000001)",
+            ),
         ] {
             let decoded = Packet::decode(&mut BytesMut::from(wire));
-            assert!(
-                matches!(decoded, Err(Error::Framing(_))),
-                "{wire:x?}: {decoded:?}"
-            );
+            assert_eq!(decoded, Err(error));
+            assert_eq!(error.to_string(), text);
         }
     }
 }

@@ -2,9 +2,9 @@
 
 //! The body of a PushSetup request, MS-WMHTTP 2.2.2.1.
 
-use bytes::Bytes;
+use std::fmt;
 
-use super::Error;
+use bytes::Bytes;
 
 /// WMS-PushSetReq-Body of 2.2.2.1 PushSetup Request: directives about the publishing point.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -15,6 +15,42 @@ pub struct SetupBody {
     /// 2.2.2.1.2 AutoDestroy: true to remove the publishing point when the session ends.
     pub auto_destroy: bool,
 }
+
+/// The reason why bytes are not the body of a PushSetup request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BadSetupBody {
+    /// It has a byte beyond ASCII.
+    NotAscii,
+    /// A directive does not end with CRLF.
+    NoLineEnd,
+    /// 2.2.2.1.1 Template-URL: the value is not in quotes.
+    TemplateNotQuoted,
+    /// 2.2.2.1.1 Template-URL: the value is not an absolute path.
+    TemplateNotAPath,
+    /// 2.2.2.1.2 AutoDestroy is missing, or does not come where it has to.
+    NoAutoDestroy,
+    /// 2.2.2.1.2 AutoDestroy: the value is neither 0 nor 1.
+    AutoDestroyValue,
+    /// There is more behind AutoDestroy.
+    MoreDirectives,
+}
+
+impl fmt::Display for BadSetupBody {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("bad PushSetup body: ")?;
+        f.write_str(match self {
+            Self::NotAscii => "not ASCII",
+            Self::NoLineEnd => "a directive without CRLF",
+            Self::TemplateNotQuoted => "Template-URL is not in quotes",
+            Self::TemplateNotAPath => "Template-URL is not an absolute path in ASCII",
+            Self::NoAutoDestroy => "AutoDestroy is missing",
+            Self::AutoDestroyValue => "AutoDestroy is neither 0 nor 1",
+            Self::MoreDirectives => "more than the two directives",
+        })
+    }
+}
+
+impl std::error::Error for BadSetupBody {}
 
 impl SetupBody {
     /// Returns the body as sent. It is empty without directives, because some receivers take any body for the stream.
@@ -33,9 +69,9 @@ impl SetupBody {
     ///
     /// # Errors
     ///
-    /// [`Error::SetupBody`] if it does not follow the grammar of 2.2.2.1.
-    pub fn parse(body: &[u8]) -> Result<Self, Error> {
-        let text = std::str::from_utf8(body).map_err(|_| Error::SetupBody("not ASCII"))?;
+    /// [`BadSetupBody`] if it does not follow the grammar of 2.2.2.1.
+    pub fn parse(body: &[u8]) -> Result<Self, BadSetupBody> {
+        let text = std::str::from_utf8(body).map_err(|_| BadSetupBody::NotAscii)?;
         let mut parsed = Self::default();
         if text.is_empty() {
             return Ok(parsed);
@@ -48,33 +84,32 @@ impl SetupBody {
         }
         let directive = rest
             .strip_prefix("AutoDestroy:")
-            .ok_or(Error::SetupBody("AutoDestroy is missing"))?;
+            .ok_or(BadSetupBody::NoAutoDestroy)?;
         let (value, after) = line(directive)?;
         parsed.auto_destroy = match value {
             "0" => false,
             "1" => true,
-            _ => return Err(Error::SetupBody("AutoDestroy is neither 0 nor 1")),
+            _ => return Err(BadSetupBody::AutoDestroyValue),
         };
         if after.is_empty() {
             Ok(parsed)
         } else {
-            Err(Error::SetupBody("more than the two directives"))
+            Err(BadSetupBody::MoreDirectives)
         }
     }
 }
 
 /// Splits off `[SP] value CRLF`. Returns the value and the rest.
-fn line(text: &str) -> Result<(&str, &str), Error> {
+fn line(text: &str) -> Result<(&str, &str), BadSetupBody> {
     let text = text.strip_prefix(' ').unwrap_or(text);
-    text.split_once("\r\n")
-        .ok_or(Error::SetupBody("a directive without CRLF"))
+    text.split_once("\r\n").ok_or(BadSetupBody::NoLineEnd)
 }
 
-fn quoted_path(value: &str) -> Result<String, Error> {
+fn quoted_path(value: &str) -> Result<String, BadSetupBody> {
     let path = value
         .strip_prefix('"')
         .and_then(|value| value.strip_suffix('"'))
-        .ok_or(Error::SetupBody("Template-URL is not in quotes"))?;
+        .ok_or(BadSetupBody::TemplateNotQuoted)?;
     if path.starts_with('/')
         && path
             .bytes()
@@ -82,9 +117,7 @@ fn quoted_path(value: &str) -> Result<String, Error> {
     {
         Ok(path.to_owned())
     } else {
-        Err(Error::SetupBody(
-            "Template-URL is not an absolute path in ASCII",
-        ))
+        Err(BadSetupBody::TemplateNotAPath)
     }
 }
 
@@ -137,20 +170,28 @@ mod tests {
 
     #[test]
     fn bodies_outside_the_grammar_are_errors() {
-        for wire in [
-            "AutoDestroy: 2\r\n",
-            "AutoDestroy: 1",
-            "Template-URL: \"/pub\"\r\n",
-            "Template-URL: /pub\r\nAutoDestroy: 0\r\n",
-            "Template-URL: \"pub\"\r\nAutoDestroy: 0\r\n",
-            "AutoDestroy: 0\r\nTemplate-URL: \"/pub\"\r\n",
-            "AutoDestroy: 0\r\nAutoDestroy: 0\r\n",
-            "\r\n",
+        use BadSetupBody::*;
+        for (wire, error) in [
+            ("AutoDestroy: 2\r\n", AutoDestroyValue),
+            ("AutoDestroy: 1", NoLineEnd),
+            ("Template-URL: \"/pub\"\r\n", NoAutoDestroy),
+            (
+                "Template-URL: /pub\r\nAutoDestroy: 0\r\n",
+                TemplateNotQuoted,
+            ),
+            (
+                "Template-URL: \"pub\"\r\nAutoDestroy: 0\r\n",
+                TemplateNotAPath,
+            ),
+            (
+                "AutoDestroy: 0\r\nTemplate-URL: \"/pub\"\r\n",
+                MoreDirectives,
+            ),
+            ("AutoDestroy: 0\r\nAutoDestroy: 0\r\n", MoreDirectives),
+            ("\r\n", NoAutoDestroy),
         ] {
-            assert!(
-                matches!(SetupBody::parse(wire.as_bytes()), Err(Error::SetupBody(_))),
-                "{wire:?}"
-            );
+            assert_eq!(SetupBody::parse(wire.as_bytes()), Err(error), "{wire:?}");
         }
+        assert_eq!(SetupBody::parse(b"\xe4"), Err(NotAscii));
     }
 }

@@ -116,10 +116,6 @@ impl Symptom {
             wmhttp::Error::NotAnEncoder => Self::NotAnEncoder,
             wmhttp::Error::EndedEarly => Self::EndedByServer,
             wmhttp::Error::Forgotten => Self::Forgotten,
-            wmhttp::Error::Framing(_)
-            | wmhttp::Error::UnexpectedPacket(_)
-            | wmhttp::Error::SetupBody(_)
-            | wmhttp::Error::PushId => Self::ProtocolViolation,
         }
     }
 

@@ -303,9 +303,6 @@ symptoms! {
     EndedByServer("ended-by-server", "a-second-encoder", "{server} ended the stream: it answered with success before the end") {
         [] => "The publishing point was stopped, or another encoder has taken it over: see the log of the server.",
     }
-    ProtocolViolation("ended-by-server", "", "{server} does not follow the protocol: {detail}") {
-        [] => SERVER_LOG,
-    }
     Forgotten("session-forgotten", "pauses", "{server} does not know the session any more") {
         [] => "The server was restarted, or it got no data for too long. The element begins a new session within \
             reconnect-timeout.",

@@ -39,6 +39,7 @@ use std::time::Duration;
 
 use super::{PushId, SetupBody};
 
+mod bad_body;
 mod points;
 mod refusal;
 mod reply;
@@ -47,6 +48,7 @@ mod rules;
 mod session;
 mod violation;
 
+pub use bad_body::BadBody;
 use points::Existing;
 pub use points::Points;
 pub use refusal::{Redirect, Refusal};
@@ -158,7 +160,7 @@ impl Sessions {
     ) -> Result<SetupAccepted, Refusal> {
         self.check_here(request, now)?;
         self.check_access(request, now, self.timeouts.inactivity)?;
-        let body = SetupBody::parse(body).map_err(Refusal::Malformed)?;
+        let body = SetupBody::parse(body).map_err(Refusal::SetupBody)?;
         let push_id = match request.push_id.clone().filter(|id| !id.is_new_session()) {
             Some(push_id) if !self.slots.contains_key(&push_id) => {
                 return Err(Refusal::UnknownSession);

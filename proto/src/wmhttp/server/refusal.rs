@@ -6,7 +6,7 @@ use http::{Request, StatusCode};
 
 use super::Reply;
 use crate::auth::Challenged;
-use crate::wmhttp::Error;
+use crate::wmhttp::{BadPushId, BadSetupBody};
 
 /// The reason why the server refuses a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,8 +23,10 @@ pub enum Refusal {
     LengthRequired,
     /// Content-Length is not a number, or is repeated.
     ContentLength,
-    /// The push-id or the PushSetup body does not follow the specification.
-    Malformed(Error),
+    /// The push-id does not follow 2.2.1.3.1 push-id.
+    PushId(BadPushId),
+    /// The body of the PushSetup does not follow 2.2.2.1 PushSetup Request.
+    SetupBody(BadSetupBody),
     /// The push-id is unknown or missing (3.2.5.1, 3.2.5.2).
     UnknownSession,
     /// The publishing point does not exist, has no existing template, or is not the session's.
@@ -54,9 +56,11 @@ impl Refusal {
         match self {
             Self::Method => StatusCode::METHOD_NOT_ALLOWED,
             Self::NotAnEncoder => StatusCode::OK,
-            Self::HostMissing | Self::ContentLength | Self::Malformed(_) | Self::UnknownSession => {
-                StatusCode::BAD_REQUEST
-            }
+            Self::HostMissing
+            | Self::ContentLength
+            | Self::PushId(_)
+            | Self::SetupBody(_)
+            | Self::UnknownSession => StatusCode::BAD_REQUEST,
             Self::ContentType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::LengthRequired => StatusCode::LENGTH_REQUIRED,
             Self::UnknownPoint => StatusCode::NOT_FOUND,
@@ -90,7 +94,8 @@ impl fmt::Display for Refusal {
             Self::ContentType => "Content-Type is neither that of PushSetup nor of PushStart",
             Self::LengthRequired => "Content-Length is missing",
             Self::ContentLength => "Content-Length is not one number",
-            Self::Malformed(error) => return fmt::Display::fmt(error, f),
+            Self::PushId(error) => return fmt::Display::fmt(error, f),
+            Self::SetupBody(error) => return fmt::Display::fmt(error, f),
             Self::UnknownSession => "no session has the push-id",
             Self::UnknownPoint => "there is no such publishing point",
             Self::Busy => "the publishing point already receives",

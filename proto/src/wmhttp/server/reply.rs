@@ -49,7 +49,9 @@ impl Reply {
         reply
     }
 
-    /// Returns an HTTP error after which the connection has to be closed, because the rest of the body stays unread.
+    /// Returns an HTTP error after which the connection has to be closed, because the rest of the body stays unread: for
+    /// 3.2.4.1 Administrative Disconnect, or to a [bad body](super::BadBody). Send it at once, without waiting for that
+    /// rest.
     pub fn last(status: StatusCode) -> Self {
         Self {
             close: true,

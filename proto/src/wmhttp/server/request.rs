@@ -108,7 +108,7 @@ impl PushRequest {
         Ok(Self {
             kind,
             point: request.uri().path().to_owned(),
-            push_id: requested_push_id(headers).map_err(Refusal::Malformed)?,
+            push_id: requested_push_id(headers).map_err(Refusal::PushId)?,
             content_length: content_length(headers)?,
             user_agent: user_agent.to_owned(),
             access: Access::of(request),

@@ -9,12 +9,10 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use http::StatusCode;
 
-use super::{Reply, Timeouts, Violation};
+use super::{BadBody, Reply, Timeouts, Violation};
 use crate::asf::{DataPacket, FileHeader};
 use crate::wmhttp::packet::{FRAMING_HEADER_SIZE, MAX_PAYLOAD};
-use crate::wmhttp::{
-    Error, HResult, MAX_STREAM_CHANGE_PAYLOAD, Packet, PushId, least_content_length,
-};
+use crate::wmhttp::{HResult, MAX_STREAM_CHANGE_PAYLOAD, Packet, PushId, least_content_length};
 
 /// Violations kept until [`ReceivingSession::take_violations`], at most.
 const MAX_VIOLATIONS: usize = 64;
@@ -163,12 +161,12 @@ impl ReceivingSession {
     ///
     /// # Errors
     ///
-    /// [`Error::Framing`] and [`Error::UnexpectedPacket`]. End the session then.
+    /// [`BadBody`]. End the session then.
     pub fn receive(
         &mut self,
         input: &mut BytesMut,
         now: Duration,
-    ) -> Result<Option<Received>, Error> {
+    ) -> Result<Option<Received>, BadBody> {
         if self.is_complete() || self.has_ended() {
             return Ok(None);
         }
@@ -178,7 +176,7 @@ impl ReceivingSession {
         };
         let first = self.remaining == self.content_length;
         self.remaining = self.remaining.saturating_sub(packet.size() as u64);
-        self.check_size(&packet)?;
+        check_size(&packet)?;
         self.step(&packet, first)?;
         self.header_may_repeat = false;
         self.note_violations(&packet);
@@ -194,68 +192,45 @@ impl ReceivingSession {
         }))
     }
 
-    /// Checks that the packet ends within the body, and leaves no rest that is too short for a packet.
-    fn check_length(&self, input: &[u8]) -> Result<(), Error> {
-        if self.remaining < FRAMING_HEADER_SIZE as u64 {
-            return Err(Error::Framing(
-                "too few bytes of the body left for a packet",
-            ));
+    /// Checks that the packet ends within the body, and that the body is not too short for a packet.
+    fn check_length(&self, input: &[u8]) -> Result<(), BadBody> {
+        let room = self.remaining;
+        if room < FRAMING_HEADER_SIZE as u64 {
+            return Err(BadBody::Remainder { bytes: room });
         }
-        let size = match input {
-            [_, _, low, high, ..] => {
-                let length = u16::from_le_bytes([*low, *high]);
-                u64::from(length).saturating_add(FRAMING_HEADER_SIZE as u64)
-            }
-            _ => return Ok(()),
+        let [_, _, low, high, ..] = input else {
+            return Ok(());
         };
-        if size > self.remaining {
-            return Err(Error::Framing("a packet longer than the rest of the body"));
-        }
-        Ok(())
-    }
-
-    /// 2.2.3.2, 2.2.3.5, 2.2.3.6; for `$D` decision D-18.
-    fn check_size(&self, packet: &Packet) -> Result<(), Error> {
-        let fits = match packet {
-            Packet::StreamChange(payload) => payload.len() <= MAX_STREAM_CHANGE_PAYLOAD,
-            Packet::Header(payload) | Packet::Data(payload) | Packet::Filler(payload) => {
-                payload.len() <= MAX_PAYLOAD
-            }
-            Packet::EndOfStream(_) => true,
-        };
-        if fits {
-            Ok(())
-        } else {
-            Err(Error::Framing("a payload larger than 65,531 bytes"))
+        let length = u16::from_le_bytes([*low, *high]);
+        let size = u64::from(length).saturating_add(FRAMING_HEADER_SIZE as u64);
+        match size > room {
+            true => Err(BadBody::Excess { size, room }),
+            false => Ok(()),
         }
     }
 
-    /// Figure 7 of 4.6.1.
-    fn step(&mut self, packet: &Packet, first: bool) -> Result<(), Error> {
+    /// Moves in the diagram of 4.6.1 Expanded Streaming State Diagram (figure 7).
+    fn step(&mut self, packet: &Packet, first: bool) -> Result<(), BadBody> {
+        let may_repeat = first && self.header_may_repeat;
         self.order = match (self.order, packet) {
             (Order::Start, Packet::Header(_)) => Order::Entry,
-            (Order::Entry | Order::BetweenEntries, Packet::Header(_))
-                if first && self.header_may_repeat =>
-            {
-                Order::Entry
+            (Order::Start, other) => return Err(BadBody::NoHeader(other.id())),
+            // `receive` reads nothing after the final $E.
+            (Order::Ended, _) => Order::Ended,
+            (Order::Entry | Order::BetweenEntries, Packet::Header(_)) if may_repeat => Order::Entry,
+            (Order::Entry | Order::BetweenEntries, Packet::Header(_)) => {
+                return Err(BadBody::SecondHeader);
             }
             (Order::Entry, Packet::Data(_)) => Order::Entry,
+            (Order::BetweenEntries, Packet::Data(_)) => return Err(BadBody::DataBetweenEntries),
             (order @ (Order::Entry | Order::BetweenEntries), Packet::Filler(_)) => order,
             (Order::Entry | Order::BetweenEntries, Packet::EndOfStream(HResult::S_FALSE)) => {
                 Order::BetweenEntries
             }
             (Order::Entry | Order::BetweenEntries, Packet::EndOfStream(_)) => Order::Ended,
             (Order::BetweenEntries, Packet::StreamChange(_)) => Order::Entry,
-            (Order::Start, _) => return Err(Error::UnexpectedPacket("the first is not $H")),
-            (Order::BetweenEntries, Packet::Data(_)) => {
-                return Err(Error::UnexpectedPacket("$D between two playlist entries"));
-            }
-            (_, Packet::StreamChange(_)) => {
-                return Err(Error::UnexpectedPacket("$C without $E (S_FALSE) before it"));
-            }
-            (_, Packet::Header(_)) => return Err(Error::UnexpectedPacket("$H a second time")),
-            (Order::Ended, _) => {
-                return Err(Error::UnexpectedPacket("a packet after the final $E"));
+            (Order::Entry, Packet::StreamChange(_)) => {
+                return Err(BadBody::StreamChangeWithinEntry);
             }
         };
         Ok(())
@@ -338,13 +313,7 @@ impl ReceivingSession {
     /// 3.2.6.1 Idle-Timeout Timer Expires: returns the response to send; `None` before that time.
     #[must_use]
     pub fn handle_timeout(&self, now: Duration) -> Option<Reply> {
-        (now >= self.deadline).then(|| self.refuse(StatusCode::REQUEST_TIMEOUT))
-    }
-
-    /// Returns the response for 3.2.4.1 Administrative Disconnect, or to a malformed body. Send it at once, without
-    /// waiting for the rest of the body.
-    pub fn refuse(&self, status: StatusCode) -> Reply {
-        Reply::last(status)
+        (now >= self.deadline).then(|| Reply::last(StatusCode::REQUEST_TIMEOUT))
     }
 
     /// Returns the session's key.
@@ -360,6 +329,23 @@ impl ReceivingSession {
     /// Returns the success response to the session's PushStart. The session stays.
     pub fn success(&self) -> Reply {
         Reply::success(&self.push_id, self.timeouts.idle)
+    }
+}
+
+/// Checks the limits of 2.2.3.2 $C (Stream Change Notification), 2.2.3.5 $F (Filler) and 2.2.3.6 $H (Header); for `$D`
+/// that of decision D-18.
+fn check_size(packet: &Packet) -> Result<(), BadBody> {
+    let (size, limit) = match packet {
+        Packet::StreamChange(payload) => (payload.len(), MAX_STREAM_CHANGE_PAYLOAD),
+        Packet::Header(payload) | Packet::Data(payload) | Packet::Filler(payload) => {
+            (payload.len(), MAX_PAYLOAD)
+        }
+        Packet::EndOfStream(_) => return Ok(()),
+    };
+    let id = packet.id();
+    match size > limit {
+        true => Err(BadBody::PayloadSize { id, size, limit }),
+        false => Ok(()),
     }
 }
 

@@ -6,7 +6,7 @@ use super::testing::request;
 use super::*;
 use crate::asf;
 use crate::wmhttp::packet::put_framing_header;
-use crate::wmhttp::{Error, HResult, PUSH_SETUP, PUSH_START, PacketId};
+use crate::wmhttp::{HResult, PUSH_SETUP, PUSH_START, PacketId};
 
 mod packets;
 mod sessions;
@@ -83,12 +83,16 @@ impl Server {
         &mut self,
         session: &mut ReceivingSession,
         packet: &[u8],
-    ) -> Result<Option<Received>, Error> {
+    ) -> Result<Option<Received>, BadBody> {
         self.input.put_slice(packet);
         session.receive(&mut self.input, self.now)
     }
 
-    fn send_all(&mut self, session: &mut ReceivingSession, packets: &[&[u8]]) -> Result<(), Error> {
+    fn send_all(
+        &mut self,
+        session: &mut ReceivingSession,
+        packets: &[&[u8]],
+    ) -> Result<(), BadBody> {
         packets
             .iter()
             .try_for_each(|packet| self.send(session, packet).map(drop))

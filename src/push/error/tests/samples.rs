@@ -261,9 +261,6 @@ fn of_protocol() -> Vec<wmhttp::Error> {
         wmhttp::Error::NotAnEncoder,
         wmhttp::Error::EndedEarly,
         wmhttp::Error::Forgotten,
-        wmhttp::Error::Framing("the length is odd"),
-        wmhttp::Error::UnexpectedPacket("$D before $H"),
-        wmhttp::Error::PushId,
     ];
     errors.extend(servers);
     errors

@@ -40,29 +40,36 @@ fn a_playlist_is_received_packet_by_packet() {
     assert_eq!(session.take_violations().count(), 0);
 }
 
-/// S-033, S-050…S-052; Figure 7
+/// S-033, S-050…S-052; 4.6.1 Expanded Streaming State Diagram
 #[test]
 fn packets_out_of_order_are_refused() {
     let false_end = end(HResult::S_FALSE);
-    let wrong: &[&[&[u8]]] = &[
-        &[&data()],
-        &[&filler()],
-        &[&change()],
-        &[&end(HResult::S_OK)],
-        &[&header(), &header()],
-        &[&header(), &change()],
-        &[&header(), &false_end, &data()],
-        &[&header(), &false_end, &header()],
-        &[&header(), &false_end, &change(), &change()],
+    let wrong: &[(&[&[u8]], BadBody)] = &[
+        (&[&data()], BadBody::NoHeader(PacketId::Data)),
+        (&[&filler()], BadBody::NoHeader(PacketId::Filler)),
+        (&[&change()], BadBody::NoHeader(PacketId::StreamChange)),
+        (
+            &[&end(HResult::S_OK)],
+            BadBody::NoHeader(PacketId::EndOfStream),
+        ),
+        (&[&header(), &header()], BadBody::SecondHeader),
+        (&[&header(), &change()], BadBody::StreamChangeWithinEntry),
+        (
+            &[&header(), &false_end, &data()],
+            BadBody::DataBetweenEntries,
+        ),
+        (&[&header(), &false_end, &header()], BadBody::SecondHeader),
+        (
+            &[&header(), &false_end, &change(), &change()],
+            BadBody::StreamChangeWithinEntry,
+        ),
     ];
-    for packets in wrong {
+    for (packets, error) in wrong {
         let mut server = Server::new();
         let mut session = server.started();
         let received = server.send_all(&mut session, packets);
-        assert!(
-            matches!(received, Err(Error::UnexpectedPacket(_))),
-            "{packets:x?}"
-        );
+        assert_eq!(received, Err(*error), "{packets:x?}");
+        assert!(error.to_string().starts_with("unexpected packet: "));
     }
 }
 
@@ -113,12 +120,17 @@ fn the_header_may_be_repeated_after_a_loss_only() {
 /// 3.2.5.2: Content-Length limits the body.
 #[test]
 fn a_packet_longer_than_the_body_is_refused_early() {
-    for content_length in [1, 3, 9] {
+    for (content_length, error) in [
+        (1, BadBody::Remainder { bytes: 1 }),
+        (3, BadBody::Remainder { bytes: 3 }),
+        (9, BadBody::Excess { size: 10, room: 9 }),
+    ] {
         let mut server = Server::new();
         server.setup("0", "").unwrap();
         let mut session = server.start("id1", content_length).unwrap();
         let received = server.send(&mut session, &header()[..4]);
-        assert!(matches!(received, Err(Error::Framing(_))));
+        assert_eq!(received, Err(error));
+        assert!(error.to_string().starts_with("not a packet: "));
     }
 }
 
@@ -156,10 +168,16 @@ fn a_stream_change_has_a_smaller_limit() {
         .unwrap();
     let mut large = vec![b'$', b'C', 0xff, 0xff, 0, 0, 0, 0];
     large.resize(65_539, 0);
-    assert!(matches!(
-        server.send(&mut session, &large),
-        Err(Error::Framing(_))
-    ));
+    let error = BadBody::PayloadSize {
+        id: PacketId::StreamChange,
+        size: 65_531,
+        limit: 65_527,
+    };
+    assert_eq!(server.send(&mut session, &large), Err(error));
+    assert_eq!(
+        error.to_string(),
+        "not a packet: $C has a payload of 65531 bytes, over the limit of 65527"
+    );
 }
 
 /// 3.1.4.2.1, 2.2.3.3, 2.2.3.5 and note <14>
