@@ -33,9 +33,7 @@ impl KeyFrames {
     pub fn begins_in(&self, packet: &DataPacket) -> bool {
         self.video == StreamSet::default() || self.video.intersects(packet.key_frame_starts())
     }
-}
 
-impl KeyFrames {
     /// Returns whether `stream` is a video stream.
     pub(super) fn is_video(&self, stream: u8) -> bool {
         let mut set = StreamSet::default();
@@ -51,11 +49,20 @@ impl KeyFrames {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct KeyFrameGate {
     key_frames: KeyFrames,
-    is_closed: bool,
     /// Longest wait for a key frame, in milliseconds of Send Time
     longest_wait: Option<u32>,
-    /// Lowest Send Time of the packets dropped since the gate was closed, in milliseconds
-    dropped_from: Option<u32>,
+    position: Position,
+}
+
+/// The position of a [`KeyFrameGate`]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+enum Position {
+    #[default]
+    Open,
+    Closed {
+        /// Lowest Send Time of the packets dropped since the gate was closed, in milliseconds; `None` before the first
+        dropped_from: Option<u32>,
+    },
 }
 
 impl KeyFrameGate {
@@ -79,42 +86,47 @@ impl KeyFrameGate {
 
     /// Closes the gate until decoding can begin. Closing a closed gate changes nothing.
     pub fn close(&mut self) {
-        self.is_closed = true;
+        if self.is_open() {
+            self.position = Position::Closed { dropped_from: None };
+        }
     }
 
     /// Returns whether `packet` may be sent. Opens the gate if decoding can begin at `packet`.
     pub fn admit(&mut self, packet: &DataPacket) -> bool {
-        if self.is_closed && (self.key_frames.begins_in(packet) || self.has_waited_for(packet)) {
-            self.is_closed = false;
-            self.dropped_from = None;
+        if let Position::Closed { dropped_from } = &mut self.position
+            && (self.key_frames.begins_in(packet)
+                || has_waited(dropped_from, self.longest_wait, packet))
+        {
+            self.position = Position::Open;
         }
-        !self.is_closed
+        self.is_open()
     }
 
     /// Returns whether the gate is open, so that it admits any packet.
     pub fn is_open(&self) -> bool {
-        !self.is_closed
+        self.position == Position::Open
     }
 
     /// Returns the rule by which the gate opens.
     pub fn key_frames(&self) -> KeyFrames {
         self.key_frames
     }
+}
 
-    /// Returns whether the packets dropped before this one span more than the longest wait.
-    fn has_waited_for(&mut self, packet: &DataPacket) -> bool {
-        let (Some(longest), Some(send_time)) = (self.longest_wait, packet.send_time()) else {
-            return false;
-        };
-        let from = *self.dropped_from.get_or_insert(send_time);
-        // Send Times wrap after 49 days, and may step back.
-        let waited = send_time.wrapping_sub(from).cast_signed();
-        let Ok(waited) = u32::try_from(waited) else {
-            self.dropped_from = Some(send_time);
-            return false;
-        };
-        waited > longest
-    }
+/// Returns whether the packets dropped before this one span more than `longest` milliseconds of Send Time. Notes a dropped
+/// packet in `dropped_from`.
+fn has_waited(dropped_from: &mut Option<u32>, longest: Option<u32>, packet: &DataPacket) -> bool {
+    let (Some(longest), Some(send_time)) = (longest, packet.send_time()) else {
+        return false;
+    };
+    let from = *dropped_from.get_or_insert(send_time);
+    // Send Times wrap after 49 days, and may step back.
+    let waited = send_time.wrapping_sub(from).cast_signed();
+    let Ok(waited) = u32::try_from(waited) else {
+        *dropped_from = Some(send_time);
+        return false;
+    };
+    waited > longest
 }
 
 #[cfg(test)]

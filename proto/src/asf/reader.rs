@@ -135,8 +135,6 @@ impl Reader {
     /// # Errors
     ///
     /// Fails if the bytes are not an ASF file header. The reader then continues as if the call had not happened.
-    ///
-    /// When the bytes are not an ASF file header. The reader then goes on as if it had not been called.
     pub fn stream_header(&mut self, header: Bytes) -> Result<(), Error> {
         self.input
             .push_back(Input::StreamHeader(FileHeader::parse(header)?));

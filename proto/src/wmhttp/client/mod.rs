@@ -103,8 +103,6 @@ pub struct PushSession {
     resumed: bool,
     /// Time for which the server keeps a session without a connection (3.2.2).
     idle_timeout: Duration,
-    /// True if the last request opened a handshake, without its body.
-    handshake: bool,
     counters: SessionCounters,
     /// Buffer from which framing headers are split off.
     heads: BytesMut,
@@ -116,9 +114,10 @@ pub struct PushSession {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
     Idle,
-    /// `then` is the next step if the session had a PushStart before.
     PushSetupSent {
+        /// The next step, if the session had a PushStart before.
         then: Then,
+        handshake: Handshake,
     },
     PushSetupComplete,
     PushStartInProgress {
@@ -134,6 +133,15 @@ enum State {
     /// The final `$E` was sent. A challenge that crosses it can still be answered.
     Ending,
     End,
+}
+
+/// The form of a PushSetup.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Handshake {
+    /// It opened a handshake of the authentication, and had no body.
+    Opening,
+    /// It was sent, or is to be sent, with its body.
+    No,
 }
 
 /// The step after a successful PushSetup.
@@ -288,7 +296,6 @@ impl PushSession {
             silent: false,
             resumed: false,
             idle_timeout: idle_timeout(&HeaderMap::new()),
-            handshake: false,
             counters: SessionCounters::default(),
             heads: BytesMut::with_capacity(HEADS),
             queued: VecDeque::new(),

@@ -7,7 +7,7 @@ use http::HeaderValue;
 use http::header::CONNECTION;
 
 use super::access::Authorized;
-use super::{Event, Last, PushSession, Queued, Start, State, Then, Transmit};
+use super::{Event, Handshake, Last, PushSession, Queued, Start, State, Then, Transmit};
 use crate::asf::FileHeader;
 use crate::wmhttp::Secrets;
 use crate::wmhttp::budget::{LengthRemaining, UNKNOWN_CONTENT_LENGTH, least_content_length};
@@ -18,7 +18,10 @@ impl PushSession {
     /// 3.1.4.1.1 Sending the PushSetup Request
     pub(super) fn send_push_setup(&mut self, then: Then, fresh: bool) {
         self.queue_request(Body::PushSetup(self.config.setup.to_bytes()), fresh);
-        self.state = State::PushSetupSent { then };
+        self.state = State::PushSetupSent {
+            then,
+            handshake: Handshake::No,
+        };
     }
 
     /// Sends a PushStart that begins with the current header.
@@ -76,10 +79,9 @@ impl PushSession {
                 Transmit::Compute(role, step)
             }
             Authorized::Fields { fields, leg1 } => {
-                self.handshake = leg1;
-                let body = match body {
-                    Body::PushSetup(_) if leg1 => Body::PushSetup(Bytes::new()),
-                    body => body,
+                let body = match leg1 {
+                    true => self.open_handshake(body),
+                    false => body,
                 };
                 let target = self.access.target();
                 let mut request =
@@ -99,6 +101,17 @@ impl PushSession {
                 request.fresh = fresh;
                 Transmit::Request(Box::new(request))
             }
+        }
+    }
+
+    /// Returns the body of a request that opens a handshake: a PushSetup has none then.
+    fn open_handshake(&mut self, body: Body) -> Body {
+        match (body, &mut self.state) {
+            (Body::PushSetup(_), State::PushSetupSent { handshake, .. }) => {
+                *handshake = Handshake::Opening;
+                Body::PushSetup(Bytes::new())
+            }
+            (body, _) => body,
         }
     }
 

@@ -3,7 +3,7 @@
 //! Responses and other events from the peer: 3.1.5.
 
 use super::access::{Answer, Tunnel};
-use super::{ChallengedRequest, Event, Last, PushSession, State, Then};
+use super::{ChallengedRequest, Event, Handshake, Last, PushSession, State, Then};
 use crate::auth::{Credentials, Role};
 use crate::wmhttp::Error;
 use crate::wmhttp::header::{Cookies, has_via, idle_timeout, windows_media_server};
@@ -19,7 +19,9 @@ impl PushSession {
     pub fn handle_response(&mut self, response: &Response) -> Result<(), Error> {
         let handled = match self.state {
             _ if self.awaits_tunnel() => self.handle_tunnel_response(response),
-            State::PushSetupSent { then } => self.handle_push_setup_response(response, then),
+            State::PushSetupSent { then, handshake } => {
+                self.handle_push_setup_response(response, then, handshake)
+            }
             State::AwaitingPushStartResponse { last } => {
                 self.handle_push_start_response(response, last)
             }
@@ -58,10 +60,10 @@ impl PushSession {
     /// Returns false, and does nothing, if no PushSetup awaits its response, or if it ends an authentication that is
     /// bound to the connection: the server may have closed it because of that.
     pub fn repeat_push_setup(&mut self) -> bool {
-        let State::PushSetupSent { then } = self.state else {
+        let State::PushSetupSent { then, handshake } = self.state else {
             return false;
         };
-        if self.access.is_bound_to_connection() && !self.handshake {
+        if self.access.is_bound_to_connection() && handshake == Handshake::No {
             return false;
         }
         self.queued.clear();
@@ -90,7 +92,12 @@ impl PushSession {
         self.end_if_failed(handled)
     }
 
-    fn handle_push_setup_response(&mut self, response: &Response, then: Then) -> Result<(), Error> {
+    fn handle_push_setup_response(
+        &mut self,
+        response: &Response,
+        then: Then,
+        handshake: Handshake,
+    ) -> Result<(), Error> {
         match response.status.as_u16() {
             300..=305 => return self.redirect(response, then),
             401 | 407 => return self.challenge(response, ChallengedRequest::PushSetup(then)),
@@ -102,7 +109,7 @@ impl PushSession {
             return Err(Error::NotAnEncoder);
         }
         let then = self.accept_push_setup(response, then);
-        if self.handshake {
+        if handshake == Handshake::Opening {
             // The server asks for nothing, but it has not seen the request's body yet.
             self.send_push_setup(then, false);
             return Ok(());

@@ -67,7 +67,6 @@ impl PushSession {
     fn abandon(&mut self) {
         self.queued.clear();
         self.events.clear();
-        self.handshake = false;
         self.resumed = false;
         self.access.abandon();
         self.state = State::Idle;
