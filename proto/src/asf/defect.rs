@@ -100,3 +100,5 @@ impl fmt::Display for Defect {
         }
     }
 }
+
+impl std::error::Error for Defect {}

@@ -220,3 +220,5 @@ impl fmt::Display for Denied {
         }
     }
 }
+
+impl std::error::Error for Denied {}

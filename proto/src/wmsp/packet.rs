@@ -7,20 +7,24 @@ use bytes::{BufMut, Bytes, BytesMut};
 use crate::wmhttp::HResult;
 
 /// 2.2.3.1.1 Framing Header: size in bytes without Reason
-const FRAMING_HEADER: usize = 4;
+pub(super) const FRAMING_HEADER: usize = 4;
 
 /// 2.2.3.1.2 MMS Data Packet: size in bytes of the header before its payload
-const MMS_HEADER: usize = 8;
+pub(super) const MMS_HEADER: usize = 8;
 
 /// Largest payload of a `$D` or `$H` in bytes: with its header the MMS data packet has 65,535 bytes.
 pub const MAX_DATA: usize = u16::MAX as usize - MMS_HEADER;
 
-/// The Frame field, with B = 0
-const FRAME: u8 = b'$';
+/// 2.2.3.1.1 Framing Header: the Frame field, with B = 0
+pub(super) const FRAME: u8 = b'$';
 
-/// 2.2.3.1.2 AFFlags: the object begins in this packet
-const FIRST: u8 = 0x04;
-const LAST: u8 = 0x08;
+/// 2.2.3.1.2 MMS Data Packet: bits of AFFlags
+pub(super) mod af_flags {
+    /// The object begins in this packet.
+    pub(in super::super) const FIRST: u8 = 0x04;
+    /// The object ends in this packet.
+    pub(in super::super) const LAST: u8 = 0x08;
+}
 
 /// Writes the packets of one Play response, and keeps their sequence numbers.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -91,10 +95,10 @@ fn object(id: u8, object: &[u8]) -> Bytes {
     for (number, piece) in object.chunks(MAX_DATA).enumerate() {
         let mut flags = 0;
         if number == 0 {
-            flags |= FIRST;
+            flags |= af_flags::FIRST;
         }
         if number.checked_add(1) == Some(pieces) {
-            flags |= LAST;
+            flags |= af_flags::LAST;
         }
         if let Some(length) = mms_length(piece.len()) {
             put_data_head(&mut out, id, number as u32, flags, length);

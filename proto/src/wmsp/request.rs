@@ -106,6 +106,8 @@ impl fmt::Display for Refusal {
     }
 }
 
+impl std::error::Error for Refusal {}
+
 /// The parsed head of a player's request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PlayerRequest {
@@ -121,6 +123,11 @@ pub struct PlayerRequest {
 
 impl PlayerRequest {
     /// Parses a head; `None` if the request is not one of this protocol: from another client, or a push.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal::Unknown`] for a request of this protocol that is not in 2.2.2 Request Types, or that belongs to the
+    /// pipelined mode.
     pub fn new(request: &Request<()>) -> Option<Result<Self, Refusal>> {
         let headers = request.headers();
         let agent = Agent::of(headers)?;

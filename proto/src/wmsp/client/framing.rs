@@ -8,20 +8,10 @@ use bytes::{Buf, Bytes, BytesMut};
 
 use crate::asf;
 use crate::wmhttp::HResult;
+use crate::wmsp::packet::{FRAME, FRAMING_HEADER, MMS_HEADER, af_flags};
 
-/// 2.2.3.1.1 Framing Header: size in bytes without Reason
-const FRAMING_HEADER: usize = 4;
-
-/// 2.2.3.1.2 MMS Data Packet: size in bytes of the header before its payload
-const MMS_HEADER: usize = 8;
-
-/// Bits of the Frame field in the first byte. The other bit is B.
+/// 2.2.3.1.1 Framing Header: bits of the Frame field in the first byte; the other bit is B
 const FRAME_BITS: u8 = 0x7F;
-const FRAME: u8 = 0x24;
-
-/// 2.2.3.1.2 AFFlags: the object begins in this packet
-const FIRST: u8 = 0x04;
-const LAST: u8 = 0x08;
 
 /// Largest ASF file header in bytes: 16 times what an encoder can push.
 const MAX_HEADER: usize = 1024 * 1024;
@@ -43,7 +33,6 @@ pub enum Framed {
 
 /// The reason why a player cannot read a response.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
 pub enum Unreadable {
     /// The body is neither packets of this protocol nor ASF; its format, if it is recognised.
     Foreign(Option<asf::Format>),
@@ -79,6 +68,8 @@ impl fmt::Display for Unreadable {
         }
     }
 }
+
+impl std::error::Error for Unreadable {}
 
 impl From<asf::Error> for Unreadable {
     fn from(error: asf::Error) -> Self {
@@ -148,14 +139,14 @@ impl Unframer {
     /// Adds a piece of a header. Returns the header if it is complete.
     fn header_piece(&mut self, body: Bytes) -> Result<Option<Framed>, Unreadable> {
         let (flags, piece) = payload(b'H', body)?;
-        if flags & FIRST != 0 {
+        if flags & af_flags::FIRST != 0 {
             self.header.clear();
         }
         if self.header.len().saturating_add(piece.len()) > MAX_HEADER {
             return Err(Unreadable::HeaderTooLarge);
         }
         self.header.extend_from_slice(&piece);
-        let complete = flags & LAST != 0;
+        let complete = flags & af_flags::LAST != 0;
         Ok(complete.then(|| Framed::Header(std::mem::take(&mut self.header).freeze())))
     }
 }
