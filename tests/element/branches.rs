@@ -6,7 +6,7 @@ use std::sync::Mutex;
 
 use publishing_point::{Push, Settings};
 
-use crate::input::expected;
+use crate::harness::expected;
 use crate::rig::{LONG, Pipeline, Point, fixture};
 
 const AUDIO_VIDEO: &str = "av_asfmux_p1500_streamable.asf";

@@ -9,6 +9,7 @@ mod answers;
 mod branches;
 mod connections;
 mod failures;
+mod harness;
 mod input;
 mod memory;
 mod messages;

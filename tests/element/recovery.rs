@@ -12,9 +12,9 @@ use gstwmspush::asf::{Item, Reader};
 use gstwmspush::wmhttp::server::Timeouts;
 use publishing_point::{Event, Fault, MidBody, Push, Refuse, RequestSeen, Settings, When};
 
-use crate::input::expected;
+use crate::harness::expected;
 #[cfg(target_os = "linux")]
-use crate::input::unpadded;
+use crate::harness::unpadded;
 use crate::rig::{LONG, Pipeline, Point, fixture, long_file};
 
 const AUDIO_VIDEO: &str = "av_asfmux_p1500_streamable.asf";

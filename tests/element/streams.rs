@@ -11,7 +11,7 @@ use gstwmspush::wmhttp::HResult;
 use gstwmspush::wmhttp::server::Received;
 use publishing_point::{Event, Push};
 
-use crate::input::{Harness, expected, unpadded};
+use crate::harness::{Harness, expected, unpadded};
 use crate::recovery::ended;
 use crate::rig::{LONG, Pipeline, Point, fixture, fixture_bytes};
 
