@@ -28,8 +28,8 @@ fn message_exchange_during_push_distribution() {
     assert_eq!(said, transcript("push_distribution_ms_wmhttp_4_8.txt"));
 }
 
-/// 4.8 with its authentication: one connection, the push-id of the first response, a first message without a body, and
-/// no Authorization in PushStart.
+/// 4.8 Message Exchange During Push Distribution with its authentication: one connection, the push-id of the first
+/// response, a first message without a body, and no Authorization in PushStart.
 /// C-003, C-087, C-088, C-208, C-210, C-211, C-217
 #[test]
 fn message_exchange_during_push_distribution_with_authentication() {

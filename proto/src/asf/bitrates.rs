@@ -40,9 +40,9 @@ impl FileHeader {
     /// known, and the rates of all streams but one, that one gets the rest.
     ///
     /// * An unknown Maximum Bitrate becomes the sum of an existing Stream Bitrate Properties Object, else the total in
-    ///   `bitrates`, else the sum of all streams directly in the Header Object (ASF 3.2). It becomes 0 if one of those
-    ///   is unknown, because servers and players would reserve too little for a sum that is too small. A total in
-    ///   `bitrates` below the known rates of those streams is ignored.
+    ///   `bitrates`, else the sum of all streams directly in the Header Object (ASF 3.2 File Properties Object). It
+    ///   becomes 0 if one of those is unknown, because servers and players would reserve too little for a sum that is
+    ///   too small. A total in `bitrates` below the known rates of those streams is ignored.
     /// * Unknown rates in a Stream Bitrate Properties Object become the known ones, or 0.
     /// * A Stream Bitrate Properties Object is added if the rates of all those streams are known. If it left some of
     ///   them out, a server would take these for streams of 0 bit/s. If it alone would make the header too large to be

@@ -435,7 +435,8 @@ mod tests {
         assert!(size_of::<DataPacket>() <= 80, "{}", size_of::<DataPacket>());
     }
 
-    /// ASF 5.2.1, 5.2.2: the most error correction data, and the widest fields
+    /// ASF 5.2.1 Error Correction Data, ASF 5.2.2 Payload Parsing Information: the most error correction data, and the
+    /// widest fields
     #[test]
     fn the_longest_payload_parsing_information_is_read() {
         let mut head = [0; 30];

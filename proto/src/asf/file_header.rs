@@ -113,7 +113,7 @@ impl FileHeader {
     }
 
     /// Returns the number of data packets, by the Data Object's size; `None` for a live stream without that size, or if
-    /// the Broadcast Flag says that the size is invalid (ASF 3.2).
+    /// the Broadcast Flag says that the size is invalid (ASF 3.2 File Properties Object).
     pub fn data_packets(&self) -> Option<u64> {
         self.data_packets
     }

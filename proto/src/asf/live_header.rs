@@ -8,7 +8,7 @@ use super::guid::Guid;
 use super::header_tree::HeaderTree;
 use super::object::{put, u32_at};
 
-/// ASF 3.2 File Properties Object and 5.1 Data Object: File ID
+/// ASF 3.2 File Properties Object, ASF 5.1 Data Object: File ID
 type FileId = [u8; 16];
 
 /// Units of 100 ns, in which ASF counts durations, per millisecond

@@ -38,7 +38,7 @@ const PACKET_LENGTH_TYPE: u8 = 0x60;
 const PACKET_LENGTH_WORD: u8 = 0x40;
 
 impl DataPacket {
-    /// Returns the packet without its Padding Data (MS-WMHTTP 2.2.3.3). Padding Length becomes 0. Packet Length, if
+    /// Returns the packet without its Padding Data (MS-WMHTTP 2.2.3.3 $D). Padding Length becomes 0. Packet Length, if
     /// present, becomes the number of bytes left.
     ///
     /// A single payload extends to the end of the packet. If no field limits it, a Packet Length is inserted, so that

@@ -14,9 +14,9 @@ use super::{MAX_HEADER_IN_C, MAX_HEADER_IN_H};
 /// A packet of MS-WMHTTP that carries a complete ASF file header
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum HeaderPacket {
-    /// 2.2.3.6 `$H`: the first header of a new session
+    /// 2.2.3.6 $H (Header): the first header of a new session
     Header,
-    /// 2.2.3.2 `$C`: a later header, or the first one of a connection that resumes a session
+    /// 2.2.3.2 $C (Stream Change Notification): a later header, or the first one of a connection that resumes a session
     StreamChange,
 }
 
@@ -249,7 +249,7 @@ mod tests {
         header(1500, 50, &outer)
     }
 
-    /// MS-WMHTTP 2.2.3.2, 2.2.3.6
+    /// MS-WMHTTP 2.2.3.2 $C (Stream Change Notification), 2.2.3.6 $H (Header)
     #[test]
     fn a_stream_change_carries_four_bytes_less() {
         let rest = header(1500, 50, &[object(Guid::PADDING, &[])]);

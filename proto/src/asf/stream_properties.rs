@@ -53,7 +53,7 @@ mod extended {
 
 /// ASF 9.1 Audio media type: offset of Average Number of Bytes Per Second in the type-specific data, in bytes
 const AVERAGE_BYTES: usize = 8;
-/// Stream Number in the Flags of ASF 3.3 and 3.12
+/// Stream Number in the Flags of ASF 3.3 Stream Properties Object and ASF 3.12 Stream Bitrate Properties Object
 pub(super) const STREAM_NUMBER: u16 = 0x7f;
 
 impl FileHeader {

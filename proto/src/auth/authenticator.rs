@@ -78,7 +78,8 @@ enum Awaited {
 
 /// The position of the last request in the sequence PushSetup, PushStart.
 ///
-/// PushStart cannot carry NTLM (3.2.5.2). An NTLM challenge to it leads back to PushSetup, at most once in sequence.
+/// PushStart cannot carry NTLM (3.2.5.2 Receiving a PushStart Request). An NTLM challenge to it leads back to
+/// PushSetup, at most once in sequence.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Place {
     #[default]

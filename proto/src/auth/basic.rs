@@ -30,7 +30,7 @@ pub fn basic_authorization(credentials: &Credentials) -> Option<HeaderValue> {
 mod tests {
     use super::*;
 
-    /// RFC 7617 sections 2 and 2.1
+    /// RFC 7617 sections 2 The 'Basic' Authentication Scheme, 2.1 The 'charset' auth-param
     #[test]
     fn the_examples_of_rfc_7617_are_reproduced() {
         let token = |user: &str, password: &str| token(&Credentials::new(user, password));

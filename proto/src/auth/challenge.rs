@@ -13,7 +13,7 @@ const MAX_CHALLENGES: usize = 16;
 /// Letters kept of a scheme name, at most.
 const MAX_NAME: usize = 32;
 
-/// One challenge (RFC 9110 section 11.3): a scheme, and either a token or parameters.
+/// One challenge (RFC 9110 section 11.3 Challenge and Response): a scheme, and either a token or parameters.
 ///
 /// It has no `Debug`, because tokens and nonces are secret.
 #[derive(Clone, PartialEq, Eq)]

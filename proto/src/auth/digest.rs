@@ -31,7 +31,7 @@ pub(super) struct Digest {
     session_cnonce: Option<String>,
 }
 
-/// RFC 7616 section 3.3: the quality of protection.
+/// RFC 7616 section 3.3 The WWW-Authenticate Response Header Field: the quality of protection.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Qop {
     /// No `qop` parameter, as in RFC 2069.
@@ -39,14 +39,15 @@ enum Qop {
     Auth,
 }
 
-/// RFC 7616 section 3.4.4: the form of the user name.
+/// RFC 7616 section 3.4.4 Username Hashing: the form of the user name.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum User {
     Plain,
     Hashed,
 }
 
-/// RFC 7616 section 3.3 `stale`: the challenge's judgement of the last answer.
+/// RFC 7616 section 3.3 The WWW-Authenticate Response Header Field `stale`: the challenge's judgement of the last
+/// answer.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Verdict {
     None,
@@ -127,7 +128,8 @@ impl Digest {
         self.age = Age::Old;
     }
 
-    /// Notes that the peer accepted the answer. `next_nonce`, if any, replaces the nonce (RFC 7616 section 3.5).
+    /// Notes that the peer accepted the answer. `next_nonce`, if any, replaces the nonce (RFC 7616 section 3.5 The
+    /// Authentication-Info and Proxy-Authentication-Info Header Fields).
     pub(super) fn accepted(&mut self, next_nonce: Option<Value>) {
         self.age = Age::Old;
         if let Some(nonce) = next_nonce {
@@ -179,7 +181,7 @@ impl Digest {
         parameters.0
     }
 
-    /// RFC 7616 sections 3.4.1 to 3.4.3
+    /// RFC 7616 sections 3.4.1 Response, 3.4.2 A1, 3.4.3 A2
     fn response(
         &self,
         credentials: &Credentials,
@@ -381,7 +383,7 @@ mod tests {
         assert!(respond(&mut digest, "u", "p", "third").contains(r#"cnonce="third""#));
     }
 
-    /// RFC 7616 section 3.4.1: the client hashes and returns the realm exactly as the server wrote it.
+    /// RFC 7616 section 3.4.1 Response: the client hashes and returns the realm exactly as the server wrote it.
     #[test]
     fn a_realm_is_echoed_byte_for_byte() {
         for realm in [

@@ -126,7 +126,8 @@ impl Guard {
         if right { Answer::Right } else { Answer::Wrong }
     }
 
-    /// Checks a Digest answer with `qop=auth` (RFC 7616 section 3.4); `None` if a parameter is missing or unknown.
+    /// Checks a Digest answer with `qop=auth` (RFC 7616 section 3.4 The Authorization Header Field); `None` if a
+    /// parameter is missing or unknown.
     fn digest(
         &mut self,
         request: RequestLine<'_>,
@@ -391,7 +392,7 @@ mod tests {
         assert!(!challenges[0].contains("stale"), "{challenges:?}");
     }
 
-    /// MS-WMHTTP 2.2.1.9 X-Accept-Authentication; 3.2.5.1
+    /// MS-WMHTTP 2.2.1.9 X-Accept-Authentication; 3.2.5.1 Receiving a PushSetup Request
     #[test]
     fn offers_are_limited_to_the_schemes_of_the_client() {
         let mut guard = guard();

@@ -29,8 +29,8 @@
 //!
 //! | | |
 //! |---|---|
-//! | D-4 | MS-WMHTTP 3.1.5.1 requires a new connection after a 401. NTLM is bound to its connection, so its second leg stays there. |
-//! | D-17 | MS-WMHTTP note <5> lists NTLM for PushStart, 3.2.5.2 excludes it: the client does not use it there. |
+//! | D-4 | MS-WMHTTP 3.1.5.1 Receiving a PushSetup Response requires a new connection after a 401. NTLM is bound to its connection, so its second leg stays there. |
+//! | D-17 | MS-WMHTTP note <5> lists NTLM for PushStart, 3.2.5.2 Receiving a PushStart Request excludes it: the client does not use it there. |
 //! | | MS-NLMP 3.1.5.1.2 specifies a message integrity code and channel binding: the client sends neither. |
 
 mod authenticator;

@@ -101,7 +101,8 @@ impl ServerChallenge {
             time,
             &self.target_info(host),
         )?;
-        // 3.1.5.1.2: there is no LMv2 response if the server sent the time.
+        // 3.1.5.1.2 Client Receives a CHALLENGE_MESSAGE from the Server: there is no LMv2 response if the server sent
+        // the time.
         let lm = match timestamp {
             Some(_) => vec![0; 24],
             None => lm_response(&key, self.0.challenge, client_challenge)?,
@@ -171,7 +172,7 @@ fn response_key(credentials: &Credentials) -> [u8; 16] {
     key
 }
 
-/// The NtChallengeResponse of 3.3.2
+/// The NtChallengeResponse of 3.3.2 NTLM v2 Authentication
 fn nt_response(
     key: &[u8; 16],
     server_challenge: [u8; 8],
@@ -190,7 +191,7 @@ fn nt_response(
     Some(response)
 }
 
-/// The LmChallengeResponse of 3.3.2
+/// The LmChallengeResponse of 3.3.2 NTLM v2 Authentication
 fn lm_response(
     key: &[u8; 16],
     server_challenge: [u8; 8],

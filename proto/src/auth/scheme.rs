@@ -153,7 +153,7 @@ mod tests {
         assert_eq!(Schemes::default(), Scheme::ALL.into_iter().collect());
     }
 
-    /// MS-WMHTTP 2.2.1.9, notes <2> and <3> (N-2)
+    /// MS-WMHTTP 2.2.1.9 X-Accept-Authentication, notes <2> and <3> (N-2)
     #[test]
     fn basic_is_supported_but_unlisted() {
         assert_eq!(

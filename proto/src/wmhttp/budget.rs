@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! Length-Remaining: the bytes of a PushStart body still to send, MS-WMHTTP 3.1.1.
+//! Length-Remaining: the bytes of a PushStart body still to send, MS-WMHTTP 3.1.1 Abstract Data Model.
 
 use super::packet::{END_OF_STREAM_SIZE, FRAMING_HEADER_SIZE, MAX_PAYLOAD, REASON_SIZE};
 
-/// The Content-Length in bytes of a PushStart of unknown length: the largest 32-bit signed integer (3.1.4.2.1).
+/// The Content-Length in bytes of a PushStart of unknown length: the largest 32-bit signed integer (3.1.4.2.1 Sending
+/// the PushStart Request).
 pub const UNKNOWN_CONTENT_LENGTH: u64 = 2_147_483_647;
 
 /// 3.1.1 Abstract Data Model: Length-Remaining
@@ -29,7 +30,8 @@ impl LengthRemaining {
         self.0 == 0
     }
 
-    /// Subtracts a packet of `size` bytes, if the rest can still be filled (3.1.4.3, 3.1.4.5). Returns whether it did.
+    /// Subtracts a packet of `size` bytes, if the rest can still be filled (3.1.4.3 ASF Packet Is Available to Send,
+    /// 3.1.4.5 Notification of New ASF Header File). Returns whether it did.
     #[must_use]
     pub fn debit(&mut self, size: usize) -> bool {
         self.debit_leaving(size, FRAMING_HEADER_SIZE)
@@ -44,7 +46,8 @@ impl LengthRemaining {
         self.debit(END_OF_STREAM_SIZE)
     }
 
-    /// Subtracts a final `$E` (3.1.4.4), if there is room. The connection closes after it, so no rest is needed.
+    /// Subtracts a final `$E` (3.1.4.4 Notification of the Last Packet), if there is room. The connection closes after
+    /// it, so no rest is needed.
     #[must_use]
     pub fn debit_end_of_stream(&mut self) -> bool {
         self.debit_leaving(END_OF_STREAM_SIZE, 0)
@@ -60,7 +63,8 @@ impl LengthRemaining {
         }
     }
 
-    /// Subtracts the whole rest. Returns the payload sizes in bytes of the `$F` packets that fill the body (3.1.4.3).
+    /// Subtracts the whole rest. Returns the payload sizes in bytes of the `$F` packets that fill the body (3.1.4.3 ASF
+    /// Packet Is Available to Send).
     pub fn fill(&mut self) -> impl Iterator<Item = usize> + use<> {
         const SMALLEST: u64 = FRAMING_HEADER_SIZE as u64;
         let mut remaining = std::mem::take(&mut self.0);
@@ -80,8 +84,8 @@ impl LengthRemaining {
     }
 }
 
-/// Returns the minimum Content-Length of a PushStart in bytes (3.1.4.2.1): three of the largest `$D`, or four bytes
-/// more than `$H` or `$C`, whichever is larger.
+/// Returns the minimum Content-Length of a PushStart in bytes (3.1.4.2.1 Sending the PushStart Request): three of the
+/// largest `$D`, or four bytes more than `$H` or `$C`, whichever is larger.
 pub fn least_content_length(packet_size: usize, header_size: usize) -> u64 {
     const STREAM_CHANGE: usize = FRAMING_HEADER_SIZE + REASON_SIZE;
     let data = packet_size

@@ -43,7 +43,7 @@ pub enum Error {
     },
     /// The server redirected more than five times (decision D-13).
     TooManyHops,
-    /// The server answered with success but is not a Windows Media server (3.1.5.1).
+    /// The server answered with success but is not a Windows Media server (3.1.5.1 Receiving a PushSetup Response).
     IncompatibleServer {
         /// Its Server field; empty if it is missing.
         server: String,
@@ -54,7 +54,7 @@ pub enum Error {
     /// The server answered a PushStart with success before its body was complete.
     EndedEarly,
     /// The server answered a PushStart that resumes a session with a new push-id, because it no longer knows the
-    /// session (3.2.6).
+    /// session (3.2.6 Timer Events).
     Forgotten,
 }
 

@@ -30,7 +30,7 @@ const PUSH_ID: &str = "push-id";
 pub struct PushId(Box<str>);
 
 impl PushId {
-    /// Characters that a server may assign, at most (3.2.3).
+    /// Characters that a server may assign, at most (3.2.3 Initialization).
     pub const MAX_LENGTH: usize = 255;
 
     /// Parses a push-id: visible ASCII without the delimiters of cookies.
@@ -219,7 +219,7 @@ pub fn windows_media_server(headers: &HeaderMap) -> Result<String, Error> {
     }
 }
 
-/// Returns the Idle-Timeout that 2.2.1.4 Pragma announces; the default of 3.2.2 if it does not.
+/// Returns the Idle-Timeout that 2.2.1.4 Pragma announces; the default of 3.2.2 Timers if it does not.
 pub fn idle_timeout(headers: &HeaderMap) -> Duration {
     const DEFAULT: Duration = Duration::from_secs(60);
     const LEAST: u64 = 1000;
@@ -302,7 +302,7 @@ fn is_encoder_version(version: &str) -> bool {
         && build.iter().all(digits)
 }
 
-/// RFC 2616 section 3.8: `token ["/" product-version]`.
+/// RFC 2616 section 3.8 Product Tokens: `token ["/" product-version]`.
 fn is_product(product: &str) -> bool {
     let is_token = |part: &str| !part.is_empty() && part.bytes().all(is_token_byte);
     match product.split_once('/') {
@@ -447,7 +447,7 @@ mod tests {
         }
     }
 
-    /// RFC 7231 section 7.1.3
+    /// RFC 7231 section 7.1.3 Retry-After
     #[test]
     fn retry_after_is_read_in_seconds_only() {
         for (value, wanted) in [
@@ -464,7 +464,7 @@ mod tests {
         assert_eq!(retry_after(&HeaderMap::new()), None);
     }
 
-    /// 2.2.1.4, 3.2.2
+    /// 2.2.1.4 Pragma, 3.2.2 Timers
     #[test]
     fn pragma_announces_the_idle_timeout() {
         for (value, seconds) in [

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! The two requests of MS-WMHTTP 2.2.2, CONNECT, and the responses to them.
+//! The two requests of MS-WMHTTP 2.2.2 Request Types, CONNECT, and the responses to them.
 
 use std::fmt;
 
@@ -18,7 +18,7 @@ use super::header::{
 };
 use super::{Error, Secrets};
 
-/// A request: a POST of 2.2.2, or CONNECT. `Debug` hides its secrets.
+/// A request: a POST of 2.2.2 Request Types, or CONNECT. `Debug` hides its secrets.
 pub struct Request {
     /// The publishing point.
     pub url: Url,
@@ -164,17 +164,17 @@ impl fmt::Debug for Request {
     }
 }
 
-/// Returns the request target for the server itself (RFC 9112 section 3.2.1).
+/// Returns the request target for the server itself (RFC 9112 section 3.2.1 origin-form).
 pub(super) fn origin_form(url: &Url) -> String {
     url[Position::BeforePath..Position::AfterQuery].to_owned()
 }
 
-/// Returns the request target for a forwarding proxy (RFC 9112 section 3.2.2).
+/// Returns the request target for a forwarding proxy (RFC 9112 section 3.2.2 absolute-form).
 pub(super) fn absolute_form(url: &Url) -> String {
     url[..Position::AfterQuery].to_owned()
 }
 
-/// Returns the request target of CONNECT, which always includes the port (RFC 9112 section 3.2.3).
+/// Returns the request target of CONNECT, which always includes the port (RFC 9112 section 3.2.3 authority-form).
 pub(super) fn authority(url: &Url) -> String {
     let host = url.host_str().unwrap_or_default();
     let port = url.port_or_known_default().unwrap_or_default();
@@ -260,7 +260,7 @@ mod tests {
         Request::new(target, "WMEncoder/12.0", &Cookies::default(), body)
     }
 
-    /// RFC 9110 section 9.3.6, RFC 9112 section 3.2.3
+    /// RFC 9110 section 9.3.6 CONNECT, RFC 9112 section 3.2.3 authority-form
     #[test]
     fn connect_names_host_and_port_only() {
         for (url, authority) in [
@@ -278,7 +278,7 @@ mod tests {
         }
     }
 
-    /// RFC 9112 section 3.2
+    /// RFC 9112 section 3.2 Request Target
     #[test]
     fn a_target_has_the_form_for_the_next_hop() {
         let proxy = Some("http://proxy:3128/");

@@ -20,7 +20,7 @@
 //!
 //! | | |
 //! |---|---|
-//! | D-1 | A body may be `… $E (S_FALSE) $F`, and a later one may begin with `$C`: the prose and figure 9 count, not the grammar of 2.2.2.2. |
+//! | D-1 | A body may be `… $E (S_FALSE) $F`, and a later one may begin with `$C`: the prose and figure 9 count, not the grammar of 2.2.2.2 PushStart Request. |
 //! | D-2 | Requests carry no Pragma, because none is defined for them. |
 //! | D-3 | Requests carry `Cache-Control: no-cache`, as every capture does. |
 //! | D-4 | After 401 or 407 the connection is kept if the server keeps it: NTLM requires that, and the other schemes allow it. |
@@ -38,7 +38,7 @@
 //! | D-17 | PushStart never carries NTLM. If a server requires it there, the client sends PushSetup first, on a new connection. |
 //! | D-18 | `$D` holds at most 65,531 bytes, as `$H` and `$F` do. |
 //! | D-20 | Padding is removed so that a receiver may restore it with zeros: see [`asf::DataPacket`](crate::asf::DataPacket). |
-//! | D-21 | An https URL behind a proxy is reached by CONNECT. Of the fields in 2.2.1, CONNECT carries only User-Agent. |
+//! | D-21 | An https URL behind a proxy is reached by CONNECT. Of the fields in 2.2.1 HTTP Header Fields, CONNECT carries only User-Agent. |
 
 mod budget;
 mod client;

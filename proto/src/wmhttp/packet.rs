@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! The packets of a PushStart body, MS-WMHTTP 2.2.3.
+//! The packets of a PushStart body, MS-WMHTTP 2.2.3 Packet Types.
 
 use std::fmt;
 
@@ -20,7 +20,7 @@ pub const END_OF_STREAM_SIZE: usize = FRAMING_HEADER_SIZE + REASON_SIZE;
 /// Largest payload of `$H`, `$D` or `$F`, in bytes: with its framing header it fits 65,535 bytes.
 pub const MAX_PAYLOAD: usize = 65_531;
 
-/// Largest ASF file header that `$C` can carry, in bytes (2.2.3.2).
+/// Largest ASF file header that `$C` can carry, in bytes (2.2.3.2 $C).
 pub const MAX_STREAM_CHANGE_PAYLOAD: usize = MAX_PAYLOAD - REASON_SIZE;
 
 /// The B bit and the Frame field: B is always 0, Frame always '$'.

@@ -55,15 +55,15 @@ pub enum Stage {
 /// The reason why bytes are not an acceptable response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BadResponse {
-    /// The head does not follow RFC 9112 section 4.
+    /// The head does not follow RFC 9112 section 4 Status Line.
     Head(httparse::Error),
     /// The head is larger than 64 KiB.
     TooLarge,
     /// The status code is invalid.
     Status,
-    /// RFC 9112 section 6: the length of the body is ambiguous.
+    /// RFC 9112 section 6 Message Body: the length of the body is ambiguous.
     Length,
-    /// RFC 9112 section 7.1: a chunk of the body is malformed.
+    /// RFC 9112 section 7.1 Chunked Transfer Coding: a chunk of the body is malformed.
     Chunk,
 }
 
@@ -91,7 +91,7 @@ struct Found {
     keeps_alive: bool,
 }
 
-/// RFC 9112 section 6.3: the end of a body.
+/// RFC 9112 section 6.3 Message Body Length: the end of a body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Framing {
     /// After this number of bytes.
@@ -103,7 +103,7 @@ enum Framing {
     Over,
 }
 
-/// RFC 9112 section 7.1: the next element of a chunked body.
+/// RFC 9112 section 7.1 Chunked Transfer Coding: the next element of a chunked body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Chunked {
     Size,
@@ -204,7 +204,7 @@ impl ResponseReader {
             _ => return Err(BadResponse::TooLarge),
         };
         let found = found(&head, self.request)?;
-        // RFC 9110 section 15.2: an interim response announces another.
+        // RFC 9110 section 15.2 Informational 1xx: an interim response announces another.
         let interim = found.response.status.is_informational();
         if !interim || found.response.status == StatusCode::SWITCHING_PROTOCOLS {
             self.found = Some(found);
@@ -316,7 +316,7 @@ fn found(head: &httparse::Response<'_, '_>, request: RequestKind) -> Result<Foun
     };
     let fields = head.headers.iter().filter_map(|field| {
         let name = HeaderName::from_bytes(field.name.as_bytes()).ok()?;
-        // RFC 9112 section 5.2: a folded line is read as one with spaces.
+        // RFC 9112 section 5.2 Obsolete Line Folding: a folded line is read as one with spaces.
         let value = field.value.iter().map(|byte| match byte {
             b'\r' | b'\n' => b' ',
             byte => *byte,
@@ -370,8 +370,9 @@ fn framing(status: StatusCode, headers: &HeaderMap) -> Result<Framing, BadRespon
     Ok(Framing::Length(length))
 }
 
-/// Returns whether the connection can carry another request: RFC 2616 section 8.1.2, and RFC 2068 section 19.7.1 for
-/// HTTP/1.0. Old proxies use Proxy-Connection for that (RFC 9112 section C.2.2).
+/// Returns whether the connection can carry another request: RFC 2616 section 8.1.2 Overall Operation, and RFC 2068
+/// section 19.7.1 Compatibility with HTTP/1.0 Persistent Connections for HTTP/1.0. Old proxies use Proxy-Connection for
+/// that (RFC 9112 section C.2.2 Keep-Alive Connections).
 fn keeps_alive(version: Version, headers: &HeaderMap) -> bool {
     let says = |token: &str| {
         tokens(headers, CONNECTION)
@@ -382,7 +383,7 @@ fn keeps_alive(version: Version, headers: &HeaderMap) -> bool {
     kept && !says("close")
 }
 
-/// Iterates over the members of a list, RFC 9110 section 5.6.1.
+/// Iterates over the members of a list, RFC 9110 section 5.6.1 Lists.
 fn tokens(headers: &HeaderMap, name: HeaderName) -> impl Iterator<Item = &str> {
     let values = headers.get_all(name).into_iter();
     values

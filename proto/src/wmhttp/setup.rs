@@ -55,7 +55,7 @@ impl std::error::Error for BadSetupBody {}
 impl SetupBody {
     /// Returns the body as sent. It is empty without directives, because some receivers take any body for the stream.
     ///
-    /// A Template-URL is always followed by AutoDestroy (3.1.4.1.1).
+    /// A Template-URL is always followed by AutoDestroy (3.1.4.1.1 Sending the PushSetup Request).
     pub fn to_bytes(&self) -> Bytes {
         let auto_destroy = format!("AutoDestroy: {}\r\n", u8::from(self.auto_destroy));
         match &self.template_url {
@@ -69,7 +69,7 @@ impl SetupBody {
     ///
     /// # Errors
     ///
-    /// [`BadSetupBody`] if it does not follow the grammar of 2.2.2.1.
+    /// [`BadSetupBody`] if it does not follow the grammar of 2.2.2.1 PushSetup Request.
     pub fn parse(body: &[u8]) -> Result<Self, BadSetupBody> {
         let text = std::str::from_utf8(body).map_err(|_| BadSetupBody::NotAscii)?;
         let mut parsed = Self::default();

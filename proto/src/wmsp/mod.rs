@@ -18,12 +18,12 @@
 //!
 //! | | |
 //! |---|---|
-//! | 2.2.3.1.1 | The B flag is never set, because players compare the whole byte. |
-//! | 2.2.3.3 | Padding is removed, except for `NSServer` before 5.0. A packet over 65,527 bytes does not fit into `$D` and is dropped. |
-//! | 2.2.3.4, 3.2.4.2 | `$C` comes without `$E` (S_FALSE), as the specification permits, because players end at any `$E`. |
-//! | 2.2.3.6 | `$M` is sent only to players of version 9.0 and later, as required, and has no content description. |
-//! | 3.2.5.4 | The server offers neither pipelined mode nor `$P`, so a request for them is refused. |
-//! | 3.2.5.6 | A player that selects no stream gets all streams. Streams are never thinned, and not switched during play. A Play response has no known length, and is never chunked. |
+//! | 2.2.3.1.1 Framing Header | The B flag is never set, because players compare the whole byte. |
+//! | 2.2.3.3 $D (Data) | Padding is removed, except for `NSServer` before 5.0. A packet over 65,527 bytes does not fit into `$D` and is dropped. |
+//! | 2.2.3.4 $E (End-of-Stream Notification), 3.2.4.2 Notification That a New ASF Header Is Available | `$C` comes without `$E` (S_FALSE), as the specification permits, because players end at any `$E`. |
+//! | 2.2.3.6 $M (Metadata) | `$M` is sent only to players of version 9.0 and later, as required, and has no content description. |
+//! | 3.2.5.4 Receiving a Describe Request | The server offers neither pipelined mode nor `$P`, so a request for them is refused. |
+//! | 3.2.5.6 Receiving a Play Request | A player that selects no stream gets all streams. Streams are never thinned, and not switched during play. A Play response has no known length, and is never chunked. |
 
 pub mod client;
 mod packet;

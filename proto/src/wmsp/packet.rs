@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! The packets of a response, MS-WMSP 2.2.3.
+//! The packets of a response, MS-WMSP 2.2.3 Packet Types.
 
 use bytes::{BufMut, Bytes, BytesMut};
 
@@ -121,7 +121,7 @@ fn with_reason(id: u8, reason: u32) -> Bytes {
 mod tests {
     use super::*;
 
-    /// 2.2.3.1.2, 2.2.3.5
+    /// 2.2.3.1.2 MMS Data Packet, 2.2.3.5 $H (Header)
     #[test]
     fn a_header_in_one_piece_is_first_and_last() {
         assert_eq!(
@@ -130,7 +130,7 @@ mod tests {
         );
     }
 
-    /// 2.2.3.1.2: the example of 100,000 bytes
+    /// 2.2.3.1.2 MMS Data Packet: the example of 100,000 bytes
     #[test]
     fn a_large_header_is_split_into_numbered_packets() {
         let wire = Framer::header(&[7; 140_000]);
@@ -152,7 +152,7 @@ mod tests {
         assert_eq!(at, wire.len());
     }
 
-    /// 2.2.3.1.2: LocationId numbers the packets of a virtual file, AFFlags those of the response
+    /// 2.2.3.1.2 MMS Data Packet: LocationId numbers the packets of a virtual file, AFFlags those of the response
     #[test]
     fn data_packets_are_numbered_twice() {
         let mut framer = Framer::new();
@@ -167,7 +167,7 @@ mod tests {
         assert_eq!(framer.data(0, 1).unwrap()[9], 0);
     }
 
-    /// 2.2.3.1.2
+    /// 2.2.3.1.2 MMS Data Packet
     #[test]
     fn a_packet_that_is_too_large_is_not_counted() {
         let mut framer = Framer::new();
@@ -176,7 +176,7 @@ mod tests {
         assert_eq!((fits[2], fits[3], fits[9]), (0xFF, 0xFF, 0));
     }
 
-    /// 2.2.3.2, 2.2.3.4, 2.2.3.6
+    /// 2.2.3.2 $C (Stream Change Notification), 2.2.3.4 $E (End-of-Stream Notification), 2.2.3.6 $M (Metadata)
     #[test]
     fn the_other_packets_are_as_specified() {
         assert_eq!(&Framer::stream_change()[..], [b'$', b'C', 4, 0, 0, 0, 0, 0]);

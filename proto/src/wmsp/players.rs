@@ -34,7 +34,7 @@ impl Players {
     /// Sessions in the table, at most. The session that has been idle for longest is evicted.
     pub const MAX: usize = 1024;
 
-    /// 3.2.2 Idle-Timeout
+    /// 3.2.2 Timers: Idle-Timeout
     pub const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
 
     /// The timeout in responses. It is shorter by the time that the next request may take.
@@ -46,7 +46,7 @@ impl Players {
     }
 
     /// 3.2.5.1 Receiving a Request. Returns `None` for a request without a session that needs none. `random` generates
-    /// Client-IDs (3.2.3).
+    /// Client-IDs (3.2.3 Initialization).
     ///
     /// # Errors
     ///
@@ -92,7 +92,8 @@ impl Players {
         }
     }
 
-    /// 3.2.4.1, 3.2.7.1: ends streaming, and starts the Idle-Timeout.
+    /// 3.2.4.1 Notification That the Last $D Packet Has Been Sent, 3.2.7.1 TCP Connection Is Closed by the Client: ends
+    /// streaming, and starts the Idle-Timeout.
     pub fn stopped(&mut self, client_id: u32, now: Duration) {
         let until = now.saturating_add(Self::IDLE_TIMEOUT);
         self.sessions.insert(client_id, State::Idle(until));
@@ -177,7 +178,7 @@ mod tests {
         }
     }
 
-    /// 3.2.3, 3.2.5.6
+    /// 3.2.3 Initialization, 3.2.5.6 Receiving a Play Request
     #[test]
     fn a_session_is_described_and_then_played() {
         let mut table = Table::new();
@@ -188,7 +189,8 @@ mod tests {
         assert_ne!(table.open(PlayerKind::Play, None), played);
     }
 
-    /// 3.2.5.4, 3.2.5.6: the request could be an attempt to take over the session
+    /// 3.2.5.4 Receiving a Describe Request, 3.2.5.6 Receiving a Play Request: the request could be an attempt to take
+    /// over the session
     #[test]
     fn a_streaming_session_cannot_be_taken_over() {
         let mut table = Table::new();
@@ -202,7 +204,7 @@ mod tests {
         assert_eq!(table.open(PlayerKind::Play, id).client_id, client_id);
     }
 
-    /// 3.2.5.4: xResetStrm
+    /// 3.2.5.4 Receiving a Describe Request: xResetStrm
     #[test]
     fn an_expired_session_is_replaced_with_a_reset() {
         let mut table = Table::new();
@@ -211,7 +213,7 @@ mod tests {
         assert_ne!(opened.client_id, 4711);
     }
 
-    /// 3.2.5.1
+    /// 3.2.5.1 Receiving a Request
     #[test]
     fn requests_that_need_a_session_are_refused_without_one() {
         let mut table = Table::new();
@@ -235,7 +237,7 @@ mod tests {
         }
     }
 
-    /// 3.2.6.2; 2.2.2.3
+    /// 3.2.6.2 Idle-Timeout Timer Expires; 2.2.2.3 KeepAlive Request
     #[test]
     fn keep_alive_prevents_the_expiry_of_a_session() {
         let mut table = Table::new();

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! The heads of responses, 2.2.2 and 3.2.5.2.
+//! The heads of responses, 2.2.2 Request Types and 3.2.5.2 Sending a Response.
 
 use bytes::Bytes;
 use http::header::{
@@ -11,10 +11,10 @@ use http::{HeaderMap, Response, StatusCode};
 use super::{Opened, Players, Refusal};
 use crate::wmhttp::server::SERVER_NAME;
 
-/// 2.2.1.2.2: only the ASF file header
+/// 2.2.1.2.2 application/vnd.ms.wms-hdr.asfv1: only the ASF file header
 const DESCRIPTION: HeaderValue = HeaderValue::from_static("application/vnd.ms.wms-hdr.asfv1");
 
-/// 2.2.1.2.3: packets of 2.2.3
+/// 2.2.1.2.3 application/x-mms-framed: packets of 2.2.3 Packet Types
 const FRAMED: HeaderValue = HeaderValue::from_static("application/x-mms-framed");
 
 /// The Content-Type of an ASF file.
@@ -113,7 +113,8 @@ fn response(status: StatusCode) -> Response<Bytes> {
     response
 }
 
-/// 3.2.5.2: adds client-id, timeout and, if necessary, xResetStrm, each in a field of its own, as in example 4.11.
+/// 3.2.5.2 Sending a Response: adds client-id, timeout and, if necessary, xResetStrm, each in a field of its own, as in
+/// example 4.11.
 fn put_session(headers: &mut HeaderMap, session: &Opened) {
     put_pragma(headers, &format!("client-id={}", session.client_id));
     let timeout = Players::ANNOUNCED_TIMEOUT.as_millis();
@@ -143,7 +144,7 @@ mod tests {
         reset: false,
     };
 
-    /// 2.2.2.1
+    /// 2.2.2.1 Describe
     #[test]
     fn a_description_has_all_required_fields() {
         let response = description(&SESSION, 1, Bytes::from_static(b"$H"));
@@ -163,7 +164,7 @@ mod tests {
         assert_eq!(headers[CACHE_CONTROL], "no-cache");
     }
 
-    /// 2.2.2.6
+    /// 2.2.2.6 Play
     #[test]
     fn a_play_response_has_no_length() {
         let reset = Opened {
@@ -177,7 +178,7 @@ mod tests {
         assert!(!headers.contains_key(CONTENT_LENGTH));
     }
 
-    /// 2.2.2.3.2
+    /// 2.2.2.3.2 Pipelined Mode
     #[test]
     fn a_keep_alive_is_answered_without_a_body() {
         let response = done(Some(&SESSION));

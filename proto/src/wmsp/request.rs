@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! The head of a request: 2.2.2.
+//! The head of a request: 2.2.2 Request Types.
 
 use std::fmt;
 
@@ -20,7 +20,7 @@ pub struct Agent {
 impl Agent {
     const NAMES: [&str; 3] = ["NSPlayer", "NSServer", "WMCacheProxy"];
 
-    /// Parses User-Agent; `None` if the client does not use this protocol (3.2.5.1).
+    /// Parses User-Agent; `None` if the client does not use this protocol (3.2.5.1 Receiving a Request).
     pub fn of(headers: &HeaderMap) -> Option<Self> {
         let value = headers.get(USER_AGENT)?.to_str().ok()?;
         let (name, version) = value.split_once('/')?;
@@ -33,48 +33,49 @@ impl Agent {
         })
     }
 
-    /// 2.2.3.6: returns whether the player requires `$M`. Older players do not understand it.
+    /// 2.2.3.6 $M (Metadata): returns whether the player requires `$M`. Older players do not understand it.
     pub fn wants_metadata(self) -> bool {
         self.version >= (9, 0)
     }
 
-    /// 2.2.3.3: returns whether the player requires padding.
+    /// 2.2.3.3 $D (Data): returns whether the player requires padding.
     pub fn wants_padding(self) -> bool {
         self.name == "NSServer" && self.version < (5, 0)
     }
 }
 
-/// The kind of a request (2.2.2).
+/// The kind of a request (2.2.2 Request Types).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PlayerKind {
-    /// 2.2.2.1: asks for the ASF file header.
+    /// 2.2.2.1 Describe: asks for the ASF file header.
     Describe,
-    /// 2.2.2.6: asks for the stream.
+    /// 2.2.2.6 Play: asks for the stream.
     Play,
-    /// 2.2.2.2: asks for information about the content.
+    /// 2.2.2.2 GetContentInfo: asks for information about the content.
     GetContentInfo,
-    /// 2.2.2.3.1: keeps the session.
+    /// 2.2.2.3.1 Non-Pipelined Mode: keeps the session.
     KeepAlive,
-    /// 2.2.2.3.2: KeepAlive by OPTIONS, which needs no session.
+    /// 2.2.2.3.2 Pipelined Mode: KeepAlive by OPTIONS, which needs no session.
     Options,
-    /// 2.2.2.4: reports statistics.
+    /// 2.2.2.4 Log: reports statistics.
     Log,
-    /// 2.2.2.8: selects other streams.
+    /// 2.2.2.8 SelectStream: selects other streams.
     SelectStream,
-    /// 2.2.2.9: reports an event.
+    /// 2.2.2.9 SendEvent: reports an event.
     SendEvent,
-    /// 2.2.2.10: ends streaming.
+    /// 2.2.2.10 Stop: ends streaming.
     Stop,
 }
 
 /// The reason why the server refuses a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refusal {
-    /// The request is not in 2.2.2, or belongs to the pipelined mode, which the server does not offer.
+    /// The request is not in 2.2.2 Request Types, or belongs to the pipelined mode, which the server does not offer.
     Unknown,
-    /// The client-id is unknown, or a required one is missing (3.2.5.1).
+    /// The client-id is unknown, or a required one is missing (3.2.5.1 Receiving a Request).
     UnknownSession,
-    /// The session is streaming on another connection (3.2.5.4, 3.2.5.6).
+    /// The session is streaming on another connection (3.2.5.4 Receiving a Describe Request, 3.2.5.6 Receiving a Play
+    /// Request).
     Streaming,
     /// No encoder pushes to the publishing point.
     NoSource,
@@ -226,7 +227,7 @@ mod tests {
         );
     }
 
-    /// 2.2.2.5, 2.2.2.7
+    /// 2.2.2.5 Pipeline, 2.2.2.7 PlayNextEntry
     #[test]
     fn the_pipelined_mode_is_refused() {
         for pragma in [
@@ -277,7 +278,7 @@ mod tests {
         assert_eq!(kind("OPTIONS", &[]), Ok(PlayerKind::Options));
     }
 
-    /// 2.2.1.8, 2.2.3.3, 2.2.3.6
+    /// 2.2.1.8 User-Agent, 2.2.3.3 $D (Data), 2.2.3.6 $M (Metadata)
     #[test]
     fn versions_decide_on_metadata_and_padding() {
         for (user_agent, metadata, padding) in [
@@ -297,7 +298,7 @@ mod tests {
         }
     }
 
-    /// 3.2.5.1
+    /// 3.2.5.1 Receiving a Request
     #[test]
     fn other_clients_do_not_use_this_protocol() {
         for user_agent in ["Lavf/59", "WMEncoder/12.0", "NSPlayers/1.0", ""] {

@@ -6,7 +6,8 @@ use super::pragma::token;
 
 /// 2.2.1.4.27 stream-switch-entry: the streams that a player selects.
 ///
-/// A player that names no stream gets all streams. By 3.2.5.6 it would get none, but no server does that.
+/// A player that names no stream gets all streams. By 3.2.5.6 Receiving a Play Request it would get none, but no server
+/// does that.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Selection {
     /// Selected stream numbers as a bit set, 1 to 127; `None`: all streams.
@@ -70,7 +71,7 @@ mod tests {
         Selection::of(&headers)
     }
 
-    /// The example of 2.2.1.4.27, and its hexadecimal numbers
+    /// The example of 2.2.1.4.27 stream-switch-entry, and its hexadecimal numbers
     #[test]
     fn streams_are_turned_on_and_off() {
         let selection = selected("ffff:1:0 ffff:a:1 ffff:3:2 ");

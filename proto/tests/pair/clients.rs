@@ -52,7 +52,7 @@ impl Sent {
     }
 }
 
-/// Returns the header of a fixture with other File Properties (ASF 3.2).
+/// Returns the header of a fixture with another ASF 3.2 File Properties Object.
 pub fn header_with(packet_size: u32, maximum_bitrate: u32) -> FileHeader {
     const FILE_PROPERTIES: [u8; 4] = [0xA1, 0xDC, 0xAB, 0x8C];
     let Some(Offered::Header(header)) =
@@ -123,7 +123,7 @@ pub fn assert_filler(mut body: &[u8], size: u64) {
     assert!(body.is_empty(), "{:x?}", &body[..4]);
 }
 
-/// The framing header and the payload, 2.2.3.1.1.
+/// The framing header of 2.2.3.1.1 Framing Header, and the payload.
 pub fn framed(head: &[u8], length: usize, rest: &[u8]) -> Vec<u8> {
     [head, &(length as u16).to_le_bytes(), rest].concat()
 }

@@ -13,8 +13,8 @@ use super::clients::{
 use super::harness::{Fixed, config};
 use super::responses::{accepted, response};
 
-/// 3.1.1, 3.1.3: C-060, C-062, C-070, C-072, C-075: there is no output before the server is to be configured. Then
-/// PushSetup asks for a new session.
+/// 3.1.1 Abstract Data Model, 3.1.3 Initialization: C-060, C-062, C-070, C-072, C-075: there is no output before the
+/// server is to be configured. Then PushSetup asks for a new session.
 #[test]
 fn a_session_starts_from_nothing_with_push_setup() {
     let mut client = PushSession::new(config(), Fixed);
@@ -28,8 +28,8 @@ fn a_session_starts_from_nothing_with_push_setup() {
     assert!(Sent::by(&mut client).nothing(), "once is enough");
 }
 
-/// 3.1.4.2, 3.1.5.1: C-100, C-101, C-103, C-218, C-219: streaming waits for the response to PushSetup, and then for the
-/// higher layer and its file header.
+/// 3.1.4.2 Request to Start Streaming Content, 3.1.5.1 Receiving a PushSetup Response: C-100, C-101, C-103, C-218,
+/// C-219: streaming waits for the response to PushSetup, and then for the higher layer and its file header.
 #[test]
 fn push_start_waits_for_push_setup_and_for_a_header() {
     let mut client = PushSession::new(config(), Fixed);
@@ -50,8 +50,9 @@ fn push_start_waits_for_push_setup_and_for_a_header() {
     assert!(Sent::by(&mut client).nothing());
 }
 
-/// 3.1.4.2, 3.1.4.2.1, 2.2.3.6: C-031, C-032, C-033, C-034, C-054…C-057, C-104…C-106, C-128…C-131: the request is
-/// followed by `$H` as the first packet of its body.
+/// 3.1.4.2 Request to Start Streaming Content, 3.1.4.2.1 Sending the PushStart Request, 2.2.3.6 $H (Header): C-031,
+/// C-032, C-033, C-034, C-054…C-057, C-104…C-106, C-128…C-131: the request is followed by `$H` as the first packet of
+/// its body.
 #[test]
 fn push_start_is_followed_by_the_header_at_once() {
     let mut client = configured(None);
@@ -72,7 +73,7 @@ fn push_start_is_followed_by_the_header_at_once() {
     assert_eq!(client.poll_event(), Some(sent));
 }
 
-/// 3.1.4.3, 2.2.3.3: C-033, C-034, C-040…C-043, C-140, C-143…C-145, C-152
+/// 3.1.4.3 ASF Packet Is Available to Send, 2.2.3.3 $D (Data): C-033, C-034, C-040…C-043, C-140, C-143…C-145, C-152
 #[test]
 fn a_data_packet_is_framed_and_subtracted() {
     let mut client = configured(None);
@@ -88,8 +89,8 @@ fn a_data_packet_is_framed_and_subtracted() {
     }
 }
 
-/// 3.1.4.3, 2.2.3.5: C-049…C-053, C-144, C-146, C-147, C-149…C-151: if a packet and four bytes do not fit, `$F` fills
-/// the rest, and the packet is held for the next body.
+/// 3.1.4.3 ASF Packet Is Available to Send, 2.2.3.5 $F (Filler): C-049…C-053, C-144, C-146, C-147, C-149…C-151: if a
+/// packet and four bytes do not fit, `$F` fills the rest, and the packet is held for the next body.
 #[test]
 fn a_body_is_filled_before_a_packet_that_is_larger() {
     for rest in [4, 5, 8, 100, 1504, 1507] {
@@ -113,7 +114,8 @@ fn a_body_is_filled_before_a_packet_that_is_larger() {
     assert_eq!(client.length_remaining(), 4);
 }
 
-/// 3.1.4.3, 3.1.4.5: C-148, C-187: several `$F` fill a rest that is too large for one.
+/// 3.1.4.3 ASF Packet Is Available to Send, 3.1.4.5 Notification of New ASF Header File: C-148, C-187: several `$F`
+/// fill a rest that is too large for one.
 #[test]
 fn more_than_one_filler_can_hold_is_filled_by_several() {
     let header = header_with(65_531, 0);
@@ -130,7 +132,7 @@ fn more_than_one_filler_can_hold_is_filled_by_several() {
     }
 }
 
-/// Returns a header of `size` bytes, with a Padding Object (ASF 3.28) at its end.
+/// Returns a header of `size` bytes, with an ASF 3.17 Padding Object at its end.
 fn large_header(size: usize) -> FileHeader {
     const PADDING: [u8; 16] = [
         0x74, 0xD4, 0x06, 0x18, 0xDF, 0xCA, 0x09, 0x45, 0xA4, 0xBA, 0x9A, 0xAB, 0xCB, 0x96, 0xAA,
@@ -149,8 +151,9 @@ fn large_header(size: usize) -> FileHeader {
     FileHeader::parse(bytes.into()).unwrap()
 }
 
-/// 3.1.4.3 to 3.1.4.5, 3.1.5.2: C-141, C-142, C-151, C-160, C-161, C-181, C-182: after a full body nothing is sent
-/// before the response. C-030, C-105, C-237, C-243: the next PushStart follows it, without `$H`.
+/// 3.1.4.3 to 3.1.4.5, 3.1.5.2 Receiving a PushStart Response: C-141, C-142, C-151, C-160, C-161, C-181, C-182: after a
+/// full body nothing is sent before the response. C-030, C-105, C-237, C-243: the next PushStart follows it, without
+/// `$H`.
 #[test]
 fn everything_is_held_between_a_full_body_and_its_response() {
     let mut client = with_rest(&header(), 4);
@@ -180,7 +183,8 @@ fn everything_is_held_between_a_full_body_and_its_response() {
     ));
 }
 
-/// 3.1.4.4: C-160, C-162, C-164, C-165: `$F` replaces an `$E` that does not fit. `$E` begins the next body.
+/// 3.1.4.4 Notification of the Last Packet: C-160, C-162, C-164, C-165: `$F` replaces an `$E` that does not fit. `$E`
+/// begins the next body.
 #[test]
 fn an_end_without_room_goes_into_the_next_body() {
     for rest in 4..8 {
@@ -200,8 +204,8 @@ fn an_end_without_room_goes_into_the_next_body() {
     }
 }
 
-/// 3.1.4.4, 2.2.3.4: C-046…C-048, C-166…C-168, C-170, C-172: `$E` needs eight bytes. It carries the Reason of the
-/// higher layer, and is the last output.
+/// 3.1.4.4 Notification of the Last Packet, 2.2.3.4 $E (End-of-Stream Notification): C-046…C-048, C-166…C-168, C-170,
+/// C-172: `$E` needs eight bytes. It carries the Reason of the higher layer, and is the last output.
 #[test]
 fn the_end_carries_its_reason_and_closes() {
     let abort = *b"$E\x04\0\x04\x40\0\x80";
@@ -223,8 +227,9 @@ fn the_end_carries_its_reason_and_closes() {
     }
 }
 
-/// 3.1.4.5, 2.2.3.2: C-035…C-038, C-102, C-167, C-169, C-174, C-180, C-183, C-184, C-190, C-191, C-193: `$E` (S_FALSE)
-/// and `$C` in the same body, not another PushStart.
+/// 3.1.4.5 Notification of New ASF Header File, 2.2.3.2 $C (Stream Change Notification): C-035…C-038, C-102, C-167,
+/// C-169, C-174, C-180, C-183, C-184, C-190, C-191, C-193: `$E` (S_FALSE) and `$C` in the same body, not another
+/// PushStart.
 #[test]
 fn a_new_header_is_announced_and_framed() {
     let mut client = configured(None);
@@ -245,8 +250,8 @@ fn a_new_header_is_announced_and_framed() {
     assert_eq!(client.data_unit(packet(3200)), Offer::Taken);
 }
 
-/// 3.1.4.5: C-030, C-180, C-185, C-186, C-188, C-189, C-192: if `$C` and four bytes do not fit, `$F` fills the rest.
-/// The next body begins with `$C`, and the end of the entry is not repeated.
+/// 3.1.4.5 Notification of New ASF Header File: C-030, C-180, C-185, C-186, C-188, C-189, C-192: if `$C` and four bytes
+/// do not fit, `$F` fills the rest. The next body begins with `$C`, and the end of the entry is not repeated.
 #[test]
 fn a_new_header_without_room_opens_the_next_body() {
     let next = header();
@@ -270,7 +275,8 @@ fn a_new_header_without_room_opens_the_next_body() {
     assert_eq!(client.length_remaining(), 4);
 }
 
-/// 3.1.4.4, decisions D-9 and D-10: C-166: `$E` (S_FALSE) leaves room for a filler, or waits for the next body.
+/// 3.1.4.4 Notification of the Last Packet, decisions D-9 and D-10: C-166: `$E` (S_FALSE) leaves room for a filler, or
+/// waits for the next body.
 #[test]
 fn the_end_of_an_entry_leaves_room_for_a_filler() {
     for rest in 4..12 {
@@ -294,8 +300,9 @@ fn first_content_length(server: &str, header: FileHeader) -> String {
     Sent::by(&mut client).field("content-length").to_owned()
 }
 
-/// 3.1.4.2.1, 3.1.5.1: C-116, C-118, C-119, C-216, C-121, C-122: through a proxy, which Via shows, a body is one minute
-/// long if the bit rate is known. Otherwise it has the maximum length.
+/// 3.1.4.2.1 Sending the PushStart Request, 3.1.5.1 Receiving a PushSetup Response: C-116, C-118, C-119, C-216, C-121,
+/// C-122: through a proxy, which Via shows, a body is one minute long if the bit rate is known. Otherwise it has the
+/// maximum length.
 #[test]
 fn a_body_is_a_minute_long_through_a_proxy() {
     let direct = "HTTP/1.1 204 No Content\nServer: Cougar/9.5";
@@ -312,7 +319,8 @@ fn a_body_is_a_minute_long_through_a_proxy() {
     }
 }
 
-/// 3.1.5.2: C-237, C-240, C-241: the response to a PushStart sets the cookies of the next one.
+/// 3.1.5.2 Receiving a PushStart Response: C-237, C-240, C-241: the response to a PushStart sets the cookies of the
+/// next one.
 #[test]
 fn the_response_to_push_start_sets_cookies() {
     let mut client = with_rest(&header(), 4);
@@ -323,8 +331,8 @@ fn the_response_to_push_start_sets_cookies() {
     assert_eq!(Sent::by(&mut client).field("cookie"), "push-id=2; a=b");
 }
 
-/// 3.1.4.2.1, 3.1.5.2: C-119, C-122, C-242: without a proxy a body has 2,147,483,647 bytes. Via in its response makes
-/// the next one a minute long.
+/// 3.1.4.2.1 Sending the PushStart Request, 3.1.5.2 Receiving a PushStart Response: C-119, C-122, C-242: without a
+/// proxy a body has 2,147,483,647 bytes. Via in its response makes the next one a minute long.
 #[test]
 fn the_longest_body_is_filled_and_reveals_a_proxy() {
     let mut client = configured(None);
@@ -351,7 +359,7 @@ fn body_size(client: &mut PushSession) -> u64 {
         .sum()
 }
 
-/// 3.1.5.2: C-238, C-239
+/// 3.1.5.2 Receiving a PushStart Response: C-238, C-239
 #[test]
 fn a_foreign_answer_to_push_start_is_incompatible() {
     let foreign = "HTTP/1.1 204 No Content\nServer: Apache/2.4";
@@ -368,7 +376,7 @@ fn a_foreign_answer_to_push_start_is_incompatible() {
     }
 }
 
-/// 2.2.1: C-007, C-008, C-013: a response may have fields and tokens that the client does not need.
+/// 2.2.1 HTTP Header Fields: C-007, C-008, C-013: a response may have fields and tokens that the client does not need.
 #[test]
 fn unknown_fields_and_tokens_of_a_response_are_ignored() {
     let mut client = PushSession::new(config(), Fixed);
@@ -400,7 +408,7 @@ fn unknown_fields_and_tokens_of_a_response_are_ignored() {
     assert_eq!(sent.field("user-agent"), config().user_agent);
 }
 
-/// 3.1.4.2.1: C-120: a body has room for the next header, whatever its size.
+/// 3.1.4.2.1 Sending the PushStart Request: C-120: a body has room for the next header, whatever its size.
 #[test]
 fn a_body_has_room_for_the_waiting_header() {
     let mut client = with_rest(&header(), 4);
@@ -413,7 +421,8 @@ fn a_body_has_room_for_the_waiting_header() {
     assert_eq!(client.new_header(held), Offer::Taken);
 }
 
-/// 2.2.1.6, RFC 2109 section 4.2.2: C-014: one Set-Cookie field may have several cookies, separated by commas.
+/// 2.2.1.6 Set-Cookie, RFC 2109 section 4.2.2: C-014: one Set-Cookie field may have several cookies, separated by
+/// commas.
 #[test]
 fn a_push_id_is_found_among_several_cookies() {
     let mut client = PushSession::new(config(), Fixed);

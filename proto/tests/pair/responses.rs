@@ -57,7 +57,7 @@ fn streaming() -> PushSession {
     client
 }
 
-/// 2.2.1.3, 2.2.1.6: the client sends back the cookies that it received.
+/// 2.2.1.3 Cookie, 2.2.1.6 Set-Cookie: the client sends back the cookies that it received.
 /// C-011, C-012, C-127, C-214, C-215
 #[test]
 fn the_push_id_and_other_cookies_go_into_push_start() {
@@ -89,7 +89,7 @@ fn a_server_need_not_assign_a_push_id() {
     assert!(client.is_ready());
 }
 
-/// 3.1.5.1: "server-token … does not match"
+/// 3.1.5.1 Receiving a PushSetup Response: "server-token … does not match"
 /// C-212, C-213
 #[test]
 fn a_foreign_server_is_incompatible() {
@@ -115,7 +115,7 @@ fn a_playlist_means_that_the_client_is_not_recognised() {
     assert_eq!(waiting().handle_response(&answer), Err(Error::NotAnEncoder));
 }
 
-/// 4.7: any other HTTP error ends the session.
+/// 4.7 Client Push State Diagram: any other HTTP error ends the session.
 /// C-132, C-220
 #[test]
 fn a_refusal_ends_the_session_with_its_status_and_reason() {
@@ -154,7 +154,8 @@ fn success_before_the_body_is_complete_ends_the_session() {
     );
 }
 
-/// 4.4: after the final $E no response is expected, and any is accepted.
+/// 4.4 General Push Distribution Sequence with $C Packet: after the final $E no response is expected, and any is
+/// accepted.
 #[test]
 fn responses_after_the_end_are_ignored() {
     for answer in ["HTTP/1.1 200 OK", "HTTP/1.1 422 Unprocessable"] {
@@ -167,7 +168,7 @@ fn responses_after_the_end_are_ignored() {
     }
 }
 
-/// 3.1.4.1.1: C-095, C-101: content is held until the response.
+/// 3.1.4.1.1 Sending the PushSetup Request: C-095, C-101: content is held until the response.
 #[test]
 fn nothing_goes_out_before_the_response() {
     let mut client = waiting();

@@ -172,7 +172,7 @@ fn ntlm_resumes_with_push_setup() {
     assert_eq!(cookie(&requests[0]), "push-id=4711");
 }
 
-/// 2.2.1.3.1: the push-id of a new session is 0.
+/// 2.2.1.3.1 push-id: the push-id of a new session is 0.
 #[test]
 fn a_restarted_session_begins_anew() {
     let mut client = streaming(config(), "4711");
@@ -234,7 +234,7 @@ fn an_ended_session_can_be_resumed_for_its_end() {
     assert_eq!(sent(&mut client).1, b"$E\x04\0\0\0\0\0");
 }
 
-/// 2.2.1.4 Pragma, 3.2.2
+/// 2.2.1.4 Pragma, 3.2.2 Timers
 #[test]
 fn the_idle_timeout_of_the_server_is_known() {
     let client = streaming(config(), "4711");

@@ -62,7 +62,7 @@ fn a_session_runs_from_push_setup_to_the_final_end() {
     assert_eq!(pair.client.counters().packets as usize, content.len() - 1);
 }
 
-/// 2.2.3.3: padding SHOULD be removed, so that it may stay.
+/// 2.2.3.3 $D (Data): padding SHOULD be removed, so that it may stay.
 #[test]
 fn padding_may_stay() {
     let content = fixture(AUDIO);
@@ -86,7 +86,8 @@ fn padding_may_stay() {
     );
 }
 
-/// 3.1.4.3: "choosing the size of each $F packet such that the sum … equal[s] the value of Length-Remaining"
+/// 3.1.4.3 ASF Packet Is Available to Send: "choosing the size of each $F packet such that the sum … equal[s] the value
+/// of Length-Remaining"
 /// C-030, C-122, C-142, C-146, C-150, C-237, C-243
 #[test]
 fn a_full_body_is_followed_by_one_of_data() {
@@ -113,7 +114,7 @@ fn a_full_body_is_followed_by_one_of_data() {
     }
 }
 
-/// 3.1.4.2.1: three of the largest $D, or the $H plus four
+/// 3.1.4.2.1 Sending the PushStart Request: three of the largest $D, or the $H plus four
 #[test]
 fn a_content_length_is_never_below_the_least() {
     let pair = Pair::run(with_content_length(1), fixture(AUDIO_VIDEO));
@@ -145,7 +146,8 @@ fn a_new_header_ends_an_entry_with_a_stream_change() {
     assert_eq!(pair.data(), [unpadded(&first), unpadded(&second)].concat());
 }
 
-/// 3.1.4.4, 3.1.4.5 and decisions D-9 and D-10: for any end of the body
+/// 3.1.4.4 Notification of the Last Packet, 3.1.4.5 Notification of New ASF Header File and decisions D-9 and D-10: for
+/// any end of the body
 /// C-150, C-166, C-180, C-185, C-189
 #[test]
 fn a_new_header_may_span_the_end_of_a_body() {
@@ -172,7 +174,7 @@ fn a_new_header_may_span_the_end_of_a_body() {
     }
 }
 
-/// 3.1.4.4: any Reason but S_FALSE ends the session.
+/// 3.1.4.4 Notification of the Last Packet: any Reason but S_FALSE ends the session.
 /// C-048, C-167, C-170
 #[test]
 fn a_session_may_end_with_an_error() {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! Streams in the framing of pulled streams (MS-WMSP 2.2.3), as `avmux_asf_stream` writes them.
+//! Streams in the framing of pulled streams (MS-WMSP 2.2.3 Packet Types), as `avmux_asf_stream` writes them.
 //!
 //! ```text
 //!  $H ┊ piece of file header │ … │ $D ┊ data packet │ $D ┊ data packet │ … │ $E
@@ -53,7 +53,7 @@ const fn is_frame(byte: u8) -> bool {
     byte & 0x7f == b'$'
 }
 
-/// Returns whether this is a PacketID of MS-WMSP 2.2.3, or `$F` of MS-WMHTTP.
+/// Returns whether this is a PacketID of MS-WMSP 2.2.3 Packet Types, or `$F` of MS-WMHTTP.
 const fn is_packet_id(byte: u8) -> bool {
     matches!(byte, b'C' | b'D' | b'E' | b'F' | b'H' | b'M' | b'P' | b'T')
 }
@@ -158,7 +158,7 @@ impl Reader {
         }
     }
 
-    /// MS-WMSP 2.2.3.5 $H: a file header, or one piece of it
+    /// MS-WMSP 2.2.3.5 $H (Header): a file header, or one piece of it
     fn take_header_piece(&mut self, af_flags: Option<u8>, piece: Bytes) -> Result<(), Error> {
         if af_flags.is_some_and(|flags| flags & FIRST_PIECE != 0) {
             self.drop_pieces();
@@ -188,7 +188,7 @@ impl Reader {
         Ok(())
     }
 
-    /// MS-WMSP 2.2.3.3 $D: a data packet, possibly without its padding
+    /// MS-WMSP 2.2.3.3 $D (Data): a data packet, possibly without its padding
     fn take_packet(&mut self, packet: Bytes, chunk: u64) -> Result<Step, Error> {
         if self.current.is_none() {
             return Err(self.incomplete());
@@ -232,14 +232,14 @@ mod tests {
     use crate::asf::format::Format;
     use crate::asf::testing::{header, stream_properties};
 
-    /// MS-WMSP 2.2.3.1: a chunk with an MMS data packet
+    /// MS-WMSP 2.2.3.1 Common Definitions: a chunk with an MMS data packet
     fn chunk(id: u8, af_flags: u8, payload: &[u8]) -> Vec<u8> {
         let size = (payload.len() as u16 + 8).to_le_bytes();
         let head = [&[b'$', id][..], &size, &[7, 0, 0, 0, 0, af_flags], &size];
         [&head.concat(), payload].concat()
     }
 
-    /// MS-WMSP 2.2.3.5 $H, 2.2.3.3 $D, 2.2.3.4 $E
+    /// MS-WMSP 2.2.3.5 $H (Header), 2.2.3.3 $D (Data), 2.2.3.4 $E (End-of-Stream Notification)
     #[test]
     fn chunks_are_unwrapped() {
         let header = live();
@@ -266,7 +266,7 @@ mod tests {
         assert_eq!(reader.finish(), Ok(None));
     }
 
-    /// MS-WMSP 2.2.3.2 $C
+    /// MS-WMSP 2.2.3.2 $C (Stream Change Notification)
     #[test]
     fn another_header_in_chunks_waits_for_its_first_packet() {
         let next = header(P, 50, &[stream_properties()]);

@@ -26,7 +26,7 @@ fn header_within(bytes: &[u8]) -> Option<usize> {
     starts.find(|&at| bytes.get(at..).is_some_and(is_header))
 }
 
-/// Returns whether `bytes` start with a plausible Header Object (ASF 3.1): its size and its two reserved bytes.
+/// Returns whether `bytes` start with a plausible ASF 3.1 Header Object: its size and its two reserved bytes.
 fn is_header(bytes: &[u8]) -> bool {
     let size = ObjectHead::parse(bytes).map(file_header_size);
     let reserved = bytes.get(HEADER_HEAD.saturating_sub(2)..HEADER_HEAD);

@@ -49,7 +49,8 @@ impl Authenticator {
         }
     }
 
-    /// Answers with the same credentials and the new nonce, unless the credentials are refused (RFC 7616 section 3.3).
+    /// Answers with the same credentials and the new nonce, unless the credentials are refused (RFC 7616 section 3.3
+    /// The WWW-Authenticate Response Header Field).
     ///
     /// `stale` is optional, and many servers omit it. Without it, a refused answer to an old nonce means that the nonce
     /// has expired, and a refused answer to a fresh nonce means that the credentials are wrong.

@@ -105,7 +105,8 @@ impl Conversation {
         let scheme = self.method().scheme();
         let answer = match &mut self.active {
             Active::Ntlm(_, Leg::Done) => return Some(Authorization::None),
-            // PushStart cannot carry NTLM (3.2.5.2). Its challenge will lead back to PushSetup.
+            // PushStart cannot carry NTLM (3.2.5.2 Receiving a PushStart Request). Its challenge will lead back to
+            // PushSetup.
             Active::Ntlm(..) if request.is_push_start => return Some(Authorization::None),
             Active::Ntlm(_, Leg::Opening) => return first_leg(peer.role, scheme),
             Active::Ntlm(_, Leg::Challenged(challenge)) => {

@@ -162,7 +162,7 @@ fn md5(text: &str) -> String {
     digest.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// Checks the answer as a server computes it (RFC 7616 section 3.4.1).
+/// Checks the answer as a server computes it (RFC 7616 section 3.4.1 Response).
 fn assert_digest_answer(token: &str, nonce: &str, count: u32) {
     let part = |name| parameter(token, name);
     assert_eq!((part("nonce"), part("uri")), (nonce.into(), URI.into()));
@@ -223,7 +223,8 @@ fn no_credentials_are_sent_before_a_challenge() {
     assert_eq!(client.authenticator.scheme(), None);
 }
 
-/// MS-WMHTTP 4.8: raw NTLMSSP under the name Negotiate, and PushStart without Authorization
+/// MS-WMHTTP 4.8 Message Exchange During Push Distribution: raw NTLMSSP under the name Negotiate, and PushStart without
+/// Authorization
 #[test]
 fn the_example_of_the_specification_is_followed() {
     let mut client = Client::new();

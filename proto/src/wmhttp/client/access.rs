@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! The destination of requests, and their authorization: the redirections and challenges of 3.1.5.1 and 3.1.5.2.
+//! The destination of requests, and their authorization: the redirections and challenges of 3.1.5.1 Receiving a
+//! PushSetup Response and 3.1.5.2 Receiving a PushStart Response.
 
 use std::time::SystemTime;
 
@@ -160,8 +161,8 @@ impl Access {
         self.server.is(Role::Server, &self.home, None)
     }
 
-    /// 3.1.5.1: follows a status from 300 to 305. Returns whether the reader of the requests has changed: another
-    /// server or proxy.
+    /// 3.1.5.1 Receiving a PushSetup Response: follows a status from 300 to 305. Returns whether the reader of the
+    /// requests has changed: another server or proxy.
     pub(super) fn redirect(&mut self, response: &Response) -> Result<bool, Error> {
         self.accepted(response);
         let (status, target) = (response.status.as_u16(), self.location(response));
@@ -178,7 +179,7 @@ impl Access {
                 let proxy = self.route.proxy().map(|proxy| proxy.url.clone());
                 (target, proxy)
             }
-            // RFC 2616 section 10.3.6: a server names a proxy for itself, not for other servers.
+            // RFC 2616 section 10.3.6 305 Use Proxy: a server names a proxy for itself, not for other servers.
             _ => (target, self.config.proxy.clone()),
         };
         if self.hops == MAX_HOPS {
@@ -432,8 +433,8 @@ impl Access {
     }
 }
 
-/// Percent-encodes a URL in any character set (RFC 3986 section 2.1). A backslash after a byte beyond ASCII is the
-/// second byte of a character in Shift-JIS, not a separator.
+/// Percent-encodes a URL in any character set (RFC 3986 section 2.1 Percent-Encoding). A backslash after a byte beyond
+/// ASCII is the second byte of a character in Shift-JIS, not a separator.
 fn in_ascii(url: &[u8]) -> String {
     let mut previous = b' ';
     let encoded = url.iter().map(|byte| {

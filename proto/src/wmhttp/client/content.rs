@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! Content from the higher layer: 3.1.4.2 to 3.1.4.5.
+//! Content from the higher layer: 3.1.4 Higher-Layer Triggered Events.
 
 use bytes::Bytes;
 
@@ -62,7 +62,8 @@ impl PushSession {
         Offer::Taken
     }
 
-    /// 3.1.4.5 Notification of New ASF Header File, and the end of the entry before it (3.1.4.4 with S_FALSE)
+    /// 3.1.4.5 Notification of New ASF Header File, and the end of the entry before it (3.1.4.4 Notification of the
+    /// Last Packet with S_FALSE)
     pub fn new_header(&mut self, header: FileHeader) -> Offer<FileHeader> {
         self.largest.include(&header);
         let State::PushStartInProgress { last } = self.state else {
@@ -159,7 +160,7 @@ impl PushSession {
         }
     }
 
-    /// Fills the body with `$F` and waits for the response (3.1.4.3).
+    /// Fills the body with `$F` and waits for the response (3.1.4.3 ASF Packet Is Available to Send).
     fn fill(&mut self) {
         static ZEROS: [u8; MAX_PAYLOAD] = [0; MAX_PAYLOAD];
         for payload in self.length_remaining.fill() {

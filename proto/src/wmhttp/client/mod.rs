@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! The client of MS-WMHTTP section 3.1.
+//! The client of MS-WMHTTP section 3.1 Client Details.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -39,9 +39,10 @@ pub struct SessionConfig {
     /// Fields for each request to the origin of `url`. They are not sent after a redirection to another origin, or in
     /// CONNECT. [`is_extra_header`](crate::wmhttp::is_extra_header) returns whether a field is allowed here.
     pub extra_headers: HeaderMap,
-    /// Size of each PushStart body in bytes, raised to the minimum of 3.1.4.2.1; `None` for the default of 3.1.4.2.1.
+    /// Size of each PushStart body in bytes, raised to the minimum of 3.1.4.2.1 Sending the PushStart Request; `None`
+    /// for the default of 3.1.4.2.1.
     pub content_length: Option<u64>,
-    /// True to remove ASF Padding Data from `$D` (2.2.3.3).
+    /// True to remove ASF Padding Data from `$D` (2.2.3.3 $D).
     pub remove_padding: bool,
     /// Proxy and authentication.
     pub access: AccessConfig,
@@ -70,19 +71,20 @@ const HEADS: usize = 1024;
 ///
 /// It is sans-IO. Its methods are of five kinds:
 ///
-/// * events from the higher layer (3.1.4): [`configure_server`](Self::configure_server),
+/// * events from the higher layer (3.1.4 Higher-Layer Triggered Events): [`configure_server`](Self::configure_server),
 ///   [`start_streaming`](Self::start_streaming), [`data_unit`](Self::data_unit), [`new_header`](Self::new_header),
 ///   [`end_of_stream`](Self::end_of_stream);
-/// * events from the network and the application (3.1.5): [`handle_response`](Self::handle_response),
-///   [`handle_silence`](Self::handle_silence), [`connection_lost`](Self::connection_lost),
-///   [`provide`](Self::provide), [`computed`](Self::computed);
-/// * a new connection after a loss (3.2.7.1): [`resume`](Self::resume), [`restart`](Self::restart);
+/// * events from the network and the application (3.1.5 Message Processing Events and Sequencing Rules):
+///   [`handle_response`](Self::handle_response), [`handle_silence`](Self::handle_silence),
+///   [`connection_lost`](Self::connection_lost), [`provide`](Self::provide), [`computed`](Self::computed);
+/// * a new connection after a loss (3.2.7.1 TCP Connection Is Disconnected): [`resume`](Self::resume),
+///   [`restart`](Self::restart);
 /// * outputs: [`poll_transmit`](Self::poll_transmit) and [`poll_event`](Self::poll_event). Poll both until they return
 ///   `None` after each call of the methods above;
 /// * getters.
 ///
-/// Content that cannot be sent now is returned as [`Offer::Held`]. Offer it again after the next response (3.1.4.3:
-/// "queue it").
+/// Content that cannot be sent now is returned as [`Offer::Held`]. Offer it again after the next response (3.1.4.3 ASF
+/// Packet Is Available to Send: "queue it").
 pub struct PushSession {
     config: SessionConfig,
     state: State,
@@ -101,7 +103,7 @@ pub struct PushSession {
     silent: bool,
     /// True if the session was resumed, and the server has not replaced it.
     resumed: bool,
-    /// Time for which the server keeps a session without a connection (3.2.2).
+    /// Time for which the server keeps a session without a connection (3.2.2 Timers).
     idle_timeout: Duration,
     counters: SessionCounters,
     /// Buffer from which framing headers are split off.
@@ -237,12 +239,12 @@ pub enum Event {
     CredentialsWanted(CredentialsWanted),
     /// The session answers a challenge.
     Authenticating,
-    /// PushSetup succeeded: streaming may start (3.1.5.1).
+    /// PushSetup succeeded: streaming may start (3.1.5.1 Receiving a PushSetup Response).
     ServerConfigured {
         /// The Server field.
         server: String,
     },
-    /// A PushStart was sent (3.1.4.2.1).
+    /// A PushStart was sent (3.1.4.2.1 Sending the PushStart Request).
     PushStartSent {
         /// Total size of earlier bodies in bytes, as [`SessionCounters::body_bytes`] counts them.
         begins_at: u64,
@@ -251,9 +253,9 @@ pub enum Event {
     },
     /// The last PushStart was refused and is sent again. Offer all content again that was accepted since it was sent.
     PushStartRepeated,
-    /// The server answered a complete PushStart body with success (3.1.5.2).
+    /// The server answered a complete PushStart body with success (3.1.5.2 Receiving a PushStart Response).
     PushStartCompleted,
-    /// `$E` was sent and the session is over (3.1.4.4).
+    /// `$E` was sent and the session is over (3.1.4.4 Notification of the Last Packet).
     SessionEnded,
 }
 
@@ -281,7 +283,7 @@ impl SessionCounters {
 }
 
 impl PushSession {
-    /// Creates a session that has sent nothing (3.1.3).
+    /// Creates a session that has sent nothing (3.1.3 Initialization).
     pub fn new(config: SessionConfig, entropy: impl Entropy + 'static) -> Self {
         Self {
             state: State::Idle,
@@ -374,7 +376,8 @@ impl PushSession {
         }
     }
 
-    /// 3.1.1 UsingProxy: returns whether there is a proxy, by the settings or by the Via field of a response.
+    /// 3.1.1 Abstract Data Model UsingProxy: returns whether there is a proxy, by the settings or by the Via field of a
+    /// response.
     pub fn is_using_proxy(&self) -> bool {
         self.using_proxy
     }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! The two requests: 3.1.4.1.1 and 3.1.4.2.1.
+//! The two requests: 3.1.4.1.1 Sending the PushSetup Request and 3.1.4.2.1 Sending the PushStart Request.
 
 use bytes::Bytes;
 use http::HeaderValue;
@@ -87,7 +87,8 @@ impl PushSession {
                 let mut request =
                     Request::new(target, &self.config.user_agent, &self.cookies, body);
                 if !fields.is_empty() {
-                    // NTLM is bound to the connection, which HTTP/1.0 closes without this field (3.1.4.1.1).
+                    // NTLM is bound to the connection, which HTTP/1.0 closes without this field (3.1.4.1.1 Sending the
+                    // PushSetup Request).
                     request
                         .headers
                         .insert(CONNECTION, HeaderValue::from_static("Keep-Alive"));

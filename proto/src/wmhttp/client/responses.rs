@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! Responses and other events from the peer: 3.1.5.
+//! Responses and other events from the peer: 3.1.5 Message Processing Events and Sequencing Rules.
 
 use super::access::{Answer, Tunnel};
 use super::{ChallengedRequest, Event, Handshake, Last, PushSession, State, Then};
@@ -160,7 +160,7 @@ impl PushSession {
         }
     }
 
-    /// 3.1.5.1, status 300 to 305
+    /// 3.1.5.1 Receiving a PushSetup Response, status 300 to 305
     fn redirect(&mut self, response: &Response, then: Then) -> Result<(), Error> {
         if self.access.redirect(response)? {
             self.cookies = Cookies::default();

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! The steps after a lost connection: 3.2.7.1.
+//! The steps after a lost connection: 3.2.7.1 TCP Connection Is Disconnected.
 
 use std::time::Duration;
 
@@ -24,7 +24,7 @@ impl PushSession {
         self.idle_timeout
     }
 
-    /// 3.2.7.1: resumes the session on a new connection, with the same push-id.
+    /// 3.2.7.1 TCP Connection Is Disconnected: resumes the session on a new connection, with the same push-id.
     ///
     /// `header` is the last ASF file header that the server has received. Content continues after the part of its entry
     /// that the server has received. The first request is a PushStart; if the connection has to be authenticated, a
@@ -47,8 +47,8 @@ impl PushSession {
         true
     }
 
-    /// 3.1.4.1: starts a new session with push-id 0 after the loss of one. `header`, if any, follows in `$H` after a
-    /// successful PushSetup.
+    /// 3.1.4.1 Request to Configure the Server: starts a new session with push-id 0 after the loss of one. `header`, if
+    /// any, follows in `$H` after a successful PushSetup.
     pub fn restart(&mut self, header: Option<FileHeader>) {
         self.abandon();
         self.cookies = Cookies::default();

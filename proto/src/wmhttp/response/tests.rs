@@ -42,7 +42,7 @@ fn a_head_has_status_reason_and_fields() {
     assert!(reusable && response.body.is_empty());
 }
 
-/// RFC 9112 section 6.3
+/// RFC 9112 section 6.3 Message Body Length
 #[test]
 fn the_head_decides_the_end_of_the_body() {
     assert_eq!(
@@ -72,7 +72,7 @@ fn the_head_decides_the_end_of_the_body() {
     assert!(silent.1);
 }
 
-/// RFC 9112 section 7.1
+/// RFC 9112 section 7.1 Chunked Transfer Coding
 #[test]
 fn chunks_are_joined() {
     let chunked = |rest: &str| format!("Transfer-Encoding: Chunked\r\n\r\n{rest}");
@@ -120,7 +120,7 @@ fn a_connection_is_reusable_if_the_server_keeps_it() {
     assert!(reusable("HTTP/1.0", "Connection: Keep-Alive\r\n"));
 }
 
-/// RFC 9112 section C.2.2: proxies older than HTTP/1.1 send it instead of Connection.
+/// RFC 9112 section C.2.2 Keep-Alive Connections: proxies older than HTTP/1.1 send it instead of Connection.
 #[test]
 fn proxy_connection_keeps_a_connection_too() {
     let reusable = |line: &str, field: &str| {
@@ -135,7 +135,7 @@ fn proxy_connection_keeps_a_connection_too() {
     ));
 }
 
-/// RFC 9110 section 9.3.6
+/// RFC 9110 section 9.3.6 CONNECT
 #[test]
 fn a_tunnel_begins_after_the_head() {
     for head in [
@@ -158,7 +158,7 @@ fn a_tunnel_begins_after_the_head() {
     }
 }
 
-/// RFC 9110 section 9.3.6: only 2xx opens a tunnel.
+/// RFC 9110 section 9.3.6 CONNECT: only 2xx opens a tunnel.
 #[test]
 fn a_refusal_of_connect_has_its_body() {
     let wire = "HTTP/1.1 407 No\r\nContent-Length: 4\r\n\r\nbody";
@@ -172,7 +172,7 @@ fn a_refusal_of_connect_has_its_body() {
     assert_eq!(reader.push(unfinished), Ok(Stage::Body));
 }
 
-/// RFC 9110 section 15.2
+/// RFC 9110 section 15.2 Informational 1xx
 #[test]
 fn interim_responses_are_skipped() {
     let interim = "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 102 Wait\r\nA: b\r\n\r\n";
@@ -192,7 +192,7 @@ fn a_switch_of_protocols_is_complete_without_a_body() {
     assert!(response.body.is_empty() && !reusable);
 }
 
-/// Old servers send fields that RFC 9112 section 5 no longer allows.
+/// Old servers send fields that RFC 9112 section 5 Field Syntax no longer allows.
 #[test]
 fn fields_of_old_servers_are_read() {
     let wire =

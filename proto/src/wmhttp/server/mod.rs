@@ -22,17 +22,17 @@
 //!
 //! | | |
 //! |---|---|
-//! | 3.2.2 | The minimum Idle-Timeout of ten seconds is not enforced, because tests need shorter ones. |
-//! | 3.2.5.1 | User-Agent has to begin with `WMEncoder/`. Any other client gets 200 and a playlist (note <8>). |
-//! | 3.2.5.1 | A publishing point has one source. While it receives, PushSetup and PushStart of other sessions get 409. A source without data for [`Rules::stale`] is displaced by the next one. |
-//! | 3.2.5.1 | AutoDestroy removes a publishing point that a client has created, and never a configured one. |
-//! | 3.2.5.1 | A full table can evict its waiting sessions: [`Sessions::shed_waiting`]. |
-//! | 3.2.5.1 | Accounts are checked by Digest and Basic. NTLM is bound to connections, which this module does not know. |
-//! | 3.2.5.2 | A challenge to PushStart leaves the connection open, and its body is drained. |
-//! | 3.2.5.2 | An unknown push-id gets 400, never a new session as in note <13>. |
-//! | 3.2.5.2 | `$H` may be repeated as the first packet after a connection loss or another PushSetup only. |
-//! | 3.2.5.3 | A body without the packet order of figure 7 gets 400 and ends the session. |
-//! | 3.2.5.5 | A body that `$E` (S_FALSE) completes is answered, unlike in note <14>. |
+//! | 3.2.2 Timers | The minimum Idle-Timeout of ten seconds is not enforced, because tests need shorter ones. |
+//! | 3.2.5.1 Receiving a PushSetup Request | User-Agent has to begin with `WMEncoder/`. Any other client gets 200 and a playlist (note <8>). |
+//! | 3.2.5.1 Receiving a PushSetup Request | A publishing point has one source. While it receives, PushSetup and PushStart of other sessions get 409. A source without data for [`Rules::stale`] is displaced by the next one. |
+//! | 3.2.5.1 Receiving a PushSetup Request | AutoDestroy removes a publishing point that a client has created, and never a configured one. |
+//! | 3.2.5.1 Receiving a PushSetup Request | A full table can evict its waiting sessions: [`Sessions::shed_waiting`]. |
+//! | 3.2.5.1 Receiving a PushSetup Request | Accounts are checked by Digest and Basic. NTLM is bound to connections, which this module does not know. |
+//! | 3.2.5.2 Receiving a PushStart Request | A challenge to PushStart leaves the connection open, and its body is drained. |
+//! | 3.2.5.2 Receiving a PushStart Request | An unknown push-id gets 400, never a new session as in note <13>. |
+//! | 3.2.5.2 Receiving a PushStart Request | `$H` may be repeated as the first packet after a connection loss or another PushSetup only. |
+//! | 3.2.5.3 Receiving an $H Packet | A body without the packet order of figure 7 gets 400 and ends the session. |
+//! | 3.2.5.5 Receiving an $E Packet | A body that `$E` (S_FALSE) completes is answered, unlike in note <14>. |
 
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
@@ -143,8 +143,8 @@ impl Sessions {
 
     /// 3.2.5.1 Receiving a PushSetup Request
     ///
-    /// `new_push_id` yields random push-ids (3.2.3). A refused request creates no publishing point, and displaces no
-    /// source.
+    /// `new_push_id` yields random push-ids (3.2.3 Initialization). A refused request creates no publishing point, and
+    /// displaces no source.
     ///
     /// # Errors
     ///
@@ -250,8 +250,8 @@ impl Sessions {
         self.put_back(session);
     }
 
-    /// Deletes the session: after the final `$E` (3.2.5.5), the Idle-Timeout (3.2.6.1) or a disconnection by the server
-    /// (3.2.4.1).
+    /// Deletes the session: after the final `$E` (3.2.5.5 Receiving an $E Packet), the Idle-Timeout (3.2.6.1
+    /// Idle-Timeout Timer Expires) or a disconnection by the server (3.2.4.1 Administrative Disconnect).
     #[expect(clippy::needless_pass_by_value, reason = "the session is over")]
     pub fn end(&mut self, session: ReceivingSession) -> Deleted {
         self.slots.remove(&session.push_id);
@@ -265,8 +265,8 @@ impl Sessions {
         self.waiting().map(|session| session.deadline).min()
     }
 
-    /// 3.2.6.2 Inactivity-Timeout Timer Expires, and 3.2.6.1 for sessions whose connection is lost. Returns the deleted
-    /// sessions.
+    /// 3.2.6.2 Inactivity-Timeout Timer Expires, and 3.2.6.1 Idle-Timeout Timer Expires for sessions whose connection
+    /// is lost. Returns the deleted sessions.
     pub fn handle_timeout(&mut self, now: Duration) -> Vec<Deleted> {
         let expired: Vec<_> = self
             .slots
@@ -301,7 +301,7 @@ impl Sessions {
         }
     }
 
-    /// Checks the credentials of a request (3.2.5.1).
+    /// Checks the credentials of a request (3.2.5.1 Receiving a PushSetup Request).
     ///
     /// # Errors
     ///
@@ -332,7 +332,7 @@ impl Sessions {
         checked
     }
 
-    /// 3.2.5.1: redirects a request. Its session is deleted here.
+    /// 3.2.5.1 Receiving a PushSetup Request: redirects a request. Its session is deleted here.
     fn check_here(&mut self, request: &PushRequest, now: Duration) -> Result<(), Refusal> {
         let Some(redirect) = self.rules.redirects.get(&request.point).cloned() else {
             return Ok(());

@@ -11,15 +11,16 @@ use crate::wmhttp::{BadPushId, BadSetupBody};
 /// The reason why the server refuses a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Refusal {
-    /// The method is not POST (2.2.2).
+    /// The method is not POST (2.2.2 Request Types).
     Method,
-    /// User-Agent does not begin with `WMEncoder/` (3.2.5.1).
+    /// User-Agent does not begin with `WMEncoder/` (3.2.5.1 Receiving a PushSetup Request).
     NotAnEncoder,
     /// HTTP/1.1 without Host (RFC 2616 section 14.23).
     HostMissing,
     /// Content-Type is not that of PushSetup or PushStart (2.2.1.1).
     ContentType,
-    /// Content-Length is missing, or there is a transfer coding (3.1.4.1.1, 3.1.4.2.1).
+    /// Content-Length is missing, or there is a transfer coding (3.1.4.1.1 Sending the PushSetup Request, 3.1.4.2.1
+    /// Sending the PushStart Request).
     LengthRequired,
     /// Content-Length is not a number, or is repeated.
     ContentLength,
@@ -27,7 +28,8 @@ pub enum Refusal {
     PushId(BadPushId),
     /// The body of the PushSetup does not follow 2.2.2.1 PushSetup Request.
     SetupBody(BadSetupBody),
-    /// The push-id is unknown or missing (3.2.5.1, 3.2.5.2).
+    /// The push-id is unknown or missing (3.2.5.1 Receiving a PushSetup Request, 3.2.5.2 Receiving a PushStart
+    /// Request).
     UnknownSession,
     /// The publishing point does not exist, has no existing template, or is not the session's.
     UnknownPoint,
@@ -35,13 +37,14 @@ pub enum Refusal {
     Busy,
     /// The server has [`Sessions::MAX`](super::Sessions::MAX) sessions.
     TooManySessions,
-    /// The credentials are missing, or match no account (3.2.5.1, 3.2.5.2).
+    /// The credentials are missing, or match no account (3.2.5.1 Receiving a PushSetup Request, 3.2.5.2 Receiving a
+    /// PushStart Request).
     Unauthorised(Challenged),
-    /// The publishing point is on another server (3.2.5.1).
+    /// The publishing point is on another server (3.2.5.1 Receiving a PushSetup Request).
     Redirected(Redirect),
 }
 
-/// The destination of a redirection (3.2.5.1).
+/// The destination of a redirection (3.2.5.1 Receiving a PushSetup Request).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Redirect {
     /// The URL of the other server, or of the proxy.

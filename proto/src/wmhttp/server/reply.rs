@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! The responses of the server: 2.2.1 and 3.2.5.
+//! The responses of the server: 2.2.1 HTTP Header Fields and 3.2.5 Message Processing Events and Sequencing Rules.
 
 use std::time::Duration;
 
@@ -33,7 +33,8 @@ pub struct Reply {
 }
 
 impl Reply {
-    /// Returns 204 with the push-id of the session (3.2.5.1, 3.2.5.2.1).
+    /// Returns 204 with the push-id of the session (3.2.5.1 Receiving a PushSetup Request, 3.2.5.2.1 Sending a
+    /// PushStart Response).
     pub(super) fn success(push_id: &PushId, idle: Duration) -> Self {
         let mut reply = Self::empty(StatusCode::NO_CONTENT);
         let headers = reply.response.headers_mut();
@@ -66,7 +67,8 @@ impl Reply {
         reply
     }
 
-    /// Returns 401 (3.2.5.1, 3.2.5.2). The connection stays open.
+    /// Returns 401 (3.2.5.1 Receiving a PushSetup Request, 3.2.5.2 Receiving a PushStart Request). The connection stays
+    /// open.
     pub(super) fn challenge(Challenged(fields): &Challenged) -> Self {
         let mut reply = Self::empty(StatusCode::UNAUTHORIZED);
         for field in fields {
@@ -76,7 +78,7 @@ impl Reply {
         reply
     }
 
-    /// Returns 302 or 305 (3.2.5.1). The connection closes.
+    /// Returns 302 or 305 (3.2.5.1 Receiving a PushSetup Request). The connection closes.
     pub(super) fn redirect(redirect: &Redirect) -> Self {
         let status = match redirect.is_proxy {
             true => StatusCode::USE_PROXY,
@@ -138,7 +140,7 @@ fn escaped(text: &str) -> String {
 mod tests {
     use super::*;
 
-    /// 2.2.2.1, and example 4.8
+    /// 2.2.2.1 PushSetup Request, and example 4.8
     #[test]
     fn success_is_204_with_all_required_fields() {
         let push_id = PushId::new("4124758405").unwrap();
@@ -153,7 +155,7 @@ mod tests {
         assert_eq!(field(SET_COOKIE), "push-id=4124758405");
     }
 
-    /// 5.1
+    /// 5.1 Security Considerations for Implementers
     #[test]
     fn debug_output_hides_the_push_id() {
         let push_id = PushId::new("4124758405").unwrap();
@@ -161,7 +163,7 @@ mod tests {
         assert!(!format!("{reply:?}").contains("4124758405"));
     }
 
-    /// 2.2.1.4: at least 1,000
+    /// 2.2.1.4 Pragma: at least 1,000
     #[test]
     fn the_announced_timeout_stays_in_its_range() {
         assert_eq!(pragma(Duration::ZERO), "no-cache, timeout=1000");

@@ -15,7 +15,7 @@ use crate::auth::{Challenged, Guard, RequestLine, Scheme, Schemes};
 use crate::wmhttp::header::{X_ACCEPT_AUTHENTICATION, decimal};
 use crate::wmhttp::{PUSH_SETUP, PUSH_START, PushId, requested_push_id};
 
-/// The kind of a request (2.2.2).
+/// The kind of a request (2.2.2 Request Types).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RequestKind {
     /// 2.2.2.1 PushSetup Request
@@ -72,7 +72,8 @@ impl Access {
     }
 }
 
-/// 2.2.1.9 X-Accept-Authentication; if it is missing, the client accepts any scheme (3.2.5.1).
+/// 2.2.1.9 X-Accept-Authentication; if it is missing, the client accepts any scheme (3.2.5.1 Receiving a PushSetup
+/// Request).
 fn accepted(headers: &HeaderMap) -> Schemes {
     if !headers.contains_key(X_ACCEPT_AUTHENTICATION) {
         return Schemes::ALL;
@@ -86,12 +87,13 @@ fn accepted(headers: &HeaderMap) -> Schemes {
 }
 
 impl PushRequest {
-    /// Checks the request line and the header fields (3.2.5.1, 3.2.5.2).
+    /// Checks the request line and the header fields (3.2.5.1 Receiving a PushSetup Request, 3.2.5.2 Receiving a
+    /// PushStart Request).
     ///
     /// # Errors
     ///
     /// Refuses a request that does not follow the specification. Only the beginning of User-Agent is checked, because
-    /// real encoders exceed the grammar of 2.2.1.8 (D-7).
+    /// real encoders exceed the grammar of 2.2.1.8 User-Agent (D-7).
     pub fn new(request: &Request<()>) -> Result<Self, Refusal> {
         let headers = request.headers();
         if request.method() != Method::POST {
@@ -120,7 +122,7 @@ impl PushRequest {
         self.kind
     }
 
-    /// Returns the path of the Request-URI, which is the publishing point (2.2.2.1).
+    /// Returns the path of the Request-URI, which is the publishing point (2.2.2.1 PushSetup Request).
     pub fn point(&self) -> &str {
         &self.point
     }
@@ -149,7 +151,8 @@ fn kind(headers: &HeaderMap) -> Result<RequestKind, Refusal> {
     }
 }
 
-/// Returns Content-Length, which has to be a single number without a transfer coding (3.1.4.1.1, 3.1.4.2.1).
+/// Returns Content-Length, which has to be a single number without a transfer coding (3.1.4.1.1 Sending the PushSetup
+/// Request, 3.1.4.2.1 Sending the PushStart Request).
 fn content_length(headers: &HeaderMap) -> Result<u64, Refusal> {
     if headers.contains_key(TRANSFER_ENCODING) {
         return Err(Refusal::LengthRequired);
@@ -177,7 +180,7 @@ mod tests {
         PushRequest::new(&request).unwrap_err().status()
     }
 
-    /// 2.2.2.1, 2.2.2.2
+    /// 2.2.2.1 PushSetup Request, 2.2.2.2 PushStart Request
     #[test]
     fn a_request_names_its_kind_point_session_and_length() {
         let parsed = PushRequest::new(&request(PUSH_START, "4711", 100)).unwrap();
@@ -190,13 +193,13 @@ mod tests {
         assert_eq!(parsed.kind(), RequestKind::PushSetup);
     }
 
-    /// 1.4, 2.2.2
+    /// 1.4, 2.2.2 Request Types
     #[test]
     fn methods_other_than_post_are_refused() {
         assert_eq!(refused(|request| *request.method_mut() = Method::GET), 405);
     }
 
-    /// 2.2.1.1
+    /// 2.2.1.1 Content-Type
     #[test]
     fn any_other_content_type_is_refused() {
         for other in ["text/plain", "application/x-wms-push", ""] {
@@ -208,7 +211,7 @@ mod tests {
         }
     }
 
-    /// 2.2.1.1
+    /// 2.2.1.1 Content-Type
     #[test]
     fn a_charset_after_the_content_type_is_ignored() {
         let mut request = request(PUSH_START, "1", 0);
@@ -220,7 +223,7 @@ mod tests {
         );
     }
 
-    /// 3.1.4.1.1, 3.1.4.2.1
+    /// 3.1.4.1.1 Sending the PushSetup Request, 3.1.4.2.1 Sending the PushStart Request
     #[test]
     fn a_body_has_one_content_length_and_no_coding() {
         for (length, status) in [("-1", 400), ("+1", 400), ("", 400), ("1x", 400)] {
@@ -246,7 +249,7 @@ mod tests {
         assert_eq!(chunked, 411);
     }
 
-    /// RFC 2616 section 14.23
+    /// RFC 2616 section 14.23 Host
     #[test]
     fn http_1_1_needs_a_host() {
         let without = |version| {
@@ -259,7 +262,7 @@ mod tests {
         assert!(without(Version::HTTP_10));
     }
 
-    /// 3.2.5.1 and note <8>
+    /// 3.2.5.1 Receiving a PushSetup Request and note <8>
     #[test]
     fn a_player_gets_a_playlist() {
         let mut request = request(PUSH_SETUP, "0", 0);

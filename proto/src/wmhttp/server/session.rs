@@ -42,18 +42,18 @@ impl Heard {
     }
 }
 
-/// The content of a packet (3.2.5.3 to 3.2.5.7).
+/// The content of a packet (3.2.5 Message Processing Events and Sequencing Rules).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Received {
-    /// 3.2.5.3: the ASF file header.
+    /// 3.2.5.3 Receiving an $H Packet: the ASF file header.
     Header(Bytes),
-    /// 3.2.5.6: the ASF file header of the next playlist entry.
+    /// 3.2.5.6 Receiving a $C Packet: the ASF file header of the next playlist entry.
     StreamChange(Bytes),
-    /// 3.2.5.4: an ASF data packet, usually without its padding.
+    /// 3.2.5.4 Receiving a $D Packet: an ASF data packet, usually without its padding.
     Data(Bytes),
-    /// 3.2.5.5: the end of a playlist entry (S_FALSE) or of the session (anything else).
+    /// 3.2.5.5 Receiving an $E Packet: the end of a playlist entry (S_FALSE) or of the session (anything else).
     EndOfStream(HResult),
-    /// 3.2.5.7: this number of filler bytes, to be ignored.
+    /// 3.2.5.7 Receiving an $F Packet: this number of filler bytes, to be ignored.
     Filler(usize),
 }
 
@@ -82,7 +82,7 @@ pub struct ReceivingSession {
     pub(super) push_id: PushId,
     pub(super) point: String,
     pub(super) auto_destroy: bool,
-    /// Time at which the Idle-Timeout or, between requests, the Inactivity-Timeout expires (3.2.2).
+    /// Time at which the Idle-Timeout or, between requests, the Inactivity-Timeout expires (3.2.2 Timers).
     pub(super) deadline: Duration,
     pub(super) heard: Heard,
     timeouts: Timeouts,
@@ -126,7 +126,7 @@ impl ReceivingSession {
         }
     }
 
-    /// 3.2.5.2: begins a body of `content_length` bytes.
+    /// 3.2.5.2 Receiving a PushStart Request: begins a body of `content_length` bytes.
     pub(super) fn begin(&mut self, content_length: u64, now: Duration) {
         self.started = true;
         self.content_length = content_length;
@@ -139,7 +139,7 @@ impl ReceivingSession {
         self.started
     }
 
-    /// 3.2.2: restarts the Idle-Timeout at the start of a PushStart, and at `$H`, `$D` and `$C`.
+    /// 3.2.2 Timers: restarts the Idle-Timeout at the start of a PushStart, and at `$H`, `$D` and `$C`.
     fn restart_idle_timeout(&mut self, now: Duration) {
         self.deadline = now.saturating_add(self.timeouts.idle);
         self.heard.note(now);
@@ -150,7 +150,7 @@ impl ReceivingSession {
         self.header_may_repeat = true;
     }
 
-    /// 3.2.5.2.1: starts the Inactivity-Timeout, which runs between requests.
+    /// 3.2.5.2.1 Sending a PushStart Response: starts the Inactivity-Timeout, which runs between requests.
     pub(super) fn wait_for_request(&mut self, now: Duration) {
         self.deadline = now.saturating_add(self.timeouts.inactivity);
     }
@@ -295,7 +295,8 @@ impl ReceivingSession {
         self.remaining == 0
     }
 
-    /// Returns whether the final `$E` was received. The server may then close without a response (3.2.5.5).
+    /// Returns whether the final `$E` was received. The server may then close without a response (3.2.5.5 Receiving an
+    /// $E Packet).
     pub fn has_ended(&self) -> bool {
         self.order == Order::Ended
     }

@@ -70,7 +70,8 @@ impl fmt::Display for Violation {
     }
 }
 
-/// Returns the departures from 2.2.1 and 3.1.4 in the head of a PushSetup or PushStart request.
+/// Returns the departures from 2.2.1 HTTP Header Fields and 3.1.4 Higher-Layer Triggered Events in the head of a
+/// PushSetup or PushStart request.
 pub fn violations(request: &Request<()>) -> Vec<Violation> {
     if request.method() != Method::POST {
         return Vec::new();
@@ -99,7 +100,7 @@ pub fn violations(request: &Request<()>) -> Vec<Violation> {
     found
 }
 
-/// 2.2.1.1
+/// 2.2.1.1 Content-Type
 fn content_type_parameter(content_type: &str) -> Option<Violation> {
     let (_, parameter) = content_type.split_once(';')?;
     Some(if parameter.trim().eq_ignore_ascii_case("charset=utf-8") {
@@ -111,14 +112,14 @@ fn content_type_parameter(content_type: &str) -> Option<Violation> {
     })
 }
 
-/// 2.2.1.8
+/// 2.2.1.8 User-Agent
 fn user_agent(headers: &HeaderMap) -> Option<Violation> {
     let value = text(headers, USER_AGENT).unwrap_or_default();
     (!is_encoder_user_agent(value))
         .then(|| Violation::must("2.2.1.8", format!("User-Agent is {value:?}")))
 }
 
-/// 2.2.1.3. The text never contains the value.
+/// 2.2.1.3 Cookie. The text never contains the value.
 fn cookie(
     headers: &HeaderMap,
     weigh: fn(&'static str, &'static str) -> Violation,
@@ -135,8 +136,8 @@ fn cookie(
     }
 }
 
-/// Fields that 2.2.1 defines for responses only. By 2.2.1.2 Cache-Control is one of them, but the grammar of both
-/// requests and example 4.8 have it (D-3).
+/// Fields that 2.2.1 HTTP Header Fields defines for responses only. By 2.2.1.2 Cache-Control is one of them, but the
+/// grammar of both requests and example 4.8 have it (D-3).
 fn response_fields(headers: &HeaderMap, section: &'static str) -> impl Iterator<Item = Violation> {
     [
         PRAGMA,
@@ -174,7 +175,7 @@ mod tests {
         assert_eq!(found(PUSH_START, |_| {}), [""; 0]);
     }
 
-    /// 3.1.4.1.1, 3.1.4.2.1
+    /// 3.1.4.1.1 Sending the PushSetup Request, 3.1.4.2.1 Sending the PushStart Request
     #[test]
     fn a_missing_cookie_weighs_more_in_push_start() {
         let remove = |headers: &mut HeaderMap| {
@@ -197,7 +198,8 @@ mod tests {
         );
     }
 
-    /// 2.2.1.1, 2.2.1.8, 2.2.1.9, 3.1.4.1.1
+    /// 2.2.1.1 Content-Type, 2.2.1.8 User-Agent, 2.2.1.9 X-Accept-Authentication, 3.1.4.1.1 Sending the PushSetup
+    /// Request
     #[test]
     fn each_departure_is_named_with_its_section() {
         let seen = found(PUSH_SETUP, |headers| {

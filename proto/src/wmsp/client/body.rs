@@ -16,16 +16,16 @@ pub enum Seen {
     Header(FileHeader),
     /// An ASF data packet, possibly without its padding.
     Data(DataPacket),
-    /// 2.2.3.2 $C: the next playlist entry begins.
+    /// 2.2.3.2 $C (Stream Change Notification): the next playlist entry begins.
     Change,
-    /// 2.2.3.4 $E, with its Reason.
+    /// 2.2.3.4 $E (End-of-Stream Notification), with its Reason.
     End(HResult),
 }
 
 /// The form of a body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Form {
-    /// Packets of 2.2.3.
+    /// Packets of 2.2.3 Packet Types.
     Framed,
     /// An ASF file.
     File,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! The packets of a response, 2.2.3, as a client reads them.
+//! The packets of a response, 2.2.3 Packet Types, as a client reads them.
 
 use std::fmt;
 
@@ -19,13 +19,13 @@ const MAX_HEADER: usize = 1024 * 1024;
 /// One packet of a response.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Framed {
-    /// 2.2.3.5 $H: an ASF file header, assembled from its pieces.
+    /// 2.2.3.5 $H (Header): an ASF file header, assembled from its pieces.
     Header(Bytes),
-    /// 2.2.3.3 $D: an ASF data packet, possibly without its padding.
+    /// 2.2.3.3 $D (Data): an ASF data packet, possibly without its padding.
     Data(Bytes),
-    /// 2.2.3.2 $C: the next playlist entry begins.
+    /// 2.2.3.2 $C (Stream Change Notification): the next playlist entry begins.
     StreamChange,
-    /// 2.2.3.4 $E, with its Reason.
+    /// 2.2.3.4 $E (End-of-Stream Notification), with its Reason.
     EndOfStream(HResult),
     /// $M, $P, $T or any other packet, by its PacketID.
     Other(u8),
@@ -208,7 +208,7 @@ mod tests {
         }
     }
 
-    /// 2.2.3.1.1: B = 1, and 2.2.3.7
+    /// 2.2.3.1.1 Framing Header: B = 1, and 2.2.3.7 $P (Packet-Pair)
     #[test]
     fn the_b_flag_and_packet_pairs_are_ignored() {
         let wire = [0xA4, b'P', 4, 0, 0, 0, 0, 0, 0xA4, b'C', 4, 0, 0, 0, 0, 0];

@@ -2,8 +2,8 @@
 
 //! 3.1 Client Details: a player that watches for a few seconds, sans-IO.
 //!
-//! A [`Player`] creates the fields of its requests. A [`Body`] parses the response: packets of 2.2.3, or a plain ASF
-//! file from a server without this protocol.
+//! A [`Player`] creates the fields of its requests. A [`Body`] parses the response: packets of 2.2.3 Packet Types, or a
+//! plain ASF file from a server without this protocol.
 //!
 //! ```text
 //!   Player::describe ──▶ GET ──▶ 200 ──▶ Body ──▶ Seen::Header

@@ -12,7 +12,7 @@ const NSPLAYER: HeaderValue = HeaderValue::from_static("NSPlayer/12.0.7680.0");
 /// User-Agent of a client without this protocol
 const PLAIN: HeaderValue = HeaderValue::from_static("Lavf/60.16.100");
 
-/// 2.2.1.4: the tokens that Describe and Play from the start of a broadcast share
+/// 2.2.1.4 Pragma: the tokens that Describe and Play from the start of a broadcast share
 const FROM_NOW_ON: HeaderValue = HeaderValue::from_static(
     "no-cache,rate=1.000,stream-time=0,stream-offset=0:0,packet-num=4294967295,max-duration=0",
 );
@@ -122,7 +122,7 @@ mod tests {
         )
     }
 
-    /// 2.2.2.1
+    /// 2.2.2.1 Describe
     #[test]
     fn a_server_reads_a_describe() {
         let request = received(Player::new([7; 16]).describe()).unwrap().unwrap();
@@ -131,7 +131,7 @@ mod tests {
         assert!(request.agent.wants_metadata());
     }
 
-    /// 2.2.2.6, 2.2.1.4.27
+    /// 2.2.2.6 Play, 2.2.1.4.27 stream-switch-entry
     #[test]
     fn a_server_reads_a_play_with_its_session_and_streams() {
         let mut player = Player::new([7; 16]);
@@ -150,7 +150,7 @@ mod tests {
         assert!(!request.selection.is_all());
     }
 
-    /// 2.2.1.4.33
+    /// 2.2.1.4.33 xClientGUID
     #[test]
     fn the_client_guid_is_written_as_in_the_examples() {
         let player = Player::new([

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! Answers to a server's challenges: 3.1.5.1, 3.1.5.2.
+//! Answers to a server's challenges: 3.1.5.1 Receiving a PushSetup Response, 3.1.5.2 Receiving a PushStart Response.
 
 use super::*;
 
-/// 3.1.5.1, 3.1.4.1.1, decision D-4: C-087, C-208, C-210: the client repeats PushSetup with Authorization on the same
-/// connection. C-125: PushStart carries Authorization before a challenge.
+/// 3.1.5.1 Receiving a PushSetup Response, 3.1.4.1.1 Sending the PushSetup Request, decision D-4: C-087, C-208, C-210:
+/// the client repeats PushSetup with Authorization on the same connection. C-125: PushStart carries Authorization
+/// before a challenge.
 #[test]
 fn digest_answers_a_challenge_and_authorises_push_start() {
     let (mut client, first) = Client::new(known());
@@ -64,8 +65,9 @@ fn a_realm_may_have_any_bytes() {
     }
 }
 
-/// 3.1.5.2, 3.1.4.2.1, decision D-14: C-125, C-231, C-236: the client repeats PushStart with the new nonce and `$H`. It
-/// drops the rest of the old body, and the higher layer offers that content again.
+/// 3.1.5.2 Receiving a PushStart Response, 3.1.4.2.1 Sending the PushStart Request, decision D-14: C-125, C-231, C-236:
+/// the client repeats PushStart with the new nonce and `$H`. It drops the rest of the old body, and the higher layer
+/// offers that content again.
 #[test]
 fn a_stale_nonce_repeats_push_start_from_its_header() {
     let mut client = Client::digested(known());
@@ -96,7 +98,8 @@ fn a_stale_nonce_repeats_push_start_from_its_header() {
     assert_eq!(client.sent().body, d());
 }
 
-/// 3.1.5.2: C-231, C-236: a repeated PushStart begins like the first one, whatever was sent after that.
+/// 3.1.5.2 Receiving a PushStart Response: C-231, C-236: a repeated PushStart begins like the first one, whatever was
+/// sent after that.
 #[test]
 fn a_repeated_push_start_begins_with_the_same_header() {
     let other = header_with(3200, 0);
@@ -117,7 +120,8 @@ fn a_repeated_push_start_begins_with_the_same_header() {
     assert_eq!(client.sent().body, expected);
 }
 
-/// 3.1.5.2: C-231, C-236: the repetition of a PushStart that continued another one has no `$H` either.
+/// 3.1.5.2 Receiving a PushStart Response: C-231, C-236: the repetition of a PushStart that continued another one has
+/// no `$H` either.
 #[test]
 fn a_repeated_push_start_continues_at_the_same_point() {
     let held = |client: &mut PushSession| {
@@ -136,7 +140,8 @@ fn a_repeated_push_start_continues_at_the_same_point() {
     assert_eq!(client.sent().body, d());
 }
 
-/// 3.1.4.4: the end of an entry is sent once, even if the PushStart after it is repeated.
+/// 3.1.4.4 Notification of the Last Packet: the end of an entry is sent once, even if the PushStart after it is
+/// repeated.
 #[test]
 fn a_repeated_push_start_does_not_end_an_entry_twice() {
     let next = header();
@@ -407,7 +412,7 @@ fn basic_is_refused_without_encryption() {
     assert_eq!(client.fails(&unauthorized(&[BASIC])), expected);
 }
 
-/// 3.1.5.2: C-231, C-236: PushStart waits for the application like PushSetup does.
+/// 3.1.5.2 Receiving a PushStart Response: C-231, C-236: PushStart waits for the application like PushSetup does.
 #[test]
 fn push_start_is_repeated_with_credentials() {
     let mut client = Client::streaming(AccessConfig::default());

@@ -217,7 +217,7 @@ fn assert_anonymous(request: &Request) {
     assert_eq!(field(request, "proxy-authorization"), None);
 }
 
-/// RFC 7616 section 3.4
+/// RFC 7616 section 3.4 The Authorization Header Field
 fn assert_digest(request: &Request, name: &str, parts: &[&str]) {
     let value = field(request, name).unwrap();
     assert!(value.starts_with("Digest "), "{value}");

@@ -41,7 +41,8 @@ const ROLES: [(Role, &str); 4] = [
     (Role::Proxy, ""),
 ];
 
-/// 3.2.7.1, 3.1.5.2: C-231, C-236: a resumed session gets no response that could confirm its nonce.
+/// 3.2.7.1 TCP Connection Is Disconnected, 3.1.5.2 Receiving a PushStart Response: C-231, C-236: a resumed session gets
+/// no response that could confirm its nonce.
 #[test]
 fn a_nonce_may_expire_at_every_resumption() {
     for (role, flag) in ROLES {
@@ -59,7 +60,7 @@ fn a_nonce_may_expire_at_every_resumption() {
     }
 }
 
-/// 3.1.4.1: C-208, C-210: each loss is followed by a new session.
+/// 3.1.4.1 Request to Configure the Server: C-208, C-210: each loss is followed by a new session.
 #[test]
 fn a_nonce_may_expire_at_every_restart() {
     for (role, flag) in ROLES {

@@ -4,8 +4,8 @@
 
 use super::*;
 
-/// 3.1.4.1, 3.1.4.2.1: C-074, C-111: each request goes to the proxy. The body of PushStart is one minute long because
-/// of UsingProxy.
+/// 3.1.4.1 Request to Configure the Server, 3.1.4.2.1 Sending the PushStart Request: C-074, C-111: each request goes to
+/// the proxy. The body of PushStart is one minute long because of UsingProxy.
 #[test]
 fn a_configured_proxy_is_used() {
     let (mut client, setup) = Client::new(proxied());
@@ -19,8 +19,8 @@ fn a_configured_proxy_is_used() {
     assert_eq!(field(&start, "content-length"), Some("7500000"));
 }
 
-/// 3.1.4.1.1, 3.1.4.2.1: C-087, C-125, C-208, C-210: the proxy gets Proxy-Authorization and the server Authorization.
-/// All later requests carry both.
+/// 3.1.4.1.1 Sending the PushSetup Request, 3.1.4.2.1 Sending the PushStart Request: C-087, C-125, C-208, C-210: the
+/// proxy gets Proxy-Authorization and the server Authorization. All later requests carry both.
 #[test]
 fn a_proxy_and_a_server_are_answered_at_once() {
     let (mut client, _) = Client::new(proxied());
@@ -67,7 +67,7 @@ fn a_server_challenge_ends_the_handshake_with_the_proxy() {
     assert_digest(&setup, "authorization", &["nc=00000001"]);
 }
 
-/// 3.1.5.2: C-231, C-236: 407 to a PushStart
+/// 3.1.5.2 Receiving a PushStart Response: C-231, C-236: 407 to a PushStart
 #[test]
 fn a_proxy_may_challenge_push_start() {
     let mut client = Client::streaming(proxied());

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! 3.1.5.1: statuses 300 to 305.
+//! 3.1.5.1 Receiving a PushSetup Response: statuses 300 to 305.
 
 use super::*;
 
-/// 3.1.5.1: C-201, C-203, C-204, C-207: PushSetup goes to the new URL, on a new connection, without the push-id, the
-/// cookies and the credentials of the first server.
+/// 3.1.5.1 Receiving a PushSetup Response: C-201, C-203, C-204, C-207: PushSetup goes to the new URL, on a new
+/// connection, without the push-id, the cookies and the credentials of the first server.
 #[test]
 fn a_redirection_replaces_the_url() {
     for status in 300..=303 {
@@ -51,8 +51,8 @@ fn a_redirection_replaces_the_url() {
     }
 }
 
-/// 3.1.5.1, RFC 2616 section 14.30: C-203, C-204, C-207: a relative Location is on the same server, which knows the
-/// client already.
+/// 3.1.5.1 Receiving a PushSetup Response, RFC 2616 section 14.30 Location: C-203, C-204, C-207: a relative Location is
+/// on the same server, which knows the client already.
 #[test]
 fn credentials_and_cookies_follow_on_the_same_server() {
     for (location, path) in [
@@ -95,8 +95,9 @@ fn a_handshake_restarts_after_a_redirection() {
     assert_eq!(client.push_setup().url.path(), "/other");
 }
 
-/// 3.1.5.1: C-202, C-204, C-205, C-207: the Location of 305 is a proxy, on a new connection; the URL stays. Later
-/// bodies are one minute long. The proxy reads the requests to the server, so they carry none of its secrets.
+/// 3.1.5.1 Receiving a PushSetup Response: C-202, C-204, C-205, C-207: the Location of 305 is a proxy, on a new
+/// connection; the URL stays. Later bodies are one minute long. The proxy reads the requests to the server, so they
+/// carry none of its secrets.
 #[test]
 fn a_server_may_send_the_client_through_a_proxy() {
     let mut client = Client::digested(known());
@@ -127,7 +128,8 @@ fn a_server_may_send_the_client_through_a_proxy() {
     assert_eq!(field(&start, "content-length"), Some("7500000"));
 }
 
-/// 3.1.5.1: C-205: credentials for the configured proxy are not sent to one that a server names.
+/// 3.1.5.1 Receiving a PushSetup Response: C-205: credentials for the configured proxy are not sent to one that a
+/// server names.
 #[test]
 fn credentials_of_a_proxy_do_not_follow_to_another() {
     let (mut client, _) = Client::new(proxied());
@@ -149,7 +151,7 @@ fn credentials_of_a_proxy_do_not_follow_to_another() {
     client.assert_over();
 }
 
-/// 3.1.5.1: C-206: a proxy before the last server says nothing about the next one.
+/// 3.1.5.1 Receiving a PushSetup Response: C-206: a proxy before the last server says nothing about the next one.
 #[test]
 fn a_redirection_forgets_the_proxy_in_via() {
     for (status, expected) in [(302, "2147483647"), (305, "7500000")] {
@@ -222,7 +224,7 @@ fn the_sixth_redirection_is_one_too_many() {
     }
 }
 
-/// 4.7: only PushSetup can be redirected.
+/// 4.7 Client Push State Diagram: only PushSetup can be redirected.
 /// C-201, C-220
 #[test]
 fn a_redirection_of_push_start_is_a_refusal() {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! 5.1: secrets that no log may contain.
+//! 5.1 Security Considerations for Implementers: secrets that no log may contain.
 
 use super::*;
 
@@ -20,7 +20,8 @@ fn shown(client: &mut PushSession, shown: &mut Vec<String>) {
     }
 }
 
-/// 5.1: C-252: nothing that may be logged contains the password, the push-id or values derived from them.
+/// 5.1 Security Considerations for Implementers: C-252: nothing that may be logged contains the password, the push-id
+/// or values derived from them.
 #[test]
 fn debug_output_has_no_secrets() {
     let basic = BASE64_STANDARD.encode(format!("alice:{PASSWORD}"));
@@ -77,7 +78,7 @@ fn debug_output_has_no_secrets() {
     }
 }
 
-/// 5.1: C-252: the same holds for the answers that open a tunnel.
+/// 5.1 Security Considerations for Implementers: C-252: the same holds for the answers that open a tunnel.
 #[test]
 fn debug_output_has_no_secrets_of_a_tunnel() {
     let access = AccessConfig {

@@ -80,7 +80,8 @@ fn data(content: &[Offered]) -> Vec<bytes::Bytes> {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// 3.1.4.3: C-142, C-150, C-165, C-189: no packet is lost, doubled or reordered if no body is ever answered.
+    /// 3.1.4.3 ASF Packet Is Available to Send: C-142, C-150, C-165, C-189: no packet is lost, doubled or reordered if
+    /// no body is ever answered.
     #[test]
     fn everything_arrives_at_a_server_that_never_answers(
         content_length in prop_oneof![0..20_000u64, 60_000..140_000u64],

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! 3.1.5.1: secrets that do not follow a redirection, and redirections that are refused.
+//! 3.1.5.1 Receiving a PushSetup Response: secrets that do not follow a redirection, and redirections that are refused.
 
 use super::*;
 
@@ -255,7 +255,7 @@ fn a_redirection_to_http_is_refused() {
     assert_eq!(client.push_setup().url, url("https://other/live"));
 }
 
-/// RFC 3986 section 2.1: C-201: the bytes of a Location in any character set are kept.
+/// RFC 3986 section 2.1 Percent-Encoding: C-201: the bytes of a Location in any character set are kept.
 #[test]
 fn a_location_may_have_any_bytes() {
     for (location, path) in [

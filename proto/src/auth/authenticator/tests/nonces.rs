@@ -4,7 +4,8 @@
 
 use super::*;
 
-/// MS-WMHTTP 3.1.4.2.1: PushStart carries Digest too, because a 401 would cost the data already sent
+/// MS-WMHTTP 3.1.4.2.1 Sending the PushStart Request: PushStart carries Digest too, because a 401 would cost the data
+/// already sent
 #[test]
 fn every_request_carries_a_known_digest() {
     let mut client = Client::new();
@@ -87,7 +88,8 @@ fn a_nonce_stays_valid_on_the_next_connection() {
     }
 }
 
-/// RFC 7616 section 3.3: `stale` confirms credentials that were never accepted before.
+/// RFC 7616 section 3.3 The WWW-Authenticate Response Header Field: `stale` confirms credentials that were never
+/// accepted before.
 #[test]
 fn a_first_answer_may_be_stale() {
     let mut client = Client::new();
@@ -174,7 +176,7 @@ fn a_request_held_back_by_a_proxy_resets_no_count() {
     assert!(matches!(client.challenged(&[&stale(99)]), Next::Denied(_)));
 }
 
-/// RFC 7616 section 3.5
+/// RFC 7616 section 3.5 The Authentication-Info and Proxy-Authentication-Info Header Fields
 #[test]
 fn the_next_nonce_is_taken_from_a_success() {
     for role in [Role::Server, Role::Proxy] {

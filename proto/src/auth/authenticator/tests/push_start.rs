@@ -4,7 +4,7 @@
 
 use super::*;
 
-/// MS-WMHTTP 3.2.5.2: NTLM is not supported in PushStart
+/// MS-WMHTTP 3.2.5.2 Receiving a PushStart Request: NTLM is not supported in PushStart
 #[test]
 fn ntlm_on_push_start_leads_back_to_push_setup() {
     let mut client = Client::new();

@@ -73,7 +73,7 @@ fn packets_out_of_order_are_refused() {
     }
 }
 
-/// 4.6.1: a later PushStart continues in the last state.
+/// 4.6.1 Expanded Streaming State Diagram: a later PushStart continues in the last state.
 #[test]
 fn the_next_push_start_continues_the_last_one() {
     for (last, next) in [
@@ -100,7 +100,8 @@ fn the_next_push_start_continues_the_last_one() {
     }
 }
 
-/// 3.1.4.2.1 and 3.2.7.1: after a connection loss the client cannot know whether `$H` was received.
+/// 3.1.4.2.1 Sending the PushStart Request and 3.2.7.1 TCP Connection Is Disconnected: after a connection loss the
+/// client cannot know whether `$H` was received.
 #[test]
 fn the_header_may_be_repeated_after_a_loss_only() {
     let mut server = Server::new();
@@ -117,7 +118,7 @@ fn the_header_may_be_repeated_after_a_loss_only() {
     assert!(server.send(&mut session, &header()).is_err());
 }
 
-/// 3.2.5.2: Content-Length limits the body.
+/// 3.2.5.2 Receiving a PushStart Request: Content-Length limits the body.
 #[test]
 fn a_packet_longer_than_the_body_is_refused_early() {
     for (content_length, error) in [
@@ -150,7 +151,7 @@ fn bytes_after_the_body_stay_in_the_input() {
     assert_eq!(server.input, "POST /live");
 }
 
-/// S-033; 3.2.5.2
+/// S-033; 3.2.5.2 Receiving a PushStart Request
 #[test]
 fn an_empty_body_is_complete_at_once() {
     let mut server = Server::new();
@@ -158,7 +159,7 @@ fn an_empty_body_is_complete_at_once() {
     assert!(server.start("id1", 0).unwrap().is_complete());
 }
 
-/// 2.2.3.2
+/// 2.2.3.2 $C (Stream Change Notification)
 #[test]
 fn a_stream_change_has_a_smaller_limit() {
     let mut server = Server::new();
@@ -180,7 +181,7 @@ fn a_stream_change_has_a_smaller_limit() {
     );
 }
 
-/// 3.1.4.2.1, 2.2.3.3, 2.2.3.5 and note <14>
+/// 3.1.4.2.1 Sending the PushStart Request, 2.2.3.3 $D (Data), 2.2.3.5 $F (Filler) and note <14>
 #[test]
 fn oddities_inside_a_body_are_noted() {
     let mut server = Server::new();
@@ -206,7 +207,7 @@ fn oddities_inside_a_body_are_noted() {
     assert_eq!(session.take_violations().count(), 0);
 }
 
-/// 2.2.3.6, 3.1.4.2.1
+/// 2.2.3.6 $H (Header), 3.1.4.2.1 Sending the PushStart Request
 #[test]
 fn an_invalid_header_and_a_short_body_are_noted() {
     let mut server = Server::new();

@@ -4,7 +4,7 @@
 
 use super::*;
 
-/// S-001, S-004, S-019, S-020; 3.2.5.1, 3.2.3
+/// S-001, S-004, S-019, S-020; 3.2.5.1 Receiving a PushSetup Request, 3.2.3 Initialization
 #[test]
 fn every_new_session_gets_a_new_push_id() {
     let mut server = Server::new();
@@ -17,7 +17,7 @@ fn every_new_session_gets_a_new_push_id() {
     assert!(!first.reply.close);
 }
 
-/// S-004; 3.2.3
+/// S-004; 3.2.3 Initialization
 #[test]
 fn a_new_push_id_is_neither_zero_nor_taken() {
     let mut server = Server::new();
@@ -33,7 +33,7 @@ fn a_new_push_id_is_neither_zero_nor_taken() {
     }
 }
 
-/// S-015; 3.2.5.1
+/// S-015; 3.2.5.1 Receiving a PushSetup Request
 #[test]
 fn a_known_push_id_keeps_its_session() {
     let mut server = Server::new();
@@ -44,14 +44,14 @@ fn a_known_push_id_keeps_its_session() {
     assert_eq!(server.setup("id9", "").unwrap_err(), 400);
 }
 
-/// S-011; 2.2.2.1
+/// S-011; 2.2.2.1 PushSetup Request
 #[test]
 fn a_setup_body_that_does_not_parse_is_refused() {
     let mut server = Server::new();
     assert_eq!(server.setup("0", "AutoDestroy: yes\r\n").unwrap_err(), 400);
 }
 
-/// S-032; 3.2.5.2
+/// S-032; 3.2.5.2 Receiving a PushStart Request
 #[test]
 fn push_start_needs_a_push_id_that_the_server_assigned() {
     let mut server = Server::new();
@@ -63,7 +63,7 @@ fn push_start_needs_a_push_id_that_the_server_assigned() {
     assert!(server.start("id1", 100).is_ok());
 }
 
-/// S-015, S-032; 3.2.5.1, 3.2.5.2
+/// S-015, S-032; 3.2.5.1 Receiving a PushSetup Request, 3.2.5.2 Receiving a PushStart Request
 #[test]
 fn a_session_receives_on_one_connection_only() {
     let mut server = Server::new();
@@ -86,7 +86,7 @@ fn a_point_receives_from_one_session_only() {
     assert!(server.start("id1", 100).is_ok());
 }
 
-/// S-016…S-018; 2.2.2.1.1, 2.2.2.1.2
+/// S-016…S-018; 2.2.2.1.1 Template-URL, 2.2.2.1.2 AutoDestroy
 #[test]
 fn a_point_made_from_a_template_ends_with_its_session() {
     let template = "Template-URL: \"/live\"\r\nAutoDestroy: 1\r\n";
@@ -131,7 +131,7 @@ fn a_refused_push_setup_displaces_no_source() {
     assert!(!server.sessions.is_displaced(silent.key()));
 }
 
-/// 5.1
+/// 5.1 Security Considerations for Implementers
 #[test]
 fn debug_output_hides_the_push_id() {
     let mut server = Server::new();

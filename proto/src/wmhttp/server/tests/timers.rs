@@ -4,7 +4,7 @@
 
 use super::*;
 
-/// S-002, S-052; 3.2.2: only `$H`, `$D` and `$C` restart the Idle-Timeout.
+/// S-002, S-052; 3.2.2 Timers: only `$H`, `$D` and `$C` restart the Idle-Timeout.
 #[test]
 fn filler_does_not_restart_the_idle_timeout() {
     let mut server = Server::new();
@@ -29,7 +29,7 @@ fn filler_does_not_restart_the_idle_timeout() {
     assert_eq!(server.start("id1", 100).unwrap_err(), 400);
 }
 
-/// S-062; 3.2.7.1
+/// S-062; 3.2.7.1 TCP Connection Is Disconnected
 #[test]
 fn a_lost_session_keeps_its_remaining_idle_timeout() {
     let mut server = Server::new();
@@ -43,7 +43,7 @@ fn a_lost_session_keeps_its_remaining_idle_timeout() {
     assert_eq!(server.start("id1", 100).unwrap_err(), 400);
 }
 
-/// S-003, S-061; 3.2.6.2
+/// S-003, S-061; 3.2.6.2 Inactivity-Timeout Timer Expires
 #[test]
 fn a_session_without_requests_is_deleted_after_the_inactivity_timeout() {
     let mut server = Server::new();

@@ -153,7 +153,8 @@ fn an_application_may_refuse_credentials_for_a_tunnel() {
     client.assert_over();
 }
 
-/// 3.1.4.2: C-231: a challenge to CONNECT does not repeat the PushStart that waits for the tunnel.
+/// 3.1.4.2 Request to Start Streaming Content: C-231: a challenge to CONNECT does not repeat the PushStart that waits
+/// for the tunnel.
 #[test]
 fn a_challenge_to_connect_repeats_nothing() {
     let (mut client, _) = Client::tunnelled(proxied());

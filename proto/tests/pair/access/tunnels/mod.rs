@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! RFC 9110 section 9.3.6: the tunnel to an `https` URL behind a proxy.
+//! RFC 9110 section 9.3.6 CONNECT: the tunnel to an `https` URL behind a proxy.
 
 use super::*;
 
@@ -122,7 +122,7 @@ fn connect_precedes_the_requests() {
     assert!(!setup.fresh && !start.fresh);
 }
 
-/// RFC 9110 section 9.3.6: any 2xx.
+/// RFC 9110 section 9.3.6 CONNECT: any 2xx.
 #[test]
 fn any_success_opens_a_tunnel() {
     for answer in [
@@ -183,7 +183,7 @@ fn a_tunnel_lost_on_the_way_is_requested_again() {
     client.opened();
 }
 
-/// 3.2.7.1: the connection of a resumption is a new one, and so is its tunnel.
+/// 3.2.7.1 TCP Connection Is Disconnected: the connection of a resumption is a new one, and so is its tunnel.
 #[test]
 fn a_resumption_opens_a_tunnel_first() {
     let mut client = Client::streaming_in_tunnel(proxied());
@@ -260,7 +260,7 @@ fn a_refusal_in_the_tunnel_is_the_servers() {
     }
 }
 
-/// 3.1.5.1: C-201, C-204, C-207: a tunnel leads to one server.
+/// 3.1.5.1 Receiving a PushSetup Response: C-201, C-204, C-207: a tunnel leads to one server.
 #[test]
 fn a_redirection_needs_another_tunnel() {
     for (from, location, authority) in [
@@ -299,7 +299,7 @@ fn a_redirection_needs_another_tunnel() {
     }
 }
 
-/// 3.1.5.1: C-205: the proxy that a server names has to open a tunnel too.
+/// 3.1.5.1 Receiving a PushSetup Response: C-205: the proxy that a server names has to open a tunnel too.
 #[test]
 fn a_named_proxy_opens_a_tunnel_too() {
     let config = config_behind(known());
@@ -338,7 +338,7 @@ fn silence_is_followed_by_a_new_tunnel() {
     client.opened();
 }
 
-/// 3.1.5: C-074: all content is received in order through tunnels.
+/// 3.1.5 Message Processing Events and Sequencing Rules: C-074: all content is received in order through tunnels.
 #[test]
 fn a_whole_session_goes_through_a_tunnel() {
     let content = fixture("av_asfmux_p1500_streamable.asf");
