@@ -61,7 +61,7 @@ struct Nonce {
 pub struct Challenged(pub Vec<HeaderValue>);
 
 /// The judgement of an answer.
-enum Answer {
+enum Judgement {
     Right,
     Wrong,
     /// The credentials are right, but the nonce is unknown, expired or used again.
@@ -69,10 +69,11 @@ enum Answer {
 }
 
 impl Guard {
-    /// Creates a guard over `accounts`. `secret` has to be random: nonces are derived from it.
+    /// Creates a guard over `accounts`. `secret` has to be random: nonces are derived from it. Quotes, backslashes and
+    /// control characters are left out of the realm, because no field can have them.
     pub fn new(realm: &str, accounts: Vec<Credentials>, secret: [u8; 32]) -> Self {
         Self {
-            realm: realm.replace(['"', '\\'], ""),
+            realm: realm.replace(|c: char| matches!(c, '"' | '\\') || c.is_control(), ""),
             accounts,
             secret,
             issued: 0,
@@ -101,20 +102,20 @@ impl Guard {
         let answers = challenges(headers, &AUTHORIZATION);
         let answer = match answers.first().map(|answer| (answer.scheme(), answer)) {
             Some((Some(Scheme::Basic), answer)) => self.basic(answer),
-            Some((Some(Scheme::Digest), answer)) => {
-                self.digest(request, answer, now).unwrap_or(Answer::Wrong)
-            }
-            _ => Answer::Wrong,
+            Some((Some(Scheme::Digest), answer)) => self
+                .digest(request, answer, now)
+                .unwrap_or(Judgement::Wrong),
+            _ => Judgement::Wrong,
         };
         match answer {
-            Answer::Right => Ok(()),
-            Answer::Wrong => Err(self.challenge(accepted, false, now)),
-            Answer::Stale => Err(self.challenge(accepted, true, now)),
+            Judgement::Right => Ok(()),
+            Judgement::Wrong => Err(self.challenge(accepted, false, now)),
+            Judgement::Stale => Err(self.challenge(accepted, true, now)),
         }
     }
 
     /// RFC 7617
-    fn basic(&self, answer: &Challenge) -> Answer {
+    fn basic(&self, answer: &Challenge) -> Judgement {
         let token = answer.token.as_deref().unwrap_or_default();
         let given = BASE64_STANDARD.decode(token).unwrap_or_default();
         // Compares with every account, so that the duration does not reveal which one matched.
@@ -123,7 +124,11 @@ impl Guard {
             let expected = format!("{user}:{password}");
             right | bool::from(expected.as_bytes().ct_eq(&given))
         });
-        if right { Answer::Right } else { Answer::Wrong }
+        if right {
+            Judgement::Right
+        } else {
+            Judgement::Wrong
+        }
     }
 
     /// Checks a Digest answer with `qop=auth` (RFC 7616 section 3.4 The Authorization Header Field); `None` if a
@@ -133,24 +138,39 @@ impl Guard {
         request: RequestLine<'_>,
         answer: &Challenge,
         now: Duration,
-    ) -> Option<Answer> {
+    ) -> Option<Judgement> {
         let parameter = |name| answer.parameter(name);
-        let user = parameter("username")?;
-        let algorithm = algorithm(parameter("algorithm"))?;
         let count = u32::from_str_radix(parameter("nc")?, 16).ok()?;
         let agreed = parameter("realm")? == self.realm
             && parameter("uri")? == request.uri
             && parameter("qop")?.eq_ignore_ascii_case("auth");
-        let account = self
-            .accounts
-            .iter()
-            .find(|account| account.user_id() == user)?;
+        let nonce = parameter("nonce")?;
+        let given = parameter("response")?.to_ascii_lowercase();
+        let expected = self.expected_response(request, answer, count)?;
+        let same = bool::from(expected.as_bytes().ct_eq(given.as_bytes()));
+        Some(match agreed && same {
+            true => self.count(nonce, count, now),
+            false => Judgement::Wrong,
+        })
+    }
+
+    /// Returns the `response` that the account's owner computes with the other parameters of this answer.
+    fn expected_response(
+        &self,
+        request: RequestLine<'_>,
+        answer: &Challenge,
+        count: u32,
+    ) -> Option<String> {
+        let parameter = |name| answer.parameter(name);
+        let user = parameter("username")?;
+        let mut accounts = self.accounts.iter();
+        let account = accounts.find(|account| account.user_id() == user)?;
         let mut expected = AuthorizationHeader {
             realm: self.realm.clone(),
             nonce: parameter("nonce")?.to_owned(),
             opaque: None,
             userhash: false,
-            algorithm,
+            algorithm: algorithm(parameter("algorithm"))?,
             response: String::new(),
             username: String::new(),
             uri: request.uri.to_owned(),
@@ -165,23 +185,18 @@ impl Guard {
             None::<&[u8]>,
             request.method.as_str().into(),
         ));
-        let given = parameter("response")?.to_ascii_lowercase();
-        let same = expected.response.as_bytes().ct_eq(given.as_bytes());
-        if !agreed || !bool::from(same) {
-            return Some(Answer::Wrong);
-        }
-        Some(self.count(&expected.nonce, count, now))
+        Some(expected.response)
     }
 
     /// Checks that the nonce is known, has not expired, and comes with a higher count than before.
-    fn count(&mut self, nonce: &str, count: u32, now: Duration) -> Answer {
+    fn count(&mut self, nonce: &str, count: u32, now: Duration) -> Judgement {
         self.nonces.retain(|known| known.until > now);
         match self.nonces.iter_mut().find(|known| known.value == nonce) {
             Some(known) if count > known.count => {
                 known.count = count;
-                Answer::Right
+                Judgement::Right
             }
-            _ => Answer::Stale,
+            _ => Judgement::Stale,
         }
     }
 
@@ -212,7 +227,7 @@ impl Guard {
         }
         let values = fields
             .iter()
-            .filter_map(|field| HeaderValue::from_str(field).ok());
+            .filter_map(|field| HeaderValue::from_bytes(field.as_bytes()).ok());
         Challenged(values.collect())
     }
 
@@ -261,6 +276,7 @@ mod tests {
     use std::time::SystemTime;
 
     use http::Method;
+    use http::header::WWW_AUTHENTICATE;
 
     use super::*;
     use crate::auth::{Authenticator, Authorization, Next, Policy, Role};
@@ -321,6 +337,37 @@ mod tests {
                 other => panic!("{other:?}"),
             }
         }
+    }
+
+    #[test]
+    fn a_realm_may_be_any_text() {
+        let accounts = vec![Credentials::new("alice", "s3cret")];
+        let mut guard = Guard::new("B\u{fc}ro\r\n1", accounts, [7; 32]);
+        let unauthorized = guard.check(LINE, &HeaderMap::new(), Schemes::ALL, Duration::ZERO);
+        let Challenged(fields) = unauthorized.unwrap_err();
+        assert_eq!(fields.len(), 3);
+        let digest = fields[0].as_bytes();
+        assert!(digest.starts_with("Digest realm=\"B\u{fc}ro1\"".as_bytes()));
+        let fields = fields.into_iter().map(|field| (WWW_AUTHENTICATE, field));
+        let policy = Policy {
+            schemes: Schemes::NONE.with(Scheme::Digest),
+            encrypted: false,
+            cleartext_basic: false,
+        };
+        let mut client = Authenticator::new(Role::Server, "server", policy);
+        client.set_credentials(Some(Credentials::new("alice", "s3cret")));
+        assert!(matches!(
+            client.challenged(&fields.collect()),
+            Next::Resubmit { .. }
+        ));
+        let random = &mut |bytes: &mut [u8]| bytes.fill(9);
+        let answer = client.authorize(&LINE, SystemTime::UNIX_EPOCH, random);
+        let Authorization::Header(name, value) = answer else {
+            panic!("{answer:?}");
+        };
+        let answer = HeaderMap::from_iter([(name, value)]);
+        let checked = guard.check(LINE, &answer, Schemes::ALL, Duration::ZERO);
+        assert_eq!(checked, Ok(()));
     }
 
     #[test]
