@@ -11,7 +11,7 @@ use http::{Request, Response};
 use super::connection::{Connection, Next};
 use super::lock::lock;
 use super::metrics;
-use wmspush_proto::wmhttp::server::{Access, Reply};
+use wmspush_proto::wmhttp::server::{AccessRequest, Reply};
 use wmspush_proto::wmsp::reply;
 
 const HTML: &str = include_str!("page/page.html");
@@ -45,7 +45,7 @@ impl Connection {
         document: Document,
     ) -> io::Result<Next> {
         let now = self.shared.now();
-        let authorised = lock(&self.shared.sessions).authorise(&Access::of(request), now);
+        let authorised = lock(&self.shared.sessions).authorise(&AccessRequest::of(request), now);
         if let Err(refusal) = authorised {
             let path = request.uri().path();
             self.shared.refused(path, refusal.status(), &refusal);

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use http::header::{HeaderMap, HeaderValue, PRAGMA};
 use http::{Method, Request};
 use wmspush_proto::asf::FileHeader;
-use wmspush_proto::wmsp::client::{Body, Form, Player, Seen, Unreadable};
+use wmspush_proto::wmsp::client::{BodyReader, Form, Player, Seen, Unreadable};
 use wmspush_proto::wmsp::{PlayerKind, PlayerRequest};
 
 /// The elements of a body in order, and the error that ended it.
@@ -51,7 +51,7 @@ fn assert_same(whole: &Outcome, split: &Outcome) {
 }
 
 fn read(bytes: &[u8], size: usize) -> Outcome {
-    let mut body = Body::new();
+    let mut body = BodyReader::new();
     let mut seen = Vec::new();
     let mut error = None;
     for piece in bytes.chunks(size) {

@@ -218,6 +218,8 @@ impl Layout {
         let lengths_end = u8::try_from(fields.offset).map_err(|_| short)?;
         let send_time = u32::from_le_bytes(fields.array().ok_or(short)?);
         let duration = u16::from_le_bytes(fields.array().ok_or(short)?);
+        let lengths = (packet_length.value, padding_length.value);
+        let payload_end = payload_end(lengths, size, fields.offset)?;
         let layout = Layout {
             packet_length,
             padding_length,
@@ -226,12 +228,7 @@ impl Layout {
             length_types,
             lengths_end,
             multiple: types & flags::MULTIPLE_PAYLOADS != 0,
-            payload_end: payload_end(
-                packet_length.value,
-                padding_length.value,
-                size,
-                fields.offset,
-            )?,
+            payload_end,
         };
         let end = layout.assumed_end(size).ok_or(short)?;
         let area = payload::Area {
@@ -278,8 +275,7 @@ impl Layout {
 /// Packet Length may include the padding (it equals the packet's size), exclude it (it is the end of payload data), or
 /// replace Padding Length (which is then 0). A Packet Length of 0 counts as missing.
 fn payload_end(
-    packet_length: u32,
-    padding_length: u32,
+    (packet_length, padding_length): (u32, u32),
     size: usize,
     head: usize,
 ) -> Result<PayloadEnd, Defect> {

@@ -313,47 +313,49 @@ impl Reader {
     }
 
     fn step(&mut self) -> Result<Step, Error> {
-        match &mut self.state {
-            State::Boundary => return self.step_boundary(),
-            State::Header(size) => {
-                let Some(bytes) = self.queue.take(*size) else {
-                    return Ok(Step::NeedMore);
-                };
-                if self.is_cut(&bytes, SkipReason::PartialHeader) {
-                    return Ok(Step::Go);
-                }
-                self.state = State::Boundary;
-                self.adopt(FileHeader::parse(bytes)?, false);
-            }
-            State::Packet(size) => {
-                let Some(bytes) = self.queue.take(*size) else {
-                    return Ok(Step::NeedMore);
-                };
-                if self.is_cut(&bytes, SkipReason::PartialPacket) {
-                    return Ok(Step::Go);
-                }
-                self.state = State::Boundary;
-                return Ok(self.yield_packet(DataPacket::parse(bytes)));
-            }
-            State::MorePackets(size) => {
-                let Some(bytes) = self.queue.take(*size) else {
-                    return Ok(Step::NeedMore);
-                };
-                return Ok(self.step_behind_count(bytes));
-            }
+        match &self.state {
+            State::Boundary => self.step_boundary(),
+            State::Header(size) => self.step_header(*size),
+            State::Packet(size) => Ok(self.step_packet(*size)),
+            State::MorePackets(size) => match self.queue.take(*size) {
+                Some(bytes) => Ok(self.step_behind_count(bytes)),
+                None => Ok(Step::NeedMore),
+            },
             State::Chunk(chunk) => {
                 let chunk = *chunk;
                 let Some(bytes) = self.queue.take(chunk.size()) else {
                     return Ok(Step::NeedMore);
                 };
                 self.state = State::Boundary;
-                return self.take_chunk(chunk, bytes);
+                self.take_chunk(chunk, bytes)
             }
-            State::Skip { .. } => return Ok(self.step_skip()),
-            State::Discard { .. } => return Ok(self.step_discard()),
-            State::Failed(error) => return Err(error.clone()),
+            State::Skip { .. } => Ok(self.step_skip()),
+            State::Discard { .. } => Ok(self.step_discard()),
+            State::Failed(error) => Err(error.clone()),
+        }
+    }
+
+    fn step_header(&mut self, size: usize) -> Result<Step, Error> {
+        let Some(bytes) = self.queue.take(size) else {
+            return Ok(Step::NeedMore);
+        };
+        if !self.is_cut(&bytes, SkipReason::PartialHeader) {
+            self.state = State::Boundary;
+            self.adopt(FileHeader::parse(bytes)?, false);
         }
         Ok(Step::Go)
+    }
+
+    #[inline]
+    fn step_packet(&mut self, size: usize) -> Step {
+        let Some(bytes) = self.queue.take(size) else {
+            return Step::NeedMore;
+        };
+        if self.is_cut(&bytes, SkipReason::PartialPacket) {
+            return Step::Go;
+        }
+        self.state = State::Boundary;
+        self.yield_packet(DataPacket::parse(bytes))
     }
 
     #[inline]

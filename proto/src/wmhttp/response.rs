@@ -29,13 +29,13 @@ pub struct ResponseReader {
     input: BytesMut,
     /// Number of buffered bytes at which an incomplete head is parsed again.
     look_at: usize,
-    request: RequestKind,
+    request: RequestMethod,
     found: Option<Found>,
 }
 
 /// The request that the response answers, because a head after CONNECT has another meaning.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum RequestKind {
+enum RequestMethod {
     #[default]
     Post,
     Connect,
@@ -87,13 +87,13 @@ struct Found {
     body: BytesMut,
     /// True if the body is longer than the part that is kept.
     cut: bool,
-    framing: Framing,
+    body_length: BodyLength,
     keeps_alive: bool,
 }
 
 /// RFC 9112 section 6.3 Message Body Length: the end of a body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Framing {
+enum BodyLength {
     /// After this number of bytes.
     Length(u64),
     Chunked(Chunked),
@@ -127,7 +127,7 @@ impl ResponseReader {
     /// first.
     pub fn to_connect() -> Self {
         Self {
-            request: RequestKind::Connect,
+            request: RequestMethod::Connect,
             ..Self::default()
         }
     }
@@ -161,8 +161,8 @@ impl ResponseReader {
         };
         found.keeps_alive = false;
         matches!(
-            found.framing,
-            Framing::Length(0) | Framing::Close | Framing::Over
+            found.body_length,
+            BodyLength::Length(0) | BodyLength::Close | BodyLength::Over
         )
     }
 
@@ -172,11 +172,11 @@ impl ResponseReader {
         let Found {
             response,
             body,
-            framing,
+            body_length,
             keeps_alive,
             ..
         } = self.found?;
-        let reusable = keeps_alive && framing == Framing::Length(0) && self.input.is_empty();
+        let reusable = keeps_alive && body_length == BodyLength::Length(0) && self.input.is_empty();
         let body = body.freeze();
         Some((Response { body, ..response }, reusable))
     }
@@ -217,8 +217,8 @@ impl ResponseReader {
             return Ok(Stage::Head);
         };
         loop {
-            let complete = match found.framing {
-                Framing::Length(0) | Framing::Over => true,
+            let complete = match found.body_length {
+                BodyLength::Length(0) | BodyLength::Over => true,
                 _ => !found.take(&mut self.input)?,
             };
             if complete {
@@ -231,15 +231,15 @@ impl ResponseReader {
 impl Found {
     /// Consumes the next element of `input`; false if it is incomplete.
     fn take(&mut self, input: &mut BytesMut) -> Result<bool, BadResponse> {
-        let taken = match self.framing {
-            Framing::Over => 0,
-            Framing::Close => self.take_data(input, u64::MAX),
-            Framing::Length(left) => {
+        let taken = match self.body_length {
+            BodyLength::Over => 0,
+            BodyLength::Close => self.take_data(input, u64::MAX),
+            BodyLength::Length(left) => {
                 let taken = self.take_data(input, left);
-                self.framing = Framing::Length(left.saturating_sub(taken));
+                self.body_length = BodyLength::Length(left.saturating_sub(taken));
                 taken
             }
-            Framing::Chunked(chunked) => return self.take_chunked(chunked, input),
+            BodyLength::Chunked(chunked) => return self.take_chunked(chunked, input),
         };
         self.limit();
         Ok(taken > 0)
@@ -269,13 +269,13 @@ impl Found {
             Chunked::Trailer => match take_line(input)? {
                 None => return Ok(false),
                 Some(line) if line.is_empty() => {
-                    self.framing = Framing::Length(0);
+                    self.body_length = BodyLength::Length(0);
                     return Ok(true);
                 }
                 Some(_) => Chunked::Trailer,
             },
         };
-        self.framing = Framing::Chunked(next);
+        self.body_length = BodyLength::Chunked(next);
         self.limit();
         Ok(true)
     }
@@ -293,21 +293,21 @@ impl Found {
 
     /// Ends the body at [`MAX_BODY`] bytes.
     fn limit(&mut self) {
-        let more = self.body.len() >= MAX_BODY && self.framing != Framing::Length(0);
+        let more = self.body.len() >= MAX_BODY && self.body_length != BodyLength::Length(0);
         if more || self.cut {
-            self.framing = Framing::Over;
+            self.body_length = BodyLength::Over;
         }
     }
 
     fn stage(&self) -> Stage {
-        match self.framing {
-            Framing::Length(0) | Framing::Over => Stage::Complete,
+        match self.body_length {
+            BodyLength::Length(0) | BodyLength::Over => Stage::Complete,
             _ => Stage::Body,
         }
     }
 }
 
-fn found(head: &httparse::Response<'_, '_>, request: RequestKind) -> Result<Found, BadResponse> {
+fn found(head: &httparse::Response<'_, '_>, request: RequestMethod) -> Result<Found, BadResponse> {
     let status = head.code.and_then(|code| StatusCode::from_u16(code).ok());
     let status = status.ok_or(BadResponse::Status)?;
     let version = match head.version {
@@ -325,13 +325,13 @@ fn found(head: &httparse::Response<'_, '_>, request: RequestKind) -> Result<Foun
         Some((name, HeaderValue::from_bytes(&value).ok()?))
     });
     let headers: HeaderMap = fields.collect();
-    let is_tunnel = request == RequestKind::Connect && status.is_success();
-    let framing = match is_tunnel {
-        true => Framing::Length(0),
-        false => framing(status, &headers)?,
+    let is_tunnel = request == RequestMethod::Connect && status.is_success();
+    let body_length = match is_tunnel {
+        true => BodyLength::Length(0),
+        false => body_length(status, &headers)?,
     };
     Ok(Found {
-        framing,
+        body_length,
         keeps_alive: is_tunnel || keeps_alive(version, &headers),
         response: Response {
             status,
@@ -345,29 +345,29 @@ fn found(head: &httparse::Response<'_, '_>, request: RequestKind) -> Result<Foun
 }
 
 /// RFC 9112 section 6.3 Message Body Length
-fn framing(status: StatusCode, headers: &HeaderMap) -> Result<Framing, BadResponse> {
+fn body_length(status: StatusCode, headers: &HeaderMap) -> Result<BodyLength, BadResponse> {
     match status {
-        StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED => return Ok(Framing::Length(0)),
+        StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED => return Ok(BodyLength::Length(0)),
         // The bytes after it belong to another protocol.
-        StatusCode::SWITCHING_PROTOCOLS => return Ok(Framing::Over),
+        StatusCode::SWITCHING_PROTOCOLS => return Ok(BodyLength::Over),
         _ => {}
     }
     if let Some(coding) = tokens(headers, TRANSFER_ENCODING).last() {
         return Ok(match coding.eq_ignore_ascii_case("chunked") {
-            true => Framing::Chunked(Chunked::Size),
-            false => Framing::Close,
+            true => BodyLength::Chunked(Chunked::Size),
+            false => BodyLength::Close,
         });
     }
     let mut lengths = tokens(headers, CONTENT_LENGTH).map(decimal);
     let Some(first) = lengths.next() else {
         return match headers.contains_key(CONTENT_LENGTH) {
             true => Err(BadResponse::Length),
-            false => Ok(Framing::Close),
+            false => Ok(BodyLength::Close),
         };
     };
     let unanimous = lengths.all(|length| length == first);
     let length = first.filter(|_| unanimous).ok_or(BadResponse::Length)?;
-    Ok(Framing::Length(length))
+    Ok(BodyLength::Length(length))
 }
 
 /// Returns whether the connection can carry another request: RFC 2616 section 8.1.2 Overall Operation, and RFC 2068

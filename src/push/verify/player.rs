@@ -13,7 +13,7 @@ use super::sight::Sight;
 use super::transport::{failure, software};
 use super::{Ask, Cause};
 use crate::push::Settings;
-use crate::wmsp::client::{Body, Form, Player};
+use crate::wmsp::client::{BodyReader, Form, Player};
 
 /// Limit on the bytes before a header: two of the largest headers.
 const MAX_UNKNOWN: usize = 2 * 1024 * 1024;
@@ -99,7 +99,7 @@ async fn open(
 /// The body of a response.
 struct Stream {
     response: Response,
-    body: Body,
+    body: BodyReader,
     /// Bytes received before a header.
     unknown: usize,
 }
@@ -108,7 +108,7 @@ impl Stream {
     fn new(response: Response) -> Self {
         Self {
             response,
-            body: Body::new(),
+            body: BodyReader::new(),
             unknown: 0,
         }
     }

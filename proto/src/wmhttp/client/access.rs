@@ -18,7 +18,7 @@ use crate::wmhttp::message::{
     Response, Target, absolute_form, authority, is_encrypted, origin_form,
 };
 use crate::wmhttp::{Body, Error, Secrets};
-use party::{Left, Party};
+use party::{LeftParties, Party};
 use route::Route;
 
 pub(super) use route::Tunnel;
@@ -77,7 +77,7 @@ pub struct CredentialsWanted {
 }
 
 /// The reaction to a challenge.
-pub(super) enum Answer {
+pub(super) enum Reaction {
     /// Send the request again.
     Resubmit,
     /// Ask the application first.
@@ -102,7 +102,7 @@ pub(super) struct Access {
     home: Url,
     server: Party,
     route: Route,
-    left: Left,
+    left: LeftParties,
     hops: u8,
 }
 
@@ -119,7 +119,7 @@ impl Access {
             config,
             home: url,
             server,
-            left: Left::default(),
+            left: LeftParties::default(),
             hops: 0,
         }
     }
@@ -252,7 +252,7 @@ impl Access {
     }
 
     /// Handles a 401 or 407 to a POST.
-    pub(super) fn challenged(&mut self, response: &Response) -> Result<Answer, Error> {
+    pub(super) fn challenged(&mut self, response: &Response) -> Result<Reaction, Error> {
         let role = role(response);
         let next = match (role, &mut self.route) {
             (Role::Server, route) => {
@@ -274,7 +274,7 @@ impl Access {
     }
 
     /// Handles a 407 to CONNECT.
-    pub(super) fn connect_challenged(&mut self, response: &Response) -> Result<Answer, Error> {
+    pub(super) fn connect_challenged(&mut self, response: &Response) -> Result<Reaction, Error> {
         let role = Role::Proxy;
         let Some(proxy) = self.route.proxy_mut() else {
             return Err(response.refusal_by(role));
@@ -289,9 +289,9 @@ impl Access {
         &mut self,
         role: Role,
         credentials: Option<Credentials>,
-    ) -> Result<Answer, Error> {
+    ) -> Result<Reaction, Error> {
         let Some(authenticator) = self.authenticator(role) else {
-            return Ok(Answer::Resubmit);
+            return Ok(Reaction::Resubmit);
         };
         let next = authenticator.provide(credentials);
         self.answer(role, next).map_err(|denied| Error::Denied {
@@ -406,16 +406,16 @@ impl Access {
         self.route.connection_lost();
     }
 
-    fn answer(&self, role: Role, next: Next) -> Result<Answer, Denied> {
+    fn answer(&self, role: Role, next: Next) -> Result<Reaction, Denied> {
         match next {
-            Next::Resubmit { .. } => Ok(Answer::Resubmit),
-            Next::RedoPushSetup => Ok(Answer::RedoPushSetup),
+            Next::Resubmit { .. } => Ok(Reaction::Resubmit),
+            Next::RedoPushSetup => Ok(Reaction::RedoPushSetup),
             Next::NeedCredentials(request) => {
                 let site = match (role, self.route.proxy()) {
                     (Role::Proxy, Some(proxy)) => &proxy.url,
                     _ => &self.server.url,
                 };
-                Ok(Answer::Ask(CredentialsWanted {
+                Ok(Reaction::Ask(CredentialsWanted {
                     role,
                     site: site.host_str().unwrap_or_default().to_owned(),
                     request,

@@ -34,13 +34,16 @@ pub struct SessionConfig {
     pub url: Url,
     /// Directives about the publishing point in PushSetup.
     pub setup: SetupBody,
-    /// 2.2.1.8 User-Agent
+    /// 2.2.1.8 User-Agent. The field is left out if the text is no valid field value (RFC 9110 section 5.5 Field
+    /// Values).
     pub user_agent: String,
     /// Fields for each request to the origin of `url`. They are not sent after a redirection to another origin, or in
     /// CONNECT. [`is_extra_header`](crate::wmhttp::is_extra_header) returns whether a field is allowed here.
     pub extra_headers: HeaderMap,
-    /// Size of each PushStart body in bytes, raised to the minimum of 3.1.4.2.1 Sending the PushStart Request; `None`
-    /// for the default of 3.1.4.2.1.
+    /// Size of each PushStart body in bytes, raised to the minimum of 3.1.4.2.1 Sending the PushStart Request
+    /// ([`least_content_length`](crate::wmhttp::least_content_length)), and lowered to
+    /// [`UNKNOWN_CONTENT_LENGTH`](crate::wmhttp::UNKNOWN_CONTENT_LENGTH). `None` for the default of that section: a
+    /// minute of the stream through a proxy, otherwise an unknown length.
     pub content_length: Option<u64>,
     /// True to remove ASF Padding Data from `$D` (2.2.3.3 $D).
     pub remove_padding: bool,

@@ -2,7 +2,7 @@
 
 //! Responses and other events from the peer: 3.1.5 Message Processing Events and Sequencing Rules.
 
-use super::access::{Answer, Tunnel};
+use super::access::{Reaction, Tunnel};
 use super::{ChallengedRequest, Event, Handshake, Last, PushSession, State, Then};
 use crate::auth::{Credentials, Role};
 use crate::wmhttp::Error;
@@ -187,24 +187,24 @@ impl PushSession {
         Ok(())
     }
 
-    fn follow(&mut self, answer: Answer, request: ChallengedRequest) {
+    fn follow(&mut self, answer: Reaction, request: ChallengedRequest) {
         match (answer, request) {
-            (Answer::Ask(wanted), _) => {
+            (Reaction::Ask(wanted), _) => {
                 self.queued.clear();
                 self.state = State::AwaitingCredentials { request };
                 self.events.push_back(Event::CredentialsWanted(wanted));
             }
-            (Answer::Resubmit, ChallengedRequest::PushSetup(then)) => {
+            (Reaction::Resubmit, ChallengedRequest::PushSetup(then)) => {
                 self.send_push_setup(then, false)
             }
-            (Answer::RedoPushSetup, ChallengedRequest::PushSetup(then)) => {
+            (Reaction::RedoPushSetup, ChallengedRequest::PushSetup(then)) => {
                 self.send_push_setup(then, true)
             }
-            (Answer::Resubmit, ChallengedRequest::PushStart) => match self.repeat_push_start() {
+            (Reaction::Resubmit, ChallengedRequest::PushStart) => match self.repeat_push_start() {
                 None => self.send_first_push_start(),
                 Some(last) => self.send_next_push_start(last),
             },
-            (Answer::RedoPushSetup, ChallengedRequest::PushStart) => {
+            (Reaction::RedoPushSetup, ChallengedRequest::PushStart) => {
                 let then = self.repeat_push_start().map_or(Then::Header, Then::GoOn);
                 self.send_push_setup(then, true);
             }

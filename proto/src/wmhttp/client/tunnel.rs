@@ -2,7 +2,7 @@
 
 //! CONNECT (RFC 9110 section 9.3.6): the tunnel through a proxy to a server that speaks TLS.
 
-use super::access::{Answer, Authorized, Tunnel};
+use super::access::{Authorized, Reaction, Tunnel};
 use super::{Event, PushSession, Queued, Transmit};
 use crate::auth::{Credentials, Role};
 use crate::wmhttp::Error;
@@ -66,10 +66,10 @@ impl PushSession {
         answer.map(|answer| self.follow_connect(answer))
     }
 
-    fn follow_connect(&mut self, answer: Answer) {
+    fn follow_connect(&mut self, answer: Reaction) {
         let tunnel = match answer {
-            Answer::Resubmit | Answer::RedoPushSetup => Tunnel::Closed,
-            Answer::Ask(wanted) => {
+            Reaction::Resubmit | Reaction::RedoPushSetup => Tunnel::Closed,
+            Reaction::Ask(wanted) => {
                 self.events.push_back(Event::CredentialsWanted(wanted));
                 Tunnel::AwaitingCredentials
             }

@@ -53,7 +53,7 @@ use points::Existing;
 pub use points::Points;
 pub use refusal::{Redirect, Refusal};
 pub use reply::{Reply, SERVER_NAME};
-pub use request::{Access, PushRequest, RequestKind};
+pub use request::{AccessRequest, PushRequest, RequestKind};
 pub use rules::Rules;
 use session::Heard;
 pub use session::{Received, ReceivingSession, SessionKey};
@@ -148,9 +148,9 @@ impl Sessions {
     ///
     /// # Errors
     ///
-    /// Refuses the request if the publishing point is on another server, does not exist and has no existing template,
-    /// or already receives; if the credentials match no account; if the body is malformed or the push-id unknown; and
-    /// if the table is full.
+    /// Refuses the request if it is not a PushSetup; if the publishing point is on another server, does not exist and
+    /// has no existing template, or already receives; if the credentials match no account; if the body is malformed or
+    /// the push-id unknown; and if the table is full.
     pub fn push_setup(
         &mut self,
         request: &PushRequest,
@@ -158,6 +158,7 @@ impl Sessions {
         new_push_id: &mut dyn FnMut() -> PushId,
         now: Duration,
     ) -> Result<SetupAccepted, Refusal> {
+        request.check_kind(RequestKind::PushSetup)?;
         self.check_here(request, now)?;
         self.check_access(request, now, self.timeouts.inactivity)?;
         let body = SetupBody::parse(body).map_err(Refusal::SetupBody)?;
@@ -198,14 +199,15 @@ impl Sessions {
     ///
     /// # Errors
     ///
-    /// Refuses the request if the credentials match no account, if the push-id is missing or unknown, if the publishing
-    /// point is not the session's or no longer exists, and if session or publishing point already receive. The response
-    /// does not wait for the body.
+    /// Refuses the request if it is not a PushStart, if the credentials match no account, if the push-id is missing or
+    /// unknown, if the publishing point is not the session's or no longer exists, and if session or publishing point
+    /// already receive. The response does not wait for the body.
     pub fn push_start(
         &mut self,
         request: &PushRequest,
         now: Duration,
     ) -> Result<ReceivingSession, Refusal> {
+        request.check_kind(RequestKind::PushStart)?;
         self.check_access(request, now, self.timeouts.idle)?;
         let slot = request.push_id.as_ref().and_then(|id| self.slots.get(id));
         let (Some(push_id), Some(slot)) = (&request.push_id, slot) else {
@@ -306,7 +308,7 @@ impl Sessions {
     /// # Errors
     ///
     /// [`Refusal::Unauthorised`] with the challenges to send, if they match no account.
-    pub fn authorise(&mut self, access: &Access, now: Duration) -> Result<(), Refusal> {
+    pub fn authorise(&mut self, access: &AccessRequest, now: Duration) -> Result<(), Refusal> {
         let checked = access.check(&mut self.rules.guard, now);
         checked.map_err(Refusal::Unauthorised)
     }
@@ -358,8 +360,8 @@ impl Sessions {
         })
     }
 
-    /// Checks that no other source pushes to the point. Returns the source to displace, if it is silent. The specification
-    /// leaves a second source to the higher layer.
+    /// Checks that no other source pushes to the point. Returns the source to displace, if it is silent. The
+    /// specification leaves a second source to the higher layer.
     fn check_free(&self, path: &str, now: Duration) -> Result<Option<SessionKey>, Refusal> {
         let source = self.slots.values().find_map(|slot| match slot {
             Slot::Receiving { key, point, heard } if point == path => {

@@ -32,12 +32,12 @@ pub struct PushRequest {
     pub(super) push_id: Option<PushId>,
     pub(super) content_length: u64,
     pub(super) user_agent: String,
-    pub(super) access: Access,
+    pub(super) access: AccessRequest,
 }
 
 /// The part of a request that concerns authentication.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Access {
+pub struct AccessRequest {
     method: Method,
     uri: String,
     /// Authorization only. It is marked sensitive.
@@ -45,7 +45,7 @@ pub struct Access {
     accepted: Schemes,
 }
 
-impl Access {
+impl AccessRequest {
     /// Extracts it from any request.
     pub fn of(request: &Request<()>) -> Self {
         let mut headers = HeaderMap::new();
@@ -113,8 +113,16 @@ impl PushRequest {
             push_id: requested_push_id(headers).map_err(Refusal::PushId)?,
             content_length: content_length(headers)?,
             user_agent: user_agent.to_owned(),
-            access: Access::of(request),
+            access: AccessRequest::of(request),
         })
+    }
+
+    /// Checks that the request is of this kind: each has its own Content-Type.
+    pub(super) fn check_kind(&self, kind: RequestKind) -> Result<(), Refusal> {
+        match self.kind == kind {
+            true => Ok(()),
+            false => Err(Refusal::ContentType),
+        }
     }
 
     /// Returns the kind of the request.

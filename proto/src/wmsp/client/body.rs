@@ -34,7 +34,7 @@ pub enum Form {
 /// Reads the body of a response in either form. The first bytes decide the form, because the Content-Type of many
 /// servers is wrong.
 #[derive(Default)]
-pub struct Body(State);
+pub struct BodyReader(State);
 
 #[derive(Default)]
 enum State {
@@ -47,7 +47,7 @@ enum State {
     Failed(Unreadable),
 }
 
-impl Body {
+impl BodyReader {
     /// Creates a reader at the start of a body.
     pub fn new() -> Self {
         Self::default()
@@ -152,7 +152,7 @@ mod tests {
     use crate::wmsp::Framer;
 
     fn seen(bytes: &[u8], step: usize) -> (Option<Form>, Result<Vec<Seen>, Unreadable>) {
-        let mut body = Body::new();
+        let mut body = BodyReader::new();
         let mut all = Vec::new();
         for bytes in bytes.chunks(step) {
             body.push(Bytes::copy_from_slice(bytes));

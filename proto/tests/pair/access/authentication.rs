@@ -159,6 +159,29 @@ fn a_repeated_push_start_does_not_end_an_entry_twice() {
     assert_eq!(client.sent().body, first);
 }
 
+/// Answers an NTLM challenge to PushStart by PushSetup on a new connection.
+fn shake_hands_again(client: &mut Client, scheme: &str) {
+    let leg1 = client.push_setup();
+    assert!(leg1.fresh);
+    assert_eq!(cookie(&leg1), "push-id=4124758405");
+    assert_eq!(field(&leg1, "content-length"), Some("0"));
+    assert_eq!(
+        field(&leg1, "authorization").unwrap(),
+        format!("{scheme} TlRMTVNTUAABAAAAB4IIogAAAAAAAAAAAAAAAAAAAAAFASgKAAAADw==")
+    );
+    client.challenged(&[&format!("{scheme} {TYPE_2}")]);
+    let leg3 = client.push_setup();
+    assert!(!leg3.fresh);
+    let prefix = format!("{scheme} TlRMTVNTUAAD");
+    assert!(field(&leg3, "authorization").unwrap().starts_with(&prefix));
+    client.events();
+    client.accepted();
+    assert_eq!(
+        names(&client.events()),
+        ["ServerConfigured", "PushStartSent"]
+    );
+}
+
 /// 1.7, decision D-17: C-003: PushSetup with NTLM comes first, on a new connection. PushStart follows on that
 /// connection, without Authorization.
 #[test]
@@ -178,25 +201,7 @@ fn ntlm_is_never_used_in_push_start() {
             names(&client.events()),
             ["Authenticating", "PushStartRepeated"]
         );
-        let leg1 = client.push_setup();
-        assert!(leg1.fresh);
-        assert_eq!(cookie(&leg1), "push-id=4124758405");
-        assert_eq!(field(&leg1, "content-length"), Some("0"));
-        assert_eq!(
-            field(&leg1, "authorization").unwrap(),
-            format!("{scheme} TlRMTVNTUAABAAAAB4IIogAAAAAAAAAAAAAAAAAAAAAFASgKAAAADw==")
-        );
-        client.challenged(&[&format!("{scheme} {TYPE_2}")]);
-        let leg3 = client.push_setup();
-        assert!(!leg3.fresh);
-        let prefix = format!("{scheme} TlRMTVNTUAAD");
-        assert!(field(&leg3, "authorization").unwrap().starts_with(&prefix));
-        client.events();
-        client.accepted();
-        assert_eq!(
-            names(&client.events()),
-            ["ServerConfigured", "PushStartSent"]
-        );
+        shake_hands_again(&mut client, scheme);
         let (start, body) = client.push_start();
         assert_anonymous(&start);
         assert!(!start.fresh);

@@ -53,9 +53,9 @@ impl Party {
 
 /// Parties that the session was redirected from. Each keeps the credentials that the application gave for it.
 #[derive(Debug, Default)]
-pub(super) struct Left(Vec<Party>);
+pub(super) struct LeftParties(Vec<Party>);
 
-impl Left {
+impl LeftParties {
     pub(super) fn remember(&mut self, mut party: Party) {
         party.authenticator.connection_lost();
         if self.0.len() >= MAX_LEFT {

@@ -120,6 +120,21 @@ fn a_refused_push_setup_creates_no_point() {
 }
 
 #[test]
+fn push_setup_and_push_start_are_not_confused() {
+    let mut server = Server::new();
+    server.setup("0", "").unwrap();
+    let start = PushRequest::new(&request(PUSH_START, "id1", 0)).unwrap();
+    let mut push_id = || PushId::new("id2").unwrap();
+    let refused = server
+        .sessions
+        .push_setup(&start, b"", &mut push_id, server.now);
+    assert_eq!(refused.unwrap_err(), Refusal::ContentType);
+    let setup = PushRequest::new(&request(PUSH_SETUP, "id1", 0)).unwrap();
+    let refused = server.sessions.push_start(&setup, server.now);
+    assert_eq!(refused.unwrap_err(), Refusal::ContentType);
+}
+
+#[test]
 fn a_refused_push_setup_displaces_no_source() {
     let mut server = Server::new();
     for _ in 0..Sessions::MAX {
