@@ -14,7 +14,7 @@ use tokio::net::TcpStream;
 use tokio::sync::watch;
 
 use super::admission::{SetupRate, Ticket};
-use super::shared::Shared;
+use super::shared::PointState;
 use super::{Control, wire};
 use wmspush_proto::wmhttp::server::Reply;
 
@@ -37,14 +37,14 @@ pub(super) enum Next {
 pub(super) struct Connection {
     pub(super) stream: TcpStream,
     pub(super) input: BytesMut,
-    pub(super) shared: Arc<Shared>,
+    pub(super) shared: Arc<PointState>,
     pub(super) control: watch::Receiver<Control>,
     pub(super) ticket: Ticket,
     pub(super) setups: SetupRate,
 }
 
 impl Connection {
-    pub(super) fn new(stream: TcpStream, shared: Arc<Shared>, ticket: Ticket) -> Self {
+    pub(super) fn new(stream: TcpStream, shared: Arc<PointState>, ticket: Ticket) -> Self {
         let control = shared.control.subscribe();
         Self {
             stream,

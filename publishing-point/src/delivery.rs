@@ -13,7 +13,7 @@ use super::connection::Connection;
 use super::lock::lock;
 use super::presence::Presence;
 use super::relay::{Cursor, Packet, PlaylistEntry, Relay, Step};
-use super::shared::Shared;
+use super::shared::PointState;
 use wmspush_proto::asf::DataPacket;
 use wmspush_proto::wmhttp::HResult;
 use wmspush_proto::wmsp::{Agent, Framer, Selection};
@@ -212,12 +212,12 @@ impl Connection {
 
 /// The session of a streaming player. It becomes idle when this is dropped.
 pub(super) struct Playing {
-    shared: Arc<Shared>,
+    shared: Arc<PointState>,
     client_id: u32,
 }
 
 impl Playing {
-    pub(super) fn new(shared: Arc<Shared>, client_id: u32) -> Self {
+    pub(super) fn new(shared: Arc<PointState>, client_id: u32) -> Self {
         Self { shared, client_id }
     }
 }

@@ -12,7 +12,7 @@ use super::faults::{Fault, When};
 use super::lock::lock;
 use super::pushes::Push;
 use super::requests::RequestSeen;
-use super::shared::Shared;
+use super::shared::PointState;
 use super::{Control, Event, Status, Viewer};
 
 /// A handle to a publishing point: reads its events and state, and controls it.
@@ -20,7 +20,7 @@ use super::{Control, Event, Status, Viewer};
 /// Clones refer to the same publishing point. Only [`Handle::next_event`] needs a runtime.
 #[derive(Clone)]
 pub struct Handle {
-    pub(super) shared: Arc<Shared>,
+    pub(super) shared: Arc<PointState>,
     pub(super) address: SocketAddr,
 }
 

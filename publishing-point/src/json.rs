@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 use super::history::{self, SAMPLE_SECONDS, Sample};
 use super::journal::Notice;
 use super::lock::lock;
-use super::shared::Shared;
+use super::shared::PointState;
 use super::{PointStatus, Status, Viewer};
 
 /// Viewers of a session that the page shows, at most.
@@ -20,7 +20,7 @@ const MAX_SHOWN: usize = 50;
 /// Time after its last packet for which the page shows a publishing point.
 const SHOWN_FOR: Duration = Duration::from_secs(600);
 
-impl Shared {
+impl PointState {
     /// Returns the whole status, with URLs for a server at this address.
     pub(super) fn status_json(&self, address: SocketAddr) -> Bytes {
         let json = self.status().to_json(address, usize::MAX);

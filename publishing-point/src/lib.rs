@@ -78,7 +78,7 @@ pub use status::{PointStatus, Status};
 use admission::Ticket;
 use connection::Connection;
 use lock::lock;
-use shared::Shared;
+use shared::PointState;
 
 /// The realm of the accounts.
 const REALM: &str = "publishing point";
@@ -189,7 +189,7 @@ impl PublishingPoint {
         listener.set_nonblocking(true)?;
         let handle = Handle {
             address: listener.local_addr()?,
-            shared: Arc::new(Shared::new(settings)),
+            shared: Arc::new(PointState::new(settings)),
         };
         Ok(Self { listener, handle })
     }
@@ -261,7 +261,7 @@ impl PublishingPoint {
 
 /// Serves a connection if there is room for it, and closes it otherwise.
 fn admit(
-    shared: &Arc<Shared>,
+    shared: &Arc<PointState>,
     connections: &mut JoinSet<()>,
     stream: tokio::net::TcpStream,
     peer: IpAddr,

@@ -16,7 +16,7 @@ use prometheus_client::registry::Registry;
 
 use super::Status;
 use super::lock::lock;
-use super::shared::Shared;
+use super::shared::PointState;
 
 pub(super) use prometheus_text::CONTENT_TYPE;
 
@@ -106,7 +106,7 @@ const OVERALL: [Overall; 4] = [
     ),
 ];
 
-impl Shared {
+impl PointState {
     /// Returns the current metrics.
     pub(super) fn metrics(&self) -> Bytes {
         let mut registry = Registry::default();

@@ -5,20 +5,20 @@ use std::time::SystemTime;
 
 use super::Event;
 use super::audience::{Leave, Viewer};
-use super::shared::Shared;
+use super::shared::PointState;
 use wmspush_proto::wmhttp::server::SessionKey;
 
 /// The membership of a viewer in the audience, which ends when this is dropped.
 pub(super) struct Presence {
     pub(super) id: u64,
-    shared: Arc<Shared>,
+    shared: Arc<PointState>,
     leave: Leave,
 }
 
 impl Presence {
     /// Adds the viewer; `None` if the maximum number of viewers is reached.
     pub(super) fn new(
-        shared: &Arc<Shared>,
+        shared: &Arc<PointState>,
         point: &str,
         session: SessionKey,
         user_agent: &str,

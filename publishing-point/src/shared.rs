@@ -30,7 +30,7 @@ use wmspush_proto::wmhttp::{HResult, PushId};
 /// Sessions of one peer that wait for a PushStart, at most: a gateway may start hundreds of pushes at once.
 const MAX_WAITING_OF_PEER: usize = Sessions::MAX / 2;
 
-pub(super) struct Shared {
+pub(super) struct PointState {
     /// Origin of the times of sessions.
     start: Instant,
     pub(super) settings: Settings,
@@ -54,7 +54,7 @@ pub(super) struct Shared {
     syncer: Syncer,
 }
 
-impl Shared {
+impl PointState {
     pub(super) fn new(mut settings: Settings) -> Self {
         let script = Script::new(std::mem::take(&mut settings.faults));
         let sessions =

@@ -9,7 +9,7 @@ use super::journal::Notice;
 use super::ledger::Ledger;
 use super::lock::lock;
 use super::pushes::Push;
-use super::shared::Shared;
+use super::shared::PointState;
 use super::{Settings, Viewer};
 use wmspush_proto::wmhttp::server::{Points, SessionKey};
 
@@ -54,7 +54,7 @@ pub struct Status {
     pub events: Vec<Notice>,
 }
 
-impl Shared {
+impl PointState {
     /// Returns the current state.
     pub(super) fn status(&self) -> Status {
         let mut viewers = self.viewers_by_session();

@@ -4,7 +4,7 @@
 //!
 //! `cargo xtask faults` prints the table.
 
-mod ledger;
+mod reception;
 #[path = "../element/rig.rs"]
 #[allow(dead_code, reason = "not every test program needs all of it")]
 mod rig;

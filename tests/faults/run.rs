@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use gst::prelude::*;
 
-use crate::ledger::{FIXTURE, Ledger};
+use crate::reception::{FIXTURE, Reception};
 use crate::rig::{LONG, Pipeline, fixture, text};
 use crate::scene::Scene;
 
@@ -37,7 +37,7 @@ pub struct Outcome {
     pub resumed: Vec<bool>,
     pub took: Duration,
     pub stats: gst::Structure,
-    pub ledger: Option<Ledger>,
+    pub reception: Option<Reception>,
 }
 
 /// Returns a pipeline with some 0.8 s of picture and sound, as from a live encoder.
@@ -98,10 +98,10 @@ pub fn to_the_end(scene: &Scene, each: impl Fn(&Pipeline, &gst::Message)) -> Out
         resumed,
         took,
         stats,
-        ledger: scene
+        reception: scene
             .point
             .as_ref()
-            .map(|point| Ledger::of(&point.handle.pushes())),
+            .map(|point| Reception::of(&point.handle.pushes())),
     }
 }
 

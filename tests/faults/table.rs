@@ -5,7 +5,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use crate::ledger::Ledger;
+use crate::reception::Reception;
 use crate::rows::Row;
 use crate::run::{self, EOS_BOUND, NULL_BOUND, Outcome, PROGRESS_ENDS, SEND_BOUND};
 
@@ -82,8 +82,8 @@ impl Line {
             let words: Vec<_> = error.split(' ').take(3).collect();
             return End::Error(words.join(" "));
         }
-        let ledger = self.outcome.ledger.as_ref();
-        let missing = ledger.map_or(0, Ledger::missing);
+        let reception = self.outcome.reception.as_ref();
+        let missing = reception.map_or(0, Reception::missing);
         match self.outcome.resumed.last() {
             Some(false) => End::NewSession,
             _ if missing > self.dropped() => End::Lossy,
@@ -129,18 +129,18 @@ impl Line {
         }
         for what in self
             .outcome
-            .ledger
+            .reception
             .iter()
-            .flat_map(|ledger| self.wrong_packets(ledger))
+            .flat_map(|reception| self.wrong_packets(reception))
         {
             check(false, what);
         }
         wrong
     }
 
-    fn wrong_packets(&self, ledger: &Ledger) -> Vec<String> {
-        let mut wrong = ledger.wrong.clone();
-        let (end, dropped, missing) = (self.end(), self.dropped(), ledger.missing());
+    fn wrong_packets(&self, reception: &Reception) -> Vec<String> {
+        let mut wrong = reception.wrong.clone();
+        let (end, dropped, missing) = (self.end(), self.dropped(), reception.missing());
         let told = match end {
             // Data in flight at the loss may have been received or not.
             End::NewSession => (missing.saturating_sub(2)..=missing + 1).contains(&dropped),
@@ -148,11 +148,11 @@ impl Line {
             End::Lossy | End::Error(_) => true,
         };
         if !told {
-            wrong.push(format!("{ledger:?}, dropped {dropped}"));
+            wrong.push(format!("{reception:?}, dropped {dropped}"));
         }
         // A reset may be received before the last acknowledgement.
-        if end == End::Resumed && (ledger.headers > 1 || ledger.twice > 1) {
-            wrong.push(format!("resumed, and yet {ledger:?}"));
+        if end == End::Resumed && (reception.headers > 1 || reception.twice > 1) {
+            wrong.push(format!("resumed, and yet {reception:?}"));
         }
         wrong
     }
@@ -202,14 +202,14 @@ fn wrong_messages(messages: &[String]) -> Vec<String> {
 
 impl fmt::Display for Line {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let packets = match &self.outcome.ledger {
+        let packets = match &self.outcome.reception {
             None => "–".to_owned(),
-            Some(ledger) => format!(
+            Some(reception) => format!(
                 "{}/{} dropped {} twice {}",
-                ledger.arrived,
-                ledger.pushed,
+                reception.arrived,
+                reception.pushed,
                 self.dropped(),
-                ledger.twice
+                reception.twice
             ),
         };
         let milliseconds = |took: Option<Duration>| {

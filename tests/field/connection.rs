@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::line::Line;
-use crate::receiver::{Packet, Record, Request, Shared};
+use crate::receiver::{Packet, ReceiverState, Record, Request};
 
 /// 2.2.3.1.1: `$`, PacketID, PacketLength.
 const FRAMING_HEADER_SIZE: usize = 4;
@@ -17,13 +17,13 @@ pub struct Connection {
     line: Option<Line>,
     /// Number of earlier connections.
     pub number: usize,
-    shared: Arc<Shared>,
+    shared: Arc<ReceiverState>,
     /// Bytes that were read and are not yet part of a request or packet.
     buffer: Vec<u8>,
 }
 
 impl Connection {
-    pub fn new(line: Line, number: usize, shared: Arc<Shared>) -> Self {
+    pub fn new(line: Line, number: usize, shared: Arc<ReceiverState>) -> Self {
         Self {
             line: Some(line),
             number,

@@ -107,13 +107,13 @@ pub struct State {
 }
 
 /// State that the receiver's threads and the test share.
-pub struct Shared {
+pub struct ReceiverState {
     pub address: SocketAddr,
     state: Mutex<State>,
     changed: Condvar,
 }
 
-impl Shared {
+impl ReceiverState {
     /// Changes the state, and wakes up waiting threads.
     pub fn change<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
         let changed = change(&mut self.lock());
@@ -145,7 +145,7 @@ impl Shared {
 
 /// A receiver that listens on a port of its own.
 pub struct Receiver {
-    shared: Arc<Shared>,
+    shared: Arc<ReceiverState>,
     location: String,
 }
 
@@ -196,7 +196,7 @@ impl Receiver {
             listens: true,
             ..State::default()
         };
-        let shared = Arc::new(Shared {
+        let shared = Arc::new(ReceiverState {
             address,
             state: Mutex::new(state),
             changed: Condvar::new(),
@@ -338,8 +338,12 @@ impl Sockets {
 }
 
 /// Runs the script for each connection, in a thread each.
-fn accept<S>(mut listener: TcpListener, sockets: &Sockets, shared: &Arc<Shared>, script: &Arc<S>)
-where
+fn accept<S>(
+    mut listener: TcpListener,
+    sockets: &Sockets,
+    shared: &Arc<ReceiverState>,
+    script: &Arc<S>,
+) where
     S: Fn(Connection) -> io::Result<()> + Send + Sync + 'static,
 {
     loop {

@@ -16,7 +16,7 @@ pub const FIXTURE: &str = "av_asfmux_p1500_streamable.asf";
 
 /// The received packets of a push, and their repetitions.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Ledger {
+pub struct Reception {
     pub pushed: usize,
     /// Different packets that were received.
     pub arrived: usize,
@@ -30,40 +30,45 @@ pub struct Ledger {
     pub wrong: Vec<String>,
 }
 
-impl Ledger {
+impl Reception {
     pub fn of(pushes: &[Push]) -> Self {
         let numbers = numbers();
-        let mut ledger = Self {
+        let mut reception = Self {
             pushed: numbers.len(),
             ..Self::default()
         };
         let mut seen = vec![false; numbers.len()];
         let pushes = pushes.iter().filter(|push| !push.received.is_empty());
         for push in pushes {
-            ledger.sessions += 1;
+            reception.sessions += 1;
             let mut last = None;
             for received in &push.received {
                 match received {
                     Received::Header(_) | Received::StreamChange(_) => {
-                        ledger.headers += 1;
+                        reception.headers += 1;
                         last = None;
                     }
                     Received::Data(data) => match numbers.get(data) {
                         Some(&number) => {
                             if last.is_some_and(|last| number < last) {
-                                ledger.wrong.push(format!("packet {number} after {last:?}"));
+                                reception
+                                    .wrong
+                                    .push(format!("packet {number} after {last:?}"));
                             }
                             last = Some(number);
-                            ledger.twice += usize::from(std::mem::replace(&mut seen[number], true));
+                            reception.twice +=
+                                usize::from(std::mem::replace(&mut seen[number], true));
                         }
-                        None => ledger.wrong.push("a packet that was not pushed".to_owned()),
+                        None => reception
+                            .wrong
+                            .push("a packet that was not pushed".to_owned()),
                     },
                     _ => {}
                 }
             }
         }
-        ledger.arrived = seen.iter().filter(|seen| **seen).count();
-        ledger
+        reception.arrived = seen.iter().filter(|seen| **seen).count();
+        reception
     }
 
     pub fn missing(&self) -> usize {
