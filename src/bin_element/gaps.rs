@@ -90,7 +90,8 @@ impl State {
             .filter_map(|stream| stream.inside.as_ref());
         let times = inside.filter_map(|inside| {
             let queued = inside.queue.property::<u64>("current-level-time");
-            Some(inside.busy? + gst::ClockTime::from_nseconds(queued))
+            let queued = gst::ClockTime::from_nseconds(queued);
+            Some(inside.busy?.saturating_add(queued))
         });
         times.max()
     }

@@ -152,7 +152,9 @@ mod imp {
                 .and_then(|pts| times.segment.to_running_time_full(pts))
                 .map(|time| time.positive().unwrap_or_default());
             let delay = times.caps.as_deref().map_or(gst::ClockTime::ZERO, delay);
-            let time = running.map_or(times.last, |time| (time + LEAD).saturating_sub(delay));
+            let time = running.map_or(times.last, |time| {
+                time.saturating_add(LEAD).saturating_sub(delay)
+            });
             times.last = time;
             let writable = buffer.make_mut();
             writable.set_pts(time);

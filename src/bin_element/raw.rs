@@ -225,9 +225,10 @@ impl RawInput {
         }
         let start = buffer.pts().unwrap_or_default();
         let duration = buffer.duration().unwrap_or(state.picture_duration);
-        state.next = start + duration;
+        // A base time in the future wraps the running times of live sources.
+        state.next = start.saturating_add(duration);
         state.end = Some(match self.is_video {
-            true => start + gst::ClockTime::from_nseconds(1),
+            true => start.saturating_add(gst::ClockTime::from_nseconds(1)),
             false => state.next,
         });
         let is_key_frame = self.is_video && self.is_key_frame_due(&mut state, start);
@@ -249,7 +250,9 @@ impl RawInput {
     /// Returns whether the picture at this running time must be a key frame.
     fn is_key_frame_due(&self, state: &mut State, time: gst::ClockTime) -> bool {
         // One more picture, because the encoder's own interval may be due.
-        let longest = self.key_frame_interval + gst::ClockTime::from_mseconds(50);
+        let longest = self
+            .key_frame_interval
+            .saturating_add(gst::ClockTime::from_mseconds(50));
         let last = *state.key_frame.get_or_insert(time);
         let is_due = !self.key_frame_interval.is_zero() && time.saturating_sub(last) >= longest;
         if is_due {
@@ -277,7 +280,7 @@ impl RawInput {
     fn fill_gap(&self, start: gst::ClockTime, duration: Option<gst::ClockTime>) {
         let gap = {
             let segment = &self.state().segment;
-            let end = start + duration.unwrap_or_default();
+            let end = start.saturating_add(duration.unwrap_or_default());
             let start = segment.to_running_time(start);
             start.zip(segment.to_running_time(end))
         };
@@ -286,9 +289,14 @@ impl RawInput {
             return self.fill_with_silence(end);
         }
         let mut time = start;
-        while self.fill(time) && time + FILLING_INTERVAL < end {
+        while self.has_filled(time) && time.saturating_add(FILLING_INTERVAL) < end {
             time += FILLING_INTERVAL;
         }
+    }
+
+    /// Fills up to a running time. Returns false if that failed, as while the encoder is being flushed.
+    fn has_filled(&self, until: gst::ClockTime) -> bool {
+        self.fill(until) && self.state().end >= Some(until)
     }
 
     /// Fills up to a running time with silence, [`LONGEST_FILL`] at once.

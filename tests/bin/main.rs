@@ -2,6 +2,7 @@
 
 //! `wmspushbin` with real encoders, pushing to the embedded publishing point: viewers see and hear the input.
 
+mod absurd_times;
 mod gaps;
 mod inputs;
 #[path = "../plugin/mod.rs"]
