@@ -22,6 +22,10 @@ const MAX_PIECES: usize = 128;
 /// Size in bytes of one read of a response.
 const READ: usize = 2048;
 
+/// Limit on the reads of one poll. A peer that sends without end, such as interim responses, must not keep the network
+/// thread, nor the timeouts of its own exchange, waiting.
+const MAX_READS: usize = 32;
+
 /// Timeout for the body of a response. Servers that announce no length and keep the connection open send none.
 const RESPONSE_BODY_TIMEOUT: Duration = Duration::from_millis(300);
 
@@ -280,12 +284,17 @@ impl<L: Link> Exchange<L> {
 
     fn poll_response(&mut self, cx: &mut Context<'_>) -> Poll<Result<Response, Error>> {
         let mut stage = self.reader.push(&[]).map_err(bad)?;
+        let mut reads = 0..MAX_READS;
         while stage < self.wanted() {
             let LinkState::Open(link) = &mut self.connection else {
                 return Poll::Pending;
             };
             let mut bytes = [0; READ];
-            match link.poll_read(cx, &mut bytes) {
+            let read = match reads.next() {
+                Some(_) => link.poll_read(cx, &mut bytes),
+                None => again(cx),
+            };
+            match read {
                 Poll::Ready(Ok(read)) if read > 0 => {
                     self.unproven = false;
                     let read = bytes.get(..read).unwrap_or_default();
@@ -375,6 +384,12 @@ impl<L: Link> Exchange<L> {
             consume(&mut self.pieces, written);
         }
     }
+}
+
+/// Has the task polled again, after the others.
+fn again<T>(cx: &mut Context<'_>) -> Poll<T> {
+    cx.waker().wake_by_ref();
+    Poll::Pending
 }
 
 /// Removes `count` bytes from the front.

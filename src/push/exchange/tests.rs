@@ -284,3 +284,21 @@ async fn a_response_without_its_body_is_waited_for_briefly() {
     assert_eq!(begun.elapsed(), RESPONSE_BODY_TIMEOUT);
     assert!(exchange.into_idle().is_none());
 }
+
+/// The driver's timeouts, and the other pushes of the thread, take turns with a peer that never stops sending.
+#[test]
+fn a_poll_ends_while_interim_responses_arrive() {
+    let request = Request {
+        body: Body::PushSetup(Bytes::new()),
+        ..push_start(0)
+    };
+    let mut link = scripted(all);
+    let interim = || Ok(&b"HTTP/1.1 102 Processing\r\n\r\n"[..]);
+    link.reads.extend((0..3 * MAX_READS).map(|_| interim()));
+    link.reads
+        .push_back(Ok(b"HTTP/1.1 403 No\r\nContent-Length: 0\r\n\r\n"));
+    let mut exchange = Exchange::over(link, &request);
+    let polls = (0..10).position(|_| poll(&mut exchange).is_ready());
+    // The first one sends the request.
+    assert_eq!(polls, Some(4));
+}
