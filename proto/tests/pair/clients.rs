@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! Clients in a known state, and their outputs.
+//! Clients in a known state, their outputs, and the responses to them.
 
 use bytes::Bytes;
+use http::header::{HeaderMap, HeaderName};
 use wmspush_proto::asf::{DataPacket, FileHeader};
-use wmspush_proto::wmhttp::{Offer, PushSession, Request, SessionConfig, Transmit};
+use wmspush_proto::wmhttp::{Offer, PushSession, Request, Response, SessionConfig, Transmit};
 
-use super::harness::{Fixed, Offered, config, fixture};
-use super::responses::accepted;
+use super::harness::{Fixed, config, first_header};
 
 /// The outputs of a session, in order.
 #[derive(Default)]
@@ -55,11 +55,7 @@ impl Sent {
 /// Returns the header of a fixture with another ASF 3.2 File Properties Object.
 pub fn header_with(packet_size: u32, maximum_bitrate: u32) -> FileHeader {
     const FILE_PROPERTIES: [u8; 4] = [0xA1, 0xDC, 0xAB, 0x8C];
-    let Some(Offered::Header(header)) =
-        fixture("av_asfmux_p1500_streamable.asf").into_iter().next()
-    else {
-        panic!("no header")
-    };
+    let header = first_header("av_asfmux_p1500_streamable.asf");
     let mut bytes = header.as_bytes().to_vec();
     let object = bytes
         .windows(4)
@@ -126,4 +122,32 @@ pub fn assert_filler(mut body: &[u8], size: u64) {
 /// The framing header of 2.2.3.1.1 Framing Header, and the payload.
 pub fn framed(head: &[u8], length: usize, rest: &[u8]) -> Vec<u8> {
     [head, &(length as u16).to_le_bytes(), rest].concat()
+}
+
+/// Parses a response from lines as in a transcript, such as `HTTP/1.1 204 No Content`.
+pub fn response(text: &str) -> Response {
+    let mut lines = text.lines();
+    let (status, reason) = lines
+        .next()
+        .unwrap()
+        .strip_prefix("HTTP/1.1 ")
+        .unwrap()
+        .split_once(' ')
+        .unwrap();
+    let headers: HeaderMap = lines
+        .map(|line| line.split_once(": ").unwrap())
+        .map(|(name, value)| (name.parse::<HeaderName>().unwrap(), value.parse().unwrap()))
+        .collect();
+    Response {
+        status: status.parse().unwrap(),
+        reason: reason.to_owned(),
+        headers,
+        body: Bytes::new(),
+    }
+}
+
+pub fn accepted() -> Response {
+    response(
+        "HTTP/1.1 204 No Content\nServer: Cougar/9.5.5732.6324\nSet-Cookie: push-id=4124758405",
+    )
 }

@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use wmspush_proto::asf::{Item, Reader};
+use wmspush_proto::asf::{FileHeader, Item, Reader};
 use wmspush_proto::wmhttp::server::{
     Points, PushRequest, Received, ReceivingSession, RequestKind, Sessions, Timeouts, violations,
 };
@@ -29,6 +29,14 @@ pub fn fixture(name: &str) -> Vec<Offered> {
             Item::Skipped(_) => None,
         })
         .collect()
+}
+
+/// Returns the header of a fixture.
+pub fn first_header(name: &str) -> FileHeader {
+    match fixture(name).swap_remove(0) {
+        Offered::Header(header) => header,
+        other => panic!("{other:?}"),
+    }
 }
 
 pub struct Pair {

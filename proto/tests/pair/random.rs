@@ -2,10 +2,10 @@
 
 use bytes::Bytes;
 use proptest::prelude::*;
-use wmspush_proto::asf::{DataPacket, FileHeader};
+use wmspush_proto::asf::DataPacket;
 use wmspush_proto::wmhttp::SessionConfig;
 
-use super::harness::{Offered, Pair, config, fixture};
+use super::harness::{Offered, Pair, config, first_header};
 
 /// Content between the first header and the end.
 #[derive(Clone, Debug)]
@@ -20,13 +20,6 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     prop::collection::vec(prop_oneof![12 => data, 1 => Just(Step::NewHeader)], 0..60)
 }
 
-fn header() -> FileHeader {
-    match fixture("av_asfmux_p1500_streamable.asf").swap_remove(0) {
-        Offered::Header(header) => header,
-        other => panic!("{other:?}"),
-    }
-}
-
 proptest! {
     #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
 
@@ -39,7 +32,7 @@ proptest! {
         content_length in prop_oneof![4000..20_000u64, 60_000..140_000u64],
         remove_padding: bool,
     ) {
-        let first = header();
+        let first = first_header("av_asfmux_p1500_streamable.asf");
         let mut content = vec![Offered::Header(first.clone())];
         let mut data = Vec::new();
         let mut changes = 0;

@@ -8,10 +8,10 @@ use wmspush_proto::wmhttp::{
 };
 
 use super::clients::{
-    Sent, assert_filler, configured, framed, header, header_with, packet, with_rest,
+    Sent, accepted, assert_filler, configured, framed, header, header_with, packet, response,
+    with_rest,
 };
 use super::harness::{Fixed, config};
-use super::responses::{accepted, response};
 
 /// 3.1.1 Abstract Data Model, 3.1.3 Initialization: C-060, C-062, C-070, C-072, C-075: there is no output before the
 /// server is to be configured. Then PushSetup asks for a new session.

@@ -3,39 +3,11 @@
 //! Unexpected responses.
 
 use bytes::Bytes;
-use http::header::{HeaderMap, HeaderName};
 use wmspush_proto::auth::Role;
-use wmspush_proto::wmhttp::{Body, Error, Offer, PushSession, Response, Transmit};
+use wmspush_proto::wmhttp::{Body, Error, Offer, PushSession, Transmit};
 
-use super::harness::{Fixed, Offered, config, fixture};
-
-/// Parses a response from lines as in a transcript, such as `HTTP/1.1 204 No Content`.
-pub fn response(text: &str) -> Response {
-    let mut lines = text.lines();
-    let (status, reason) = lines
-        .next()
-        .unwrap()
-        .strip_prefix("HTTP/1.1 ")
-        .unwrap()
-        .split_once(' ')
-        .unwrap();
-    let headers: HeaderMap = lines
-        .map(|line| line.split_once(": ").unwrap())
-        .map(|(name, value)| (name.parse::<HeaderName>().unwrap(), value.parse().unwrap()))
-        .collect();
-    Response {
-        status: status.parse().unwrap(),
-        reason: reason.to_owned(),
-        headers,
-        body: Bytes::new(),
-    }
-}
-
-pub fn accepted() -> Response {
-    response(
-        "HTTP/1.1 204 No Content\nServer: Cougar/9.5.5732.6324\nSet-Cookie: push-id=4124758405",
-    )
-}
+use super::clients::{accepted, response};
+use super::harness::{Fixed, config, first_header, fixture};
 
 /// Returns a client that has sent PushSetup.
 fn waiting() -> PushSession {
@@ -49,9 +21,7 @@ fn waiting() -> PushSession {
 fn streaming() -> PushSession {
     let mut client = waiting();
     client.handle_response(&accepted()).unwrap();
-    let Some(Offered::Header(header)) = fixture("audio_ffmpeg_p3200.asf").into_iter().next() else {
-        panic!("no header");
-    };
+    let header = first_header("audio_ffmpeg_p3200.asf");
     assert_eq!(client.start_streaming(header), Offer::Taken);
     while client.poll_transmit().is_some() {}
     client
@@ -65,9 +35,7 @@ fn the_push_id_and_other_cookies_go_into_push_start() {
     let answer =
         "HTTP/1.1 200 OK\nServer: Rex/9.0\nSet-Cookie: push-id=aZ09; path=/\nSet-Cookie: x=1";
     client.handle_response(&response(answer)).unwrap();
-    let Some(Offered::Header(header)) = fixture("audio_ffmpeg_p3200.asf").into_iter().next() else {
-        panic!("no header");
-    };
+    let header = first_header("audio_ffmpeg_p3200.asf");
     assert_eq!(client.start_streaming(header), Offer::Taken);
     let Some(Transmit::Request(request)) = client.poll_transmit() else {
         panic!("no request")
@@ -173,13 +141,7 @@ fn responses_after_the_end_are_ignored() {
 fn nothing_goes_out_before_the_response() {
     let mut client = waiting();
     for content in fixture("audio_ffmpeg_p3200.asf").into_iter().take(2) {
-        match content {
-            Offered::Header(header) => {
-                assert!(matches!(client.start_streaming(header), Offer::Held(_)))
-            }
-            Offered::Data(packet) => assert!(matches!(client.data_unit(packet), Offer::Held(_))),
-            Offered::End => {}
-        }
+        assert_eq!(content.clone().offer_to(&mut client), Some(content));
     }
     assert!(client.awaits_response() && client.poll_transmit().is_none());
 }

@@ -4,44 +4,29 @@
 
 use std::time::Duration;
 
-use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
-use wmspush_proto::asf::FileHeader;
 use wmspush_proto::auth::Credentials;
 use wmspush_proto::wmhttp::{
-    AccessConfig, Body, Error, Event, HResult, Offer, PushSession, Request, Response,
-    SessionConfig, Transmit,
+    AccessConfig, Body, Error, Event, HResult, Offer, PushSession, Request, Response, SessionConfig,
 };
 
-use super::harness::{Fixed, Offered, config, fixture};
+use super::clients::{Sent, response};
+use super::harness::{Fixed, Offered, config, first_header, fixture};
 
 const AUDIO: &str = "audio_ffmpeg_p3200.asf";
 const AUDIO_VIDEO: &str = "av_asfmux_p1500_streamable.asf";
 
-fn response(status: u16, fields: &[(&str, &str)]) -> Response {
-    let field = |&(name, value): &(&str, &str)| {
-        let name: HeaderName = name.parse().unwrap();
-        (name, HeaderValue::from_str(value).unwrap())
-    };
-    let headers: HeaderMap = fields.iter().map(field).collect();
-    Response {
-        status: StatusCode::from_u16(status).unwrap(),
-        reason: String::new(),
-        headers,
-        body: Bytes::new(),
-    }
+/// Returns the success response of a server with an Idle-Timeout of 20 s.
+fn accepted(push_id: &str) -> Response {
+    response(&format!(
+        "HTTP/1.1 204 No Content\nServer: Cougar/9.5\nSet-Cookie: push-id={push_id}\nPragma: no-cache, timeout=20000"
+    ))
 }
 
-fn accepted(push_id: &str) -> Response {
-    let cookie = format!("push-id={push_id}");
-    response(
-        204,
-        &[
-            ("server", "Cougar/9.5"),
-            ("set-cookie", &cookie),
-            ("pragma", "no-cache, timeout=20000"),
-        ],
-    )
+/// Returns a challenge that assigns this push-id.
+fn challenge(scheme: &str, push_id: &str) -> Response {
+    response(&format!(
+        "HTTP/1.1 401 Unauthorized\nWWW-Authenticate: {scheme}\nSet-Cookie: push-id={push_id}"
+    ))
 }
 
 fn authenticated() -> SessionConfig {
@@ -52,24 +37,10 @@ fn authenticated() -> SessionConfig {
     SessionConfig { access, ..config() }
 }
 
-fn header(name: &str) -> FileHeader {
-    match fixture(name).remove(0) {
-        Offered::Header(header) => header,
-        other => panic!("{other:?}"),
-    }
-}
-
 /// Returns all outgoing requests, and the body after the last one.
 fn sent(client: &mut PushSession) -> (Vec<Request>, Vec<u8>) {
-    let (mut requests, mut body) = (Vec::new(), Vec::new());
-    while let Some(transmit) = client.poll_transmit() {
-        match transmit {
-            Transmit::Request(request) => requests.push(*request),
-            Transmit::Body(bytes) | Transmit::Close(bytes) => body.extend_from_slice(&bytes),
-            Transmit::Compute(..) => panic!("nothing takes its time here"),
-        }
-    }
-    (requests, body)
+    let sent = Sent::by(client);
+    (sent.requests, sent.body)
 }
 
 fn cookie(request: &Request) -> &str {
@@ -90,7 +61,10 @@ fn streaming(config: SessionConfig, push_id: &str) -> PushSession {
     client.configure_server();
     sent(&mut client);
     client.handle_response(&accepted(push_id)).unwrap();
-    assert_eq!(client.start_streaming(header(AUDIO_VIDEO)), Offer::Taken);
+    assert_eq!(
+        client.start_streaming(first_header(AUDIO_VIDEO)),
+        Offer::Taken
+    );
     push_data(&mut client);
     while client.poll_event().is_some() {}
     client
@@ -101,7 +75,7 @@ fn streaming(config: SessionConfig, push_id: &str) -> PushSession {
 fn a_resumed_session_continues_with_data() {
     let mut client = streaming(config(), "4711");
     let before = client.counters().body_bytes;
-    assert!(client.resume(Some(header(AUDIO_VIDEO))));
+    assert!(client.resume(Some(first_header(AUDIO_VIDEO))));
     assert!(client.has_resumed());
     let (requests, body) = sent(&mut client);
     let [request] = &requests[..] else {
@@ -124,9 +98,9 @@ fn a_resumed_session_continues_with_data() {
 fn any_header_in_a_resumed_session_begins_an_entry() {
     for next in [AUDIO_VIDEO, AUDIO] {
         let mut client = streaming(config(), "4711");
-        assert!(client.resume(Some(header(AUDIO_VIDEO))));
+        assert!(client.resume(Some(first_header(AUDIO_VIDEO))));
         sent(&mut client);
-        let header = header(next);
+        let header = first_header(next);
         assert_eq!(client.is_in_force(&header), next == AUDIO_VIDEO);
         assert_eq!(client.start_streaming(header), Offer::Taken);
         let body = sent(&mut client).1;
@@ -143,7 +117,10 @@ fn an_unreceived_header_is_sent_again() {
     assert!(matches!(requests[0].body, Body::PushSetup(_)));
     assert_eq!(cookie(&requests[0]), "push-id=4711");
     client.handle_response(&accepted("4711")).unwrap();
-    assert_eq!(client.start_streaming(header(AUDIO_VIDEO)), Offer::Taken);
+    assert_eq!(
+        client.start_streaming(first_header(AUDIO_VIDEO)),
+        Offer::Taken
+    );
     assert_eq!(sent(&mut client).1[..2], *b"$H");
 }
 
@@ -152,7 +129,7 @@ fn an_unreceived_header_is_sent_again() {
 fn without_a_push_id_there_is_nothing_to_resume() {
     let mut client = streaming(config(), "0");
     assert!(!client.is_resumable());
-    assert!(!client.resume(Some(header(AUDIO_VIDEO))));
+    assert!(!client.resume(Some(first_header(AUDIO_VIDEO))));
 }
 
 /// 1.7, decision D-17: a connection that has to be authenticated begins with PushSetup.
@@ -161,12 +138,8 @@ fn ntlm_resumes_with_push_setup() {
     let mut client = PushSession::new(authenticated(), Fixed);
     client.configure_server();
     sent(&mut client);
-    let challenge = response(
-        401,
-        &[("www-authenticate", "NTLM"), ("set-cookie", "push-id=4711")],
-    );
-    client.handle_response(&challenge).unwrap();
-    assert!(client.resume(Some(header(AUDIO_VIDEO))));
+    client.handle_response(&challenge("NTLM", "4711")).unwrap();
+    assert!(client.resume(Some(first_header(AUDIO_VIDEO))));
     let (requests, _) = sent(&mut client);
     assert!(matches!(requests[0].body, Body::PushSetup(_)));
     assert_eq!(cookie(&requests[0]), "push-id=4711");
@@ -176,7 +149,7 @@ fn ntlm_resumes_with_push_setup() {
 #[test]
 fn a_restarted_session_begins_anew() {
     let mut client = streaming(config(), "4711");
-    client.restart(Some(header(AUDIO_VIDEO)));
+    client.restart(Some(first_header(AUDIO_VIDEO)));
     let (requests, _) = sent(&mut client);
     assert!(matches!(requests[0].body, Body::PushSetup(_)) && requests[0].fresh);
     assert_eq!(cookie(&requests[0]), "push-id=0");
@@ -201,24 +174,17 @@ fn another_push_id_is_another_session() {
 #[test]
 fn a_challenge_with_another_push_id_is_a_forgotten_session() {
     let mut client = streaming(authenticated(), "4711");
-    assert!(client.resume(Some(header(AUDIO_VIDEO))));
+    assert!(client.resume(Some(first_header(AUDIO_VIDEO))));
     sent(&mut client);
     let digest = r#"Digest realm="r", nonce="n", qop=auth, algorithm=MD5"#;
-    let challenge = |push_id: &str| {
-        let cookie = format!("push-id={push_id}");
-        response(
-            401,
-            &[("www-authenticate", digest), ("set-cookie", &cookie)],
-        )
-    };
-    let forgotten = client.handle_response(&challenge("4712"));
+    let forgotten = client.handle_response(&challenge(digest, "4712"));
     assert_eq!(forgotten, Err(Error::Forgotten));
     assert!(client.poll_transmit().is_none());
     // With the same push-id it is an ordinary challenge.
     let mut client = streaming(authenticated(), "4711");
-    assert!(client.resume(Some(header(AUDIO_VIDEO))));
+    assert!(client.resume(Some(first_header(AUDIO_VIDEO))));
     sent(&mut client);
-    assert_eq!(client.handle_response(&challenge("4711")), Ok(()));
+    assert_eq!(client.handle_response(&challenge(digest, "4711")), Ok(()));
     let (requests, _) = sent(&mut client);
     assert!(requests[0].headers.contains_key("authorization"));
 }
@@ -228,7 +194,7 @@ fn a_challenge_with_another_push_id_is_a_forgotten_session() {
 fn an_ended_session_can_be_resumed_for_its_end() {
     let mut client = streaming(config(), "4711");
     assert_eq!(client.end_of_stream(HResult::S_OK), Offer::Taken);
-    assert!(client.resume(Some(header(AUDIO_VIDEO))));
+    assert!(client.resume(Some(first_header(AUDIO_VIDEO))));
     sent(&mut client);
     assert_eq!(client.end_of_stream(HResult::S_OK), Offer::Taken);
     assert_eq!(sent(&mut client).1, b"$E\x04\0\0\0\0\0");

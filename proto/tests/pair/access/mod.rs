@@ -22,9 +22,8 @@ use wmspush_proto::wmhttp::{
     SessionConfig, Transmit, UNKNOWN_CONTENT_LENGTH,
 };
 
-use super::clients::{Sent, framed, header, header_with, packet};
+use super::clients::{Sent, accepted, framed, header, header_with, packet, response};
 use super::harness::{Fixed, Offered, Pair, config, fixture};
-use super::responses::{accepted, response};
 
 const DIGEST: &str = r#"Digest realm="WMS", nonce="n1", qop="auth", opaque="o""#;
 const STALE: &str = r#"Digest realm="WMS", nonce="n2", qop="auth", opaque="o", stale=true"#;
