@@ -25,6 +25,8 @@ enum State {
 }
 
 /// The table of all sessions. Call [`stopped`](Self::stopped) when the connection of a player ends.
+///
+/// Times are durations since a fixed start that the caller chooses.
 #[derive(Debug, Default)]
 pub struct Players {
     sessions: HashMap<u32, State>,

@@ -26,7 +26,8 @@ const FEATURES: HeaderValue = HeaderValue::from_static("features=\"broadcast\"")
 /// 2.2.1.7 Supported: the only feature that a server has to offer. Others concern playlists and speed.
 const SUPPORTED: HeaderValue = HeaderValue::from_static("com.microsoft.wm.sswitch");
 
-/// 2.2.2.1 Describe: returns the response with the packets in `body`.
+/// 2.2.2.1 Describe: returns the response with the packets in `body`. `entry` is the number of the playlist entry, which
+/// 2.2.1.4.18 playlist-gen-id announces.
 pub fn description(session: &Opened, entry: u32, body: Bytes) -> Response<Bytes> {
     let mut response = streaming(session, entry);
     let headers = response.headers_mut();
@@ -36,7 +37,8 @@ pub fn description(session: &Opened, entry: u32, body: Bytes) -> Response<Bytes>
     response
 }
 
-/// 2.2.2.6 Play: returns the head. The packets follow until the connection is closed.
+/// 2.2.2.6 Play: returns the head, with the number of the playlist entry. The packets follow until the connection is
+/// closed.
 pub fn playing(session: &Opened, entry: u32) -> Response<Bytes> {
     let mut response = streaming(session, entry);
     response.headers_mut().insert(CONTENT_TYPE, FRAMED);
