@@ -151,17 +151,17 @@ pub enum Event {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Closer {
-    /// The final `$E`, after which no more bytes are expected (3.2.5.5).
+    /// The final `$E`, after which no more bytes are expected (3.2.5.5 Receiving an $E Packet).
     EndOfStream,
-    /// The client closed the connection without `$E` (3.2.7.1), and may reconnect.
+    /// The client closed the connection without `$E` (3.2.7.1 TCP Connection Is Disconnected), and may reconnect.
     Client,
     /// The connection was reset or broke. The client may reconnect.
     Reset,
-    /// The Idle-Timeout (3.2.6.1).
+    /// The Idle-Timeout (3.2.6.1 Idle-Timeout Timer Expires).
     IdleTimeout,
     /// Bytes that are not a packet, or a packet out of order.
     BadPacket,
-    /// A disconnection by the publishing point (3.2.4.1).
+    /// A disconnection by the publishing point (3.2.4.1 Administrative Disconnect).
     Server,
     /// Another source, because this one was silent for too long.
     Displaced,

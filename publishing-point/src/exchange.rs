@@ -300,7 +300,7 @@ impl Connection {
         self.shared.deleted(deleted);
     }
 
-    /// 3.2.7.1: keeps the session, which the client may resume.
+    /// 3.2.7.1 TCP Connection Is Disconnected: keeps the session, which the client may resume.
     fn lose(&self, session: ReceivingSession, by: Closer) {
         let event = closed(&session, by);
         let key = session.key();

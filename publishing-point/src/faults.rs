@@ -35,7 +35,7 @@ pub enum When {
 pub enum Fault {
     /// Refuses the request with a status.
     Refuse(Refuse),
-    /// Redirects the client: 302 or 305 with Location (3.2.5.1).
+    /// Redirects the client: 302 or 305 with Location (3.2.5.1 Receiving a PushSetup Request).
     Redirect {
         /// 302 for another server, 305 for a proxy.
         status: u16,

@@ -104,7 +104,7 @@ pub struct Settings {
     pub points: Points,
     /// Accounts that may push and read the status. Without accounts every client may.
     pub accounts: Vec<Credentials>,
-    /// Publishing points on other servers (3.2.5.1), by path.
+    /// Publishing points on other servers (3.2.5.1 Receiving a PushSetup Request), by path.
     pub redirects: BTreeMap<String, Redirect>,
     /// Silence after which another source may displace the current one.
     pub stale: Duration,

@@ -132,7 +132,7 @@ impl Connection {
         Ok(Next::Close)
     }
 
-    /// 3.2.5.5: after the final `$E` no response is required. Sends one if a fault specifies it.
+    /// 3.2.5.5 Receiving an $E Packet: after the final `$E` no response is required. Sends one if a fault specifies it.
     pub(super) async fn after_end(
         &mut self,
         request: &Request<()>,

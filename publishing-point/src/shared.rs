@@ -355,7 +355,7 @@ impl PointState {
         });
     }
 
-    /// 3.2.6: deletes sessions whose timeout has expired.
+    /// 3.2.6 Timer Events: deletes sessions whose timeout has expired.
     pub(super) fn handle_timeout(&self) {
         let deleted = lock(&self.sessions).handle_timeout(self.now());
         for deleted in deleted {
@@ -373,7 +373,7 @@ impl PointState {
     }
 }
 
-/// 3.2.3: returns a random alphanumeric push-id of 128 bits.
+/// 3.2.3 Initialization: returns a random alphanumeric push-id of 128 bits.
 pub(super) fn random_push_id() -> PushId {
     let mut random = [0; 16];
     if getrandom::fill(&mut random).is_err() {

@@ -52,7 +52,7 @@ impl Connection {
         Ok(Some(next))
     }
 
-    /// Serves a request of MS-WMSP (3.2.5.1 and following).
+    /// Serves a request of MS-WMSP (3.2.5.1 Receiving a Request and following).
     async fn player(&mut self, request: &Request<()>, player: &PlayerRequest) -> io::Result<Next> {
         let now = self.shared.now();
         let session =
@@ -221,7 +221,8 @@ fn user_agent(request: &Request<()>) -> String {
     value.chars().take(MAX_USER_AGENT).collect()
 }
 
-/// 3.2.3 of MS-WMSP: returns a random Client-ID. 0 means that there is no randomness, and is not accepted.
+/// 3.2.3 Initialization of MS-WMSP: returns a random Client-ID. 0 means that there is no randomness, and is not
+/// accepted.
 fn random_client_id() -> u32 {
     let mut random = [0; 4];
     match getrandom::fill(&mut random) {

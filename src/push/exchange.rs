@@ -207,7 +207,8 @@ impl<L: Link> Exchange<L> {
         }
     }
 
-    /// Returns whether the peer may have closed a kept connection before it read the request (RFC 9112 section 9.3.1).
+    /// Returns whether the peer may have closed a kept connection before it read the request (RFC 9112 section 9.3.1
+    /// Retrying Requests).
     pub(super) fn is_unproven(&self) -> bool {
         self.unproven
     }

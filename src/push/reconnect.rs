@@ -124,7 +124,8 @@ pub(super) enum Kind {
     New,
     /// A session that the server should know.
     Resumed,
-    /// A session whose PushStart is sent so long after PushSetup that the server may have discarded it (3.2.6.2).
+    /// A session whose PushStart is sent so long after PushSetup that the server may have discarded it (3.2.6.2
+    /// Inactivity-Timeout Timer Expires).
     Late,
 }
 
@@ -387,8 +388,8 @@ impl Reconnect {
         }
     }
 
-    /// Classifies a status. The server discards a session for which it sends a status (3.2.4.1, 3.2.6.1); a gateway's
-    /// status is about its own connection.
+    /// Classifies a status. The server discards a session for which it sends a status (3.2.4.1 Administrative
+    /// Disconnect, 3.2.6.1 Idle-Timeout Timer Expires); a gateway's status is about its own connection.
     fn classify_status(&self, status: StatusCode) -> Loss {
         match status.as_u16() {
             502 | 504 | 511 => Loss::Connection,

@@ -26,7 +26,8 @@ fn closed_by(closer: Closer) -> impl FnMut(&Event) -> bool {
     move |event| matches!(event, Event::Closed { by, .. } if *by == closer)
 }
 
-/// S-020, S-040; Example 4.8, without its authentication, with the Server of a newer release, and a short body.
+/// S-020, S-040; Example 4.8 Message Exchange During Push Distribution, without its authentication, with the Server of
+/// a newer release, and a short body.
 #[test]
 fn example_4_8() {
     let point = serve(|_| {});
@@ -79,7 +80,8 @@ fn example_4_8() {
     );
 }
 
-/// S-040; 3.2.5.2.1, 3.2.5.7: one response per filled body, and a connection that stays.
+/// S-040; 3.2.5.2.1 Sending a PushStart Response, 3.2.5.7 Receiving an $F Packet: one response per filled body, and a
+/// connection that stays.
 #[test]
 fn a_filled_body_is_answered_the_next_has_no_header() {
     let point = serve(|_| {});
@@ -110,7 +112,7 @@ fn a_filled_body_is_answered_the_next_has_no_header() {
     assert!(push.over && !push.receiving);
 }
 
-/// 3.2.5.5, 3.2.5.6
+/// 3.2.5.5 Receiving an $E Packet, 3.2.5.6 Receiving a $C Packet
 #[test]
 fn a_playlist_is_received() {
     let point = serve(|_| {});
@@ -143,7 +145,7 @@ fn a_playlist_is_received() {
     });
 }
 
-/// S-021, S-032; 3.2.5.2
+/// S-021, S-032; 3.2.5.2 Receiving a PushStart Request
 #[test]
 fn a_wrong_push_id_is_refused_at_once() {
     let point = serve(|_| {});
@@ -160,7 +162,7 @@ fn a_wrong_push_id_is_refused_at_once() {
     );
 }
 
-/// 3.2.5.2
+/// 3.2.5.2 Receiving a PushStart Request
 #[test]
 fn a_second_push_start_does_not_disturb_the_first() {
     let point = serve(|_| {});
@@ -177,7 +179,7 @@ fn a_second_push_start_does_not_disturb_the_first() {
     assert_eq!(stranger.setup("/other").status(), 204);
 }
 
-/// S-062; 3.2.7.1
+/// S-062; 3.2.7.1 TCP Connection Is Disconnected
 #[test]
 fn a_lost_connection_is_resumed_by_another_one() {
     let point = serve(|_| {});
@@ -198,7 +200,7 @@ fn a_lost_connection_is_resumed_by_another_one() {
     assert_eq!(push.push_starts, 2);
 }
 
-/// S-060; 3.2.6.1
+/// S-060; 3.2.6.1 Idle-Timeout Timer Expires
 #[test]
 fn an_idle_push_is_ended_with_408() {
     let point = serve(|settings| {
@@ -212,7 +214,7 @@ fn an_idle_push_is_ended_with_408() {
     assert!(point.pushes()[0].over);
 }
 
-/// 3.2.6.1, 3.2.7.1
+/// 3.2.6.1 Idle-Timeout Timer Expires, 3.2.7.1 TCP Connection Is Disconnected
 #[test]
 fn a_lost_push_that_is_not_resumed_is_deleted() {
     let point = serve(|settings| {
@@ -226,7 +228,7 @@ fn a_lost_push_that_is_not_resumed_is_deleted() {
     });
 }
 
-/// S-061; 3.2.6.2
+/// S-061; 3.2.6.2 Inactivity-Timeout Timer Expires
 #[test]
 fn a_session_without_a_push_start_is_closed_and_deleted() {
     let point = serve(|settings| {
@@ -243,7 +245,7 @@ fn a_session_without_a_push_start_is_closed_and_deleted() {
     });
 }
 
-/// 3.2.5.3: the syntax of packets is validated.
+/// 3.2.5.3 Receiving an $H Packet: the syntax of packets is validated.
 #[test]
 fn bytes_that_are_not_a_packet_are_answered_with_400() {
     let point = serve(|_| {});
@@ -255,7 +257,7 @@ fn bytes_that_are_not_a_packet_are_answered_with_400() {
     event(&point, closed_by(Closer::BadPacket));
 }
 
-/// S-006; 3.2.4.1
+/// S-006; 3.2.4.1 Administrative Disconnect
 #[test]
 fn an_administrator_disconnects_with_an_http_error() {
     let point = serve(|_| {});
@@ -267,7 +269,7 @@ fn an_administrator_disconnects_with_an_http_error() {
     assert!(point.pushes()[0].over);
 }
 
-/// 3.2.4.1
+/// 3.2.4.1 Administrative Disconnect
 #[test]
 fn a_shutdown_disconnects_all_clients() {
     let point = serve(|_| {});
@@ -280,7 +282,7 @@ fn a_shutdown_disconnects_all_clients() {
     assert!(idle.rest().is_empty());
 }
 
-/// S-011, S-030; 2.2.2
+/// S-011, S-030; 2.2.2 Request Types
 #[test]
 fn requests_other_than_a_push_are_refused() {
     let point = serve(|_| {});
@@ -299,7 +301,7 @@ fn requests_other_than_a_push_are_refused() {
     }
 }
 
-/// S-010; 3.2.5.1 and note <8>
+/// S-010; 3.2.5.1 Receiving a PushSetup Request and note <8>
 #[test]
 fn a_player_gets_a_playlist() {
     let point = serve(|_| {});
@@ -343,7 +345,7 @@ fn expect_100_continue_is_answered() {
     assert_eq!(client.response().status(), 204);
 }
 
-/// S-016…S-018; 2.2.2.1.1, 2.2.2.1.2
+/// S-016…S-018; 2.2.2.1.1 Template-URL, 2.2.2.1.2 AutoDestroy
 #[test]
 fn a_point_from_a_template_is_removed_after_the_push() {
     let point = serve(|settings| {
@@ -368,7 +370,7 @@ fn a_point_from_a_template_is_removed_after_the_push() {
     assert_eq!(point.requests()[1].body, body);
 }
 
-/// 3.1.4.1.1
+/// 3.1.4.1.1 Sending the PushSetup Request
 #[test]
 fn departures_from_the_specification_are_reported_and_served() {
     let point = serve(|_| {});
@@ -384,7 +386,7 @@ fn departures_from_the_specification_are_reported_and_served() {
     assert_eq!(violation.section, "3.1.4.1.1");
 }
 
-/// 5.1
+/// 5.1 Security Considerations for Implementers
 #[test]
 fn no_output_contains_the_push_id() {
     let point = serve(|_| {});

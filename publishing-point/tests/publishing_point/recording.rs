@@ -236,7 +236,7 @@ fn a_push_becomes_a_file_with_the_same_packets() {
     }
 }
 
-/// 3.2.7.1
+/// 3.2.7.1 TCP Connection Is Disconnected
 #[test]
 fn a_file_is_whole_after_a_loss_and_continues() {
     let directory = directory("loss");
@@ -279,7 +279,7 @@ fn a_lost_push_is_finished_at_shutdown() {
     event(&handle, recorded);
 }
 
-/// 3.2.5.6
+/// 3.2.5.6 Receiving a $C Packet
 #[test]
 fn every_playlist_entry_has_its_own_file() {
     let directory = directory("playlist");

@@ -9,7 +9,7 @@ use crate::client::serve;
 use crate::stream::{AUDIO_VIDEO, Pusher, Stream};
 use crate::viewer::{NEW, OLD, Packet, Viewer, joined, left, packets};
 
-/// 2.2.2.1, 3.2.5.4: example 2.2.2.1, to a broadcast
+/// 2.2.2.1 Describe, 3.2.5.4 Receiving a Describe Request: example 2.2.2.1, to a broadcast
 #[test]
 fn a_describe_returns_the_file_header() {
     let point = serve(|_| {});
@@ -49,7 +49,7 @@ Pragma: xClientGUID={52CB2BDB-6925-4E19-8D1D-62D10E9E2705}",
     assert!(packets(&viewer.body()) == [Packet::Metadata(metadata), Packet::Header(header)]);
 }
 
-/// 2.2.2.6, 2.2.3, 3.2.4.1
+/// 2.2.2.6 Play, 2.2.3 Packet Types, 3.2.4.1 Notification That the Last $D Packet Has Been Sent
 #[test]
 fn a_player_gets_every_numbered_packet_and_then_the_end() {
     let point = serve(|_| {});
@@ -76,7 +76,7 @@ fn a_player_gets_every_numbered_packet_and_then_the_end() {
     assert!(point.viewers().is_empty());
 }
 
-/// 2.2.3.3: padding is removed, except for an old server
+/// 2.2.3.3 $D (Data): padding is removed, except for an old server
 #[test]
 fn padding_is_sent_only_to_clients_that_need_it() {
     let point = serve(|_| {});
@@ -118,7 +118,7 @@ fn padding_is_sent_only_to_clients_that_need_it() {
     assert!(file.rest() == expected);
 }
 
-/// 2.2.2.3 to 2.2.2.10, 3.2.5.1
+/// 2.2.2.3 to 2.2.2.10, 3.2.5.1 Receiving a Request
 #[test]
 fn other_requests_need_a_session() {
     let point = serve(|_| {});
@@ -147,7 +147,7 @@ fn other_requests_need_a_session() {
     assert_eq!(Viewer::ask(&point, &strange).status(), 400);
 }
 
-/// 2.2.1.4.37, 3.2.5.6
+/// 2.2.1.4.37 xResetStrm, 3.2.5.6 Receiving a Play Request
 #[test]
 fn a_streaming_session_stays_and_a_lost_one_is_renewed() {
     let point = serve(|_| {});
@@ -169,7 +169,7 @@ fn a_streaming_session_stays_and_a_lost_one_is_renewed() {
     assert!(lost.fields("Pragma").contains(&"xResetStrm=1"));
 }
 
-/// 3.2.5.1
+/// 3.2.5.1 Receiving a Request
 #[test]
 fn a_point_without_a_push_is_refused() {
     let point = serve(|settings| settings.max_viewers = 1);
@@ -193,7 +193,7 @@ fn a_point_without_a_push_is_refused() {
     assert_eq!(delete.fields("Allow"), ["OPTIONS, GET, POST"]);
 }
 
-/// 2.2.1.4.27, 3.2.5.6: payloads of other streams are filtered out
+/// 2.2.1.4.27 stream-switch-entry, 3.2.5.6 Receiving a Play Request: payloads of other streams are filtered out
 #[test]
 fn a_player_gets_the_streams_that_it_selects() {
     let point = serve(|_| {});

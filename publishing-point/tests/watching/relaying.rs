@@ -99,7 +99,8 @@ fn a_stalled_viewer_is_disconnected_without_effect_on_others() {
     drop(stalled);
 }
 
-/// 3.2.7.1 of MS-WMHTTP: viewers wait for the encoder to reconnect, and miss no packet.
+/// 3.2.7.1 TCP Connection Is Disconnected of MS-WMHTTP: viewers wait for the encoder to reconnect, and miss no
+/// packet.
 #[test]
 fn viewers_outlast_a_lost_connection_of_the_encoder() {
     let point = serve(|_| {});
@@ -129,7 +130,7 @@ fn viewers_outlast_a_lost_connection_of_the_encoder() {
     assert_eq!(headers.count(), 1);
 }
 
-/// 2.2.3.2, 3.2.4.2
+/// 2.2.3.2 $C (Stream Change Notification), 3.2.4.2 Notification That a New ASF Header Is Available
 #[test]
 fn another_playlist_entry_begins_with_its_header_and_number_0() {
     let point = serve(|_| {});
@@ -161,7 +162,7 @@ fn another_playlist_entry_begins_with_its_header_and_number_0() {
     assert_eq!(packets.last(), Some(&Packet::End(0)));
 }
 
-/// 3.2.4.1: the Reason shows that the stream did not end normally
+/// 3.2.4.1 Notification That the Last $D Packet Has Been Sent: the Reason shows that the stream did not end normally
 #[test]
 fn viewers_get_a_reason_when_a_push_is_abandoned() {
     let point = serve(|settings| {

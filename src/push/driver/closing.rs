@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! The end of a stream (3.1.4.4), and responses that cross it.
+//! The end of a stream (3.1.4.4 Notification of the Last Packet), and responses that cross it.
 
 use std::time::Duration;
 

@@ -169,7 +169,7 @@ impl<C: Connector> Driver<C> {
     }
 
     /// Tells the policy if a PushStart is sent so long after PushSetup that the server may have discarded the session
-    /// (3.2.6.2).
+    /// (3.2.6.2 Inactivity-Timeout Timer Expires).
     pub(super) fn check_session_age(&mut self) {
         let idle_timeout = self.session.idle_timeout();
         let late = |then: Instant| then.elapsed() > idle_timeout;

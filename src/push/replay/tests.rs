@@ -110,7 +110,7 @@ async fn a_header_is_young_for_five_seconds_of_acknowledged_data() {
     assert!(!replay.has_young_header());
 }
 
-/// 3.2.5.2.1: the response to a PushStart confirms its whole body.
+/// 3.2.5.2.1 Sending a PushStart Response: the response to a PushStart confirms its whole body.
 #[test]
 fn another_push_start_acknowledges_the_last_one() {
     let mut replay = sent();

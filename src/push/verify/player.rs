@@ -51,8 +51,8 @@ fn allows_plain(cause: &Cause, sight: &Sight) -> bool {
     unknown && !sight.has_data()
 }
 
-/// Sends Describe and Play (MS-WMSP 3.1.4.2 and 3.1.4.3). If the response to Describe is the stream itself, watches
-/// that.
+/// Sends Describe and Play (MS-WMSP 3.1.4.2 Request to Retrieve Content Information and 3.1.4.3 Request to Start
+/// Streaming Content). If the response to Describe is the stream itself, watches that.
 async fn as_player(viewer: &mut Viewer, sight: &mut Sight) -> Result<(), Cause> {
     let mut player = Player::new(super::transport::random());
     let described = open(viewer, sight, player.describe()).await?;

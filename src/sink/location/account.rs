@@ -84,8 +84,8 @@ impl Accounts {
     }
 }
 
-/// Splits `user:password`. No scheme allows a colon in a user (RFC 7617 section 2, RFC 7616 section 3.4), and the user
-/// is shown in places where the password must not be.
+/// Splits `user:password`. No scheme allows a colon in a user (RFC 7617 section 2 The 'Basic' Authentication Scheme,
+/// RFC 7616 section 3.4 The Authorization Header Field), and the user is shown in places where the password must not be.
 pub(in crate::sink) fn split_user(text: &str) -> (&str, Option<&str>) {
     match text.split_once(':') {
         Some((user, password)) => (user, Some(password)),

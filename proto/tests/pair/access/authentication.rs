@@ -255,6 +255,20 @@ fn push_start_prefers_digest() {
     assert_eq!(body, h());
 }
 
+/// Gives this answer to each request until the session asks the application.
+fn question_after(client: &mut Client, answer: &str) -> CredentialsWanted {
+    for _ in 0..10 {
+        client.answer(answer);
+        let events = client.events();
+        let requests = client.sent().requests.len();
+        if let Some(Event::CredentialsWanted(wanted)) = events.into_iter().next_back() {
+            assert_eq!(requests, 0);
+            return wanted;
+        }
+    }
+    panic!("no end");
+}
+
 /// RFC 2616 section 11: C-208, C-231: refused credentials are not tried without end.
 #[test]
 fn wrong_credentials_end_the_session() {
@@ -272,21 +286,7 @@ fn wrong_credentials_end_the_session() {
                 client.accepted();
                 client.start();
             }
-            let mut requests = 1;
-            let question = loop {
-                client.answer(&everything);
-                let asked = client.events().into_iter().find_map(|event| match event {
-                    Event::CredentialsWanted(wanted) => Some(wanted),
-                    _ => None,
-                });
-                let sent = client.sent().requests.len();
-                if let Some(asked) = asked {
-                    assert_eq!(sent, 0);
-                    break asked;
-                }
-                requests += sent;
-                assert!(requests < 10, "no end");
-            };
+            let question = question_after(&mut client, &everything);
             assert_eq!(
                 question.request.previous_user.as_deref(),
                 Some(r"WMDOM\alice")

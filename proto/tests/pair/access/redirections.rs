@@ -4,6 +4,15 @@
 
 use super::*;
 
+/// Returns the URL of a Location without user information and fragment.
+fn destination(location: &str) -> Url {
+    let mut url = config().url.join(location).unwrap();
+    url.set_fragment(None);
+    url.set_username("").unwrap();
+    url.set_password(None).unwrap();
+    url
+}
+
 /// 3.1.5.1 Receiving a PushSetup Response: C-201, C-203, C-204, C-207: PushSetup goes to the new URL, on a new
 /// connection, without the push-id, the cookies and the credentials of the first server.
 #[test]
@@ -27,10 +36,7 @@ fn a_redirection_replaces_the_url() {
                 redirect(status, location)
             ));
             let setup = client.push_setup();
-            let mut expected = config().url.join(location).unwrap();
-            expected.set_fragment(None);
-            expected.set_username("").unwrap();
-            expected.set_password(None).unwrap();
+            let expected = destination(location);
             assert_eq!(setup.url, expected);
             assert!(setup.fresh && setup.proxy.is_none());
             assert_anonymous(&setup);

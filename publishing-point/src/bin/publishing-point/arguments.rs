@@ -60,7 +60,7 @@ const WITH_VALUE: [&str; 12] = [
     "fault",
 ];
 
-/// Minimum of the Idle-Timeout in seconds, 3.2.2
+/// Minimum of the Idle-Timeout in seconds, 3.2.2 Timers
 const LEAST_IDLE: u64 = 10;
 
 /// Maximum of all timeouts in seconds: the largest that Pragma can announce
