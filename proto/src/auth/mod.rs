@@ -200,6 +200,12 @@ pub enum Denied {
         /// Names of the offered schemes as the peer wrote them, each once.
         offered: Vec<String>,
     },
+    /// The peer offers schemes that the client permits, and a login by none of them was completed or refused: a
+    /// challenge is malformed, or the handshake does not get through.
+    LoginIncomplete {
+        /// The permitted schemes among those offered.
+        schemes: Vec<Scheme>,
+    },
 }
 
 impl fmt::Display for Denied {
@@ -216,6 +222,10 @@ impl fmt::Display for Denied {
                     "no usable authentication scheme among {}",
                     offered.join(", ")
                 )
+            }
+            Self::LoginIncomplete { schemes } => {
+                let names: Vec<_> = schemes.iter().map(|scheme| scheme.as_str()).collect();
+                write!(f, "the login by {} did not complete", names.join(", "))
             }
         }
     }

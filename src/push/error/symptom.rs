@@ -125,6 +125,8 @@ impl Symptom {
             (Role::Server, Denied::NoCredentials) => Self::NoCredentials,
             (Role::Proxy, Denied::WrongCredentials) => Self::ProxyWrongCredentials,
             (Role::Proxy, Denied::NoCredentials) => Self::ProxyNoCredentials,
+            (Role::Server, Denied::LoginIncomplete { .. }) => Self::LoginIncomplete,
+            (Role::Proxy, Denied::LoginIncomplete { .. }) => Self::ProxyLoginIncomplete,
             (role, Denied::NoUsableScheme { offered }) => match (role, offered.is_empty()) {
                 (Role::Server, false) => Self::NoUsableScheme,
                 (Role::Server, true) => Self::NoSchemeOffered,

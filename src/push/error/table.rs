@@ -251,6 +251,10 @@ symptoms! {
         [] => "Enable an authentication plug-in on the server: WMS Negotiate Authentication or WMS Digest \
             Authentication.",
     }
+    LoginIncomplete("denied", "authentication", "the login to {server} by {offered} did not complete") {
+        [] => "A proxy or load balancer in between may spread requests over connections, which NTLM and Negotiate do not \
+            survive, or the challenge of the server cannot be answered: select another scheme with auth-methods.",
+    }
     ProxyWrongCredentials("denied", "proxies", "{proxy} refused {proxy-credentials}") {
         [NoProxyPassword] => "Set proxy-pw.",
         [] => "Check proxy-id and proxy-pw.",
@@ -268,6 +272,10 @@ symptoms! {
     }
     ProxyNoSchemeOffered("denied", "proxies", "{proxy} demands authentication and offers no scheme") {
         [] => "Enable an authentication scheme in the proxy, or let it pass pushes without one.",
+    }
+    ProxyLoginIncomplete("denied", "proxies", "the login to {proxy} by {offered} did not complete") {
+        [] => "The challenge of the proxy cannot be answered, or it closes the connection during NTLM or Negotiate: select \
+            another scheme with auth-methods.",
     }
     UnknownProxy("refused", "proxies", "a proxy in front of {server} answered {status}") {
         [] => "Set proxy to the address of that proxy, and proxy-id and proxy-pw.",

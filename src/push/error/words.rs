@@ -244,6 +244,13 @@ fn offered(error: &Error) -> String {
             denied: Denied::NoUsableScheme { offered },
             ..
         }) => quoted(&offered.join(", ")),
+        Error::Protocol(wmhttp::Error::Denied {
+            denied: Denied::LoginIncomplete { schemes },
+            ..
+        }) => {
+            let names: Vec<_> = schemes.iter().map(|scheme| scheme.as_str()).collect();
+            names.join(", ")
+        }
         _ => String::new(),
     }
 }

@@ -7,7 +7,7 @@ use super::{Authenticator, RESUBMIT};
 use crate::auth::challenge::{Challenge, Value};
 use crate::auth::digest::Digest;
 use crate::auth::method::Method;
-use crate::auth::{CredentialRequest, Denied, Next, Scheme, basic};
+use crate::auth::{CredentialRequest, Denied, Next, Scheme, Schemes, basic};
 
 /// Scheme names of the IANA HTTP Authentication Schemes registry, and those of Windows.
 const REGISTERED: [&str; 14] = [
@@ -134,9 +134,24 @@ impl Authenticator {
                 }
                 self.ask(method, Some(previous_user))
             }
-            _ => Next::Denied(Denied::NoUsableScheme {
+            _ => Next::Denied(self.unusable()),
+        }
+    }
+
+    /// Returns the reason why no offered method can be used.
+    fn unusable(&self) -> Denied {
+        let permitted = |scheme: &Scheme| {
+            let is_available = Method::ALL
+                .into_iter()
+                .any(|method| method.scheme() == *scheme && self.available.contains(method));
+            is_available && self.policy.allows(*scheme) && self.is_offered(*scheme)
+        };
+        let schemes: Vec<_> = Schemes::ALL.iter().filter(permitted).collect();
+        match schemes.is_empty() {
+            true => Denied::NoUsableScheme {
                 offered: self.names_on_offer(),
-            }),
+            },
+            false => Denied::LoginIncomplete { schemes },
         }
     }
 

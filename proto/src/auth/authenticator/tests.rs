@@ -436,3 +436,23 @@ proptest! {
         client.authenticator.accepted(&headers);
     }
 }
+
+/// A setting is no cure: the schemes are permitted.
+#[test]
+fn a_permitted_scheme_that_fails_is_reported_as_incomplete() {
+    let malformed = ["Digest nonce=b", "Digest realm=\"a\""];
+    for field in malformed {
+        let denied = Denied::LoginIncomplete {
+            schemes: vec![Scheme::Digest],
+        };
+        assert_eq!(Client::new().challenged(&[field]), Next::Denied(denied));
+    }
+    // The peer ignores the first message of the handshake.
+    let mut client = Client::new();
+    assert_eq!(client.challenged(&["NTLM"]), RESUBMIT);
+    assert_eq!(client.push_setup(), leg_1("NTLM"));
+    let denied = Denied::LoginIncomplete {
+        schemes: vec![Scheme::Ntlm],
+    };
+    assert_eq!(client.challenged(&["NTLM", "Bearer"]), Next::Denied(denied));
+}

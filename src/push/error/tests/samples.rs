@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
 use super::*;
-use crate::auth::Denied;
+use crate::auth::{Denied, Scheme};
 
 const PHASES: [Phase; 9] = [
     Phase::Setup,
@@ -308,6 +308,8 @@ fn of_access() -> Vec<Error> {
     for role in [Role::Server, Role::Proxy] {
         errors.push(denied(role, Denied::WrongCredentials));
         errors.push(denied(role, Denied::NoCredentials));
+        let schemes = vec![Scheme::Ntlm];
+        errors.push(denied(role, Denied::LoginIncomplete { schemes }));
         for offered in [&["Basic"][..], &["Digest"], &["Bearer"], &[]] {
             let offered = offered.iter().map(|scheme| (*scheme).to_owned()).collect();
             errors.push(denied(role, Denied::NoUsableScheme { offered }));

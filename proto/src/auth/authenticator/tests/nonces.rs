@@ -116,8 +116,8 @@ fn repeated_stale_nonces_end_digest() {
                 client.authenticator.connection_lost();
             }
         };
-        let expected = Denied::NoUsableScheme {
-            offered: vec!["Digest".to_owned()],
+        let expected = Denied::LoginIncomplete {
+            schemes: vec![Scheme::Digest],
         };
         assert_eq!(denied, Next::Denied(expected));
         assert_eq!(nonce, u32::from(MAX_EXPIRED_NONCES) + 1);
@@ -128,8 +128,8 @@ fn repeated_stale_nonces_end_digest() {
 fn a_stale_nonce_that_is_issued_again_ends_digest() {
     let mut client = accepted(Role::Server);
     client.answer("Digest");
-    let denied = Denied::NoUsableScheme {
-        offered: vec!["Digest".to_owned()],
+    let denied = Denied::LoginIncomplete {
+        schemes: vec![Scheme::Digest],
     };
     assert_eq!(client.challenged(&[&stale(0)]), Next::Denied(denied));
 }

@@ -15,8 +15,8 @@ fn ntlm_on_push_start_leads_back_to_push_setup() {
     client.accepted();
     assert_eq!(client.push_start(), Sent::Nothing);
     // One return is enough: a complete handshake on that connection leaves nothing else to try.
-    let denied = Denied::NoUsableScheme {
-        offered: vec!["NTLM".to_owned()],
+    let denied = Denied::LoginIncomplete {
+        schemes: vec![Scheme::Ntlm],
     };
     assert_eq!(client.challenged(&["NTLM"]), Next::Denied(denied));
 }
