@@ -215,7 +215,7 @@ pub(super) fn put_framing_header(
     debug_assert!(length <= MAX_PAYLOAD, "payload of {payload} bytes");
     out.put_u8(FRAME);
     out.put_u8(id as u8);
-    out.put_u16_le(length as u16);
+    out.put_u16_le(u16::try_from(length).unwrap_or(u16::MAX));
     if let Some(HResult(reason)) = reason {
         out.put_u32_le(reason);
     }

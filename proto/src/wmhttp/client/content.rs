@@ -13,7 +13,8 @@ impl PushSession {
     /// 3.1.4.2 Request to Start Streaming Content
     ///
     /// Held until the server is configured. Once streaming has started, the call acts as
-    /// [`new_header`](Self::new_header).
+    /// [`new_header`](Self::new_header). The header has to fit `$H`, or then `$C`:
+    /// [`FileHeader::shed_for`](crate::asf::FileHeader::shed_for) reduces one that does not.
     pub fn start_streaming(&mut self, header: FileHeader) -> Offer<FileHeader> {
         self.largest.include(&header);
         match self.state {
@@ -29,6 +30,9 @@ impl PushSession {
     }
 
     /// 3.1.4.3 ASF Packet Is Available to Send
+    ///
+    /// The packet has at most [`MAX_PAYLOAD`](crate::wmhttp::MAX_PAYLOAD) bytes, as those of a
+    /// [`Reader`](crate::asf::Reader) have. It is held after `$E` (S_FALSE) until the next header.
     pub fn data_unit(&mut self, packet: DataPacket) -> Offer<DataPacket> {
         let State::PushStartInProgress {
             last: Last::Header | Last::Data,
@@ -64,6 +68,8 @@ impl PushSession {
 
     /// 3.1.4.5 Notification of New ASF Header File, and the end of the entry before it (3.1.4.4 Notification of the
     /// Last Packet with S_FALSE)
+    ///
+    /// The header has to fit `$C`: see [`FileHeader::shed_for`](crate::asf::FileHeader::shed_for).
     pub fn new_header(&mut self, header: FileHeader) -> Offer<FileHeader> {
         self.largest.include(&header);
         let State::PushStartInProgress { last } = self.state else {

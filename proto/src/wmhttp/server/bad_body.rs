@@ -32,11 +32,11 @@ pub enum BadBody {
     },
     /// 4.6.1 Expanded Streaming State Diagram: the session begins with another packet than `$H`.
     NoHeader(PacketId),
-    /// The same: `$H` comes again, and no connection was lost.
+    /// 4.6.1 Expanded Streaming State Diagram: `$H` comes again, and no connection was lost.
     SecondHeader,
-    /// The same: `$C` comes without `$E` (S_FALSE) before it.
+    /// 4.6.1 Expanded Streaming State Diagram: `$C` comes without `$E` (S_FALSE) before it.
     StreamChangeWithinEntry,
-    /// The same: `$D` comes after `$E` (S_FALSE), and no `$C` before it.
+    /// 4.6.1 Expanded Streaming State Diagram: `$D` comes after `$E` (S_FALSE), and no `$C` before it.
     DataBetweenEntries,
 }
 

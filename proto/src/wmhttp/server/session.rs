@@ -27,13 +27,14 @@ impl fmt::Display for SessionKey {
     }
 }
 
-/// Time of the last packet of a session that is handed out.
+/// Time of the last packet of a session that is handed out, in milliseconds.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Heard(Arc<AtomicU64>);
 
 impl Heard {
     fn note(&self, now: Duration) {
-        self.0.store(now.as_millis() as u64, Ordering::Relaxed);
+        let now = u64::try_from(now.as_millis()).unwrap_or(u64::MAX);
+        self.0.store(now, Ordering::Relaxed);
     }
 
     pub(super) fn is_stale(&self, now: Duration, after: Duration) -> bool {
@@ -60,19 +61,23 @@ pub enum Received {
 /// The state of a session in figure 7.
 ///
 /// ```text
+/// Configured --PushStart--> Start
 /// Start --$H--> Entry                      Entry --$D, $F--> Entry
 /// Entry --$E (S_FALSE)--> BetweenEntries   BetweenEntries --$F, $E (S_FALSE)--> BetweenEntries
 /// BetweenEntries --$C--> Entry             Entry, BetweenEntries --any other $E--> Ended
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Order {
+    /// There was no PushStart yet.
+    Configured,
     Start,
     Entry,
     BetweenEntries,
     Ended,
 }
 
-/// A session whose PushStart body is being received, 3.2.5.2 to 3.2.5.7.
+/// A session whose PushStart body is being received: 3.2.5.2 Receiving a PushStart Request, and the sections of its
+/// packets after that.
 ///
 /// [`Sessions::push_start`](super::Sessions::push_start) hands it out, and
 /// [`complete`](super::Sessions::complete), [`lost`](super::Sessions::lost) or [`end`](super::Sessions::end) takes it
@@ -86,7 +91,6 @@ pub struct ReceivingSession {
     pub(super) deadline: Duration,
     pub(super) heard: Heard,
     timeouts: Timeouts,
-    started: bool,
     order: Order,
     /// True if `$H` may be repeated: after a connection loss the client cannot know whether it was received.
     header_may_repeat: bool,
@@ -115,8 +119,7 @@ impl ReceivingSession {
             deadline: now.saturating_add(timeouts.inactivity),
             heard: Heard::default(),
             timeouts,
-            started: false,
-            order: Order::Start,
+            order: Order::Configured,
             header_may_repeat: false,
             content_length: 0,
             remaining: 0,
@@ -128,7 +131,9 @@ impl ReceivingSession {
 
     /// 3.2.5.2 Receiving a PushStart Request: begins a body of `content_length` bytes.
     pub(super) fn begin(&mut self, content_length: u64, now: Duration) {
-        self.started = true;
+        if self.order == Order::Configured {
+            self.order = Order::Start;
+        }
         self.content_length = content_length;
         self.remaining = content_length;
         self.restart_idle_timeout(now);
@@ -136,7 +141,7 @@ impl ReceivingSession {
 
     /// Returns whether the session has had a PushStart.
     pub(super) fn has_started(&self) -> bool {
-        self.started
+        self.order != Order::Configured
     }
 
     /// 3.2.2 Timers: restarts the Idle-Timeout at the start of a PushStart, and at `$H`, `$D` and `$C`.
@@ -213,8 +218,10 @@ impl ReceivingSession {
     fn step(&mut self, packet: &Packet, first: bool) -> Result<(), BadBody> {
         let may_repeat = first && self.header_may_repeat;
         self.order = match (self.order, packet) {
-            (Order::Start, Packet::Header(_)) => Order::Entry,
-            (Order::Start, other) => return Err(BadBody::NoHeader(other.id())),
+            (Order::Configured | Order::Start, Packet::Header(_)) => Order::Entry,
+            (Order::Configured | Order::Start, other) => {
+                return Err(BadBody::NoHeader(other.id()));
+            }
             // `receive` reads nothing after the final $E.
             (Order::Ended, _) => Order::Ended,
             (Order::Entry | Order::BetweenEntries, Packet::Header(_)) if may_repeat => Order::Entry,
