@@ -3,20 +3,21 @@
 
 # For meson.build: lets cargo build one product, and copies it out of cargo's target directory.
 #
-#   cargo.sh CARGO MANIFEST TARGET_DIRECTORY FEATURES plugin OUTPUT
-#   cargo.sh CARGO MANIFEST TARGET_DIRECTORY FEATURES static OUTPUT PKG_CONFIG_TEMPLATE PKG_CONFIG_OUTPUT
+#   cargo.sh CARGO MANIFEST TARGET_DIRECTORY CARGO_TARGET FEATURES plugin OUTPUT
+#   cargo.sh CARGO MANIFEST TARGET_DIRECTORY CARGO_TARGET FEATURES static OUTPUT PKG_CONFIG_TEMPLATE PKG_CONFIG_OUTPUT
 #
 # A CARGO_TARGET_DIR in the environment goes before TARGET_DIRECTORY, so what is built there already is not built again.
+# The argument CARGO_TARGET goes before CARGO_BUILD_TARGET. With either, cargo has a directory for that target.
 set -eu
 
-cargo=$1 manifest=$2 target=${CARGO_TARGET_DIR:-$3} features=$4 product=$5 output=$6
-shift 6
+cargo=$1 manifest=$2 target=${CARGO_TARGET_DIR:-$3} cargo_target=${4:-${CARGO_BUILD_TARGET-}} features=$5 product=$6 output=$7
+shift 7
 
 run_cargo() {
     subcommand=$1
     shift
     "$cargo" "$subcommand" --release --lib --locked --manifest-path "$manifest" --target-dir "$target" \
-        --features "$features" "$@"
+        --features "$features" ${cargo_target:+--target "$cargo_target"} "$@"
 }
 
 # With rlib beside it, the dependencies are compiled as they are for the plugin, and so only once.
@@ -54,7 +55,7 @@ static)
     sed "s|@native_static_libs@|$libraries|" "$1" >"$2"
     ;;
 esac
-cp "$target/release/${output##*/}" "$output"
+cp "$target/${cargo_target:+$cargo_target/}release/${output##*/}" "$output"
 if [ "$product" = static ]; then
     slim "$output"
 fi

@@ -5,6 +5,8 @@
 //! Cargo's target directory is that of these tests, so that an existing build is reused.
 #![cfg(unix)]
 
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::LazyLock;
@@ -66,20 +68,32 @@ fn run(command: &mut Command) -> String {
 
 /// Builds and installs. `destination` is prepended to all paths.
 fn install(name: &str, options: &[String], destination: &Path) {
-    let build = directory(name).join("build");
-    let setup = [
-        "setup".as_ref(),
-        build.as_os_str(),
-        env!("CARGO_MANIFEST_DIR").as_ref(),
-    ];
-    run(command("meson").args(setup).args(options));
+    run(&mut setup(name, options));
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap();
-    run(command("meson")
+    run(installation(name, destination).env("CARGO_TARGET_DIR", target));
+}
+
+/// Returns the command that configures a build.
+fn setup(name: &str, options: &[String]) -> Command {
+    let mut setup = command("meson");
+    setup
+        .arg("setup")
+        .arg(directory(name).join("build"))
+        .arg(env!("CARGO_MANIFEST_DIR"))
+        .args(options);
+    setup
+}
+
+/// Returns the command that builds and installs, with cargo's target directory in the build.
+fn installation(name: &str, destination: &Path) -> Command {
+    let mut install = command("meson");
+    install
         .args(["install", "-C"])
-        .arg(&build)
-        .env("CARGO_TARGET_DIR", target)
+        .arg(directory(name).join("build"))
+        .env_remove("CARGO_TARGET_DIR")
         .env_remove("CARGO_BUILD_TARGET")
-        .env("DESTDIR", destination));
+        .env("DESTDIR", destination);
+    install
 }
 
 /// Returns a variable of GStreamer's pkg-config file.
@@ -178,4 +192,71 @@ fn a_c_program_links_the_static_library() {
     let nothing = directory("static").join("no-plugins");
     let printed = run(&mut with_plugins_of(program, &nothing, "static"));
     assert_eq!(printed.trim(), "GstWmsPushSink");
+}
+
+/// A cargo that builds nothing, so that no toolchain of another system is needed. The file has the target's name in it.
+const CARGO: &str = r#"#!/bin/sh
+set -eu
+while [ $# -gt 0 ]; do
+    case $1 in
+    --target) target=$2 ;;
+    --target-dir) directory=$2 ;;
+    esac
+    shift
+done
+mkdir -p "$directory/$target/release"
+for name in libgstwmspush.so libgstwmspush.dylib gstwmspush.dll; do
+    echo "$target" >"$directory/$target/release/$name"
+done
+"#;
+
+/// Returns options for a cross build with [`CARGO`].
+fn cross_options(system: &str) -> Vec<String> {
+    let cargo = directory(system).join("cargo");
+    std::fs::write(&cargo, CARGO).unwrap();
+    std::fs::set_permissions(&cargo, Permissions::from_mode(0o755)).unwrap();
+    let machine = directory(system).join("machine");
+    let text = format!(
+        "[binaries]\ncargo = '{}'\npkgconfig = 'pkg-config'\n[host_machine]\nsystem = '{system}'\n\
+         cpu_family = 'x86_64'\ncpu = 'x86_64'\nendian = 'little'\n",
+        cargo.display()
+    );
+    std::fs::write(&machine, text).unwrap();
+    let options = ["-Ddefault_library=shared", "--prefix=/usr"];
+    let file = format!("--cross-file={}", machine.display());
+    [file]
+        .into_iter()
+        .chain(options.map(str::to_owned))
+        .collect()
+}
+
+#[test]
+fn a_cross_build_installs_what_its_system_loads() {
+    for (system, target, plugin) in [
+        ("darwin", "x86_64-apple-darwin", "libgstwmspush.dylib"),
+        ("windows", "x86_64-pc-windows-gnu", "gstwmspush.dll"),
+        ("freebsd", "x86_64-unknown-freebsd", "libgstwmspush.so"),
+    ] {
+        let options = [
+            cross_options(system),
+            vec![format!("-Dcargo_target={target}")],
+        ];
+        run(&mut setup(system, &options.concat()));
+        let destination = directory(system).join("root");
+        run(&mut installation(system, &destination));
+        let installed = files(&destination);
+        assert_eq!(installed.len(), 1, "{installed:?}");
+        assert_eq!(installed[0].file_name(), Some(plugin.as_ref()));
+        let built_for = std::fs::read_to_string(&installed[0]).unwrap();
+        assert_eq!(built_for.trim(), target);
+    }
+}
+
+#[test]
+fn a_cross_build_needs_the_target_of_cargo() {
+    let output = setup("no-target", &cross_options("no-target")).output();
+    let output = output.unwrap();
+    assert!(!output.status.success());
+    let printed = String::from_utf8_lossy(&output.stdout);
+    assert!(printed.contains("needs -Dcargo_target="), "{printed}");
 }
