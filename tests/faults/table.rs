@@ -47,7 +47,8 @@ impl fmt::Display for End {
     }
 }
 
-/// Returns the expected end of a row: `expected.tsv` has phase, fault and end; two ends if either may happen first.
+/// Returns the expected end of a row: `expected.tsv` has phase, fault and end; two ends if either may happen first,
+/// or if the fault may come before or after the 250 ms that make a server one that has accepted the push.
 fn expected(row: &Row) -> Option<String> {
     let lines = include_str!("expected.tsv").lines();
     let mut columns = lines.map(|line| line.split('\t'));
