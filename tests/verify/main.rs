@@ -294,6 +294,23 @@ fn endless_redirections_end() {
     assert_unseen(&verify(&pipeline.sink), "too often", "another URL");
 }
 
+/// Windows Media servers know viewers of other protocols as well.
+#[test]
+fn a_redirection_to_another_protocol_is_named() {
+    let point = Point::new();
+    let front = Front::new(address(&point), |_| {
+        let fields = "Location: mms://media/live\r\nContent-Length: 0\r\n";
+        Way::Answer(response("302 Found", fields, b""))
+    });
+    let pipeline = on_air(&point, &front.location(), "");
+    let verified = verify(&pipeline.sink);
+    assert_unseen(
+        &verified,
+        "redirects viewers to a URL of mms",
+        "another URL",
+    );
+}
+
 /// With a silent server, NULL ends the call of another thread.
 #[test]
 fn null_cancels_a_verification() {

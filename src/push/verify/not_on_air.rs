@@ -47,6 +47,8 @@ pub enum Cause {
     TooManyRedirects,
     /// The server redirected from `https` to `http`.
     InsecureRedirect,
+    /// The server redirected to a URL of this scheme, such as `mms`, which is not followed.
+    ForeignRedirect(String),
     /// The server sends viewers a body that no player can read.
     Unreadable(Unreadable),
     /// The stream ended before any data: with this Reason, or `None` if the connection was closed.
@@ -134,7 +136,7 @@ impl NotOnAir {
             Cause::Failed(failure) => failure.hint(),
             Cause::NoTunnel(_) => NO_TUNNEL.to_owned(),
             Cause::Refused { status, .. } => refused(*status).to_owned(),
-            Cause::TooManyRedirects | Cause::InsecureRedirect => {
+            Cause::TooManyRedirects | Cause::InsecureRedirect | Cause::ForeignRedirect(_) => {
                 "Open location in a player and see where the server leads it: viewers need another URL.".to_owned()
             }
             Cause::Unreadable(Unreadable::Foreign(Some(asf::Format::Metafile))) => {
@@ -231,6 +233,13 @@ impl fmt::Display for NotOnAir {
             }
             Cause::TooManyRedirects => write!(f, "{server} redirects viewers too often"),
             Cause::InsecureRedirect => write!(f, "{server} redirects viewers from https to http"),
+            Cause::ForeignRedirect(scheme) => {
+                write!(
+                    f,
+                    "{server} redirects viewers to a URL of {}",
+                    quoted(scheme)
+                )
+            }
             Cause::Unreadable(error) => write!(f, "{server} sends viewers no stream: {error}"),
             Cause::Ended(Some(reason)) => {
                 write!(

@@ -98,14 +98,17 @@ fn with_tunnel_account(proxy: Proxy, settings: &Settings) -> Proxy {
 enum NotFollowed {
     TooMany,
     Insecure,
+    /// To a URL of this scheme.
+    Scheme(String),
 }
 
 impl fmt::Display for NotFollowed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::TooMany => "too many redirections",
-            Self::Insecure => "a redirection from https to http",
-        })
+        match self {
+            Self::TooMany => f.write_str("too many redirections"),
+            Self::Insecure => f.write_str("a redirection from https to http"),
+            Self::Scheme(scheme) => write!(f, "a redirection to {scheme}"),
+        }
     }
 }
 
@@ -117,7 +120,12 @@ fn redirect(attempt: Attempt<'_>) -> reqwest::redirect::Action {
     if previous.len() > MAX_REDIRECTS {
         return attempt.error(NotFollowed::TooMany);
     }
-    if was_secure && attempt.url().scheme() != "https" {
+    let scheme = attempt.url().scheme();
+    if !matches!(scheme, "http" | "https") {
+        let scheme = scheme.to_owned();
+        return attempt.error(NotFollowed::Scheme(scheme));
+    }
+    if was_secure && scheme != "https" {
         return attempt.error(NotFollowed::Insecure);
     }
     attempt.follow()
@@ -192,6 +200,7 @@ fn known(link: &(dyn StdError + 'static), error: &reqwest::Error, place: &Place)
         return Some(match reason {
             NotFollowed::TooMany => Cause::TooManyRedirects,
             NotFollowed::Insecure => Cause::InsecureRedirect,
+            NotFollowed::Scheme(scheme) => Cause::ForeignRedirect(scheme.clone()),
         });
     }
     if let Some(unresolved) = link.downcast_ref::<Unresolved>() {
