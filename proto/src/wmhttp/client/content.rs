@@ -168,10 +168,11 @@ impl PushSession {
 
     /// Fills the body with `$F` and waits for the response (3.1.4.3 ASF Packet Is Available to Send).
     fn fill(&mut self) {
-        static ZEROS: [u8; MAX_PAYLOAD] = [0; MAX_PAYLOAD];
+        // Not a static: zeros that can be borrowed are 64 kB of the plugin's file.
+        let zeros = Bytes::from(vec![0; MAX_PAYLOAD]);
         for payload in self.length_remaining.fill() {
             put_framing_header(&mut self.heads, PacketId::Filler, None, payload);
-            self.send_body(Bytes::from_static(&ZEROS).slice(..payload));
+            self.send_body(zeros.slice(..payload));
         }
         if let State::PushStartInProgress { last } = self.state {
             self.state = State::AwaitingPushStartResponse { last };
