@@ -18,6 +18,7 @@
 //! No payload is copied on this path: a packet stays a slice of its buffer until it is written. `lifecycle` alone holds
 //! the state of the push. `ARCHITECTURE.md` lists the invariants.
 
+mod answer;
 mod backoff;
 mod blocking;
 mod client;

@@ -3,12 +3,12 @@
 //! A test of a publishing point up to PushSetup, without a push.
 
 use std::sync::Arc;
-use std::sync::mpsc::{RecvTimeoutError, sync_channel};
 use std::time::Duration;
 
 use tokio::sync::mpsc;
 use tracing::instrument::WithSubscriber;
 
+use super::answer;
 use super::connector::TcpConnector;
 use super::driver;
 use super::notifier::Notifier;
@@ -61,16 +61,13 @@ pub fn probe(mut settings: Settings, callback: impl StatusCallback) -> Result<Pr
     let (sender, milestones) = mpsc::unbounded_channel();
     let circumstances = Box::new(Circumstances::of(&settings));
     let connector = TcpConnector::new(&settings, sender);
-    let (sender, receiver) = sync_channel(1);
+    let (sender, receiver) = answer::channel();
     let probing = driver::probe(settings, shared.clone(), connector, milestones);
-    let probing = async move {
-        // Fails only after the receiver has timed out.
-        let _ = sender.send(probing.await);
-    };
+    let probing = async move { sender.send(probing.await) };
     let task = runtime.spawn(probing.with_current_subscriber());
-    match receiver.recv_timeout(timeout) {
-        Ok(outcome) => outcome,
-        Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {
+    match receiver.wait_for(timeout) {
+        Some(outcome) => outcome,
+        None => {
             task.abort();
             Err(Failure {
                 phase: Phase::Setup,

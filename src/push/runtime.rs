@@ -5,13 +5,13 @@
 use std::convert::Infallible;
 use std::io;
 use std::process;
-use std::sync::mpsc::sync_channel;
 use std::thread;
 
 use once_cell::race::OnceBox;
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::oneshot;
 
+use super::answer;
 use super::socket::block_broken_pipe_signal;
 
 /// The runtime of the first process that needed one. Runtimes of forked children are linked behind it.
@@ -50,7 +50,7 @@ pub(super) fn handle() -> io::Result<Handle> {
 impl Network {
     /// Starts a runtime on a thread of its own, because tokio's multi-thread runtime panics if it gets no thread.
     fn start() -> io::Result<Box<Self>> {
-        let (sender, receiver) = sync_channel(1);
+        let (sender, receiver) = answer::channel();
         let (alive, dropped) = oneshot::channel();
         thread::Builder::new()
             .name("wmhttp".to_owned())
@@ -64,14 +64,14 @@ impl Network {
                     }
                     Err(error) => (None, Err(error)),
                 };
-                let _ = sender.send(handle);
+                sender.send(handle);
                 if let Some(runtime) = runtime {
                     let _ = runtime.block_on(dropped);
                 }
             })?;
         let handle = receiver
-            .recv()
-            .map_err(|_| io::Error::other("the network thread did not start"))??;
+            .wait()
+            .ok_or_else(|| io::Error::other("the network thread did not start"))??;
         Ok(Box::new(Self {
             process: process::id(),
             handle,

@@ -3,14 +3,13 @@
 //! Verification of a push: pulls the stream as a player does, and compares it with the pushed one.
 
 use std::sync::Arc;
-use std::sync::mpsc::{RecvTimeoutError, sync_channel};
 use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
 use tracing::instrument::WithSubscriber;
 
-use super::{Error, Failure, OnAir, Phase, Settings, runtime};
+use super::{Error, Failure, OnAir, Phase, Settings, answer, runtime};
 use crate::auth::Credentials;
 use crate::wmhttp::CredentialsWanted;
 use sight::Sight;
@@ -95,7 +94,7 @@ pub fn verify(
     let settings = Arc::new(settings);
     let limit = settings.timeout.min(LONGEST_TIMEOUT).saturating_mul(2);
     let mut cancelled = cancel.0.subscribe();
-    let (sender, receiver) = sync_channel(1);
+    let (sender, receiver) = answer::channel();
     let watching = async move {
         let watched = tokio::select! {
             biased;
@@ -103,13 +102,12 @@ pub fn verify(
             _ = cancelled.changed() => Verified::not_on_air(NotOnAir::new(Cause::Cancelled, place)),
             watched = watch(settings, on_air, Arc::new(ask), limit) => watched,
         };
-        // Fails after the caller has given up.
-        let _ = sender.send(watched);
+        sender.send(watched);
     };
     let task = runtime.spawn(watching.with_current_subscriber());
-    match receiver.recv_timeout(limit.saturating_add(GRACE)) {
-        Ok(verified) => verified,
-        Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {
+    match receiver.wait_for(limit.saturating_add(GRACE)) {
+        Some(verified) => verified,
+        None => {
             task.abort();
             Verified::not_on_air(NotOnAir::new(Cause::Cancelled, Place::default()))
         }
