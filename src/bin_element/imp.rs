@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MPL-2.0
 
-use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
@@ -15,6 +14,7 @@ use super::gaps;
 use super::muxing::Muxing;
 use super::refusal::Refusal;
 use super::settings::{self, Settings};
+use super::small_map::SmallMap;
 use crate::sink::{WmsPushSink, off_the_clock};
 
 /// The GObject implementation of `wmspushbin`.
@@ -23,8 +23,8 @@ pub struct WmsPushBin {
     settings: Mutex<Settings>,
     sink: OnceLock<WmsPushSink>,
     muxing: OnceLock<Arc<Muxing>>,
-    branches: Mutex<BTreeMap<usize, Branch>>,
-    pads: Mutex<BTreeMap<String, usize>>,
+    branches: Mutex<SmallMap<usize, Branch>>,
+    pads: Mutex<SmallMap<String, usize>>,
     next_id: AtomicUsize,
     watch: Mutex<Option<gst::PeriodicClockId>>,
     /// An ERROR was posted in this run.
@@ -132,7 +132,7 @@ impl ElementImpl for WmsPushBin {
             Some(name) => name.to_owned(),
             None => free_name(&pads, prefix),
         };
-        if pads.contains_key(&name) {
+        if pads.get(&name).is_some() {
             return None;
         }
         let id = self.next_id.fetch_add(1, Ordering::Relaxed);
@@ -222,9 +222,9 @@ fn in_time(event: &gst::event::Segment) -> Option<gst::Event> {
 }
 
 /// Returns the first unused pad name.
-fn free_name(pads: &BTreeMap<String, usize>, prefix: &str) -> String {
+fn free_name(pads: &SmallMap<String, usize>, prefix: &str) -> String {
     let mut names = (0..).map(|number| format!("{prefix}{number}"));
-    let free = names.find(|name| !pads.contains_key(name));
+    let free = names.find(|name| pads.get(name).is_none());
     free.unwrap_or_default()
 }
 
@@ -308,11 +308,11 @@ impl WmsPushBin {
         self.settings.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn branches(&self) -> MutexGuard<'_, BTreeMap<usize, Branch>> {
+    fn branches(&self) -> MutexGuard<'_, SmallMap<usize, Branch>> {
         self.branches.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn pads(&self) -> MutexGuard<'_, BTreeMap<String, usize>> {
+    fn pads(&self) -> MutexGuard<'_, SmallMap<String, usize>> {
         self.pads.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

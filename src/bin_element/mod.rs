@@ -46,6 +46,7 @@ mod positions;
 mod raw;
 mod refusal;
 mod settings;
+mod small_map;
 mod stream;
 mod tags;
 

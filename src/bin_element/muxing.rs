@@ -2,7 +2,6 @@
 
 //! The streams of the bin and their muxer: which streams it has, when it starts, and when it is replaced.
 
-use std::collections::BTreeMap;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -10,6 +9,7 @@ use gst::prelude::*;
 
 use super::WmsPushBin;
 use super::muxer::{self, Failure, Member, Started};
+use super::small_map::SmallMap;
 use super::stream::{Inside, Stream};
 
 /// Longest wait for a stream without data while another one waits for it.
@@ -24,7 +24,7 @@ pub(super) struct Muxing {
 
 #[derive(Default)]
 pub(super) struct State {
-    pub(super) streams: BTreeMap<usize, Stream>,
+    pub(super) streams: SmallMap<usize, Stream>,
     pub(super) phase: Phase,
     muxer: Option<gst::Element>,
     /// The time of the first data that waits for other streams.
@@ -161,7 +161,7 @@ impl Muxing {
     /// Resets the state of a run, after the elements inside of the bin were removed.
     pub(super) fn reset(&self) {
         let mut state = self.lock();
-        state.streams.retain(|_, stream| !stream.released);
+        state.streams.retain(|stream| !stream.released);
         for stream in state.streams.values_mut() {
             stream.inside = None;
             (stream.has_data, stream.ended, stream.given_up) = (false, false, false);
@@ -335,8 +335,11 @@ impl Muxing {
 
     fn wait_for_others<'a>(&'a self, mut state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
         let waited = state.waits_since.get_or_insert_with(Instant::now).elapsed();
-        let mut expected = state.streams.values().filter(|stream| stream.is_expected());
-        if expected.all(|stream| stream.has_data) || waited >= LONGEST_WAIT {
+        let all_have_data = {
+            let mut expected = state.streams.values().filter(|stream| stream.is_expected());
+            expected.all(|stream| stream.has_data)
+        };
+        if all_have_data || waited >= LONGEST_WAIT {
             return self.change(state);
         }
         self.wait_for(state, LONGEST_WAIT.saturating_sub(waited))
@@ -457,7 +460,7 @@ impl State {
     /// Returns the streams that have data, as members of a muxer.
     fn begin_members(&mut self) -> Vec<Member> {
         let mut members = Vec::new();
-        for (id, stream) in &mut self.streams {
+        for (id, stream) in self.streams.iter_mut() {
             let is_member = stream.has_data && !stream.is_over();
             let Some(inside) = &mut stream.inside else {
                 continue;
