@@ -10,17 +10,19 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use rustls::client::Resumption;
 use rustls::client::danger::ServerCertVerifier;
-use rustls::crypto::{CryptoProvider, ring};
+use rustls::crypto::CryptoProvider;
 use rustls::pki_types::{CertificateDer, InvalidDnsNameError, ServerName};
 use rustls::{AlertDescription, CertificateError, ClientConfig, InvalidMessage};
 use url::{Host, Url};
 
 use super::line::{Line, TlsLine};
 use super::{Error, TlsError, blocking};
+use provider::provider;
 use verifier::{AnchorVerifier, NoVerification, SelfSigned};
 
 mod anchors;
 mod certificate;
+mod provider;
 #[cfg(test)]
 mod testing;
 #[cfg(test)]
@@ -103,7 +105,7 @@ impl Trust {
     }
 
     fn make_config(&self) -> Result<ClientConfig, Error> {
-        let provider = Arc::new(ring::default_provider());
+        let provider = Arc::new(provider());
         let verifier = self.verifier(provider.clone())?;
         let builder = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
@@ -205,7 +207,7 @@ pub(super) async fn preconfigured(
         Ok(config) => ClientConfig::clone(&config),
         Err(error) if settings.session.url.scheme() == "https" => return Err(error),
         // A redirection to https then fails, because there are no anchors.
-        Err(_) => ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        Err(_) => ClientConfig::builder_with_provider(Arc::new(provider()))
             .with_safe_default_protocol_versions()
             .map_err(other)?
             .with_root_certificates(rustls::RootCertStore::empty())

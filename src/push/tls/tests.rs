@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use rustls::crypto::ring;
 use rustls::pki_types::UnixTime;
 use rustls::{CertificateError, ClientConnection, ServerConfig, ServerConnection};
 
@@ -99,7 +100,7 @@ fn an_anchor_without_its_key_is_refused() {
 #[test]
 fn an_anchor_counts_while_it_is_valid() {
     let made = self_signed(&[]);
-    let provider = Arc::new(ring::default_provider());
+    let provider = Arc::new(provider());
     let verifier = AnchorVerifier::new(vec![made.certificate()], provider).unwrap();
     let name = ServerName::try_from("localhost").unwrap();
     let verify = |seconds: u64| {
