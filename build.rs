@@ -56,7 +56,7 @@ fn packs_relocations() -> bool {
     native && glibc && glibc_version().is_some_and(|version| version >= (2, 36))
 }
 
-/// The version of this computer's glibc.
+/// Returns the version of this computer's glibc.
 fn glibc_version() -> Option<(u32, u32)> {
     let output = Command::new("getconf").arg("GNU_LIBC_VERSION").output();
     let text = String::from_utf8(output.ok()?.stdout).ok()?;
