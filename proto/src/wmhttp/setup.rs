@@ -19,7 +19,7 @@ pub struct SetupBody {
 /// The reason why bytes are not the body of a PushSetup request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BadSetupBody {
-    /// It has a byte beyond ASCII.
+    /// The body has a byte beyond ASCII.
     NotAscii,
     /// A directive does not end with CRLF.
     NoLineEnd,

@@ -143,9 +143,9 @@ enum State {
 /// The form of a PushSetup.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Handshake {
-    /// It opened a handshake of the authentication, and had no body.
+    /// The PushSetup opened a handshake of the authentication, and had no body.
     Opening,
-    /// It was sent, or is to be sent, with its body.
+    /// The PushSetup has its body, sent or not.
     No,
 }
 
