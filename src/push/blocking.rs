@@ -7,19 +7,36 @@
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::thread;
+use std::time::Duration;
 
 use tokio::sync::oneshot;
+use tokio::time::{Sleep, sleep};
 use tracing::dispatcher;
 
 use super::socket::block_broken_pipe_signal;
+use crate::auth::{BlockingStep, StepResult};
+
+/// Time limit of a step of a login. Kerberos libraries query each key distribution centre for a second and more. Without
+/// an answer by then the login continues without a ticket, by NTLM.
+const STEP_LIMIT: Duration = Duration::from_secs(3);
 
 /// The result of work on a thread of its own; `None` if the work panicked.
 ///
 /// Dropping the task discards the result. The thread ends when the work does.
 #[derive(Debug)]
-pub(super) struct Task<T>(oneshot::Receiver<T>);
+pub(super) struct Task<T> {
+    receiver: oneshot::Receiver<T>,
+    limit: Option<Limit<T>>,
+}
+
+/// The time at which a task ends without its thread, and its result then.
+#[derive(Debug)]
+struct Limit<T> {
+    due: Pin<Box<Sleep>>,
+    result: Option<T>,
+}
 
 /// Starts `work` on a new thread, with the caller's `tracing` subscriber.
 ///
@@ -39,14 +56,53 @@ pub(super) fn run<T: Send + 'static>(
             // Fails if the task has been dropped.
             let _ = sender.send(result);
         })?;
-    Ok(Task(receiver))
+    Ok(Task {
+        receiver,
+        limit: None,
+    })
 }
 
-impl<T> Future for Task<T> {
+/// Carries out a step of a login on a new thread, for at most three seconds. `wrap` converts its result.
+///
+/// # Errors
+///
+/// Those of [`run`].
+pub(super) fn run_step<T: Send + 'static>(
+    step: BlockingStep,
+    wrap: impl Fn(StepResult) -> T + Send + 'static,
+) -> io::Result<Task<T>> {
+    let result = wrap(StepResult::without_token());
+    let task = run(move || wrap(step.run()))?;
+    Ok(task.or_after(STEP_LIMIT, result))
+}
+
+impl<T> Task<T> {
+    /// Ends the task after `limit` with `result`, if its thread has none by then.
+    fn or_after(self, limit: Duration, result: T) -> Self {
+        let limit = Limit {
+            due: Box::pin(sleep(limit)),
+            result: Some(result),
+        };
+        Self {
+            limit: Some(limit),
+            ..self
+        }
+    }
+}
+
+impl<T: Unpin> Future for Task<T> {
     type Output = Option<T>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<T>> {
-        Pin::new(&mut self.0).poll(cx).map(Result::ok)
+        if let Poll::Ready(result) = Pin::new(&mut self.receiver).poll(cx) {
+            return Poll::Ready(result.ok());
+        }
+        let Some(limit) = &mut self.limit else {
+            return Poll::Pending;
+        };
+        ready!(limit.due.as_mut().poll(cx));
+        tracing::info!("A blocking call takes too long; continuing without its result");
+        Poll::Ready(limit.result.take())
     }
 }
 
@@ -69,6 +125,24 @@ mod tests {
     async fn work_that_panics_yields_nothing() {
         let task = run(|| panic!("on purpose")).unwrap();
         assert_eq!(task.await, None::<()>);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn work_that_takes_longer_than_its_limit_is_not_awaited() {
+        let (release, released) = mpsc::channel::<()>();
+        let task = run(move || released.recv().map_or("ended", |()| "released")).unwrap();
+        let limit = Duration::from_secs(3);
+        let started = tokio::time::Instant::now();
+        assert_eq!(task.or_after(limit, "late").await, Some("late"));
+        assert_eq!(started.elapsed(), limit);
+        drop(release);
+    }
+
+    #[tokio::test]
+    async fn work_within_its_limit_yields_its_result() {
+        let task = run(|| "in time").unwrap();
+        let task = task.or_after(Duration::from_secs(3600), "late");
+        assert_eq!(task.await, Some("in time"));
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 //! A Kerberos realm of a test's own: MIT's KDC with Alice and the web server at localhost in it.
 
+use std::net::{Ipv4Addr, TcpListener};
 use std::path::Path;
 use std::process::Command;
 
@@ -60,6 +61,30 @@ impl Kdc {
         command.args([&cache, USER, &password]);
         daemon::output(self.invite(&mut command));
         cache
+    }
+}
+
+/// A key distribution centre of the realm that never answers.
+pub struct SilentKdc {
+    directory: Directory,
+    _listener: TcpListener,
+}
+
+impl SilentKdc {
+    pub fn start() -> Self {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let directory = Directory::new();
+        directory.write("krb5.conf", &client_configuration(port));
+        Self {
+            directory,
+            _listener: listener,
+        }
+    }
+
+    /// Configures a program for the realm.
+    pub fn invite<'a>(&self, command: &'a mut Command) -> &'a mut Command {
+        with_realm(command, &self.directory)
     }
 }
 

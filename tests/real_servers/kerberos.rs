@@ -11,7 +11,7 @@ use gst::prelude::*;
 
 use crate::apache::Apache;
 use crate::daemon;
-use crate::kdc::{Kdc, REALM};
+use crate::kdc::{Kdc, REALM, SilentKdc};
 use crate::push::{AUDIO, PASSWORD, USER, WRONG, assert_refused, origin};
 use crate::rig::{Pipeline, Point};
 
@@ -37,8 +37,14 @@ fn start(point: &Point) -> (Kdc, Apache) {
     (kdc, apache)
 }
 
-/// Returns this program, to run one of the tests below.
+/// Returns this program, to run one of the tests below in the realm.
 fn again(test: &str, kdc: &Kdc, apache: &Apache, path: &str) -> Command {
+    let mut command = anywhere(test, apache, path);
+    kdc.invite(&mut command);
+    command
+}
+
+fn anywhere(test: &str, apache: &Apache, path: &str) -> Command {
     let mut command = Command::new(std::env::current_exe().unwrap());
     command.args([test, "--exact", "--nocapture"]);
     command.env(
@@ -46,7 +52,6 @@ fn again(test: &str, kdc: &Kdc, apache: &Apache, path: &str) -> Command {
         format!("http://localhost:{}/{path}", apache.port()),
     );
     command.env("KRB5CCNAME", "FILE:/nonexistent");
-    kdc.invite(&mut command);
     command
 }
 
@@ -133,4 +138,16 @@ fn without_a_ticket_or_with_a_wrong_password_nothing_opens() {
     let mut push = again("kerberos::push_that_is_refused", &kdc, &apache, "bound");
     daemon::output(push.env(USER_ID, USER).env(USER_PW, WRONG));
     assert!(point.handle.requests().is_empty());
+}
+
+/// The `eos-timeout` of that push begins before the login does.
+#[test]
+fn a_silent_kdc_does_not_hold_up_a_login_by_ntlm() {
+    let point = Point::new();
+    let apache = Apache::in_front_of(&origin(&point));
+    let kdc = SilentKdc::start();
+    let mut push = anywhere("kerberos::push_that_arrives", &apache, "ntlm");
+    kdc.invite(&mut push);
+    daemon::output(push.env(USER_ID, USER).env(USER_PW, PASSWORD));
+    assert_eq!(point.ended().data_packets, 7);
 }

@@ -61,7 +61,10 @@ fn no_message_or_log_line_contains_a_secret() {
             let apache = Apache::in_front_of(&origin(&point));
             let location = apache.location(path);
             let pipeline = as_alice(AUDIO, &location, password, "allow-cleartext-auth=true");
-            told += &self::told(&pipeline);
+            let lines = self::told(&pipeline);
+            let refused = lines.contains("NS_E_SERVER_ACCESSDENIED");
+            assert_eq!(refused, password == WRONG, "{path}: {lines}");
+            told += &lines;
             let authorized = apache
                 .requests(2)
                 .into_iter()

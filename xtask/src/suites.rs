@@ -159,6 +159,9 @@ fn at_a_time(count: usize, suites: &[Suite], run: impl Fn(&Suite) -> Result + Sy
     failure.map_or(Ok(()), |(_, message)| Err(message))
 }
 
+/// The configuration of Kerberos for tests that are not about it, which would query servers in the Internet otherwise.
+const NO_REALM: &str = "tests/real_servers/no_realm.conf";
+
 /// Runs one suite, and prints its output if it fails.
 fn one(workspace: &Workspace, suite: &Suite) -> Result {
     let started = Instant::now();
@@ -166,6 +169,7 @@ fn one(workspace: &Workspace, suite: &Suite) -> Result {
     command
         .current_dir(&suite.folder)
         .env("CARGO_MANIFEST_DIR", &suite.folder)
+        .env("KRB5_CONFIG", workspace.root.join(NO_REALM))
         .env("WMSPUSH_PLUGIN_DIR", workspace.plugin_directory());
     let name = suite.name();
     let lines = run::bounded(workspace.with_registry(&mut command), LIMIT).map_err(|message| {

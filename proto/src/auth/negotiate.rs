@@ -29,6 +29,11 @@ impl fmt::Debug for BlockingStep {
 pub struct StepResult(pub(super) Option<(Vec<u8>, Option<Context>)>);
 
 impl StepResult {
+    /// Creates the outcome of a step that did not end in time. The login continues without a ticket.
+    pub fn without_token() -> Self {
+        Self(None)
+    }
+
     /// Returns whether the step produced a token to send.
     pub fn is_ok(&self) -> bool {
         self.0.is_some()

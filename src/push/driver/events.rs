@@ -2,6 +2,8 @@
 
 //! Events for the driver from the exchange, the session and blocking tasks.
 
+use std::io;
+
 use tokio::time::Instant;
 
 use super::{BlockingTask, Driver};
@@ -185,18 +187,17 @@ impl<C: Connector> Driver<C> {
     /// Asks the application for credentials, without a time limit.
     fn ask(&mut self, wanted: CredentialsWanted) -> Result<(), Error> {
         let callback = self.shared.lifecycle.notifier().callback().clone();
-        self.run_blocking(move || {
+        self.wait_for(blocking::run(move || {
             let credentials = callback.acquire_credentials(&wanted);
             BlockingTask::Credentials(wanted.role, credentials)
-        })
+        }))
     }
 
-    /// Runs a task on a thread that may block.
-    pub(super) fn run_blocking(
+    /// Continues when a task is done.
+    pub(super) fn wait_for(
         &mut self,
-        task: impl FnOnce() -> BlockingTask + Send + 'static,
+        task: io::Result<blocking::Task<BlockingTask>>,
     ) -> Result<(), Error> {
-        let task = blocking::run(task);
         self.blocking = Some(task.map_err(|error| Error::NoResources(error.to_string()))?);
         Ok(())
     }

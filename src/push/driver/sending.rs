@@ -10,7 +10,7 @@ use crate::asf::FileHeader;
 use crate::push::client::Connector;
 use crate::push::exchange::Exchange;
 use crate::push::queue::Content;
-use crate::push::{Error, Phase};
+use crate::push::{Error, Phase, blocking};
 use crate::wmhttp::{Body, Offer, Request, Transmit};
 
 /// Bytes of a body that may wait in an exchange: few, because content in the queue can still be dropped.
@@ -220,7 +220,8 @@ impl<C: Connector> Driver<C> {
                 }
                 Transmit::Close(last) => return Ok(Some(last)),
                 Transmit::Compute(role, step) => {
-                    self.run_blocking(move || BlockingTask::Computed(role, step.run()))?;
+                    let wrap = move |result| BlockingTask::Computed(role, result);
+                    self.wait_for(blocking::run_step(step, wrap))?;
                 }
             }
         }

@@ -2,6 +2,7 @@
 
 //! Requests of a player, with the authentication that servers and proxies demand.
 
+use std::convert::identity;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -242,7 +243,7 @@ async fn authorize(
                 return Ok(());
             }
             Authorization::Blocking(step) => {
-                let computing = blocking::run(move || step.run());
+                let computing = blocking::run_step(step, identity);
                 let computing = computing.map_err(|error| no_thread(&error, sight))?;
                 match computing.await {
                     Some(result) => authenticator.resume(result),
