@@ -384,6 +384,7 @@ impl Reconnect {
             Error::Protocol(_)
             | Error::BadResponse(_)
             | Error::DrainTimeout(_)
+            | Error::LoginTimeout(_)
             | Error::Input(_) => Loss::Final,
         }
     }

@@ -248,7 +248,7 @@ fn end_session_is_bounded_by_eos_timeout() {
         messages
             .last()
             .unwrap()
-            .starts_with("ERROR RESOURCE/OpenWrite setup drain-timeout")
+            .starts_with("ERROR RESOURCE/OpenWrite setup response-timeout")
     );
     assert!(begun.elapsed() < Duration::from_secs(2));
     assert!(!call(&pipeline, "end-session"));

@@ -2,6 +2,7 @@
 
 use std::io::{Read, Write};
 use std::net::TcpListener;
+use std::sync::{Mutex, mpsc};
 
 use gst::prelude::*;
 
@@ -121,7 +122,7 @@ fn a_disconnection_cancels_progress() {
 
 #[test]
 fn session_state_notifies() {
-    use std::sync::{Arc, Mutex};
+    use std::sync::Arc;
 
     let point = Point::new();
     let pipeline = Pipeline::file(AUDIO, &point.location(), "");
@@ -149,7 +150,10 @@ fn session_state_notifies() {
 
 /// Returns the text and the hint of the ERROR of a push.
 fn said(location: &str, properties: &str) -> [String; 2] {
-    let pipeline = Pipeline::file(AUDIO, location, properties);
+    said_by(&Pipeline::file(AUDIO, location, properties))
+}
+
+fn said_by(pipeline: &Pipeline) -> [String; 2] {
     pipeline.play();
     let bus = pipeline.pipeline.bus().unwrap();
     let long = gst::ClockTime::try_from(LONG).unwrap();
@@ -208,6 +212,50 @@ fn an_error_names_the_host_and_the_next_step() {
     assert_eq!(text, expected);
     assert!(hint.starts_with("Check the port"), "{hint}");
     assert!(hint.contains("retry-first-connect=true"), "{hint}");
+}
+
+#[test]
+fn an_end_before_the_first_response_names_the_wait() {
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let peer = silent.local_addr().unwrap();
+    let schemes = [
+        ("http", "respond"),
+        #[cfg(feature = "tls")]
+        ("https", "answer the TLS handshake"),
+    ];
+    for (scheme, awaited) in schemes {
+        let [text, hint] = said(&format!("{scheme}://{peer}/live"), "eos-timeout=300");
+        let expected = format!(
+            "Cannot push to {scheme}://{peer}/live: {peer} did not {awaited} within 300 ms of the end of the stream."
+        );
+        assert_eq!(text, expected);
+        assert!(hint.contains("raise eos-timeout"), "{hint}");
+    }
+}
+
+#[test]
+fn an_end_during_a_login_names_the_login() {
+    let peer = answering(
+        "HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: NTLM\r\nContent-Length: 0\r\n\r\n",
+    );
+    let location = format!("http://{peer}/live");
+    let pipeline = Pipeline::file(AUDIO, &location, "eos-timeout=300");
+    let (release, released) = mpsc::channel::<()>();
+    let released = Mutex::new(released);
+    pipeline
+        .sink
+        .connect("acquire-credentials", false, move |_| {
+            // Ends when the test drops the sender.
+            let _ = released.lock().unwrap().recv();
+            Some(None::<gst::Structure>.to_value())
+        });
+    let [text, hint] = said_by(&pipeline);
+    let expected = format!(
+        "Cannot push to {location}: the login to {peer} did not end within 300 ms of the end of the stream (eos-timeout)."
+    );
+    assert_eq!(text, expected);
+    assert!(hint.contains("credentials from the application"), "{hint}");
+    drop(release);
 }
 
 /// D3

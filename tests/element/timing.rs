@@ -229,7 +229,7 @@ fn an_end_without_a_connection_is_an_error() {
     );
     assert_eq!(
         messages.last().unwrap(),
-        "ERROR RESOURCE/OpenWrite setup drain-timeout NS_E_NET_WRITE"
+        "ERROR RESOURCE/OpenWrite setup response-timeout NS_E_TIMEOUT"
     );
 }
 

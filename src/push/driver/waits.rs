@@ -124,15 +124,20 @@ impl<C: Connector> Driver<C> {
         if let Some(loss) = self.shared.lifecycle.retry().last_loss.filter(|_| !overdue) {
             return loss.error.clone();
         }
+        self.unanswered(self.settings.timeout)
+    }
+
+    /// Returns the error of a wait before PushSetup has succeeded that took longer than `limit`.
+    fn unanswered(&self, limit: Duration) -> Error {
         let exchange = self.client.exchange();
         let connecting = exchange.is_some_and(Exchange::is_connecting);
         let in_tunnel = connecting && exchange.is_some_and(Exchange::is_through_tunnel);
         match self.phase {
-            Phase::Tls => Error::Tls(TlsError::Timeout(self.settings.timeout)),
-            _ if in_tunnel => Error::Tls(TlsError::Timeout(self.settings.timeout)),
-            Phase::Resolve | Phase::Connect => Error::ConnectTimeout(self.settings.timeout),
-            _ if connecting => Error::ConnectTimeout(self.settings.timeout),
-            _ => Error::ResponseTimeout(self.settings.timeout),
+            Phase::Tls => Error::Tls(TlsError::Timeout(limit)),
+            _ if in_tunnel => Error::Tls(TlsError::Timeout(limit)),
+            Phase::Resolve | Phase::Connect => Error::ConnectTimeout(limit),
+            _ if connecting => Error::ConnectTimeout(limit),
+            _ => Error::ResponseTimeout(limit),
         }
     }
 
@@ -176,7 +181,7 @@ impl<C: Connector> Driver<C> {
     }
 
     /// Returns the outcome if the announced end was not sent within `timeout`. If the connection was lost, its loss is
-    /// the failure. If nothing was ever sent, the push has failed.
+    /// the failure. If nothing was ever sent, the push has failed, before PushSetup has succeeded by what it waits for.
     pub(super) fn undrained(&self, timeout: Duration) -> Outcome {
         let lifecycle = &self.shared.lifecycle;
         let last_loss = lifecycle.retry().last_loss;
@@ -187,11 +192,16 @@ impl<C: Connector> Driver<C> {
             failure.circumstances.never_opened = !lifecycle.was_opened();
             return Outcome::Failed(failure);
         }
-        let error = Error::DrainTimeout(timeout);
         if !lifecycle.was_opened() {
-            return Outcome::Failed(self.failure_in(Phase::Setup, error));
+            let error = match self.blocking {
+                Some(_) => Error::LoginTimeout(timeout),
+                None => self.unanswered(timeout),
+            };
+            let mut failure = self.failure(error);
+            failure.circumstances.at_end = true;
+            return Outcome::Failed(failure);
         }
-        let failure = self.failure_in(Phase::End, error);
+        let failure = self.failure_in(Phase::End, Error::DrainTimeout(timeout));
         if self.session.counters().push_starts == 0 {
             Outcome::Failed(failure)
         } else {

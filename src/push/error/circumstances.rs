@@ -26,6 +26,8 @@ pub struct Circumstances {
     pub attempts: u32,
     /// `eos-timeout`, if it passed while the connection was lost.
     pub drained_for: Option<Duration>,
+    /// The stream has ended, so that the time limit is `eos-timeout`, from that end.
+    pub at_end: bool,
     /// PushSetup has a body, for `template-url` or `auto-destroy`.
     pub setup_body: bool,
     /// `retry-first-connect` is set.

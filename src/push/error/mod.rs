@@ -81,6 +81,8 @@ pub enum Error {
     Stalled(Duration),
     /// The peer did not acknowledge the rest of the stream within this time after the end was announced.
     DrainTimeout(Duration),
+    /// The credentials or the ticket of a login were not there within this time after the end of the stream.
+    LoginTimeout(Duration),
     /// The input cannot be pushed.
     Input(asf::Error),
 }
@@ -130,6 +132,7 @@ impl Failure {
             }
             Error::NoResources(_) => HResult::E_OUTOFMEMORY,
             Error::Reset => HResult::NS_E_RESET_SOCKET_CONNECTION,
+            Error::LoginTimeout(_) => HResult::NS_E_TIMEOUT,
             Error::Stalled(_) | Error::DrainTimeout(_) => HResult::NS_E_NET_WRITE,
             Error::Input(error) => input_hresult(error),
         }
@@ -205,7 +208,8 @@ impl Error {
             | Self::ConnectTimeout(limit)
             | Self::ResponseTimeout(limit)
             | Self::Stalled(limit)
-            | Self::DrainTimeout(limit) => Some(*limit),
+            | Self::DrainTimeout(limit)
+            | Self::LoginTimeout(limit) => Some(*limit),
             _ => None,
         }
     }

@@ -56,6 +56,7 @@ impl Symptom {
             Error::NoResources(_) => Self::NoResources,
             Error::Stalled(_) => Self::Stalled,
             Error::DrainTimeout(_) => Self::DrainTimeout,
+            Error::LoginTimeout(_) => Self::LoginTimeout,
             Error::Input(error) if error.is_wrong_type() => Self::NotAsf,
             Error::Input(_) => Self::MalformedAsf,
         }

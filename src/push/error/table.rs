@@ -144,24 +144,24 @@ symptoms! {
     ProxyUnreachable("unreachable", "proxies", "{proxy} cannot be reached: {detail}") {
         [] => "Check the network of this computer, and the address in {proxy-source}. {proxy-setting}",
     }
-    ResolveTimeout("connect-timeout", "", "resolving the name {host} took longer than {time} (timeout)") {
+    ResolveTimeout("connect-timeout", "", "resolving the name {host} did not succeed within {time} ({timeout-setting})") {
         [] => "Check the name service of this computer: nslookup {host}.",
     }
-    ConnectTimeout("connect-timeout", "", "connecting to {server} took longer than {time} (timeout)") {
+    ConnectTimeout("connect-timeout", "", "connecting to {server} did not succeed within {time} ({timeout-setting})") {
         [Accepted] => DOWN,
         [Encrypted] => "A firewall may be dropping the connection: allow TCP to {port} on {host}, and check the \
             address. If {host} does not speak TLS on that port, write http:// in location.",
         [] => "A firewall may be dropping the connection: allow TCP to {port} on {host}, and check the address. If \
             only a proxy gets through, set proxy.",
     }
-    ProxyConnectTimeout("connect-timeout", "proxies", "connecting to {proxy} took longer than {time} (timeout)") {
+    ProxyConnectTimeout("connect-timeout", "proxies", "connecting to {proxy} did not succeed within {time} ({timeout-setting})") {
         [] => "A firewall may be dropping the connection: allow TCP to {proxy-port} on {proxy-host}. {proxy-setting}",
     }
     TlsTimeout("tls", "tls", "{server} did not answer the TLS handshake within {time}") {
-        [Accepted] => "The server accepted this push before: see its log, or raise timeout. reconnect-timeout sets for how \
+        [Accepted] => "The server accepted this push before: see its log, or raise {timeout-setting}. reconnect-timeout sets for how \
             long the element tries to reconnect.",
         [] => "It has accepted the connection. If it does not speak TLS on {port}, write http:// in location. Otherwise \
-            see its log, or raise timeout.",
+            see its log, or raise {timeout-setting}.",
     }
     NotTls("tls", "tls", "{server} does not speak TLS") {
         [] => "Write http:// in location, or the port on which the server speaks TLS.",
@@ -209,13 +209,13 @@ symptoms! {
             front of it.",
     }
     ResponseTimeout("response-timeout", "which-port", "{answerer} did not respond within {time}") {
-        [DuringSetup, Relayed] => "The proxy may be slow, or wait for the whole request: raise timeout. \
+        [DuringSetup, Relayed] => "The proxy may be slow, or wait for the whole request: raise {timeout-setting}. \
             {proxy-setting}",
-        [DuringSetup] => "Another service may listen on {port}: check the port. If the server is slow, raise timeout.",
+        [DuringSetup] => "Another service may listen on {port}: check the port. If the server is slow, raise {timeout-setting}.",
         [] => SERVER_LOG,
     }
     ProxyResponseTimeout("response-timeout", "proxies", "{proxy} did not respond within {time}") {
-        [] => "Check that an HTTP proxy listens at the address in {proxy-source}. If it is slow, raise timeout. \
+        [] => "Check that an HTTP proxy listens at the address in {proxy-source}. If it is slow, raise {timeout-setting}. \
             {proxy-setting}",
     }
     ProxyBadResponse("bad-response", "proxies", "{proxy} did not respond with HTTP: {detail}") {
@@ -344,8 +344,11 @@ symptoms! {
         [] => "The network or the server takes less than the bit rate of the stream, or is down: lower the bit rate, \
             or raise stall-timeout.",
     }
+    LoginTimeout("drain-timeout", "", "the login to {server} did not end within {limit} of the end of the stream (eos-timeout)") {
+        [] => "The element waits for credentials from the application, or for a Kerberos ticket: provide them sooner, or raise \
+            eos-timeout.",
+    }
     DrainTimeout("drain-timeout", "", "{peer} did not take the end of the stream within {time} (eos-timeout)") {
-        [DuringSetup] => "The server has not accepted the push yet: raise eos-timeout, or see the log of the server.",
         [] => "The network or the server takes less than the bit rate of the stream: lower the bit rate, or raise \
             eos-timeout.",
     }

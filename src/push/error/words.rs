@@ -149,7 +149,11 @@ fn value(name: &str, failure: &Failure) -> String {
         "peer" => value("server", failure),
         "software" => quoted(failure.error.software()),
         "status" => status(&failure.error),
-        "time" => failure.error.limit().map_or_else(String::new, time),
+        "limit" => limit(failure),
+        "time" if circumstances.at_end => limit(failure) + " of the end of the stream",
+        "time" => limit(failure),
+        "timeout-setting" if circumstances.at_end => "eos-timeout".to_owned(),
+        "timeout-setting" => "timeout".to_owned(),
         "detail" => detail(&failure.error),
         "offered" => offered(&failure.error),
         "known-offered" => allowed(failure),
@@ -209,6 +213,11 @@ fn usual_port(peer: Option<&Peer>) -> &'static str {
 fn this_proxy(failure: &Failure) -> String {
     let proxy = failure.circumstances.proxy.as_ref();
     proxy.map_or("the proxy".into(), |proxy| format!("the proxy {proxy}"))
+}
+
+/// Returns the time limit that has passed.
+fn limit(failure: &Failure) -> String {
+    failure.error.limit().map_or_else(String::new, time)
 }
 
 /// Returns the possible senders of a response.

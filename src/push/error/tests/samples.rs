@@ -134,8 +134,8 @@ fn all_circumstances() -> impl Iterator<Item = Circumstances> {
         Some(None),
     ];
     // The flags above the first five say little together with others.
-    let few = |flags: &u8| flags.count_ones() <= if *flags < 32 { 2 } else { 1 };
-    (0..=255u8).filter(few).flat_map(move |flags| {
+    let few = |flags: &u16| flags.count_ones() <= if *flags < 32 { 2 } else { 1 };
+    (0..512u16).filter(few).flat_map(move |flags| {
         let flag = move |number: u8| flags & (1 << number) != 0;
         proxies.into_iter().map(move |source| Circumstances {
             server: Some(peer("media", if flag(0) { 443 } else { 80 })),
@@ -155,6 +155,7 @@ fn all_circumstances() -> impl Iterator<Item = Circumstances> {
                 home: peer("portal", 80),
                 url: "http://media/live".to_owned(),
             }),
+            at_end: flag(8),
             ..Circumstances::default()
         })
     })
@@ -241,6 +242,7 @@ fn of_connections() -> Vec<Error> {
         Error::NoResources("Too many open files (os error 24)".to_owned()),
         Error::Stalled(Duration::from_secs(15)),
         Error::DrainTimeout(Duration::from_secs(5)),
+        Error::LoginTimeout(Duration::from_secs(5)),
     ];
     errors.extend(of_protocol().into_iter().map(Error::Protocol));
     errors.extend(of_input().map(Error::Input));
