@@ -15,7 +15,7 @@ use super::muxing::Muxing;
 use super::refusal::Refusal;
 use super::settings::{self, Settings};
 use super::small_map::SmallMap;
-use crate::sink::{WmsPushSink, off_the_clock};
+use crate::sink::{CAT, PeriodicTimer, WmsPushSink, off_the_clock};
 
 /// The GObject implementation of `wmspushbin`.
 #[derive(Default)]
@@ -26,7 +26,7 @@ pub struct WmsPushBin {
     branches: Mutex<SmallMap<usize, Branch>>,
     pads: Mutex<SmallMap<String, usize>>,
     next_id: AtomicUsize,
-    watch: Mutex<Option<gst::PeriodicClockId>>,
+    gap_timer: PeriodicTimer,
     /// An ERROR was posted in this run.
     has_failed: AtomicBool,
 }
@@ -319,34 +319,26 @@ impl WmsPushBin {
     fn begin(&self) {
         self.has_failed.store(false, Ordering::Relaxed);
         self.muxing().begin();
-        let clock = gst::SystemClock::obtain();
-        let id = clock.new_periodic_id(clock.time() + gaps::TICK, gaps::TICK);
         let fill = off_the_clock(&*self.obj(), |bin: &super::WmsPushBin| {
             bin.muxing().fill_gaps()
         });
         let muxing = Arc::downgrade(self.muxing());
-        let watched = id.wait_async(move |_, _, _| {
+        let started = self.gap_timer.start(gaps::TICK, move || {
             if muxing.upgrade().is_some_and(|muxing| muxing.misses_data()) {
                 fill();
             }
         });
-        if watched.is_ok() {
-            self.set_watch(Some(id));
-        }
-    }
-
-    /// Stores the clock entry of a run. The last one ends.
-    fn set_watch(&self, id: Option<gst::PeriodicClockId>) {
-        let mut watch = self.watch.lock().unwrap_or_else(PoisonError::into_inner);
-        let last = std::mem::replace(&mut *watch, id);
-        drop(watch);
-        if let Some(last) = last {
-            last.unschedule();
+        if let Err(error) = started {
+            gst::warning!(
+                CAT,
+                imp = self,
+                "Cannot start the timer that fills gaps: {error}"
+            );
         }
     }
 
     fn end(&self) {
-        self.set_watch(None);
+        self.gap_timer.stop();
         self.muxing().stop();
         self.muxing().reset();
         let branches = std::mem::take(&mut *self.branches());

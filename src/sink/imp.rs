@@ -19,10 +19,10 @@ use super::foreign_caps;
 use super::input_watch::InputWatch;
 use super::location::Location;
 use super::log::CAT;
+use super::periodic_timer::PeriodicTimer;
 use super::properties;
 use super::settings::Settings;
 use super::signals;
-use super::stats_timer::StatsTimer;
 use super::verifying::Verifying;
 use super::writer::{Writer, stream_header};
 use crate::push::{Connection, Error};
@@ -35,7 +35,7 @@ pub struct WmsPushSink {
     push: Mutex<Push>,
     /// Held while a connection is made and stored in `push`.
     connecting: Mutex<()>,
-    stats_timer: StatsTimer,
+    stats_timer: PeriodicTimer,
     verifying: Verifying,
     input_watch: InputWatch,
 }
@@ -113,12 +113,12 @@ impl ObjectImpl for WmsPushSink {
         properties::set(&mut self.settings(), pspec.name(), value);
         match pspec.name() {
             "stats-interval" => {
-                let interval = self.settings().stats_interval;
-                self.check_timer(self.stats_timer.change(interval));
+                let interval = self.settings().stats_interval();
+                self.check_timer(self.stats_timer.set_interval(interval));
             }
             "verify-interval" => {
-                let interval = self.settings().verify_interval;
-                self.check_timer(self.verifying.timer.change(interval));
+                let interval = self.settings().verify_interval();
+                self.check_timer(self.verifying.timer.set_interval(interval));
             }
             "location" => self.check_location(),
             _ => {}

@@ -2,10 +2,12 @@
 
 //! Detects an upstream that delivers no data in PLAYING.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 
 use gst::prelude::*;
+
+use super::periodic_timer::PeriodicTimer;
 
 /// Interval of the check.
 const TICK: gst::ClockTime = gst::ClockTime::from_seconds(1);
@@ -17,7 +19,7 @@ pub(super) const SILENCE: u32 = 5;
 #[derive(Default)]
 pub(super) struct InputWatch {
     input: Arc<Input>,
-    timer: Mutex<Option<gst::PeriodicClockId>>,
+    timer: PeriodicTimer,
 }
 
 #[derive(Default)]
@@ -50,21 +52,16 @@ impl InputWatch {
         let input = self.input.clone();
         input.quiet.store(0, Ordering::Relaxed);
         input.ended.store(false, Ordering::Relaxed);
-        // The system clock, because the pipeline's clock may stop or be replaced.
-        let clock = gst::SystemClock::obtain();
-        let id = clock.new_periodic_id(clock.time() + TICK, TICK);
-        id.wait_async(move |_, _, _| {
+        self.timer.start(TICK, move || {
             if input.tick(is_playing()) {
                 report();
             }
-        })?;
-        self.replace(Some(id));
-        Ok(())
+        })
     }
 
     /// Ends the watch, from PAUSED to READY. A report that has begun may still be running.
     pub(super) fn end(&self) {
-        self.replace(None);
+        self.timer.stop();
     }
 
     /// Records a buffer from upstream, which the streaming thread handles until the result is dropped.
@@ -77,15 +74,6 @@ impl InputWatch {
     /// Records that upstream has ended. It counts as silent again only after it restarts.
     pub(super) fn note_end(&self) {
         self.input.ended.store(true, Ordering::Relaxed);
-    }
-
-    fn replace(&self, id: Option<gst::PeriodicClockId>) {
-        let mut timer = self.timer.lock().unwrap_or_else(PoisonError::into_inner);
-        let old = std::mem::replace(&mut *timer, id);
-        drop(timer);
-        if let Some(old) = old {
-            old.unschedule();
-        }
     }
 }
 

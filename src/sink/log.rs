@@ -18,7 +18,7 @@ use tracing::{Dispatch, Event, Level, Metadata, Subscriber};
 use super::WmsPushSink;
 
 /// `GST_DEBUG=wmspushsink:…`
-pub(super) static CAT: Lazy<gst::DebugCategory> = Lazy::new(|| {
+pub(crate) static CAT: Lazy<gst::DebugCategory> = Lazy::new(|| {
     gst::DebugCategory::new(
         "wmspushsink",
         gst::DebugColorFlags::empty(),

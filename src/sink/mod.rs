@@ -54,17 +54,18 @@ mod log;
 mod malformed;
 mod mapped;
 mod pacing;
+mod periodic_timer;
 mod probing;
 mod properties;
 mod settings;
 mod signals;
-mod stats_timer;
 mod stream;
 mod verifying;
 mod writer;
 
+pub(crate) use log::CAT;
+pub(crate) use periodic_timer::{PeriodicTimer, off_the_clock};
 pub(crate) use properties::new_specs;
-pub(crate) use stats_timer::off_the_clock;
 
 /// The signals of the element, for a class that forwards them.
 pub(crate) fn signals() -> &'static [glib::subclass::Signal] {

@@ -168,6 +168,14 @@ impl Settings {
         limit(self.eos_timeout)
     }
 
+    pub(super) fn stats_interval(&self) -> gst::ClockTime {
+        gst::ClockTime::from_mseconds(self.stats_interval.into())
+    }
+
+    pub(super) fn verify_interval(&self) -> gst::ClockTime {
+        gst::ClockTime::from_mseconds(self.verify_interval.into())
+    }
+
     /// Returns the proxy for `url`: that of the property, or else that of the environment.
     fn route(&self, url: &Url) -> Result<Route, SettingsError> {
         let (proxy, source, environment) = match &self.proxy {

@@ -10,7 +10,7 @@ use super::bus::{self, Origin};
 use super::callback::acquire_viewer_credentials;
 use super::location::SettingsError;
 use super::log;
-use super::stats_timer::StatsTimer;
+use super::periodic_timer::PeriodicTimer;
 use super::{SessionState, WmsPushSink};
 use crate::push::{self, Cancel, Cause, OnAir, Verified};
 
@@ -22,7 +22,7 @@ pub(super) struct Verifying {
     /// Cancels verifications of the timer.
     periodic: Cancel,
     /// The timer, which runs from READY→PAUSED to PAUSED→READY.
-    pub(super) timer: StatsTimer,
+    pub(super) timer: PeriodicTimer,
     /// The last verification of the timer failed.
     is_off_air: AtomicBool,
 }
@@ -35,7 +35,7 @@ impl Verifying {
 
     /// Called when the push is over.
     pub(super) fn end(&self) {
-        self.timer.end();
+        self.timer.stop();
         self.periodic.cancel();
     }
 

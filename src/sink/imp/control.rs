@@ -15,8 +15,8 @@ use crate::sink::callback::Callback;
 use crate::sink::input_watch::{SILENCE, is_playing};
 use crate::sink::location::{Location, SettingsError};
 use crate::sink::log::{self, CAT};
+use crate::sink::periodic_timer::off_the_clock;
 use crate::sink::probing;
-use crate::sink::stats_timer::off_the_clock;
 use crate::sink::writer::{HeaderSettings, Outlet};
 
 impl WmsPushSink {
@@ -111,14 +111,14 @@ impl WmsPushSink {
     }
 
     pub(super) fn begin_timers(&self) {
-        let interval = self.settings().stats_interval;
+        let interval = self.settings().stats_interval();
         let element = self.obj();
         let post = off_the_clock(&*element, |element| element.imp().post_stats());
-        self.check_timer(self.stats_timer.begin(interval, post));
-        let interval = self.settings().verify_interval;
+        self.check_timer(self.stats_timer.start(interval, post));
+        let interval = self.settings().verify_interval();
         let verify = off_the_clock(&*element, |element| element.imp().verify_periodically());
         self.verifying.begin();
-        self.check_timer(self.verifying.timer.begin(interval, verify));
+        self.check_timer(self.verifying.timer.start(interval, verify));
         let report = off_the_clock(&*element, |element| element.imp().report_no_input());
         let watched = element.downgrade();
         let playing = move || {
@@ -164,7 +164,7 @@ impl WmsPushSink {
         if let Some(connection) = self.connection() {
             connection.disconnect();
         }
-        self.stats_timer.end();
+        self.stats_timer.stop();
         self.verifying.end();
         self.input_watch.end();
         self.writer.reset();
