@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 
 use bytes::{Bytes, BytesMut};
 use http::header::{CONNECTION, HeaderMap, HeaderValue};
-use http::{Request, StatusCode, Version};
+use http::{Method, Request, Version};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
@@ -77,9 +77,9 @@ impl Connection {
             match wire::take_head(&mut self.input) {
                 Ok(Some(head)) => return Ok(Some(head)),
                 Ok(None) => {}
-                Err(wire::BadHead) => {
-                    let status = StatusCode::BAD_REQUEST;
-                    self.shared.refused("", status, "not the head of a request");
+                Err(bad) => {
+                    let status = bad.status();
+                    self.shared.refused("", status, bad);
                     let reply = Reply::last(status);
                     self.respond(&Request::new(()), "", reply).await?;
                     return Ok(None);
@@ -134,6 +134,10 @@ impl Connection {
             headers.insert(CONNECTION, HeaderValue::from_static("close"));
         } else if old {
             headers.insert(CONNECTION, HeaderValue::from_static("keep-alive"));
+        }
+        if request.method() == Method::HEAD {
+            // Its fields describe the body that GET would return.
+            reply.response.body_mut().clear();
         }
         let bytes = wire::response_bytes(
             request.version(),

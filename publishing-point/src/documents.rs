@@ -11,6 +11,7 @@ use http::{Request, Response};
 use super::connection::{Connection, Next};
 use super::lock::lock;
 use super::metrics;
+use super::viewing::has_body;
 use wmspush_proto::wmhttp::server::{AccessRequest, Reply};
 use wmspush_proto::wmsp::reply;
 
@@ -65,7 +66,7 @@ impl Connection {
         };
         let reply = Reply {
             response: unsniffed(response),
-            close: false,
+            close: has_body(request),
         };
         self.respond(request, "", reply).await
     }

@@ -105,6 +105,15 @@ pub enum Event {
         /// The departure, with its section.
         violation: Violation,
     },
+    /// A file for a recording was created.
+    Recording {
+        /// The session.
+        session: SessionKey,
+        /// The publishing point.
+        point: String,
+        /// Path of the file.
+        path: PathBuf,
+    },
     /// A recording was finished.
     Recorded {
         /// The session.
@@ -136,12 +145,14 @@ pub enum Event {
         /// The reason.
         why: Leave,
     },
-    /// A recording failed. The push continues without it.
+    /// A recording failed. The push continues without it, and another file is tried later.
     RecordingFailed {
         /// The session.
         session: SessionKey,
         /// The publishing point.
         point: String,
+        /// Path of the file, or of the directory if no file could be created.
+        path: PathBuf,
         /// Description of the error.
         error: String,
     },
@@ -186,6 +197,7 @@ impl Event {
             | Self::BodyComplete { session, .. }
             | Self::Closed { session, .. }
             | Self::SessionDeleted { session, .. }
+            | Self::Recording { session, .. }
             | Self::Recorded { session, .. }
             | Self::RecordingFailed { session, .. } => Some(*session),
         }
@@ -205,6 +217,7 @@ impl Event {
             | Self::SessionDeleted { point, .. }
             | Self::Fault { point, .. }
             | Self::Violation { point, .. }
+            | Self::Recording { point, .. }
             | Self::Recorded { point, .. }
             | Self::ViewerJoined { point, .. }
             | Self::ViewerLeft { point, .. }
@@ -265,6 +278,7 @@ impl fmt::Display for Text<'_> {
             }
             Event::Fault { fault, .. } => write!(f, "a scripted fault: {fault}"),
             Event::Violation { violation, .. } => write!(f, "violation of {violation}"),
+            Event::Recording { path, .. } => write!(f, "recording to {}", path.display()),
             Event::Recorded { path, packets, .. } => {
                 write!(f, "recorded {packets} packets to {}", path.display())
             }
@@ -277,7 +291,9 @@ impl fmt::Display for Text<'_> {
                 why,
                 ..
             } => write!(f, "viewer {viewer} left after {packets} packets: {why}"),
-            Event::RecordingFailed { error, .. } => write!(f, "cannot record: {error}"),
+            Event::RecordingFailed { path, error, .. } => {
+                write!(f, "cannot record to {}: {error}", path.display())
+            }
         }
     }
 }

@@ -15,7 +15,7 @@ use super::admission::Use;
 use super::connection::{Connection, Next};
 use super::faults::{self, Fault, MidBody};
 use super::lock::lock;
-use super::recorder::Recorder;
+use super::recording::Recording;
 use super::shared::random_push_id;
 use super::{Closer, Event};
 use wmspush_proto::wmhttp::server::{
@@ -148,12 +148,12 @@ impl Connection {
         };
         self.setups.reset();
         self.shared.push_started(&session);
-        let mut recorder = self.shared.take_recorder(session.key());
+        let mut recording = self.shared.take_recording(session.key());
         let outcome = self
-            .receive(&mut session, &mut recorder, faults::mid_body(faults))
+            .receive(&mut session, &mut recording, faults::mid_body(faults))
             .await;
         self.shared
-            .keep_recorder(session.key(), session.point(), recorder);
+            .keep_recording(session.key(), session.point(), recording);
         self.conclude(request, session, faults, outcome).await
     }
 
@@ -204,7 +204,7 @@ impl Connection {
     async fn receive(
         &mut self,
         session: &mut ReceivingSession,
-        recorder: &mut Option<Recorder>,
+        recording: &mut Recording,
         mut fault: Option<(u64, MidBody)>,
     ) -> Outcome {
         let mut packets = 0;
@@ -223,7 +223,7 @@ impl Connection {
                 match session.receive(&mut self.input, self.shared.now()) {
                     Ok(Some(received)) => {
                         packets += 1;
-                        self.shared.received(session, recorder, &received);
+                        self.shared.received(session, recording, &received);
                     }
                     Ok(None) => break,
                     Err(error) => return self.bad_packet(session, error),
@@ -309,7 +309,7 @@ impl Connection {
     }
 
     /// Refuses a request with an unread body.
-    async fn refuse_with(
+    pub(super) async fn refuse_with(
         &mut self,
         request: &Request<()>,
         status: StatusCode,

@@ -74,6 +74,9 @@ impl Ledger {
                 source.since.get_or_insert(now);
                 self.errors.resolve(point, |_| true);
             }
+            Event::Recording { .. } => {
+                self.errors.resolve(point, |kind| kind == Kind::Failure);
+            }
             Event::ViewerJoined { .. } => {
                 self.errors.resolve(point, |kind| kind == Kind::Refusal);
             }

@@ -58,6 +58,7 @@ mod misbehaviour;
 mod presence;
 mod pushes;
 mod recorder;
+mod recording;
 mod relay;
 mod requests;
 mod shared;

@@ -20,8 +20,12 @@ use wmspush_proto::asf::{DataPacket, FileHeader};
 /// Characters of a file name without number and extension, at most.
 const MAX_NAME: usize = 100;
 
-/// Highest number in a file name.
-const MAX_NUMBER: u32 = 100_000;
+/// An error with the path that it concerns.
+#[derive(Debug)]
+pub(super) struct Failure {
+    pub(super) path: PathBuf,
+    pub(super) error: io::Error,
+}
 
 /// A file with the packets of one playlist entry.
 pub(super) struct Recorder {
@@ -48,17 +52,25 @@ impl Recorder {
     ///
     /// # Errors
     ///
-    /// Fails if `header` is not an ASF file header, or if the file cannot be written.
+    /// Fails if `header` is not an ASF file header, or if the file cannot be written. It leaves no file then.
     pub(super) fn create(
         directory: &Path,
         point: &str,
         header: Bytes,
         syncer: &Syncer,
-    ) -> io::Result<Self> {
-        let header = FileHeader::parse(header).map_err(invalid)?;
+    ) -> Result<Self, Failure> {
+        let of = |path: &Path, error| Failure {
+            path: path.to_owned(),
+            error,
+        };
+        let header = FileHeader::parse(header).map_err(|error| of(directory, invalid(error)))?;
         let live_header = without_numbers(&header);
-        let (mut file, path) = new_file(directory, &file_name(point))?;
-        file.write_all(live_header.as_bytes())?;
+        let created = new_file(directory, &file_name(point));
+        let (mut file, path) = created.map_err(|error| of(directory, error))?;
+        if let Err(error) = file.write_all(live_header.as_bytes()) {
+            let _ = std::fs::remove_file(&path);
+            return Err(of(&path, error));
+        }
         let file = Arc::new(file);
         syncer.sync(&file);
         // Makes the name of the file durable.
@@ -86,7 +98,41 @@ impl Recorder {
     }
 
     /// Writes a packet, extended to its full size.
-    pub(super) fn write(&mut self, packet: &Bytes) -> io::Result<()> {
+    pub(super) fn write(&mut self, packet: &Bytes) -> Result<(), Failure> {
+        self.try_write(packet).map_err(|error| self.failure(error))
+    }
+
+    /// Completes the file with the packets so far. More packets may follow.
+    pub(super) fn finish(&mut self) -> Result<(), Failure> {
+        self.try_finish().map_err(|error| self.failure(error))
+    }
+
+    /// Keeps the whole packets of a file that cannot be continued. Without packets, removes it.
+    pub(super) fn abandon(mut self) {
+        if check_exists(&self.file).is_err() {
+            return;
+        }
+        // What failed may fail here as well.
+        if self.packets == 0 {
+            let _ = std::fs::remove_file(&self.path);
+            return;
+        }
+        let packets = self
+            .packets
+            .saturating_mul(self.header.packet_size() as u64);
+        let size = packets.saturating_add(self.live_header.as_bytes().len() as u64);
+        let _ = self.file.set_len(size);
+        let _ = self.try_finish();
+    }
+
+    fn failure(&self, error: io::Error) -> Failure {
+        Failure {
+            path: self.path.clone(),
+            error,
+        }
+    }
+
+    fn try_write(&mut self, packet: &Bytes) -> io::Result<()> {
         let size = self.header.packet_size();
         if packet.len() > size {
             return Err(invalid("a data packet larger than its header allows"));
@@ -100,6 +146,7 @@ impl Recorder {
         self.packets += 1;
         if self.synced.elapsed() >= syncer::INTERVAL {
             self.synced = Instant::now();
+            check_exists(&self.file)?;
             self.syncer.sync(&self.file);
         }
         if let Some(send_time) = packet.send_time() {
@@ -113,8 +160,8 @@ impl Recorder {
         Ok(())
     }
 
-    /// Completes the file with the packets so far. More packets may follow.
-    pub(super) fn finish(&mut self) -> io::Result<()> {
+    fn try_finish(&mut self) -> io::Result<()> {
+        check_exists(&self.file)?;
         let first = self.first_send_time.unwrap_or_default();
         let duration =
             u64::from(self.last_send_time.saturating_sub(first)) + u64::from(self.longest_step);
@@ -156,23 +203,61 @@ fn invalid(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> io::Er
     io::Error::new(ErrorKind::InvalidData, error)
 }
 
-/// Creates the first file of `live.asf`, `live-2.asf`, … that does not exist.
+/// Fails if the file was deleted, as by a move to another disk. What is written then reaches no file.
+#[cfg(unix)]
+fn check_exists(file: &File) -> io::Result<()> {
+    use std::os::unix::fs::MetadataExt;
+    match file.metadata()?.nlink() {
+        0 => Err(io::Error::new(
+            ErrorKind::NotFound,
+            "the file was deleted during the recording",
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// Elsewhere an open file cannot be deleted.
+#[cfg(not(unix))]
+fn check_exists(_: &File) -> io::Result<()> {
+    Ok(())
+}
+
+/// Creates a file of `live.asf`, `live-2.asf`, … that does not exist.
 fn new_file(directory: &Path, name: &str) -> io::Result<(File, PathBuf)> {
-    for number in 1..=MAX_NUMBER {
-        let path = directory.join(match number {
+    let numbered = |number: u64| {
+        directory.join(match number {
             1 => format!("{name}.asf"),
             _ => format!("{name}-{number}.asf"),
-        });
+        })
+    };
+    let mut number = free_number(|number| numbered(number).exists());
+    loop {
+        let path = numbered(number);
         match OpenOptions::new().write(true).create_new(true).open(&path) {
             Ok(file) => return Ok((file, path)),
-            Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => number += 1,
             Err(error) => return Err(error),
         }
     }
-    Err(io::Error::new(
-        ErrorKind::AlreadyExists,
-        "all file names are taken",
-    ))
+}
+
+/// Returns a number that is not taken: the first one if the taken ones have no gaps. Calls `taken` twice for each binary
+/// digit of the number, because a directory may have many recordings.
+fn free_number(taken: impl Fn(u64) -> bool) -> u64 {
+    let mut free = 1;
+    while taken(free) {
+        free *= 2;
+    }
+    let mut last_taken = free / 2;
+    while free - last_taken > 1 {
+        let middle = last_taken.midpoint(free);
+        if taken(middle) {
+            last_taken = middle;
+        } else {
+            free = middle;
+        }
+    }
+    free
 }
 
 /// Converts a path to a file name without separators and without a leading dot.
@@ -212,6 +297,21 @@ mod tests {
         let finished = kept.for_recording(7, 3000);
         assert_eq!(finished.as_bytes().len(), kept.as_bytes().len());
         assert_eq!(finished.to_live(), kept);
+    }
+
+    #[test]
+    fn a_free_number_is_found_in_few_steps() {
+        for taken in [0, 1, 2, 3, 7, 8, 9, 999_999] {
+            let steps = std::cell::Cell::new(0);
+            let is_taken = |number| {
+                steps.set(steps.get() + 1);
+                number <= taken
+            };
+            assert_eq!(free_number(is_taken), taken + 1);
+            assert!(steps.get() <= 41, "{taken}: {}", steps.get());
+        }
+        let with_gap = free_number(|number| number != 3 && number < 10);
+        assert!(with_gap == 3 || with_gap == 10);
     }
 
     /// A path never leaves the directory.

@@ -18,7 +18,7 @@ use super::faults::Script;
 use super::ledger::Ledger;
 use super::lock::lock;
 use super::pushes::Pushes;
-use super::recorder::Recorder;
+use super::recording::Recording;
 use super::requests::RequestSeen;
 use super::syncer::Syncer;
 use super::{Control, Event, Settings};
@@ -50,8 +50,9 @@ pub(super) struct PointState {
     pub(super) ledger: Mutex<Ledger>,
     /// Signals that a source may have displaced another.
     displacements: watch::Sender<()>,
-    recorders: Mutex<HashMap<SessionKey, Recorder>>,
-    syncer: Syncer,
+    /// Recordings of sessions without a PushStart in progress.
+    pub(super) recordings: Mutex<HashMap<SessionKey, Recording>>,
+    pub(super) syncer: Syncer,
 }
 
 impl PointState {
@@ -83,7 +84,7 @@ impl PointState {
             peers: Mutex::default(),
             ledger: Mutex::new(Ledger::new()),
             displacements: watch::Sender::new(()),
-            recorders: Mutex::default(),
+            recordings: Mutex::default(),
             syncer,
         }
     }
@@ -205,7 +206,7 @@ impl PointState {
     pub(super) fn received(
         &self,
         session: &mut ReceivingSession,
-        recorder: &mut Option<Recorder>,
+        recording: &mut Recording,
         received: &Received,
     ) {
         let key = session.key();
@@ -213,7 +214,7 @@ impl PointState {
         if let Received::Data(packet) = received {
             lock(&self.ledger).data(key, session.point(), packet.len(), self.now());
         }
-        self.record(key, session.point(), recorder, received);
+        self.record(key, session.point(), recording, received);
         lock(&self.pushes)
             .entry(key)
             .note(received, self.settings.keep);
@@ -238,76 +239,6 @@ impl PointState {
                 reason: *reason,
             },
             Received::Data(_) | Received::Filler(_) => return,
-        });
-    }
-
-    fn record(
-        &self,
-        key: SessionKey,
-        point: &str,
-        recorder: &mut Option<Recorder>,
-        received: &Received,
-    ) {
-        let Some(directory) = &self.settings.record else {
-            return;
-        };
-        let done = match received {
-            Received::Header(header) if recorder.as_ref().is_some_and(|r| r.has_header(header)) => {
-                Ok(())
-            }
-            Received::Header(header) | Received::StreamChange(header) => {
-                self.recorded(key, point, recorder.take());
-                Recorder::create(directory, point, header.clone(), &self.syncer)
-                    .map(|created| *recorder = Some(created))
-            }
-            Received::Data(packet) => recorder.as_mut().map_or(Ok(()), |r| r.write(packet)),
-            Received::EndOfStream(_) | Received::Filler(_) => Ok(()),
-        };
-        if let Err(error) = done {
-            self.recording_failed(key, point, &error);
-            // The part that was written may be usable.
-            if let Some(mut recorder) = recorder.take() {
-                let _ = recorder.finish();
-            }
-        }
-    }
-
-    /// Removes and returns the recorder of a session that continues.
-    pub(super) fn take_recorder(&self, session: SessionKey) -> Option<Recorder> {
-        lock(&self.recorders).remove(&session)
-    }
-
-    /// Keeps the recorder of a waiting session. Completes its file, because the client may not reconnect.
-    pub(super) fn keep_recorder(&self, session: SessionKey, point: &str, kept: Option<Recorder>) {
-        if let Some(mut recorder) = kept {
-            match recorder.finish() {
-                Ok(()) => drop(lock(&self.recorders).insert(session, recorder)),
-                Err(error) => self.recording_failed(session, point, &error),
-            }
-        }
-    }
-
-    /// Finishes a recording for good.
-    fn recorded(&self, session: SessionKey, point: &str, recorder: Option<Recorder>) {
-        let Some(mut recorder) = recorder else {
-            return;
-        };
-        match recorder.finish() {
-            Ok(()) => self.tell(Event::Recorded {
-                session,
-                point: point.to_owned(),
-                path: recorder.path().to_owned(),
-                packets: recorder.packets(),
-            }),
-            Err(error) => self.recording_failed(session, point, &error),
-        }
-    }
-
-    fn recording_failed(&self, session: SessionKey, point: &str, error: &std::io::Error) {
-        self.tell(Event::RecordingFailed {
-            session,
-            point: point.to_owned(),
-            error: error.to_string(),
         });
     }
 
@@ -337,8 +268,8 @@ impl PointState {
             point_removed,
         } = deleted;
         lock(&self.peers).remove(&key);
-        let recorder = self.take_recorder(key);
-        self.recorded(key, &point, recorder);
+        let recording = self.take_recording(key);
+        self.recorded(key, &point, recording);
         let mut pushes = lock(&self.pushes);
         let push = pushes.entry(key);
         push.over = true;
@@ -360,15 +291,6 @@ impl PointState {
         let deleted = lock(&self.sessions).handle_timeout(self.now());
         for deleted in deleted {
             self.deleted(deleted);
-        }
-    }
-
-    /// Finishes the recordings of waiting sessions, because the publishing point stops.
-    pub(super) fn finish_recordings(&self) {
-        let recorders = std::mem::take(&mut *lock(&self.recorders));
-        for (session, recorder) in recorders {
-            let point = lock(&self.pushes).entry(session).point.clone();
-            self.recorded(session, &point, Some(recorder));
         }
     }
 }

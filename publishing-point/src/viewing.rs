@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use bytes::Bytes;
-use http::header::{CONNECTION, CONTENT_LENGTH, HeaderValue, USER_AGENT};
-use http::{Method, Request, Response};
+use http::header::{CONNECTION, CONTENT_LENGTH, HeaderValue, TRANSFER_ENCODING, USER_AGENT};
+use http::{Method, Request, Response, StatusCode};
 
 use super::admission::Use;
 use super::connection::{Connection, Next};
@@ -30,17 +30,23 @@ const MAX_USER_AGENT: usize = 200;
 impl Connection {
     /// Serves a request of a player; `None` for any other request.
     pub(super) async fn watch(&mut self, request: &Request<()>) -> io::Result<Option<Next>> {
-        let next = match PlayerRequest::new(request) {
+        // MS-WMSP has no HEAD, so that it is the same for all clients.
+        let player = match *request.method() {
+            Method::HEAD => None,
+            _ => PlayerRequest::new(request),
+        };
+        let next = match player {
             Some(Ok(player)) => self.player(request, &player).await?,
             Some(Err(refusal)) => self.turn_away(request, refusal).await?,
             None => match *request.method() {
-                Method::GET => match Document::at(request.uri().path()) {
+                Method::GET | Method::HEAD => match Document::at(request.uri().path()) {
                     Some(document) => self.document(request, document).await?,
                     None => self.file(request).await?,
                 },
+                Method::OPTIONS => self.options(request).await?,
                 Method::POST => return Ok(None),
                 _ => {
-                    let status = http::StatusCode::METHOD_NOT_ALLOWED;
+                    let status = StatusCode::METHOD_NOT_ALLOWED;
                     let point = request.uri().path();
                     self.shared
                         .refused(point, status, "the method is not supported");
@@ -66,7 +72,9 @@ impl Connection {
             (PlayerKind::Describe, Some(session)) => self.describe(request, player, &session).await,
             (_, session) => {
                 if !self.skip_body(request).await? {
-                    return Ok(Next::Close);
+                    let status = StatusCode::PAYLOAD_TOO_LARGE;
+                    let reason = "the body of a player's request is too large or too slow";
+                    return self.refuse_with(request, status, reason).await;
                 }
                 let done = Reply {
                     response: reply::done(session.as_ref()),
@@ -113,11 +121,14 @@ impl Connection {
         next
     }
 
-    /// Sends the stream as a file, to clients without MS-WMSP.
+    /// Sends the stream as a file, to clients without MS-WMSP. A client that asks for the head only is not a viewer.
     async fn file(&mut self, request: &Request<()>) -> io::Result<Next> {
         let Some(relay) = self.shared.audience.relay(request.uri().path()) else {
             return self.not_there(request).await;
         };
+        if request.method() == Method::HEAD {
+            return self.reply_last(request, reply::file()).await;
+        }
         self.show(request, relay, Form::File, reply::file()).await
     }
 
@@ -159,6 +170,15 @@ impl Connection {
         Ok(Next::Close)
     }
 
+    /// Answers OPTIONS of clients without MS-WMSP.
+    async fn options(&mut self, request: &Request<()>) -> io::Result<Next> {
+        let reply = Reply {
+            response: reply::options(),
+            close: has_body(request),
+        };
+        self.respond(request, "", reply).await
+    }
+
     /// Sends 404 with a text, because browsers show nothing otherwise.
     async fn not_there(&mut self, request: &Request<()>) -> io::Result<Next> {
         const TEXT: &[u8] =
@@ -191,6 +211,9 @@ impl Connection {
 
     /// Drains a body. Returns whether it was drained.
     async fn skip_body(&mut self, request: &Request<()>) -> io::Result<bool> {
+        if request.headers().contains_key(TRANSFER_ENCODING) {
+            return Ok(false);
+        }
         let length = match request.headers().get(CONTENT_LENGTH) {
             None => Some(0),
             Some(length) => length.to_str().ok().and_then(|length| length.parse().ok()),
@@ -204,6 +227,13 @@ impl Connection {
             _ => Ok(false),
         }
     }
+}
+
+/// Returns whether a body follows the head. Unread, it would be taken for the next request.
+pub(super) fn has_body(request: &Request<()>) -> bool {
+    let headers = request.headers();
+    let length = headers.get(CONTENT_LENGTH);
+    headers.contains_key(TRANSFER_ENCODING) || length.is_some_and(|length| length != "0")
 }
 
 fn framed(player: &PlayerRequest) -> Form {

@@ -2,11 +2,12 @@
 
 //! Parsing and writing of HTTP/1.x messages.
 
+use std::fmt;
 use std::time::SystemTime;
 
 use bytes::{BufMut, Bytes, BytesMut};
 use http::header::{CONTENT_LENGTH, HeaderName, HeaderValue};
-use http::{Method, Request, Response, Uri, Version};
+use http::{Method, Request, Response, StatusCode, Uri, Version};
 
 use wmspush_proto::wmhttp::title_case;
 
@@ -16,9 +17,67 @@ pub(super) const MAX_HEAD: usize = 16 * 1024;
 /// Header fields of a request, at most.
 const MAX_HEADERS: usize = 64;
 
-/// The bytes are not the head of a request, or it is too large.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct BadHead;
+/// The reason why the received bytes are not served as a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum BadHead {
+    /// A TLS handshake.
+    Tls,
+    /// The preface of HTTP/2.
+    Http2,
+    /// A request of RTSP.
+    Rtsp,
+    /// The first message of MMS over TCP, MS-MMSP 2.2.3 TcpMessageHeader.
+    Mms,
+    /// The head is larger than [`MAX_HEAD`], or has more than [`MAX_HEADERS`] fields.
+    TooLarge,
+    /// Anything else.
+    Malformed,
+}
+
+impl BadHead {
+    /// Returns the reason why httparse rejects `input`.
+    fn of(input: &[u8], error: httparse::Error) -> Self {
+        let first_line = input.split(|byte| *byte == b'\r').next();
+        match input {
+            [0x16, 3, ..] => Self::Tls,
+            [1, 0, 0, 0, 0xCE, 0xFA, 0x0B, 0xB0, ..] => Self::Mms,
+            _ if input.starts_with(b"PRI * HTTP/2") => Self::Http2,
+            _ if first_line.is_some_and(|line| line.ends_with(b" RTSP/1.0")) => Self::Rtsp,
+            _ if error == httparse::Error::TooManyHeaders => Self::TooLarge,
+            _ => Self::Malformed,
+        }
+    }
+
+    pub(super) fn status(self) -> StatusCode {
+        match self {
+            Self::TooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+            Self::Http2 => StatusCode::HTTP_VERSION_NOT_SUPPORTED,
+            Self::Tls | Self::Rtsp | Self::Mms | Self::Malformed => StatusCode::BAD_REQUEST,
+        }
+    }
+}
+
+impl fmt::Display for BadHead {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tls => f.write_str(
+                "the client speaks TLS, but this port has none: use http:// in place of https://",
+            ),
+            Self::Http2 => f.write_str("the client speaks HTTP/2, but this port has HTTP/1.1 only"),
+            Self::Rtsp => f.write_str(
+                "the client speaks RTSP, but this port has HTTP only: use mmsh:// or http://",
+            ),
+            Self::Mms => f.write_str(
+                "the client speaks MMS over TCP, but this port has HTTP only: use mmsh://",
+            ),
+            Self::TooLarge => write!(
+                f,
+                "the head of the request has more than {MAX_HEAD} bytes or {MAX_HEADERS} fields"
+            ),
+            Self::Malformed => f.write_str("not the head of an HTTP request"),
+        }
+    }
+}
 
 /// Removes the head of a request from `input`. Returns it parsed and as received; `None` if it is incomplete.
 pub(super) fn take_head(input: &mut BytesMut) -> Result<Option<(Request<()>, Bytes)>, BadHead> {
@@ -26,11 +85,12 @@ pub(super) fn take_head(input: &mut BytesMut) -> Result<Option<(Request<()>, Byt
     let mut parsed = httparse::Request::new(&mut headers);
     match parsed.parse(input) {
         Ok(httparse::Status::Complete(size)) if size <= MAX_HEAD => {
-            let request = request(&parsed).ok_or(BadHead)?;
+            let request = request(&parsed).ok_or(BadHead::Malformed)?;
             Ok(Some((request, input.split_to(size).freeze())))
         }
         Ok(httparse::Status::Partial) if input.len() < MAX_HEAD => Ok(None),
-        Ok(_) | Err(_) => Err(BadHead),
+        Ok(_) => Err(BadHead::TooLarge),
+        Err(error) => Err(BadHead::of(input, error)),
     }
 }
 
@@ -116,11 +176,31 @@ mod tests {
         wire.resize(MAX_HEAD, b'a');
         assert_eq!(
             take_head(&mut BytesMut::from(&wire[..])).unwrap_err(),
-            BadHead
+            BadHead::TooLarge
         );
         let many = format!("POST / HTTP/1.1\r\n{}\r\n", "A: b\r\n".repeat(65));
-        assert!(take_head(&mut BytesMut::from(many.as_str())).is_err());
-        assert!(take_head(&mut BytesMut::from("\x16\x03\x01\0\r\n\r\n")).is_err());
+        assert_eq!(
+            take_head(&mut BytesMut::from(many.as_str())).unwrap_err(),
+            BadHead::TooLarge
+        );
+    }
+
+    #[test]
+    fn another_protocol_is_named() {
+        for (wire, expected) in [
+            (&b"\x16\x03\x01\x02\0\x01"[..], BadHead::Tls),
+            (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", BadHead::Http2),
+            (
+                b"OPTIONS rtsp://a/live RTSP/1.0\r\nCSeq: 1\r\n\r\n",
+                BadHead::Rtsp,
+            ),
+            (b"\x01\0\0\0\xce\xfa\x0b\xb0\x90\0\0\0MMS ", BadHead::Mms),
+            (b"\x05\x01\0", BadHead::Malformed),
+            (b"$H\x04\0", BadHead::Malformed),
+        ] {
+            let bad = take_head(&mut BytesMut::from(wire)).unwrap_err();
+            assert_eq!(bad, expected);
+        }
     }
 
     #[test]

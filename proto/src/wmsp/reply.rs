@@ -26,6 +26,9 @@ const FEATURES: HeaderValue = HeaderValue::from_static("features=\"broadcast\"")
 /// 2.2.1.7 Supported: the only feature that a server has to offer. Others concern playlists and speed.
 const SUPPORTED: HeaderValue = HeaderValue::from_static("com.microsoft.wm.sswitch");
 
+/// The methods that any client may use.
+const METHODS: HeaderValue = HeaderValue::from_static("OPTIONS, GET, HEAD, POST");
+
 /// 2.2.2.1 Describe: returns the response with the packets in `body`. `entry` is the number of the playlist entry, which
 /// 2.2.1.4.18 playlist-gen-id announces.
 pub fn description(session: &Opened, entry: u32, body: Bytes) -> Response<Bytes> {
@@ -64,6 +67,13 @@ pub fn done(session: Option<&Opened>) -> Response<Bytes> {
     response
 }
 
+/// Returns the response to OPTIONS of clients without this protocol.
+pub fn options() -> Response<Bytes> {
+    let mut response = empty(StatusCode::OK);
+    response.headers_mut().insert(ALLOW, METHODS);
+    response
+}
+
 /// Returns an HTTP error.
 pub fn refused(refusal: Refusal) -> Response<Bytes> {
     empty(refusal.status())
@@ -72,8 +82,7 @@ pub fn refused(refusal: Refusal) -> Response<Bytes> {
 /// Returns 405 with the permitted methods.
 pub fn method_not_allowed() -> Response<Bytes> {
     let mut response = empty(StatusCode::METHOD_NOT_ALLOWED);
-    let allowed = HeaderValue::from_static("OPTIONS, GET, POST");
-    response.headers_mut().insert(ALLOW, allowed);
+    response.headers_mut().insert(ALLOW, METHODS);
     response
 }
 

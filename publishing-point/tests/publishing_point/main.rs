@@ -292,7 +292,7 @@ fn requests_other_than_a_push_are_refused() {
         (request("/live", "pushsetup", "0", 5000), 413),
         (request("/live", "pushsetup", "a b", 0), 400),
         ("\0\0\0\0\r\n\r\n".to_owned(), 400),
-        (format!("POST / HTTP/1.1\r\nA: {}", "a".repeat(16_384)), 400),
+        (format!("POST / HTTP/1.1\r\nA: {}", "a".repeat(16_384)), 431),
     ] {
         let mut client = Client::connect(&point);
         client.send(wire);

@@ -31,7 +31,11 @@ impl Program {
     ///
     /// It ends with this process, whichever way that ends.
     pub fn with(arguments: &[&str]) -> (Self, String) {
-        let mut child = Command::new(PROGRAM)
+        Self::of(Command::new(PROGRAM), arguments)
+    }
+
+    fn of(mut command: Command, arguments: &[&str]) -> (Self, String) {
+        let mut child = command
             .args(["--listen", "127.0.0.1:0", "--end-with-stdin"])
             .args(arguments)
             .stdin(Stdio::piped())
@@ -56,6 +60,25 @@ impl Program {
 impl Program {
     fn start() -> (Self, String) {
         Self::with(&[])
+    }
+
+    /// Starts the program with a limit on the size of each file, in blocks of 512 bytes.
+    pub fn limited(blocks: u32, arguments: &[&str]) -> (Self, String) {
+        let mut command = Command::new("sh");
+        let limit = format!("trap '' XFSZ; ulimit -f {blocks}; exec \"$0\" \"$@\"");
+        command.args(["-c", &limit, PROGRAM]);
+        Self::of(command, arguments)
+    }
+
+    /// Returns the next line that contains this text.
+    pub fn line_with(&mut self, text: &str) -> String {
+        loop {
+            let line = self.line();
+            assert!(!line.is_empty(), "the program has ended");
+            if line.contains(text) {
+                return line;
+            }
+        }
     }
 
     /// Returns the next line that is not a periodic status line.

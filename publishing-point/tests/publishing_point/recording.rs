@@ -13,6 +13,8 @@ use wmspush_proto::asf::{DataPacket, FileHeader, Item, Reader};
 
 use super::client::{Client, ENDLESS, data_packets, end, event, packet, serve, stream_change};
 use super::closed_by;
+#[cfg(unix)]
+use super::program::Program;
 use payloads::payloads;
 
 #[path = "../../../proto/tests/invariants/payloads.rs"]
@@ -324,7 +326,61 @@ fn a_push_continues_if_its_recording_fails() {
         client.send(end(0));
         assert!(client.rest().is_empty());
         let failed = |event: &Event| matches!(event, Event::RecordingFailed { .. });
-        event(&point, failed);
+        let failed = event(&point, failed).to_string();
+        assert!(failed.contains(missing.to_str().unwrap()), "{failed}");
     }
     assert!(point.pushes().iter().all(|push| push.data_packets == 1));
+}
+
+/// A file that is moved to another disk is deleted here.
+#[cfg(unix)]
+#[test]
+fn a_deleted_recording_is_reported_and_begun_again() {
+    let directory = directory("deleted");
+    let path = directory.join("live.asf");
+    let point = recording(&directory);
+    let (header, packets) = live("audio_ffmpeg_p3200.asf");
+    let mut client = streaming(&point, &header);
+    client.send(packet(b'D', &unpadded(&packets[0])));
+    data_packets(&point, 1);
+    std::fs::remove_file(&path).unwrap();
+    let push_id = client.push_id();
+    drop(client);
+    let failed = |event: &Event| matches!(event, Event::RecordingFailed { .. });
+    let failed = event(&point, failed).to_string();
+    let expected = format!("cannot record to {}: the file was deleted", path.display());
+    assert!(failed.contains(&expected), "{failed}");
+    let mut client = Client::resume(&point, &push_id);
+    client.start("/live", ENDLESS);
+    client.send([packet(b'D', &unpadded(&packets[1])), end(0)].concat());
+    assert!(client.rest().is_empty());
+    assert_eq!(recorded(&point), (path.clone(), 1));
+    assert_eq!(read(&path).1.len(), 1);
+    let status = point.status();
+    assert!(status.points.iter().all(|point| point.last_error.is_none()));
+}
+
+/// A limit on the size of files acts as a full disk.
+#[cfg(unix)]
+#[test]
+fn a_file_on_a_full_disk_has_whole_packets() {
+    let directory = directory("full");
+    let (header, packets) = live("audio_ffmpeg_p3200.asf");
+    let (mut program, url) = Program::limited(16, &["--record", directory.to_str().unwrap()]);
+    let address = url.strip_prefix("http://").unwrap().trim_end_matches('/');
+    let mut client = Client::to(address.parse().unwrap(), "0");
+    client.setup("/live");
+    client.start("/live", ENDLESS);
+    client.send(packet(b'H', &header));
+    for data in &packets[..5] {
+        client.send(packet(b'D', &unpadded(data)));
+    }
+    let path = directory.join("live.asf");
+    let failed = program.line_with("cannot record to ");
+    let expected = format!("cannot record to {}: File too large", path.display());
+    assert!(failed.contains(&expected), "{failed}");
+    client.send(end(0));
+    assert!(client.rest().is_empty());
+    let (header, found) = read(&path);
+    assert_eq!((header.data_packets(), found.len()), (Some(2), 2));
 }

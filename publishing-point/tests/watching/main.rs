@@ -5,6 +5,7 @@
 
 #[cfg(target_os = "linux")]
 mod browser;
+mod http;
 #[cfg(target_os = "linux")]
 mod page;
 #[cfg(target_os = "linux")]

@@ -190,7 +190,7 @@ fn a_point_without_a_push_is_refused() {
     assert_eq!(Viewer::ask(&point, &pipelined).status(), 400);
     let delete = Viewer::ask(&point, "DELETE /live HTTP/1.1\nHost: a");
     assert_eq!(delete.status(), 405);
-    assert_eq!(delete.fields("Allow"), ["OPTIONS, GET, POST"]);
+    assert_eq!(delete.fields("Allow"), ["OPTIONS, GET, HEAD, POST"]);
 }
 
 /// 2.2.1.4.27 stream-switch-entry, 3.2.5.6 Receiving a Play Request: payloads of other streams are filtered out
