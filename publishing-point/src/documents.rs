@@ -12,6 +12,7 @@ use super::connection::{Connection, Next};
 use super::lock::lock;
 use super::metrics;
 use super::viewing::has_body;
+use super::wire::point_of;
 use wmspush_proto::wmhttp::server::{AccessRequest, Reply};
 use wmspush_proto::wmsp::reply;
 
@@ -48,8 +49,8 @@ impl Connection {
         let now = self.shared.now();
         let authorised = lock(&self.shared.sessions).authorise(&AccessRequest::of(request), now);
         if let Err(refusal) = authorised {
-            let path = request.uri().path();
-            self.shared.refused(path, refusal.status(), &refusal);
+            self.shared
+                .refused(&point_of(request), refusal.status(), &refusal);
             return self.respond(request, "", refusal.reply(request)).await;
         }
         let response = match document {

@@ -17,13 +17,11 @@ use super::faults::{self, Fault, MidBody};
 use super::lock::lock;
 use super::recording::Recording;
 use super::shared::random_push_id;
+use super::wire::{MAX_PATH, point_of};
 use super::{Closer, Event};
 use wmspush_proto::wmhttp::server::{
     BadBody, PushRequest, ReceivingSession, Refusal, Reply, RequestKind, violations,
 };
-
-/// Longest path of a request in bytes, because the names of points are stored and shown.
-const MAX_PATH: usize = 1024;
 
 /// Bytes to read at a time.
 const READ: usize = 64 * 1024;
@@ -56,7 +54,7 @@ impl Connection {
         if let Some(next) = self.watch(&request).await? {
             return Ok(next);
         }
-        let point = request.uri().path().to_owned();
+        let point = point_of(&request);
         self.shared.violations(&point, violations(&request));
         let parsed = match PushRequest::new(&request) {
             Ok(parsed) => parsed,
@@ -287,7 +285,7 @@ impl Connection {
             point,
         };
         self.shared.push_stopped(key, complete);
-        self.spoil(request.uri().path(), faults, &mut reply);
+        self.spoil(&point_of(request), faults, &mut reply);
         self.respond(request, "", reply).await
     }
 
@@ -315,13 +313,13 @@ impl Connection {
         status: StatusCode,
         reason: &str,
     ) -> io::Result<Next> {
-        self.shared.refused(request.uri().path(), status, reason);
+        self.shared.refused(&point_of(request), status, reason);
         self.respond(request, "", Reply::last(status)).await
     }
 
     async fn refuse(&mut self, request: &Request<()>, refusal: &Refusal) -> io::Result<Next> {
-        let point = request.uri().path();
-        self.shared.refused(point, refusal.status(), refusal);
+        self.shared
+            .refused(&point_of(request), refusal.status(), refusal);
         self.respond(request, "", refusal.reply(request)).await
     }
 }

@@ -91,7 +91,7 @@ impl PointStatus {
         let viewers = self.viewers.iter().take(max_viewers);
         json!({
             "point": self.point,
-            "watch": format!("mmsh://{address}{}", self.point),
+            "watch": format!("mmsh://{address}{}", url_path(&self.point)),
             "state": if self.receiving { "receiving" } else { "waiting" },
             "session": self.session.to_string(),
             "pusher": self.user_agent,
@@ -130,7 +130,50 @@ impl Notice {
     }
 }
 
+/// Returns the name of a publishing point as the path of a URL. Its escapes stay.
+fn url_path(point: &str) -> String {
+    let mut path = String::with_capacity(point.len());
+    for byte in point.bytes() {
+        match byte {
+            // RFC 3986 section 3.3 Path
+            b'%'
+            | b'/'
+            | b':'
+            | b'@'
+            | b'-'
+            | b'.'
+            | b'_'
+            | b'~'
+            | b'!'
+            | b'$'
+            | b'&'..=b','
+            | b';'
+            | b'=' => path.push(byte.into()),
+            _ if byte.is_ascii_alphanumeric() => path.push(byte.into()),
+            _ => path += &format!("%{byte:02X}"),
+        }
+    }
+    path
+}
+
 /// RFC 3339, to the second.
 fn rfc3339(time: SystemTime) -> String {
     humantime::format_rfc3339_seconds(time).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_escaped_in_a_url() {
+        for (point, path) in [
+            ("/live", "/live"),
+            ("/lä%20ve", "/l%C3%A4%20ve"),
+            ("/a\"<b>", "/a%22%3Cb%3E"),
+            ("/a(1),'2'", "/a(1),'2'"),
+        ] {
+            assert_eq!(url_path(point), path);
+        }
+    }
 }

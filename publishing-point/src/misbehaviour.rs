@@ -10,6 +10,7 @@ use tokio::time::sleep;
 
 use super::connection::{Connection, Next};
 use super::faults::{self, Fault, Head, Instead, MidBody, Refuse};
+use super::wire::point_of;
 use wmspush_proto::wmhttp::server::{PushRequest, Reply, RequestKind};
 
 /// A response that is not HTTP.
@@ -141,7 +142,7 @@ impl Connection {
     ) -> io::Result<Next> {
         let fault = faults::after_end(faults);
         if let Some(fault) = &fault {
-            self.shared.strikes(request.uri().path(), fault);
+            self.shared.strikes(&point_of(request), fault);
         }
         match fault {
             None => Ok(Next::Close),

@@ -17,8 +17,8 @@ use bytes::Bytes;
 use super::syncer::{self, Syncer};
 use wmspush_proto::asf::{DataPacket, FileHeader};
 
-/// Characters of a file name without number and extension, at most.
-const MAX_NAME: usize = 100;
+/// Bytes of a file name without number and extension, at most. Most file systems allow 255 in total.
+const MAX_NAME: usize = 200;
 
 /// An error with the path that it concerns.
 #[derive(Debug)]
@@ -262,15 +262,18 @@ fn free_number(taken: impl Fn(u64) -> bool) -> u64 {
 
 /// Converts a path to a file name without separators and without a leading dot.
 fn file_name(point: &str) -> String {
-    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
+    let allowed = |character: char| character.is_alphanumeric() || ".-_".contains(character);
     let kept = point
         .trim_start_matches('/')
-        .bytes()
-        .map(|byte| if allowed(byte) { char::from(byte) } else { '_' });
-    let name: String = kept
-        .skip_while(|kept| *kept == '.')
-        .take(MAX_NAME)
-        .collect();
+        .chars()
+        .map(|character| if allowed(character) { character } else { '_' });
+    let mut name = String::new();
+    for character in kept.skip_while(|kept| *kept == '.') {
+        if name.len() + character.len_utf8() > MAX_NAME {
+            break;
+        }
+        name.push(character);
+    }
     let name = name.strip_suffix(".asf").unwrap_or(&name);
     if name.is_empty() {
         "push".to_owned()
@@ -326,10 +329,12 @@ mod tests {
             ("/a%20b;c", "a_20b_c"),
             ("//", "push"),
             ("/...", "push"),
-            ("/\u{e4}", "__"),
+            ("/\u{e4}", "\u{e4}"),
+            ("/a\u{2028}b", "a_b"),
         ] {
             assert_eq!(file_name(point), name, "{point}");
         }
         assert_eq!(file_name(&"x".repeat(1000)).len(), MAX_NAME);
+        assert_eq!(file_name(&"生".repeat(1000)).len(), 198);
     }
 }

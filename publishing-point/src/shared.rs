@@ -57,6 +57,7 @@ pub(super) struct PointState {
 
 impl PointState {
     pub(super) fn new(mut settings: Settings) -> Self {
+        settings.points = settings.points.by_name();
         let script = Script::new(std::mem::take(&mut settings.faults));
         let sessions =
             Sessions::new(settings.timeouts, settings.points.clone()).with_rules(settings.rules());

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use bytes::Bytes;
-use http::header::{CONNECTION, CONTENT_LENGTH, HeaderValue, TRANSFER_ENCODING, USER_AGENT};
+use http::header::{CONNECTION, CONTENT_LENGTH, HeaderValue, TRANSFER_ENCODING};
 use http::{Method, Request, Response, StatusCode};
 
 use super::admission::Use;
@@ -17,12 +17,15 @@ use super::documents::Document;
 use super::lock::lock;
 use super::presence::Presence;
 use super::relay::Relay;
-use super::wire;
-use wmspush_proto::wmhttp::server::Reply;
+use super::wire::{self, point_of};
+use wmspush_proto::wmhttp::server::{Reply, user_agent};
 use wmspush_proto::wmsp::{Framer, Opened, PlayerKind, PlayerRequest, Refusal, reply};
 
 /// Largest body of a player's request in bytes, mostly a log.
 const MAX_BODY: u64 = 64 * 1024;
+
+/// Characters to show of a method, at most.
+const MAX_METHOD: usize = 20;
 
 /// Characters to keep of a player's User-Agent, at most.
 const MAX_USER_AGENT: usize = 200;
@@ -47,9 +50,9 @@ impl Connection {
                 Method::POST => return Ok(None),
                 _ => {
                     let status = StatusCode::METHOD_NOT_ALLOWED;
-                    let point = request.uri().path();
-                    self.shared
-                        .refused(point, status, "the method is not supported");
+                    let method = shortened(request.method().as_str(), MAX_METHOD);
+                    let reason = format!("the method {method} is not supported");
+                    self.shared.refused(&point_of(request), status, reason);
                     self.reply_last(request, reply::method_not_allowed())
                         .await?
                 }
@@ -92,7 +95,7 @@ impl Connection {
         player: &PlayerRequest,
         session: &Opened,
     ) -> io::Result<Next> {
-        let Some(relay) = self.shared.audience.relay(request.uri().path()) else {
+        let Some(relay) = self.relay(request) else {
             return self.turn_away(request, Refusal::NoSource).await;
         };
         let entry = relay.entry();
@@ -112,7 +115,7 @@ impl Connection {
         session: Opened,
     ) -> io::Result<Next> {
         let playing = Playing::new(self.shared.clone(), session.client_id);
-        let Some(relay) = self.shared.audience.relay(request.uri().path()) else {
+        let Some(relay) = self.relay(request) else {
             return self.turn_away(request, Refusal::NoSource).await;
         };
         let head = reply::playing(&session, relay.entry().number);
@@ -123,7 +126,7 @@ impl Connection {
 
     /// Sends the stream as a file, to clients without MS-WMSP. A client that asks for the head only is not a viewer.
     async fn file(&mut self, request: &Request<()>) -> io::Result<Next> {
-        let Some(relay) = self.shared.audience.relay(request.uri().path()) else {
+        let Some(relay) = self.relay(request) else {
             return self.not_there(request).await;
         };
         if request.method() == Method::HEAD {
@@ -144,11 +147,13 @@ impl Connection {
             return self.turn_away(request, Refusal::TooMany).await;
         }
         let framed = matches!(form, Form::Framed { .. });
+        let agent = user_agent(request.headers(), MAX_USER_AGENT);
+        let agent = agent.unwrap_or_else(|| "a player without User-Agent".to_owned());
         let presence = Presence::new(
             &self.shared,
-            request.uri().path(),
+            &point_of(request),
             relay.session(),
-            &user_agent(request),
+            &agent,
             framed,
         );
         let Some(presence) = presence else {
@@ -179,21 +184,26 @@ impl Connection {
         self.respond(request, "", reply).await
     }
 
+    /// Returns the stream that a request is about.
+    fn relay(&self, request: &Request<()>) -> Option<Arc<Relay>> {
+        self.shared.audience.relay(&point_of(request))
+    }
+
     /// Sends 404 with a text, because browsers show nothing otherwise.
     async fn not_there(&mut self, request: &Request<()>) -> io::Result<Next> {
         const TEXT: &[u8] =
             b"No encoder pushes to this publishing point at present. See / for those that do.\n";
         let refusal = Refusal::NoSource;
-        let point = request.uri().path();
-        self.shared.refused(point, refusal.status(), refusal);
+        self.shared
+            .refused(&point_of(request), refusal.status(), refusal);
         let mut response = reply::document("text/plain; charset=utf-8", TEXT.into());
         *response.status_mut() = refusal.status();
         self.reply_last(request, response).await
     }
 
     async fn turn_away(&mut self, request: &Request<()>, refusal: Refusal) -> io::Result<Next> {
-        let point = request.uri().path();
-        self.shared.refused(point, refusal.status(), refusal);
+        self.shared
+            .refused(&point_of(request), refusal.status(), refusal);
         self.reply_last(request, reply::refused(refusal)).await
     }
 
@@ -244,11 +254,8 @@ fn framed(player: &PlayerRequest) -> Form {
     }
 }
 
-fn user_agent(request: &Request<()>) -> String {
-    let value = request.headers().get(USER_AGENT);
-    let value = value.and_then(|value| value.to_str().ok());
-    let value = value.unwrap_or("a player without User-Agent");
-    value.chars().take(MAX_USER_AGENT).collect()
+fn shortened(text: &str, max: usize) -> String {
+    text.chars().take(max).collect()
 }
 
 /// 3.2.3 Initialization of MS-WMSP: returns a random Client-ID. 0 means that there is no randomness, and is not

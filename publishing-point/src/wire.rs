@@ -9,10 +9,17 @@ use bytes::{BufMut, Bytes, BytesMut};
 use http::header::{CONTENT_LENGTH, HeaderName, HeaderValue};
 use http::{Method, Request, Response, StatusCode, Uri, Version};
 
+use wmspush_proto::wmhttp::server::point_name;
 use wmspush_proto::wmhttp::title_case;
 
 /// Size of the head of a request in bytes, at most.
 pub(super) const MAX_HEAD: usize = 16 * 1024;
+
+/// Longest path of a request in bytes, because the names of points are stored and shown.
+pub(super) const MAX_PATH: usize = 1024;
+
+/// Characters to show of a path that is too long.
+const MAX_SHOWN: usize = 60;
 
 /// Header fields of a request, at most.
 const MAX_HEADERS: usize = 64;
@@ -108,6 +115,16 @@ fn request(parsed: &httparse::Request<'_, '_>) -> Option<Request<()>> {
         request.headers_mut().append(name, value);
     }
     Some(request)
+}
+
+/// Returns the name of the publishing point that a request is about. Of a path that is too long it is the beginning.
+pub(super) fn point_of(request: &Request<()>) -> String {
+    let path = request.uri().path();
+    if path.len() <= MAX_PATH {
+        return point_name(path);
+    }
+    let beginning: String = path.chars().take(MAX_SHOWN).collect();
+    point_name(&beginning) + "…"
 }
 
 /// Returns the bytes of a response. Date follows Content-Length, as in example 4.8, or is the last field.

@@ -3,6 +3,7 @@
 //! HTTP apart from MS-WMSP: methods, bodies and pipelined requests.
 
 use publishing_point::Event;
+use wmspush_proto::wmhttp::server::Points;
 
 use crate::client::{Client, event, serve};
 use crate::stream::{AUDIO_VIDEO, Pusher, Stream};
@@ -94,4 +95,33 @@ fn a_client_with_tls_is_named_in_the_event() {
         "unknown client: refused with 400: the client speaks TLS, but this port has none: use http:// in place of \
          https://"
     );
+}
+
+/// RFC 3986 section 6.2.2: browsers and encoders escape a name, ffmpeg sends it raw.
+#[test]
+fn a_name_is_the_same_with_and_without_escapes() {
+    let point =
+        serve(|settings| settings.points = Points::Listed(["/k%c3%a4se".to_owned()].into()));
+    let stream = Stream::of(AUDIO_VIDEO);
+    let _pusher = Pusher::start(&point, "/k%C3%A4s%65", &stream.header);
+    for path in ["/käse", "/k%c3%a4se", "/%6B%C3%A4se"] {
+        let viewer = Viewer::ask(&point, &format!("GET {path} HTTP/1.1\nHost: a"));
+        assert_eq!(viewer.status(), 200, "{path}");
+    }
+    let mut viewer = Viewer::ask(&point, "GET /status HTTP/1.1\nHost: a");
+    let status: serde_json::Value = serde_json::from_slice(&viewer.body()).unwrap();
+    assert_eq!(status["configured"][0], "/käse");
+    assert_eq!(status["points"][0]["point"], "/käse");
+    let watch = format!("mmsh://{}/k%C3%A4se", point.local_addr());
+    assert_eq!(status["points"][0]["watch"], watch);
+}
+
+#[test]
+fn a_user_agent_is_shown_in_any_script() {
+    let point = serve(|_| {});
+    let stream = Stream::of(AUDIO_VIDEO);
+    let _pusher = Pusher::start(&point, "/live", &stream.header);
+    let _viewer = Viewer::ask(&point, "GET /live HTTP/1.1\nHost: a\nUser-Agent: Плеер/1");
+    event(&point, |event| matches!(event, Event::ViewerJoined { .. }));
+    assert_eq!(point.viewers()[0].user_agent, "Плеер/1");
 }

@@ -40,6 +40,7 @@ use std::time::Duration;
 use super::{PushId, SetupBody};
 
 mod bad_body;
+mod name;
 mod points;
 mod refusal;
 mod reply;
@@ -49,11 +50,12 @@ mod session;
 mod violation;
 
 pub use bad_body::BadBody;
+pub use name::point_name;
 use points::Existing;
 pub use points::Points;
 pub use refusal::{Redirect, Refusal};
 pub use reply::{Reply, SERVER_NAME};
-pub use request::{AccessRequest, PushRequest, RequestKind};
+pub use request::{AccessRequest, PushRequest, RequestKind, user_agent};
 pub use rules::Rules;
 use session::Heard;
 pub use session::{Received, ReceivingSession, SessionKey};
@@ -127,7 +129,7 @@ impl Sessions {
     pub fn new(timeouts: Timeouts, points: Points) -> Self {
         Self {
             timeouts,
-            points: Existing::new(points),
+            points: Existing::new(points.by_name()),
             rules: Rules::default(),
             slots: HashMap::new(),
             displaced: HashSet::new(),
@@ -137,7 +139,11 @@ impl Sessions {
 
     /// Replaces the default rules.
     #[must_use]
-    pub fn with_rules(self, rules: Rules) -> Self {
+    pub fn with_rules(self, mut rules: Rules) -> Self {
+        let redirects = rules.redirects.into_iter();
+        rules.redirects = redirects
+            .map(|(path, redirect)| (point_name(&path), redirect))
+            .collect();
         Self { rules, ..self }
     }
 
@@ -169,8 +175,8 @@ impl Sessions {
             known => known,
         };
         let silent = self.check_free(&request.point, now)?;
-        let template = body.template_url.as_deref();
-        if !self.points.accepts(&request.point, template) {
+        let template = body.template_url.as_deref().map(point_name);
+        if !self.points.accepts(&request.point, template.as_deref()) {
             return Err(Refusal::UnknownPoint);
         }
         let push_id = match push_id {

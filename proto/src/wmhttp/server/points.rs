@@ -4,6 +4,8 @@
 
 use std::collections::BTreeSet;
 
+use super::point_name;
+
 /// The publishing points of a server.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Points {
@@ -12,6 +14,19 @@ pub enum Points {
     Any,
     /// These paths, and those that clients create from them by 2.2.2.1.1 Template-URL.
     Listed(BTreeSet<String>),
+}
+
+impl Points {
+    /// Replaces the paths by the [names](point_name) of their publishing points.
+    #[must_use]
+    pub fn by_name(self) -> Self {
+        match self {
+            Self::Any => Self::Any,
+            Self::Listed(paths) => {
+                Self::Listed(paths.iter().map(|path| point_name(path)).collect())
+            }
+        }
+    }
 }
 
 /// The configured publishing points and the created ones. Clients can remove the created ones only.

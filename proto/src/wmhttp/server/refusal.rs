@@ -92,7 +92,9 @@ impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Method => "the method is not POST",
-            Self::NotAnEncoder => "the client is not an encoder",
+            Self::NotAnEncoder => {
+                "the client gets a playlist, because its User-Agent is not that of an encoder"
+            }
             Self::HostMissing => "Host is missing",
             Self::ContentType => "Content-Type is neither that of PushSetup nor of PushStart",
             Self::LengthRequired => "Content-Length is missing",

@@ -10,10 +10,13 @@ use http::header::{
 };
 use http::{Method, Request, Version};
 
-use super::Refusal;
+use super::{Refusal, point_name};
 use crate::auth::{Challenged, Guard, RequestLine, Scheme, Schemes};
 use crate::wmhttp::header::{X_ACCEPT_AUTHENTICATION, decimal};
 use crate::wmhttp::{PUSH_SETUP, PUSH_START, PushId, requested_push_id};
+
+/// Characters to keep of an encoder's User-Agent, at most.
+const MAX_USER_AGENT: usize = 200;
 
 /// The kind of a request (2.2.2 Request Types).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -99,7 +102,7 @@ impl PushRequest {
         if request.method() != Method::POST {
             return Err(Refusal::Method);
         }
-        let user_agent = text(headers, USER_AGENT).unwrap_or_default();
+        let user_agent = user_agent(headers, MAX_USER_AGENT).unwrap_or_default();
         if !user_agent.starts_with("WMEncoder/") {
             return Err(Refusal::NotAnEncoder);
         }
@@ -109,10 +112,10 @@ impl PushRequest {
         let kind = kind(headers)?;
         Ok(Self {
             kind,
-            point: request.uri().path().to_owned(),
+            point: point_name(request.uri().path()),
             push_id: requested_push_id(headers).map_err(Refusal::PushId)?,
             content_length: content_length(headers)?,
-            user_agent: user_agent.to_owned(),
+            user_agent,
             access: AccessRequest::of(request),
         })
     }
@@ -130,7 +133,8 @@ impl PushRequest {
         self.kind
     }
 
-    /// Returns the path of the Request-URI, which is the publishing point (2.2.2.1 PushSetup Request).
+    /// Returns the [name](point_name) of the publishing point, from the path of the Request-URI (2.2.2.1 PushSetup
+    /// Request).
     pub fn point(&self) -> &str {
         &self.point
     }
@@ -144,6 +148,12 @@ impl PushRequest {
     pub fn user_agent(&self) -> &str {
         &self.user_agent
     }
+}
+
+/// Returns User-Agent as text, up to this many characters; `None` if there is none.
+pub fn user_agent(headers: &HeaderMap, max: usize) -> Option<String> {
+    let text = String::from_utf8_lossy(headers.get(USER_AGENT)?.as_bytes());
+    Some(text.chars().take(max).collect())
 }
 
 /// Returns the kind by 2.2.1.1 Content-Type, ignoring its parameters.
@@ -199,6 +209,18 @@ mod tests {
         assert!(parsed.user_agent().starts_with("WMEncoder/12.0"));
         let parsed = PushRequest::new(&request(PUSH_SETUP, "0", 0)).unwrap();
         assert_eq!(parsed.kind(), RequestKind::PushSetup);
+    }
+
+    /// RFC 9110 section 5.5 Field Values: other octets are opaque.
+    #[test]
+    fn a_user_agent_is_any_text_of_bounded_length() {
+        let mut request = request(PUSH_SETUP, "0", 0);
+        let long = format!("WMEncoder/12.0 Студия {}", "x".repeat(9000));
+        let value = http::HeaderValue::from_bytes(long.as_bytes()).unwrap();
+        request.headers_mut().insert(USER_AGENT, value);
+        let parsed = PushRequest::new(&request).unwrap();
+        assert!(parsed.user_agent().starts_with("WMEncoder/12.0 Студия x"));
+        assert_eq!(parsed.user_agent().chars().count(), MAX_USER_AGENT);
     }
 
     /// 1.4, 2.2.2 Request Types
