@@ -3,7 +3,6 @@
 //! `cargo xtask bench`: the element compared with GStreamer's own sinks, and the cost of the core.
 
 use crate::run::{self, Result};
-use crate::test::BUILD;
 use crate::workspace::Workspace;
 
 /// The parts that `benches/sinks` measures, in its order.
@@ -39,7 +38,7 @@ pub fn run(workspace: &Workspace, parts: &[String]) -> Result {
     let named = |name: &str| parts.iter().any(|part| part == name);
     let sinks: Vec<&str> = SINKS.into_iter().filter(|part| named(part)).collect();
     if parts.is_empty() || !sinks.is_empty() {
-        bench(BUILD)?;
+        workspace.build_plugin()?;
         bench(&[&["bench", "--bench", "sinks", "--"], &sinks[..]].concat())?;
     }
     for (name, arguments) in OTHERS {

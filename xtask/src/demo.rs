@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use crate::run::{self, Result};
 use crate::workspace::Workspace;
-use crate::{pipeline, proof, test};
+use crate::{pipeline, proof};
 
 /// Builds the publishing point.
 const BUILD_POINT: &[&str] = &["build", "--package", "publishing-point"];
@@ -33,9 +33,8 @@ const LIMIT: Duration = Duration::from_secs(20);
 
 /// Runs the demo.
 pub fn run(workspace: &Workspace, watch: bool) -> Result {
-    run::through(&mut workspace.cargo(test::BUILD))?;
+    workspace.build_plugin()?;
     run::through(&mut workspace.cargo(BUILD_POINT))?;
-    workspace.require_plugin()?;
     pipeline::require_element(workspace)?;
     if watch {
         return self::watch(workspace);

@@ -6,7 +6,7 @@
 //! RustSec lists the vulnerabilities. Its database is a repository on github.com and in no package registry. If that is
 //! unreachable, the copy of an earlier run is used; without one, a line says that vulnerabilities were not checked.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
@@ -68,9 +68,7 @@ fn deny(workspace: &Workspace, program: &Path, manifest: &str) -> Command {
 
 /// Returns whether there is a copy of the database from an earlier run.
 fn has_copy() -> bool {
-    let home = std::env::var_os("CARGO_HOME").map(PathBuf::from);
-    let home = home.or_else(|| Some(std::env::home_dir()?.join(".cargo")));
-    let folder = home.and_then(|home| home.join("advisory-dbs").read_dir().ok());
+    let folder = run::cargo_home().and_then(|home| home.join("advisory-dbs").read_dir().ok());
     folder.is_some_and(|mut entries| {
         entries.any(|entry| entry.is_ok_and(|entry| entry.path().join(".git").exists()))
     })

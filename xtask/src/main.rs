@@ -8,7 +8,7 @@
 //! | module | content |
 //! |---|---|
 //! | `setup`, `packages` | the packages to install, and their installation |
-//! | `test`, `suites` | the checks of a change, in order; the test programs |
+//! | `test`, `suites`, `size` | the checks of a change, in order; the test programs; the limit on the plugin's size |
 //! | `fuzz`, `deny` | the fuzz targets; the rules for dependencies |
 //! | `bench` | the element compared with GStreamer's own sinks, and the cost of the core |
 //! | `conformance`, `requirements`, `citations` | the tests of each requirement of the protocol |
@@ -30,6 +30,7 @@ mod proof;
 mod requirements;
 mod run;
 mod setup;
+mod size;
 mod suites;
 mod test;
 mod workspace;

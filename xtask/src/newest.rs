@@ -13,7 +13,6 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use crate::run::{self, Result};
-use crate::test;
 use crate::workspace::Workspace;
 
 /// The packages of the sid system, beside a minimal system.
@@ -105,10 +104,8 @@ pub fn run(workspace: &Workspace) -> Result {
     let folder = workspace.target.join("newest");
     make_system(workspace, &folder)?;
     let programs = make_programs(workspace, &folder)?;
-    for build in [test::BUILD, EXAMPLES] {
-        run::through(&mut workspace.cargo(build))?;
-    }
-    workspace.require_plugin()?;
+    workspace.build_plugin()?;
+    run::through(&mut workspace.cargo(EXAMPLES))?;
     let both = [("here", None), ("newest", Some(programs))].map(|(name, programs)| GStreamer {
         workspace,
         folder: folder.join(name),

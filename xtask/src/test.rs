@@ -7,10 +7,7 @@ use std::time::Instant;
 use crate::run::{self, Result};
 use crate::suites::{self, Suite};
 use crate::workspace::Workspace;
-use crate::{conformance, deny, fuzz};
-
-/// Builds the plugin as users get it, for the tests that run gst-launch-1.0 or Python.
-pub const BUILD: &[&str] = &["build", "--release", "--lib"];
+use crate::{conformance, deny, fuzz, size};
 
 /// Duration of each fuzz target in seconds. Inputs that it finds are kept, so that the next run goes on from there.
 const FUZZING: u32 = 20;
@@ -88,7 +85,7 @@ fn all(workspace: &Workspace, from: Option<&str>) -> Result {
 fn only(workspace: &Workspace, names: &[String]) -> Result {
     let with_plugin = |name: &String| suites::WITH_PLUGIN.contains(&name.as_str());
     if names.iter().any(with_plugin) && !names.iter().any(|name| name == "build") {
-        build(workspace)?;
+        workspace.build_plugin()?;
     }
     for name in names {
         let mut checks = BEFORE.iter().chain(AFTER);
@@ -140,10 +137,9 @@ fn lint(workspace: &Workspace) -> Result {
     run::through(fuzz.env("CARGO_TARGET_DIR", &workspace.target))
 }
 
-/// Builds the plugin as users get it.
+/// Builds the plugin as users get it, and checks its size.
 fn build(workspace: &Workspace) -> Result {
-    run::through(&mut workspace.cargo(BUILD))?;
-    workspace.require_plugin()
+    size::check(&workspace.build_plugin()?)
 }
 
 /// Runs the examples in the documentation.

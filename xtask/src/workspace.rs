@@ -16,6 +16,9 @@ const PLUGIN: &str = if cfg!(target_os = "macos") {
     "libgstwmspush.so"
 };
 
+/// Builds the plugin as users get it.
+const BUILD: &[&str] = &["build", "--release", "--lib"];
+
 /// The directories that the commands work in.
 #[derive(Debug)]
 pub struct Workspace {
@@ -73,11 +76,12 @@ impl Workspace {
         self.target.join("release")
     }
 
-    /// Returns an error if the plugin is not where `cargo build --release --lib` puts it.
-    pub fn require_plugin(&self) -> Result {
+    /// Builds the plugin as users get it, and returns its file.
+    pub fn build_plugin(&self) -> Result<PathBuf> {
+        run::through(&mut self.cargo(BUILD))?;
         let plugin = self.plugin_directory().join(PLUGIN);
         if plugin.is_file() {
-            return Ok(());
+            return Ok(plugin);
         }
         Err(format!(
             "the build did not leave the plugin at {}; if CARGO_BUILD_TARGET or `build.target` is set, unset it",
