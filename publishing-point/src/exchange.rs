@@ -210,12 +210,9 @@ impl Connection {
         loop {
             loop {
                 if let Some((_, fault)) = fault.take_if(|(after, _)| packets >= *after) {
-                    let what = format!("{fault} in the middle");
-                    self.shared.strikes(session.point(), what);
-                    match fault {
-                        MidBody::Slow(slow) => pause = slow,
-                        MidBody::HalfClose => drop(self.stream.shutdown().await),
-                        fault => return Outcome::Fault(fault),
+                    match self.strike(session.point(), fault).await {
+                        Ok(slow) => pause = slow,
+                        Err(fault) => return Outcome::Fault(fault),
                     }
                 }
                 match session.receive(&mut self.input, self.shared.now()) {
@@ -239,6 +236,21 @@ impl Connection {
             if let Some(outcome) = self.read_body(session).await {
                 return outcome;
             }
+        }
+    }
+
+    /// Applies a fault during a body. Returns the pause before each further read, or the fault if it ends the body.
+    async fn strike(&mut self, point: &str, fault: MidBody) -> Result<Duration, MidBody> {
+        let what = format!("{fault} in the middle");
+        self.shared.strikes(point, what);
+        match fault {
+            MidBody::Slow(pause) => Ok(pause),
+            MidBody::HalfClose => {
+                // Fails only for a connection that is lost, which the next read reports.
+                drop(self.stream.shutdown().await);
+                Ok(Duration::ZERO)
+            }
+            fault => Err(fault),
         }
     }
 

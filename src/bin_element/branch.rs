@@ -79,6 +79,15 @@ fn is_video(caps: &gst::CapsRef) -> bool {
     structure.is_some_and(|structure| structure.name().starts_with("video/"))
 }
 
+/// Returns the converters and the encoder of raw data, none for encoded data.
+fn encoding(settings: &Settings, caps: &gst::CapsRef) -> Result<Vec<gst::Element>, Missing> {
+    match (is_raw(caps), is_video(caps)) {
+        (false, _) => Ok(Vec::new()),
+        (true, true) => video(settings, is_interlaced(caps)),
+        (true, false) => audio(settings),
+    }
+}
+
 impl Branch {
     /// Creates the elements of stream `id` in a bin and starts them.
     ///
@@ -95,11 +104,7 @@ impl Branch {
         let settings = bin.settings();
         let queue = queue()?;
         let inlet = Inlet::new(Arc::downgrade(muxing), id).upcast::<gst::Element>();
-        let mut elements = match (is_raw, is_video) {
-            (false, _) => Vec::new(),
-            (true, true) => video(&settings, is_interlaced(caps))?,
-            (true, false) => audio(&settings)?,
-        };
+        let mut elements = encoding(&settings, caps)?;
         let interval = gst::ClockTime::from_mseconds(settings.key_frame_interval.into());
         let raw = match &elements[..] {
             [.., filter, encoder] => Some(RawInput::new(is_video, filter, encoder, interval)),

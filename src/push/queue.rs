@@ -66,15 +66,10 @@ impl Queue {
         timeout: Duration,
         check: impl Fn() -> Result<(), Stop>,
     ) -> Result<u64, Stopped> {
+        self.free_returned();
         let mut inner = self.lock();
-        let returned = std::mem::take(&mut inner.returned);
         let mut deadlines = Deadlines::default();
         let mut dropped = 0;
-        if !returned.is_empty() {
-            drop(inner);
-            drop(returned);
-            inner = self.lock();
-        }
         inner.handovers.begin();
         while let Some(content) = batch.front() {
             if let Err(stop) = check() {
@@ -90,17 +85,11 @@ impl Queue {
                 inner = self.wait(inner, wanted, left);
                 continue;
             }
-            if !roomy && !inner.fits(content, &self.limits) {
-                dropped += inner.make_room(content, &self.limits);
-                if !inner.fits(content, &self.limits) {
-                    inner.newest.close();
-                    dropped += 1;
-                    batch.pop_front();
-                    continue;
-                }
-            }
             if let Some(content) = batch.pop_front() {
-                dropped += inner.append_useful(content);
+                dropped += match roomy {
+                    true => inner.append_useful(content),
+                    false => inner.append_within(&self.limits, content),
+                };
             }
         }
         self.announce(inner);

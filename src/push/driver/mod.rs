@@ -30,6 +30,7 @@ use super::client::{Client, Connector};
 use super::connector::Milestone;
 use super::entropy::SystemEntropy;
 use super::exchange::Progress;
+use super::lifecycle::Lifecycle;
 use super::parked::ParkedSession;
 use super::queue::{Content, Queue};
 use super::reconnect::{Policy, Reconnect};
@@ -68,16 +69,7 @@ pub(super) async fn drive(
         timeout = shared.lifecycle.drain_timeout() => driver.undrained(timeout),
         never = report_drops(&shared) => match never {},
         never = lateness::report_lateness(&shared) => match never {},
-        outcome = async {
-            let outcome = driver.run(last).await;
-            if outcome.is_err() {
-                sleep_until(earliest_failure).await;
-            }
-            outcome
-        } => match outcome {
-            Ok(()) => Outcome::Ended,
-            Err(failure) => Outcome::Failed(failure),
-        },
+        outcome = driver.run_to_end(last, earliest_failure) => outcome,
     };
     driver.count_undelivered(&outcome);
     // Closes the connection before that is reported.
@@ -89,21 +81,7 @@ pub(super) async fn drive(
     if shared.lifecycle.is_alive() {
         shared.report_drops();
     }
-    match outcome {
-        Outcome::Over => tracing::info!("Disconnected"),
-        Outcome::Ended => {
-            tracing::info!("Session ended");
-            shared.lifecycle.ended();
-        }
-        Outcome::Undrained(failure) => {
-            tracing::info!("Push ended incomplete: {failure}");
-            shared.lifecycle.undrained(failure);
-        }
-        Outcome::Failed(failure) => {
-            tracing::info!(phase = failure.phase.name(), "Push failed: {failure}");
-            shared.lifecycle.fail(failure);
-        }
-    }
+    outcome.report(&shared.lifecycle);
     shared.wake_writer();
     shared.lifecycle.notifier().spawn();
     parked
@@ -145,6 +123,26 @@ enum Outcome {
     /// The end of the stream was not sent within its timeout.
     Undrained(Failure),
     Failed(Failure),
+}
+
+impl Outcome {
+    fn report(self, lifecycle: &Lifecycle) {
+        match self {
+            Self::Over => tracing::info!("Disconnected"),
+            Self::Ended => {
+                tracing::info!("Session ended");
+                lifecycle.ended();
+            }
+            Self::Undrained(failure) => {
+                tracing::info!("Push ended incomplete: {failure}");
+                lifecycle.undrained(failure);
+            }
+            Self::Failed(failure) => {
+                tracing::info!(phase = failure.phase.name(), "Push failed: {failure}");
+                lifecycle.fail(failure);
+            }
+        }
+    }
 }
 
 struct Driver<C: Connector> {
@@ -231,6 +229,17 @@ impl<C: Connector> Driver<C> {
     fn into_session(self) -> (PushSession, Option<FileHeader>) {
         let header = self.entry.header.or_else(|| self.replay.header().cloned());
         (self.session, header)
+    }
+
+    /// Runs the push to its end. A failure is returned after `earliest_failure`.
+    async fn run_to_end(&mut self, last: Option<Parked>, earliest_failure: Instant) -> Outcome {
+        match self.run(last).await {
+            Ok(()) => Outcome::Ended,
+            Err(failure) => {
+                sleep_until(earliest_failure).await;
+                Outcome::Failed(failure)
+            }
+        }
     }
 
     /// Runs connections until `$E` was sent and the connection may be closed, or until the push fails.

@@ -189,6 +189,20 @@ impl Inner {
         0
     }
 
+    /// Appends `content` within `limits`: makes room by their policy, or drops it. Returns the number of dropped data
+    /// packets.
+    pub(super) fn append_within(&mut self, limits: &Limits, content: Content) -> u64 {
+        if self.fits(&content, limits) {
+            return self.append_useful(content);
+        }
+        let dropped = self.make_room(&content, limits);
+        if self.fits(&content, limits) {
+            return dropped + self.append_useful(content);
+        }
+        self.newest.close();
+        dropped + 1
+    }
+
     pub(super) fn append(&mut self, content: Content) {
         if let Content::Header(header) = &content {
             self.newest = KeyFrameGate::of(header);

@@ -64,7 +64,24 @@ impl WmsPushSink {
             location: &location,
         };
         bus::post_progress(origin, gst::ProgressType::Start, "Connecting");
-        let callback = Callback::new(&element, location.clone());
+        self.begin_push(&location, settings).map_err(|error| {
+            element.notify("session-state");
+            bus::post_no_resources(origin, &error);
+            bus::post_progress(origin, gst::ProgressType::Error, "Cannot connect");
+            gst::StateChangeError
+        })?;
+        self.begin_timers();
+        Ok(())
+    }
+
+    /// Makes a connection and replaces the last one by it.
+    ///
+    /// # Errors
+    ///
+    /// The system grants no thread or no descriptor.
+    fn begin_push(&self, location: &str, settings: push::Settings) -> std::io::Result<()> {
+        let element = self.obj();
+        let callback = Callback::new(&element, location.to_owned());
         let last = self.connection();
         let connecting = self.connecting();
         let connection =
@@ -74,11 +91,9 @@ impl WmsPushSink {
             });
         let (push, outcome) = match connection {
             Ok(connection) => {
-                let connection = Arc::new(connection);
-                let location = location.as_str().into();
                 let begun = Push::Begun {
-                    connection,
-                    location,
+                    connection: Arc::new(connection),
+                    location: location.into(),
                 };
                 (begun, Ok(()))
             }
@@ -87,14 +102,7 @@ impl WmsPushSink {
         let old = self.replace_push(push);
         drop(connecting);
         drop(old);
-        outcome.map_err(|error| {
-            element.notify("session-state");
-            bus::post_no_resources(origin, &error);
-            bus::post_progress(origin, gst::ProgressType::Error, "Cannot connect");
-            gst::StateChangeError
-        })?;
-        self.begin_timers();
-        Ok(())
+        outcome
     }
 
     /// Reports unusable settings.
