@@ -186,7 +186,7 @@ fn tone_through_asfmux_that_asks_whether_it_can_seek() {
     assert!(outcome.push.data_packets > 5);
 }
 
-/// Every `gst-launch-1.0` of the README and the recipes is parsed like a shell's arguments.
+/// Every `gst-launch-1.0` of the README and the recipes is split by a shell's rules and parsed as that program does.
 #[test]
 fn the_pipelines_of_the_documentation_are_pipelines() {
     gst::init().unwrap();
@@ -200,11 +200,12 @@ fn the_pipelines_of_the_documentation_are_pipelines() {
         .filter_map(|line| line.strip_prefix("$ gst-launch-1.0 "));
     let mut pipelines = 0;
     for command in commands {
-        let is_word = |word: &&str| !word.starts_with('-');
-        let words: Vec<_> = command.split_whitespace().filter(is_word).collect();
-        let pipeline = words.join(" ");
-        if let Err(error) = gst::parse::launch(&pipeline) {
-            panic!("{pipeline}: {error}");
+        let arguments = glib::shell_parse_argv(command).unwrap();
+        let arguments = arguments.iter().map(|argument| argument.to_str().unwrap());
+        let is_option = |argument: &&str| argument.starts_with('-');
+        let arguments: Vec<_> = arguments.skip_while(is_option).collect();
+        if let Err(error) = gst::parse::launchv(&arguments) {
+            panic!("{command}: {error}");
         }
         pipelines += 1;
     }

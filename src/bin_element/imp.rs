@@ -233,8 +233,10 @@ fn ghost_pad(template: &gst::PadTemplate, name: &str, id: usize) -> gst::GhostPa
         .name(name)
         .chain_function(move |pad, parent, buffer| {
             let bin = parent.and_then(|parent| parent.downcast_ref::<super::WmsPushBin>());
-            let is_given_up = bin.is_some_and(|bin| bin.muxing().is_given_up(id));
-            if pad.target().is_none() && is_given_up {
+            if let Some(bin) = bin
+                && pad.target().is_none()
+                && bin.imp().refuses(pad, id, &buffer)
+            {
                 return Ok(gst::FlowSuccess::Ok);
             }
             gst::ProxyPad::chain_default(pad, parent, buffer)
@@ -431,6 +433,18 @@ impl WmsPushBin {
         self.fail(&failure);
         self.muxing().give_up(id);
         false
+    }
+
+    /// Returns whether the data of a stream without elements is discarded, because an ERROR was posted.
+    fn refuses(&self, pad: &gst::GhostPad, id: usize, buffer: &gst::BufferRef) -> bool {
+        if pad.current_caps().is_none() {
+            let start = buffer.map_readable();
+            let start = start.as_ref().map_or(&[][..], |start| start.as_slice());
+            let refusal = Refusal::without_caps(&pad.name(), start);
+            self.fail(&Failure::Refused(refusal));
+            self.muxing().give_up(id);
+        }
+        self.muxing().is_given_up(id)
     }
 
     /// Posts the ERROR of a stream, unless one was posted in this run.

@@ -434,10 +434,11 @@ impl State {
         Some(muxer)
     }
 
-    /// Returns whether all streams have ended, and there was one.
+    /// Returns whether all streams have ended. False if none has begun after an ERROR: the sink would post a second one.
     fn is_over(&self) -> bool {
         let mut streams = self.streams.values().filter(|stream| !stream.released);
-        let some_ended = streams.clone().any(|stream| stream.ended);
+        let is_one = |stream: &Stream| stream.ended && (self.has_begun || !stream.given_up);
+        let some_ended = streams.clone().any(is_one);
         some_ended && streams.all(|stream| stream.is_over() || !stream.ghost.is_linked())
     }
 

@@ -5,6 +5,7 @@
 use gst::prelude::*;
 
 use super::WmsPushBin;
+use crate::sink::InputKind;
 
 /// A stream, and the element that does not accept it.
 #[derive(Debug)]
@@ -20,6 +21,8 @@ enum By {
     Encoder(Encoder),
     /// The elements of the stream, which were made for data of the other kind.
     Elements,
+    /// The bin, on the pad with this name, because upstream has announced no type.
+    Bin(String, InputKind),
 }
 
 #[derive(Clone, Debug)]
@@ -83,6 +86,12 @@ impl Refusal {
         Self { caps, by }
     }
 
+    /// Upstream sends data on `pad` that begins with `start`, and has not announced its type.
+    pub(super) fn without_caps(pad: &str, start: &[u8]) -> Self {
+        let by = By::Bin(pad.to_owned(), InputKind::of(start));
+        Self { caps: None, by }
+    }
+
     fn text(&self) -> String {
         let structure = self.caps.as_ref().and_then(|caps| caps.structure(0));
         let type_ = structure.map_or("a stream of an unknown type", |structure| {
@@ -94,6 +103,7 @@ impl Refusal {
                 let (name, advice) = (&encoder.name, encoder.advice());
                 format!("The encoder {name} does not accept {type_}. {advice}")
             }
+            By::Bin(pad, kind) => untyped_text(pad, kind),
             By::Elements => format!(
                 "The stream changes to {type_} between raw and encoded data. Stop and start again, or use a pad for each."
             ),
@@ -109,6 +119,20 @@ impl Refusal {
             ("{text}"),
             ["caps: {caps:?}"]
         );
+    }
+}
+
+/// The text about data without caps on a pad.
+fn untyped_text(pad: &str, kind: &InputKind) -> String {
+    match kind {
+        InputKind::Asf => format!(
+            "The pad {pad} receives ASF, which needs no encoder. Use wmspushsink instead: … ! wmspushsink location=…"
+        ),
+        InputKind::Other { format, hint } => format!("The pad {pad} receives {format}. {hint}"),
+        InputKind::Unknown => format!(
+            "The pad {pad} receives data of an unknown type. Set the caps of the source. If it reads a media file, decode \
+             it: … ! decodebin ! wmspushbin location=…"
+        ),
     }
 }
 
@@ -148,5 +172,20 @@ mod tests {
         assert!(text.contains("Decode the stream"), "{text}");
         let text = muxer_text("matroskamux", Some(&encoder), "video/x-h264");
         assert!(text.contains("Set muxer to"), "{text}");
+    }
+
+    #[test]
+    fn data_without_caps_is_named_by_its_first_bytes() {
+        const ASF: [u8; 16] = *b"\x30\x26\xB2\x75\x8E\x66\xCF\x11\xA6\xD9\x00\xAA\x00\x62\xCE\x6C";
+        let text = |start: &[u8]| Refusal::without_caps("video_0", start).text();
+        let mkv = text(b"\x1A\x45\xDF\xA3\x9F\x42\x86\x81");
+        assert!(
+            mkv.starts_with("The pad video_0 receives Matroska or WebM. Decode it"),
+            "{mkv}"
+        );
+        assert!(text(&ASF).contains("! wmspushsink location="));
+        for start in [&b""[..], &[0; 2048]] {
+            assert!(text(start).contains("Set the caps of the source"));
+        }
     }
 }

@@ -48,6 +48,7 @@ mod clock_wait;
 mod extra_headers;
 mod foreign_caps;
 mod imp;
+mod input_kind;
 mod input_watch;
 mod location;
 mod log;
@@ -63,6 +64,7 @@ mod stream;
 mod verifying;
 mod writer;
 
+pub(crate) use input_kind::InputKind;
 pub(crate) use log::CAT;
 pub(crate) use periodic_timer::{PeriodicTimer, off_the_clock};
 pub(crate) use properties::new_specs;

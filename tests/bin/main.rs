@@ -4,6 +4,7 @@
 
 mod absurd_times;
 mod gaps;
+mod hints;
 mod inputs;
 #[path = "../plugin/mod.rs"]
 mod plugin;

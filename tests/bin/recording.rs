@@ -143,7 +143,7 @@ pub fn decode(path: &Path) -> (Vec<Decoded>, Vec<Decoded>) {
 }
 
 /// Plays to the end.
-fn play(pipeline: &gst::Pipeline) {
+pub fn play(pipeline: &gst::Pipeline) {
     pipeline.set_state(gst::State::Playing).unwrap();
     let types = [gst::MessageType::Eos, gst::MessageType::Error];
     let bus = pipeline.bus().unwrap();

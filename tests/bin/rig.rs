@@ -26,7 +26,8 @@ pub fn init() {
 /// A publishing point for one test, with its own folder for recordings.
 pub struct Point {
     pub running: Running,
-    folder: PathBuf,
+    /// The folder for recordings, which is removed at the end.
+    pub folder: PathBuf,
 }
 
 impl Point {

@@ -10,7 +10,7 @@ use std::process::Command;
 use gst::prelude::*;
 
 use super::recording::decode;
-use super::rig::{Pipeline, Point};
+use super::rig::{LONG, Pipeline, Point};
 
 #[test]
 fn each_kind_of_stream_can_be_alone() {
@@ -68,6 +68,59 @@ fn a_stream_that_the_muxer_refuses_is_an_error() {
     let error = pipeline.error();
     assert!(error.matches(gst::StreamError::WrongType), "{error}");
     assert!(error.message().contains("video/x-h264"), "{error}");
+}
+
+/// The usual mistake: a file without `decodebin`.
+#[test]
+fn data_without_caps_is_one_error_with_a_pipeline() {
+    let folder = std::path::Path::new(env!("CARGO_TARGET_TMPDIR"));
+    for (name, start, words) in [
+        (
+            "film.mkv",
+            &b"\x1A\x45\xDF\xA3\x9F\x42\x86\x81"[..],
+            "Matroska or WebM. Decode it",
+        ),
+        (
+            "film.wmv",
+            &[
+                0x30, 0x26, 0xB2, 0x75, 0x8E, 0x66, 0xCF, 0x11, 0xA6, 0xD9, 0, 0xAA, 0, 0x62, 0xCE,
+                0x6C,
+            ],
+            "receives ASF",
+        ),
+        ("zeros.raw", &[0; 100], "Set the caps of the source"),
+    ] {
+        let path = folder.join(format!("{}-{name}", std::process::id()));
+        std::fs::write(&path, start).unwrap();
+        let point = Point::new(name);
+        let pipeline = Pipeline::new(
+            &point,
+            &format!("filesrc location={} ! wmspushbin name=bin", path.display()),
+        );
+        pipeline.pipeline.set_auto_flush_bus(false);
+        let (sender, at_end) = std::sync::mpsc::channel();
+        let pad = pipeline.bin.static_pad("video_0").unwrap();
+        pad.add_probe(gst::PadProbeType::EVENT_DOWNSTREAM, move |_, info| {
+            if info
+                .event()
+                .is_some_and(|event| event.type_() == gst::EventType::Eos)
+            {
+                let _ = sender.send(());
+            }
+            gst::PadProbeReturn::Ok
+        });
+        pipeline.play();
+        let error = pipeline.error();
+        assert!(error.matches(gst::StreamError::WrongType), "{error}");
+        assert!(error.message().contains(words), "{error}");
+        at_end.recv_timeout(LONG).unwrap();
+        // NULL waits for the streaming thread, which is sending EOS.
+        pipeline.stop();
+        let bus = pipeline.pipeline.bus().unwrap();
+        let second = bus.pop_filtered(&[gst::MessageType::Error]);
+        assert!(second.is_none(), "{second:?}");
+        std::fs::remove_file(&path).unwrap();
+    }
 }
 
 /// The text names the element that does not fit, and the property that sets it.

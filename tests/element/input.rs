@@ -437,6 +437,6 @@ fn other_formats_are_linked_and_rejected_by_name() {
         );
         assert!(error.error().matches(gst::StreamError::WrongType), "{text}");
         let hint = error.details().unwrap().get::<String>("hint").unwrap();
-        assert!(hint.contains("asfmux"), "{hint}");
+        assert!(hint.contains("! wmspushbin "), "{hint}");
     }
 }

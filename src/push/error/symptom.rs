@@ -140,7 +140,7 @@ impl Symptom {
     fn of_proxy_status(status: StatusCode) -> Self {
         match status.as_u16() {
             407 => Self::UnknownProxy,
-            502..=504 => Self::ProxyGateway,
+            500 | 502..=504 => Self::ProxyGateway,
             _ => Self::ProxyRefuses,
         }
     }

@@ -103,6 +103,12 @@ const DOWN: &str = "The server accepted this push before: {host}, or the network
 
 const LISTENS_ELSEWHERE: &str = "{software} answers on {port}. {control-protocol}";
 
+const ANSWERS_SOMEWHERE: &str = "{software} answers on {port}, or at the address in {proxy-source}: check both. \
+     {proxy-setting}";
+
+const PROXY_CANNOT_REACH: &str =
+    "The proxy cannot reach the server: check host and port in location.";
+
 const PROXY_ANSWERED: &str = "The proxy has answered itself: see its log, and let it pass requests to {port} on {host}. \
      {proxy-setting}";
 
@@ -281,7 +287,7 @@ symptoms! {
         [] => "Set proxy to the address of that proxy, and proxy-id and proxy-pw.",
     }
     ProxyGateway("refused", "proxies", "{proxy} answered {status} to CONNECT {server}") {
-        [] => "The proxy cannot reach the server: check host and port in location.",
+        [] => PROXY_CANNOT_REACH,
     }
     ProxyRefuses("refused", "proxies", "{proxy} answered {status} to CONNECT {server}") {
         [] => "Allow CONNECT to {port} in the configuration of the proxy, such as SSL_ports of Squid. {proxy-setting}",
@@ -298,6 +304,7 @@ symptoms! {
     IncompatibleServer("incompatible-server", "which-port", "{responder} is not a Windows Media server: the Server field says {software}") {
         [Relayed, ProxySoftware] => PROXY_ANSWERED,
         [ProxySoftware] => IS_PROXY,
+        [Relayed] => ANSWERS_SOMEWHERE,
         [] => LISTENS_ELSEWHERE,
     }
     NamelessServer("incompatible-server", "which-port", "{server} is not a Windows Media server: its response has no Server field") {
@@ -349,8 +356,8 @@ symptoms! {
             eos-timeout.",
     }
     DrainTimeout("drain-timeout", "", "{peer} did not take the end of the stream within {time} (eos-timeout)") {
-        [] => "The network or the server takes less than the bit rate of the stream: lower the bit rate, or raise \
-            eos-timeout.",
+        [] => "The network or the server takes less than the bit rate of the stream, or is down: lower the bit \
+            rate, or raise eos-timeout.",
     }
     NoResources("no-resources", "", "this computer has no resources left: {detail}") {
         [] => "Close other programs, or raise their limits: ulimit -n, ulimit -u.",
@@ -367,7 +374,10 @@ symptoms! {
     Status400("refused", "other-receivers", ANSWERED) {
         [DuringSetup, Relayed, ProxySoftware] => PROXY_ANSWERED,
         [DuringSetup, ProxySoftware] => IS_PROXY,
-        [DuringSetup, WebServer] => LISTENS_ELSEWHERE,
+        [DuringSetup, Relayed, WebServer] => ANSWERS_SOMEWHERE,
+        [DuringSetup, Encrypted, WebServer] => LISTENS_ELSEWHERE,
+        [DuringSetup, WebServer] => "{software} answers on {port}. If it speaks TLS there, write https:// in location. \
+            {control-protocol}",
         [DuringSetup, SetupBody] => NO_BODY,
         [DuringSetup, Relayed] => "The proxy may have changed the request. {proxy-setting}",
         [DuringSetup] => "Another server may answer on {port}: check the port. Without extra-headers the server may \
@@ -378,6 +388,7 @@ symptoms! {
         [Accepted] => "The server accepted this push before: it may be at its limit, or have another encoder.",
         [Relayed, ProxySoftware] => PROXY_ANSWERED,
         [ProxySoftware] => IS_PROXY,
+        [Relayed, WebServer] => ANSWERS_SOMEWHERE,
         [WebServer] => LISTENS_ELSEWHERE,
         [Relayed] => "The proxy or the server refuses: check the rules of the proxy, and the account's permission to \
             write and to create on the server.",
@@ -389,6 +400,7 @@ symptoms! {
     Status404("refused", "a-push-publishing-point", ANSWERED) {
         [Relayed, ProxySoftware] => PROXY_ANSWERED,
         [ProxySoftware] => IS_PROXY,
+        [Relayed, WebServer] => ANSWERS_SOMEWHERE,
         [WebServer] => LISTENS_ELSEWHERE,
         [Accepted] => "The publishing point accepted this push before: it was removed, or the server has not noticed \
             yet that the last connection is lost.",
@@ -401,6 +413,7 @@ symptoms! {
         [Relayed, ProxySoftware] => PROXY_ANSWERED,
         [ProxySoftware] => IS_PROXY,
         [MediaServer] => PATH_TAKES_NO_PUSH,
+        [Relayed, WebServer] => ANSWERS_SOMEWHERE,
         [WebServer] => LISTENS_ELSEWHERE,
         [Relayed] => "The server on {port}, or the proxy, does not accept a push. {control-protocol}",
         [] => "The server on {port} does not accept a push. {control-protocol}",
@@ -439,16 +452,19 @@ symptoms! {
         [] => SERVER_LOG,
     }
     Status500("refused", "", ANSWERED) {
+        [Relayed, ProxySoftware] => PROXY_CANNOT_REACH,
+        [DuringSetup, Relayed, WebServer] => ANSWERS_SOMEWHERE,
         [DuringSetup, WebServer] => LISTENS_ELSEWHERE,
         [MediaServer] => "See the event log of the server.",
+        [Relayed] => "See the log of the proxy, and that of the server.",
         [] => SERVER_LOG,
     }
     Status502("refused", "proxies", ANSWERED) {
-        [Relayed] => "The proxy cannot reach the server: check host and port in location.",
+        [Relayed] => PROXY_CANNOT_REACH,
         [] => "A gateway on {port} cannot reach the server behind it: check that the server is running.",
     }
     Status503("refused", "a-second-encoder", ANSWERED) {
-        [ProxySoftware, Relayed] => "The proxy cannot reach the server: check host and port in location.",
+        [ProxySoftware, Relayed] => PROXY_CANNOT_REACH,
         [Accepted] => "The server accepted this push before: it is restarting, or at its limit.",
         [DuringSetup] => "The server is at its limit, or the publishing point is stopped. {resting}",
         [] => "The server is at its limit, or the publishing point is stopped.",
@@ -469,5 +485,4 @@ const CLOSED_AT_ONCE: &str = "Another service may listen on {port}: check the po
 
 const CLOSED_BEHIND_TLS: &str = "Another service may listen on {port}: check the port. {resting}";
 
-const TAKEN_OVER: &str =
-    "See the log of the server. Another encoder may have taken the publishing point over.";
+const TAKEN_OVER: &str = "The server may be restarting, or another encoder may have taken the publishing point over: see the log of the server.";

@@ -228,6 +228,41 @@ fn a_proxy_that_answers_itself_is_no_web_server() {
 }
 
 #[test]
+fn a_web_server_behind_a_proxy_may_be_in_place_of_the_proxy() {
+    for status in [400, 403, 404, 405, 500] {
+        let proxied = |circumstances: &mut Circumstances| circumstances.proxy = Some(squid());
+        let hint = setup_hint(refused(status, "Apache/2.4"), proxied);
+        let expected = "Apache/2.4 answers on port 80, or at the address in the property proxy";
+        assert!(hint.starts_with(expected), "{status}: {hint}");
+    }
+}
+
+/// Apache and nginx answer 400 to plain HTTP on a port with TLS.
+#[test]
+fn a_web_server_with_tls_is_named_for_400() {
+    let hint = |is_encrypted| {
+        setup_hint(refused(400, "nginx/1.22"), |circumstances| {
+            circumstances.encrypted = is_encrypted;
+        })
+    };
+    let https = "If it speaks TLS there, write https:// in location.";
+    assert!(hint(false).contains(https), "{}", hint(false));
+    assert!(!hint(true).contains("https"), "{}", hint(true));
+}
+
+/// tinyproxy answers 500 if it cannot reach the server.
+#[test]
+fn a_proxy_that_answers_500_cannot_reach_the_server() {
+    let expected = "The proxy cannot reach the server: check host and port in location.";
+    let proxied = |circumstances: &mut Circumstances| circumstances.proxy = Some(squid());
+    let hint = setup_hint(refused(500, "tinyproxy/1.11"), proxied);
+    assert_eq!(hint, expected);
+    let mut failure = Failure::new(Phase::Proxy, samples::refusal(Role::Proxy, 500, ""));
+    failure.circumstances.proxy = Some(squid());
+    assert_eq!(failure.hint(), expected);
+}
+
+#[test]
 fn a_proxy_that_does_not_answer_connect_is_named() {
     for (error, text) in [
         (

@@ -258,7 +258,7 @@ fn offered(error: &Error) -> String {
             ..
         }) => {
             let names: Vec<_> = schemes.iter().map(|scheme| scheme.as_str()).collect();
-            names.join(", ")
+            names.join(" and ")
         }
         _ => String::new(),
     }
@@ -335,9 +335,13 @@ fn input_hint(error: &Error) -> &'static str {
     }
 }
 
+/// The standard library's words in front of the reason for which a name cannot be resolved.
+const LOOKUP: &str = "failed to lookup address information: ";
+
 /// Returns a message of the system as a part of a sentence: `Connection refused (os error 111)` without the number and
 /// the capital.
 fn system_words(message: &str) -> String {
+    let message = message.strip_prefix(LOOKUP).unwrap_or(message);
     let message = message.split(" (os error").next().unwrap_or_default();
     let message = message.trim_end_matches(['.', ' ']);
     let word = message.split(' ').next().unwrap_or_default();

@@ -141,7 +141,7 @@ pub(in crate::sink) fn post_falling_behind(
     };
     let (location, seconds) = (origin.location, behind.as_secs_f64());
     let text = format!(
-        "The push to {location} is {seconds:.1} s behind: the network or the server takes less than the stream's bit rate."
+        "The push to {location} is {seconds:.1} s behind: the network or the server takes less than the stream's bit rate, or is down."
     );
     let error = glib::Error::new(gst::ResourceError::Write, &text);
     post_warning(origin, error, hint, &fields, Phase::Push);

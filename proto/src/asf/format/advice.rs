@@ -4,25 +4,17 @@
 
 use super::Format;
 
-const DECODE_BOTH: &str = "Decode it and make ASF of it: … ! decodebin name=d ! videoconvert ! videoscale ! \
-    'video/x-raw,width=[2,8192,2]' ! avenc_wmv2 ! identity single-segment=true ! asfmux name=m ! wmspushsink … d. ! \
-    audioconvert ! audioresample ! audio/x-raw,rate=44100 ! avenc_wmav2 ! m. Leave out the branch of what it \
-    does not have.";
+const DECODE_BOTH: &str = "Decode it, and use wmspushbin, which makes ASF: … ! decodebin name=d d. ! wmspushbin name=p \
+    location=… d. ! p. Leave out the last branch if there are only pictures or only sound.";
 
-const ENCODE_VIDEO: &str = "Encode it and make ASF of it: … ! videoconvert ! videoscale ! 'video/x-raw,width=[2,8192,2]' ! \
-    avenc_wmv2 ! identity single-segment=true ! asfmux ! wmspushsink …";
+const ENCODE: &str =
+    "Use wmspushbin instead, which encodes it and makes ASF: … ! wmspushbin location=…";
 
-const ENCODE_AUDIO: &str = "Encode it and make ASF of it: … ! audioconvert ! audioresample ! audio/x-raw,rate=44100 ! avenc_wmav2 ! \
-    asfmux ! wmspushsink …";
+const DECODE_ONE: &str =
+    "Decode it, and use wmspushbin, which makes ASF: … ! decodebin ! wmspushbin location=…";
 
-const DECODE_VIDEO: &str = "Decode it and make ASF of it: … ! decodebin ! videoconvert ! videoscale ! \
-    'video/x-raw,width=[2,8192,2]' ! avenc_wmv2 ! identity single-segment=true ! asfmux ! wmspushsink …";
-
-const DECODE_AUDIO: &str = "Decode it and make ASF of it: … ! decodebin ! audioconvert ! audioresample ! audio/x-raw,rate=44100 ! \
-    avenc_wmav2 ! asfmux ! wmspushsink …";
-
-const REPEAT_PICTURE: &str = "Repeat the picture, and make ASF of it: … ! decodebin ! imagefreeze ! videoconvert ! videoscale ! \
-    'video/x-raw,width=[2,8192,2]' ! avenc_wmv2 ! identity single-segment=true ! asfmux ! wmspushsink …";
+const REPEAT_PICTURE: &str = "Repeat the picture, and use wmspushbin, which makes ASF: … ! decodebin ! imagefreeze ! \
+    wmspushbin location=…";
 
 const OPEN_IN_BROWSER: &str = "A server may have sent a page or an error message instead of the stream: open the source's address in \
     a browser.";
@@ -33,9 +25,8 @@ const SAVE_BODY: &str = "Leave out its header, up to the first empty line: save 
 const BEGIN_AT_HEADER: &str = "Begin at the first byte of the file or stream: players need its header. A source that joins a running stream \
     gets the header from asfmux with streamable=true, in the caps.";
 
-const DECODE_UNKNOWN: &str = "If this is a media file, make ASF of it: … ! decodebin ! videoconvert ! videoscale ! \
-    'video/x-raw,width=[2,8192,2]' ! avenc_wmv2 ! identity single-segment=true ! asfmux ! wmspushsink … Raw video \
-    needs the part behind decodebin. Otherwise check what the source reads.";
+const DECODE_UNKNOWN: &str = "If this is a media file, decode it, and use wmspushbin, which makes ASF: … ! decodebin ! \
+    wmspushbin location=… Otherwise check what the source reads.";
 
 impl Format {
     /// Returns the user's next step as a sentence.
@@ -50,20 +41,22 @@ impl Format {
             | Format::Avi
             | Format::RealMedia
             | Format::Container(_) => DECODE_BOTH,
-            Format::RawVideo => ENCODE_VIDEO,
-            Format::RawAudio => ENCODE_AUDIO,
+            Format::RawVideo | Format::RawAudio => ENCODE,
             Format::Unmuxed(_) => {
-                "Put a muxer behind the encoder: … ! identity single-segment=true ! asfmux ! wmspushsink …"
+                "Use wmspushbin instead, which makes ASF of it: … ! wmspushbin location=…"
             }
-            Format::H264 | Format::H265 | Format::Ivf | Format::EncodedVideo(_) => DECODE_VIDEO,
-            Format::Wav
+            Format::H264
+            | Format::H265
+            | Format::Ivf
+            | Format::EncodedVideo(_)
+            | Format::Wav
             | Format::Mp3
             | Format::Aac
             | Format::Flac
             | Format::Ac3
             | Format::Aiff
             | Format::Au
-            | Format::EncodedAudio(_) => DECODE_AUDIO,
+            | Format::EncodedAudio(_) => DECODE_ONE,
             Format::Picture(_) => REPEAT_PICTURE,
             Format::Metafile => {
                 "It only names the address of a stream: open it in a text editor and use the address after href or Ref1."

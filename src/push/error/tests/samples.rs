@@ -180,7 +180,7 @@ pub(super) fn refused(status: u16, server: &str) -> Error {
     refusal(Role::Server, status, server)
 }
 
-fn refusal(role: Role, status: u16, server: &str) -> Error {
+pub(super) fn refusal(role: Role, status: u16, server: &str) -> Error {
     let status = StatusCode::from_u16(status).unwrap();
     Error::Protocol(wmhttp::Error::Refused {
         role,
