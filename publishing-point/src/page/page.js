@@ -3,6 +3,7 @@
 // Names, user agents and texts come from the network: they get into the page as textContent only.
 
 const POLL_MS = 2000;
+const MAX_CARDS = 100;
 const PLOT = { width: 600, height: 120, seconds: 600 };
 const histories = new Map();
 const cards = new Map();
@@ -255,7 +256,8 @@ function sessionsByPoint(status) {
 
 function updatePoints(status) {
   const parent = document.getElementById("points");
-  const sorted = sessionsByPoint(status);
+  const all = sessionsByPoint(status);
+  const sorted = all.slice(0, MAX_CARDS);
   const present = new Set(sorted.map(([point]) => point));
   for (const [point, card] of cards) {
     if (present.has(point)) continue;
@@ -268,16 +270,21 @@ function updatePoints(status) {
     updateCard(card, point, sessions, status);
     if (parent.children[index] !== card.root) parent.insertBefore(card.root, parent.children[index] || null);
   });
-  updateEmpty(parent, sorted.length === 0);
+  updateNotice(parent, noticeOf(all.length));
 }
 
-function updateEmpty(parent, empty) {
-  const notice = document.getElementById("empty");
-  if (notice && !empty) notice.remove();
-  if (notice || !empty) return;
-  const made = element("p", "notice", "No encoder pushes at present. Push to " + location.origin + "/live, for instance.");
-  made.id = "empty";
-  parent.append(made);
+function noticeOf(count) {
+  if (count === 0) return "No encoder pushes at present. Push to " + location.origin + "/live, for instance.";
+  if (count > MAX_CARDS) return "… and " + (count - MAX_CARDS).toLocaleString("en") + " more publishing points.";
+  return "";
+}
+
+function updateNotice(parent, text) {
+  const notice = document.getElementById("notice") || element("p", "notice");
+  notice.id = "notice";
+  notice.hidden = !text;
+  setText(notice, text);
+  if (parent.lastChild !== notice) parent.append(notice);
 }
 
 function update(status) {

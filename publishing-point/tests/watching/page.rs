@@ -182,3 +182,20 @@ fn look(browser: &mut Browser, url: &str, width: u32, dark: bool) -> String {
     let background = browser.evaluate("getComputedStyle(document.body).backgroundColor");
     background.to_string()
 }
+
+/// Peers choose the names, so the page shows a bounded number of them in a bounded space.
+#[test]
+fn many_points_and_long_names_leave_the_page_usable() {
+    let name = |number| format!("/{number}-{}", "long-name".repeat(100));
+    let points: BTreeSet<_> = (0..150).map(name).collect();
+    let point = serve(|settings| settings.points = Points::Listed(points));
+    let mut browser = Browser::start("many");
+    browser.screen(390, false);
+    browser.open(&point.url(""));
+    browser.wait_for("document.body.innerText.includes('… and 50 more publishing points.')");
+    let cards = browser.evaluate("document.querySelectorAll('.card').length");
+    assert_eq!(cards, 100);
+    let tallest = "Math.max(...[...document.querySelectorAll('.card')].map((card) => card.offsetHeight))";
+    let tallest = browser.evaluate(tallest).as_u64().unwrap();
+    assert!(tallest < 800, "{tallest}");
+}
