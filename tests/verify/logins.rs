@@ -69,10 +69,15 @@ fn viewers_log_in_with_basic_credentials_of_their_own() {
             false => Way::Answer(challenge(&["Basic realm=\"viewers\""])),
         }
     });
-    let properties = "user-id=alice user-pw=s3cret allow-cleartext-auth=true";
+    let properties = "user-id=alice user-pw=s3cret";
     let pipeline = on_air(&point, &front.location(), properties);
     let verified = verify(&pipeline.sink);
-    assert_unseen(&verified, "401", "viewer");
+    assert_unseen(&verified, "among Basic", "allow-cleartext-auth=true");
+    drop(pipeline);
+    let properties = format!("{properties} allow-cleartext-auth=true");
+    let pipeline = on_air(&point, &front.location(), &properties);
+    let verified = verify(&pipeline.sink);
+    assert_unseen(&verified, "401", "acquire-credentials when its flags");
     let asked = give_account(&pipeline);
     let verified = verify(&pipeline.sink);
     assert_seen(&verified);
@@ -80,6 +85,38 @@ fn viewers_log_in_with_basic_credentials_of_their_own() {
     let (realm, flags) = asked.try_recv().unwrap();
     assert_eq!(realm.as_deref(), Some("viewers"));
     assert_eq!(flags, ["clear-text", "viewer"]);
+}
+
+#[test]
+fn refused_credentials_of_viewers_are_returned() {
+    let point = Point::new();
+    let front = Front::new(address(&point), |_| {
+        Way::Answer(challenge(&["Basic realm=\"viewers\""]))
+    });
+    let pipeline = on_air(&point, &front.location(), "allow-cleartext-auth=true");
+    let _asked = give_account(&pipeline);
+    let verified = verify(&pipeline.sink);
+    assert_unseen(
+        &verified,
+        "401 Unauthorized: the credentials were refused",
+        "the handler of acquire-credentials",
+    );
+}
+
+/// RFC 7616: `stale` demands another answer with the same credentials.
+#[test]
+fn endless_challenges_are_no_redirections() {
+    let point = Point::new();
+    let front = Front::new(address(&point), |_| {
+        Way::Answer(challenge(&[
+            "Digest realm=\"viewers\", nonce=\"n\", qop=\"auth\", stale=true",
+        ]))
+    });
+    let pipeline = on_air(&point, &front.location(), "");
+    let _asked = give_account(&pipeline);
+    let verified = verify(&pipeline.sink);
+    assert_unseen(&verified, "401 Unauthorized: the ", "");
+    assert!(!verified.to_string().contains("redirect"), "{verified}");
 }
 
 /// RFC 7616

@@ -232,7 +232,27 @@ fn responses_without_a_stream_are_returned() {
     for (answer, error, hint) in [
         (html, "an HTML page", "Another service"),
         (playlist, "metafile", "playlist"),
-        (b"SSH-2.0-server\r\n".to_vec(), "HTTP", ""),
+        (
+            response("200 OK", "", b"#EXTM3U\nhttp://media/live\n"),
+            "a playlist",
+            "they watch the URL in it",
+        ),
+        (
+            b"SSH-2.0-server\r\n".to_vec(),
+            "HTTP",
+            "accepts the push and does not answer viewers",
+        ),
+        (Vec::new(), "closed", "does not answer viewers"),
+        (
+            response("204 No Content", "", b""),
+            "204",
+            "without a stream",
+        ),
+        (
+            response("302 Found", "Content-Length: 0\r\n", b""),
+            "302",
+            "no URL that a player can follow",
+        ),
         (
             response("200 OK", "Content-Length: 0\r\n", b""),
             "closed",
@@ -340,7 +360,11 @@ fn a_silent_server_times_out_for_viewers() {
     let begun = Instant::now();
     let verified = verify(&pipeline.sink);
     assert!(begun.elapsed() < Duration::from_millis(2 * 300 + 200));
-    assert_unseen(&verified, "did not respond within 300 ms", "");
+    assert_unseen(
+        &verified,
+        "did not respond within 300 ms",
+        "does not answer viewers",
+    );
 }
 
 /// The push uses the proxy, and so do viewers.

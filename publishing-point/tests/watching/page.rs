@@ -195,7 +195,8 @@ fn many_points_and_long_names_leave_the_page_usable() {
     browser.wait_for("document.body.innerText.includes('… and 50 more publishing points.')");
     let cards = browser.evaluate("document.querySelectorAll('.card').length");
     assert_eq!(cards, 100);
-    let tallest = "Math.max(...[...document.querySelectorAll('.card')].map((card) => card.offsetHeight))";
+    let tallest =
+        "Math.max(...[...document.querySelectorAll('.card')].map((card) => card.offsetHeight))";
     let tallest = browser.evaluate(tallest).as_u64().unwrap();
     assert!(tallest < 800, "{tallest}");
 }

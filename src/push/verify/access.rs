@@ -6,7 +6,7 @@ use std::convert::identity;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::HeaderMap;
+use http::{HeaderMap, StatusCode};
 use reqwest::{Client, Response};
 use tokio::time::timeout;
 use url::Url;
@@ -15,7 +15,7 @@ use super::sight::Sight;
 use super::transport::{client, failed, failure};
 use super::{Ask, Cause, LONGEST_TIMEOUT};
 use crate::auth::{
-    Authenticator, Authorization, Next, Policy, RequestLine, Role, Scheme, accept_header,
+    Authenticator, Authorization, Denied, Next, Policy, RequestLine, Role, Scheme, accept_header,
 };
 use crate::push::entropy::SystemEntropy;
 use crate::push::{Error, Phase, Settings, blocking};
@@ -41,6 +41,8 @@ pub(super) struct Viewer {
     url: Url,
     server: Authenticator,
     proxy: Option<Authenticator>,
+    /// The reason why the last challenge was not answered.
+    denied: Option<Denied>,
     ask: Ask,
 }
 
@@ -68,6 +70,7 @@ impl Viewer {
             client,
             reuses: false,
             proxy,
+            denied: None,
             url,
             ask,
             settings,
@@ -85,11 +88,13 @@ impl Viewer {
         fields: HeaderMap,
         sight: &mut Sight,
     ) -> Result<Response, Cause> {
+        let mut last = None;
         for _ in 1..MAX_REQUESTS {
             let fields = self.authorized(fields.clone(), sight).await?;
             let response = self.send(fields, sight).await?;
             self.follow(response.url(), sight);
-            let role = match response.status().as_u16() {
+            let status = response.status();
+            let role = match status.as_u16() {
                 401 => Role::Server,
                 407 if self.proxy.is_some() => Role::Proxy,
                 _ => {
@@ -102,8 +107,28 @@ impl Viewer {
             }
             skip_page(response).await;
             self.stay_for(role).await?;
+            last = Some((role, status));
         }
-        Err(Cause::TooManyRedirects)
+        // The server has answered each login with another challenge.
+        let (role, status) = last.unwrap_or((Role::Server, StatusCode::UNAUTHORIZED));
+        let schemes = self.authenticator(role).scheme().into_iter().collect();
+        Err(Cause::Denied {
+            status,
+            server: String::new(),
+            denied: Denied::LoginIncomplete { schemes },
+        })
+    }
+
+    /// Returns the reason why the last challenge was not answered, once.
+    pub(super) fn take_denied(&mut self) -> Option<Denied> {
+        self.denied.take()
+    }
+
+    fn authenticator(&mut self, role: Role) -> &mut Authenticator {
+        match (role, &mut self.proxy) {
+            (Role::Proxy, Some(proxy)) => proxy,
+            _ => &mut self.server,
+        }
     }
 
     async fn send(&mut self, fields: HeaderMap, sight: &Sight) -> Result<Response, Cause> {
@@ -156,11 +181,7 @@ impl Viewer {
             _ => &self.url,
         };
         let site = url.host_str().unwrap_or_default().to_owned();
-        let authenticator = match (role, &mut self.proxy) {
-            (Role::Proxy, Some(proxy)) => proxy,
-            _ => &mut self.server,
-        };
-        let mut next = authenticator.challenged(headers);
+        let mut next = self.authenticator(role).challenged(headers);
         while let Next::NeedCredentials(request) = next {
             let wanted = CredentialsWanted {
                 role,
@@ -170,19 +191,20 @@ impl Viewer {
             let ask = self.ask.clone();
             let asked = blocking::run(move || ask(&wanted));
             let asked = asked.map_err(|error| no_thread(&error, sight))?;
-            next = authenticator.provide(asked.await.flatten());
+            let given = asked.await.flatten();
+            next = self.authenticator(role).provide(given);
         }
-        Ok(matches!(next, Next::Resubmit { .. }))
+        let resubmits = matches!(next, Next::Resubmit { .. });
+        if let Next::Denied(denied) = next {
+            self.denied = Some(denied);
+        }
+        Ok(resubmits)
     }
 
     /// Keeps connections alive from now on if the scheme authenticates connections rather than requests.
     async fn stay_for(&mut self, role: Role) -> Result<(), Cause> {
-        let authenticator = match (role, &self.proxy) {
-            (Role::Proxy, Some(proxy)) => proxy,
-            _ => &self.server,
-        };
         let by_connection = matches!(
-            authenticator.scheme(),
+            self.authenticator(role).scheme(),
             Some(Scheme::Negotiate | Scheme::Ntlm)
         );
         if by_connection && !self.reuses {

@@ -8,8 +8,9 @@ use std::time::Duration;
 use http::StatusCode;
 
 use crate::asf;
+use crate::auth::Denied;
 use crate::push::error::{Circumstances, quoted, time};
-use crate::push::{Failure, Settings};
+use crate::push::{Failure, Phase, Settings};
 use crate::wmhttp::HResult;
 use crate::wmsp::client::Unreadable;
 
@@ -43,6 +44,15 @@ pub enum Cause {
         /// The Server field of the response; empty if there is none.
         server: String,
     },
+    /// The server, or the proxy, demands a login that failed.
+    Denied {
+        /// 401 from the server, 407 from the proxy.
+        status: StatusCode,
+        /// The Server field of the response; empty if there is none.
+        server: String,
+        /// The reason why the login failed.
+        denied: Denied,
+    },
     /// The server redirected more than five times.
     TooManyRedirects,
     /// The server redirected from `https` to `http`.
@@ -73,6 +83,8 @@ pub struct Place {
     pub circumstances: Box<Circumstances>,
     /// The server has redirected viewers to another host.
     pub redirected: bool,
+    /// The element has pushed a header.
+    pub pushed: bool,
 }
 
 impl Place {
@@ -81,6 +93,7 @@ impl Place {
         Self {
             circumstances: Box::new(Circumstances::of(settings)),
             redirected: false,
+            pushed: false,
         }
     }
 
@@ -128,18 +141,66 @@ impl NotOnAir {
         hint
     }
 
+    /// Returns whether the server that accepts the push has not answered viewers with HTTP.
+    fn is_silence(&self, failure: &Failure) -> bool {
+        let place = &self.place;
+        let is_same_server = !place.redirected && place.circumstances.proxy.is_none();
+        place.pushed && is_same_server && failure.phase == Phase::Setup
+    }
+
+    /// Returns the hint for a login of viewers that failed.
+    fn denied(&self, status: StatusCode, denied: &Denied) -> &'static str {
+        let by_proxy = status == StatusCode::PROXY_AUTHENTICATION_REQUIRED;
+        let circumstances = &self.place.circumstances;
+        match denied {
+            Denied::WrongCredentials if by_proxy => "Check proxy-id and proxy-pw.",
+            Denied::WrongCredentials => {
+                "Check the user and the password that the handler of acquire-credentials returns for viewers."
+            }
+            Denied::NoCredentials if by_proxy => "Set proxy-id and proxy-pw.",
+            Denied::NoCredentials => {
+                "The server asks viewers for credentials. Allow anonymous viewers at the publishing point, or answer \
+                 acquire-credentials when its flags have viewer."
+            }
+            Denied::NoUsableScheme { offered } if offered.is_empty() => {
+                "The server asks viewers for credentials and offers no scheme: allow anonymous viewers at the \
+                 publishing point, or enable an authentication plug-in there."
+            }
+            Denied::NoUsableScheme { offered }
+                if offers_basic(offered)
+                    && !circumstances.without_basic
+                    && (by_proxy || !circumstances.encrypted) =>
+            {
+                "Set allow-cleartext-auth=true to send the password over a connection that is not encrypted, or use \
+                 https."
+            }
+            Denied::NoUsableScheme { .. } => {
+                "The element knows Negotiate, NTLM, Digest and Basic: enable one of them on the server, and allow it \
+                 with auth-methods."
+            }
+            Denied::LoginIncomplete { .. } => {
+                "A proxy or load balancer in between may spread requests over connections, which NTLM and Negotiate do \
+                 not survive: select another scheme with auth-methods."
+            }
+        }
+    }
+
     fn usual_reason(&self) -> String {
         match &self.cause {
             Cause::Cancelled => "The element was stopped meanwhile, or the network thread is busy.".to_owned(),
             Cause::NotBuilt => "Build the plugin with the feature verify.".to_owned(),
             Cause::NothingPushed => NOTHING_PUSHED.to_owned(),
+            Cause::Failed(failure) if self.is_silence(failure) => SILENCE.to_owned(),
             Cause::Failed(failure) => failure.hint(),
             Cause::NoTunnel(_) => NO_TUNNEL.to_owned(),
             Cause::Refused { status, .. } => refused(*status).to_owned(),
+            Cause::Denied { status, denied, .. } => self.denied(*status, denied).to_owned(),
             Cause::TooManyRedirects | Cause::InsecureRedirect | Cause::ForeignRedirect(_) => {
                 "Open location in a player and see where the server leads it: viewers need another URL.".to_owned()
             }
-            Cause::Unreadable(Unreadable::Foreign(Some(asf::Format::Metafile))) => {
+            Cause::Unreadable(Unreadable::Foreign(Some(
+                asf::Format::Metafile | asf::Format::Playlist,
+            ))) => {
                 "The server answers viewers with a playlist: they watch the URL in it. Check that it names the \
                  publishing point."
                     .to_owned()
@@ -164,6 +225,10 @@ impl NotOnAir {
     }
 }
 
+/// Hint for a server that accepts the push, and does not answer viewers with HTTP.
+const SILENCE: &str = "The server accepts the push and does not answer viewers here: check whether they use another \
+     port, path or protocol, such as mms or rtsp. If the server is slow, raise timeout.";
+
 const NOTHING_PUSHED: &str = "Start the push, and verify while session-state is streaming.";
 
 const NO_TUNNEL: &str = "Over https, verify answers a proxy by Basic alone: set proxy-id and proxy-pw, and \
@@ -173,13 +238,15 @@ const NO_TUNNEL: &str = "Over https, verify answers a proxy by Basic alone: set 
 const OTHER_HEADER: &str = "The server has kept the header of an earlier push, or another encoder pushes to the same \
      place. Start a new session: set resume=false, or stop the push and the publishing point, and start both again.";
 
+fn offers_basic(offered: &[String]) -> bool {
+    offered
+        .iter()
+        .any(|scheme| scheme.eq_ignore_ascii_case("basic"))
+}
+
 /// Returns the hint for a refusal of viewers by a server that accepts the push.
 fn refused(status: StatusCode) -> &'static str {
     match status.as_u16() {
-        401 => {
-            "The server asks viewers for credentials. Allow anonymous viewers at the publishing point, or answer \
-             acquire-credentials when its flags have viewer."
-        }
         403 => {
             "The server accepts pushes and refuses viewers: allow them to read at the publishing point, and check its \
              list of addresses."
@@ -188,12 +255,30 @@ fn refused(status: StatusCode) -> &'static str {
             "The server accepts pushes and shows viewers nothing at this path. Check that the publishing point is \
              started, and whether viewers use another path or port than encoders."
         }
-        407 => "The proxy asks for credentials: set proxy-id and proxy-pw.",
+        407 => {
+            "A proxy between this computer and the server asks for credentials: set proxy to its address, and proxy-id \
+             and proxy-pw."
+        }
         408 | 429 | 503 => {
             "The server is at its limit of viewers, or the publishing point is stopped."
         }
         502 | 504 => "A gateway or proxy cannot reach the server behind it.",
+        200..=299 => {
+            "The server answers viewers without a stream: check whether they use another port or path than encoders."
+        }
+        300..=399 => {
+            "The server redirects viewers to no URL that a player can follow: see its settings, and open location in \
+             a player."
+        }
         _ => "See the log of the server.",
+    }
+}
+
+/// Returns the Server field of a response for a text.
+fn in_brackets(software: &str) -> String {
+    match software {
+        "" => String::new(),
+        software => format!(" ({})", quoted(software)),
     }
 }
 
@@ -225,11 +310,22 @@ impl fmt::Display for NotOnAir {
                 status,
                 server: software,
             } => {
-                let software = match software.as_str() {
-                    "" => String::new(),
-                    software => format!(" ({})", quoted(software)),
-                };
+                let software = in_brackets(software);
                 write!(f, "{server}{software} answered viewers {status}")
+            }
+            Cause::Denied {
+                status,
+                server: software,
+                denied,
+            } => {
+                let party = match *status {
+                    StatusCode::PROXY_AUTHENTICATION_REQUIRED => self.place.proxy(),
+                    _ => format!("{server}{}", in_brackets(software)),
+                };
+                match denied {
+                    Denied::NoCredentials => write!(f, "{party} answered viewers {status}"),
+                    denied => write!(f, "{party} answered viewers {status}: {denied}"),
+                }
             }
             Cause::TooManyRedirects => write!(f, "{server} redirects viewers too often"),
             Cause::InsecureRedirect => write!(f, "{server} redirects viewers from https to http"),

@@ -89,10 +89,17 @@ async fn open(
     sight.answered = true;
     match response.status() {
         StatusCode::OK => Ok(response),
-        status => Err(Cause::Refused {
-            status,
-            server: software(&response),
-        }),
+        status => {
+            let server = software(&response);
+            Err(match viewer.take_denied() {
+                Some(denied) => Cause::Denied {
+                    status,
+                    server,
+                    denied,
+                },
+                None => Cause::Refused { status, server },
+            })
+        }
     }
 }
 

@@ -121,7 +121,9 @@ impl Sight {
     }
 
     /// Returns the verdict after at most `limit`; `outcome` is the error that ended the stream, if one did.
-    pub(super) fn judge(self, outcome: Result<(), Cause>, limit: Duration) -> Verified {
+    pub(super) fn judge(mut self, outcome: Result<(), Cause>, limit: Duration) -> Verified {
+        let has_pushed = self.pushed_headers().next().is_some();
+        self.place.pushed = has_pushed;
         let header_matches = self.header_matches();
         let fault = self.fault(outcome, header_matches, limit);
         Verified {
