@@ -31,6 +31,9 @@ use super::stream::Inside;
 /// Longest part of an encoded stream that waits for the others.
 const LONGEST_QUEUE: gst::ClockTime = gst::ClockTime::from_seconds(5);
 
+/// Least area of a picture, with 128 pixels added to each side, that libav rejects.
+const LARGEST_AREA: u64 = 1 << 28;
+
 /// The elements of one stream.
 pub(super) struct Branch {
     elements: Vec<gst::Element>,
@@ -83,7 +86,7 @@ fn is_video(caps: &gst::CapsRef) -> bool {
 fn encoding(settings: &Settings, caps: &gst::CapsRef) -> Result<Vec<gst::Element>, Missing> {
     match (is_raw(caps), is_video(caps)) {
         (false, _) => Ok(Vec::new()),
-        (true, true) => video(settings, is_interlaced(caps)),
+        (true, true) => video(settings, caps),
         (true, false) => audio(settings),
     }
 }
@@ -141,6 +144,12 @@ impl Branch {
         Ok(())
     }
 
+    /// Returns whether an object is one of the elements, or in one.
+    pub(super) fn has(&self, object: &gst::Object) -> bool {
+        let mut elements = self.elements.iter();
+        elements.any(|element| object == element || object.has_as_ancestor(element))
+    }
+
     /// Stops the elements and removes them from the bin.
     pub(super) fn remove(&self, bin: &WmsPushBin) {
         for element in &self.elements {
@@ -180,9 +189,24 @@ fn filter(caps: gst::Caps) -> Result<gst::Element, Missing> {
     Ok(filter)
 }
 
-fn video(settings: &Settings, is_interlaced: bool) -> Result<Vec<gst::Element>, Missing> {
+/// Returns the longest side of encoded pictures. libav rejects pictures whose area is too large.
+fn longest_side(caps: &gst::CapsRef) -> i32 {
+    let side = |name| {
+        let structure = caps.structure(0)?;
+        let side = structure.get::<i32>(name).ok()?;
+        u64::try_from(side).ok()
+    };
+    let sides = side("width").zip(side("height"));
+    let area = sides.map(|(width, height)| (width + 128) * (height + 128));
+    match area {
+        Some(LARGEST_AREA..) => 8192,
+        _ => 16_384,
+    }
+}
+
+fn video(settings: &Settings, input: &gst::CapsRef) -> Result<Vec<gst::Element>, Missing> {
     // Players and the encoder require even sizes, the encoder whole pictures; asfmux writes no pixel aspect ratio.
-    let even = gst::IntRange::with_step(2, 16_384, 2);
+    let even = gst::IntRange::with_step(2, longest_side(input), 2);
     let caps = gst::Caps::builder("video/x-raw")
         .field("width", even)
         .field("height", even)
@@ -204,7 +228,7 @@ fn video(settings: &Settings, is_interlaced: bool) -> Result<Vec<gst::Element>, 
             deinterlace.set_property_from_str("fields", "top");
             elements.push(deinterlace);
         }
-        Err(missing) if is_interlaced => return Err(missing),
+        Err(missing) if is_interlaced(input) => return Err(missing),
         Err(_) => {}
     }
     if let Ok(flip) = elements::make("videoflip") {
@@ -243,4 +267,30 @@ fn audio(settings: &Settings) -> Result<Vec<gst::Element>, Missing> {
     }
     elements.extend([elements::make("audioresample")?, filter(caps)?, encoder]);
     Ok(elements)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pictures_with_too_large_an_area_become_smaller() {
+        gst::init().unwrap();
+        let side = |fields: &str| {
+            longest_side(
+                &format!("video/x-raw,{fields}")
+                    .parse::<gst::Caps>()
+                    .unwrap(),
+            )
+        };
+        assert_eq!(side("width=16384,height=16384"), 8192);
+        assert_eq!(side("width=32767,height=9000"), 8192);
+        for other in [
+            "width=1920,height=1080",
+            "width=16384,height=16000",
+            "format=I420",
+        ] {
+            assert_eq!(side(other), 16_384, "{other}");
+        }
+    }
 }

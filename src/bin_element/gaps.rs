@@ -13,8 +13,9 @@ use gst::prelude::*;
 
 use super::WmsPushBin;
 use super::inlet::LEAD;
-use super::muxing::{LONGEST_WAIT, Muxing, Phase, State};
+use super::muxing::{LONGEST_WAIT, Muxing};
 use super::raw::RawInput;
+use super::state::{Phase, State};
 use super::stream::{Inside, Stream};
 
 /// Interval of the check.

@@ -11,7 +11,9 @@ use once_cell::sync::Lazy;
 use super::branch::{self, Branch, Failure};
 use super::forwarding;
 use super::gaps;
+use super::muxer;
 use super::muxing::Muxing;
+use super::pads;
 use super::refusal::Refusal;
 use super::settings::{self, Settings};
 use super::small_map::SmallMap;
@@ -23,6 +25,8 @@ pub struct WmsPushBin {
     settings: Mutex<Settings>,
     sink: OnceLock<WmsPushSink>,
     muxing: OnceLock<Arc<Muxing>>,
+    /// The peer of the sink while there is no muxer.
+    placeholder: OnceLock<gst::Pad>,
     branches: Mutex<SmallMap<usize, Branch>>,
     pads: Mutex<SmallMap<String, usize>>,
     next_id: AtomicUsize,
@@ -53,6 +57,8 @@ impl ObjectImpl for WmsPushBin {
         forwarding::connect(&bin, &sink);
         let _ = self.sink.set(sink);
         let _ = self.muxing.set(Arc::new(Muxing::new(&bin)));
+        let _ = self.placeholder.set(gst::Pad::new(gst::PadDirection::Src));
+        muxer::occupy_sink(&bin);
     }
 
     fn signals() -> &'static [Signal] {
@@ -130,13 +136,13 @@ impl ElementImpl for WmsPushBin {
         let mut pads = self.pads();
         let name = match name {
             Some(name) => name.to_owned(),
-            None => free_name(&pads, prefix),
+            None => pads::free_name(&pads, prefix),
         };
         if pads.get(&name).is_some() {
             return None;
         }
         let id = self.next_id.fetch_add(1, Ordering::Relaxed);
-        let ghost = ghost_pad(template, &name, id);
+        let ghost = pads::ghost_pad(template, &name, id);
         pads.insert(name, id);
         drop(pads);
         let pad = ghost.upcast::<gst::Pad>();
@@ -171,8 +177,12 @@ impl ElementImpl for WmsPushBin {
     }
 
     fn send_event(&self, event: gst::Event) -> bool {
-        if event.type_() != gst::EventType::Seek {
-            return self.parent_send_event(event);
+        match event.type_() {
+            gst::EventType::Seek => {}
+            gst::EventType::Eos if self.obj().sink_pads().is_empty() => {
+                return self.muxing().end_without_pads();
+            }
+            _ => return self.parent_send_event(event),
         }
         // Seeks bypass the muxer, because the flush of a seek replaces it.
         let pads = self.obj().sink_pads();
@@ -206,96 +216,17 @@ impl ElementImpl for WmsPushBin {
     }
 }
 
-impl BinImpl for WmsPushBin {}
+impl BinImpl for WmsPushBin {
+    fn handle_message(&self, message: gst::Message) {
+        match message.view() {
+            gst::MessageView::Error(error) if !self.is_news(error) => {}
+            _ => self.parent_handle_message(message),
+        }
+    }
+}
 
 // Each new muxer gets a copy of the application's tags.
 impl TagSetterImpl for WmsPushBin {}
-
-/// Returns a segment in time that begins at 0 instead of one in another format, such as bytes, the default of `appsrc`.
-fn in_time(event: &gst::event::Segment) -> Option<gst::Event> {
-    if event.segment().format() == gst::Format::Time {
-        return None;
-    }
-    let segment = gst::FormattedSegment::<gst::ClockTime>::new();
-    let event = gst::event::Segment::builder(&segment).seqnum(event.seqnum());
-    Some(event.build())
-}
-
-/// Returns the first unused pad name.
-fn free_name(pads: &SmallMap<String, usize>, prefix: &str) -> String {
-    let mut names = (0..).map(|number| format!("{prefix}{number}"));
-    let free = names.find(|name| pads.get(name).is_none());
-    free.unwrap_or_default()
-}
-
-fn ghost_pad(template: &gst::PadTemplate, name: &str, id: usize) -> gst::GhostPad {
-    gst::GhostPad::builder_from_template(template)
-        .name(name)
-        .chain_function(move |pad, parent, buffer| {
-            let bin = parent.and_then(|parent| parent.downcast_ref::<super::WmsPushBin>());
-            if let Some(bin) = bin
-                && pad.target().is_none()
-                && bin.imp().refuses(pad, id, &buffer)
-            {
-                return Ok(gst::FlowSuccess::Ok);
-            }
-            gst::ProxyPad::chain_default(pad, parent, buffer)
-        })
-        .event_function(move |pad, parent, event| {
-            let bin = parent.and_then(|parent| parent.downcast_ref::<super::WmsPushBin>());
-            match bin {
-                Some(bin) => bin.imp().event(pad, id, event),
-                None => gst::Pad::event_default(pad, parent, event),
-            }
-        })
-        .query_function(|pad, parent, query| {
-            caps_query(pad, query) || gst::Pad::query_default(pad, parent, query)
-        })
-        .build()
-}
-
-/// Answers a CAPS query, with the cheapest caps first. Other queries are forwarded to the elements inside.
-///
-/// Each pad accepts video and audio: if upstream does not know its caps yet, as `queue` behind a demuxer, it requests a
-/// pad of the first template for either.
-fn caps_query(pad: &gst::GhostPad, query: &mut gst::QueryRef) -> bool {
-    match query.view_mut() {
-        gst::QueryViewMut::Caps(caps) => {
-            let all = accepted_caps(pad);
-            let result = match caps.filter_owned() {
-                Some(filter) => filter_with(&all, &filter),
-                None => all,
-            };
-            caps.set_result(&result);
-            true
-        }
-        gst::QueryViewMut::AcceptCaps(accept) => {
-            let accepted = accept.caps().can_intersect(&accepted_caps(pad));
-            accept.set_result(accepted);
-            true
-        }
-        _ => false,
-    }
-}
-
-fn accepted_caps(pad: &gst::GhostPad) -> gst::Caps {
-    let i420 = gst::Structure::builder("video/x-raw").field("format", "I420");
-    let mut all: gst::Caps = [i420.build()].into_iter().collect();
-    if !pad.name().starts_with("video_") {
-        all = gst::Caps::new_empty();
-    }
-    let templates = WmsPushBin::pad_templates()
-        .iter()
-        .map(|template| template.caps().clone());
-    for caps in [pad.pad_template_caps()].into_iter().chain(templates) {
-        all.merge(caps);
-    }
-    all
-}
-
-fn filter_with(caps: &gst::Caps, filter: &gst::Caps) -> gst::Caps {
-    filter.intersect_with_mode(caps, gst::CapsIntersectMode::First)
-}
 
 impl WmsPushBin {
     pub(super) fn sink(&self) -> &WmsPushSink {
@@ -304,6 +235,10 @@ impl WmsPushBin {
 
     pub(super) fn muxing(&self) -> &Arc<Muxing> {
         self.muxing.get().expect("made in `constructed`")
+    }
+
+    pub(super) fn placeholder(&self) -> &gst::Pad {
+        self.placeholder.get().expect("made in `constructed`")
     }
 
     pub(super) fn lock_settings(&self) -> MutexGuard<'_, Settings> {
@@ -363,9 +298,13 @@ impl WmsPushBin {
         self.muxing().remove(id);
     }
 
-    fn event(&self, pad: &gst::GhostPad, id: usize, event: gst::Event) -> bool {
+    pub(super) fn event(&self, pad: &gst::GhostPad, id: usize, event: gst::Event) -> bool {
         match event.view() {
-            gst::EventView::Caps(caps) if !self.configure(pad, id, caps.caps()) => {
+            gst::EventView::Caps(caps) => {
+                if self.configure(pad, id, caps.caps()) {
+                    gst::Pad::event_default(pad, Some(&*self.obj()), event);
+                }
+                // The first buffer finds out whether the elements accept them.
                 return true;
             }
             gst::EventView::FlushStop(_) => {
@@ -378,7 +317,7 @@ impl WmsPushBin {
                 return true;
             }
             gst::EventView::Segment(segment) => {
-                let event = in_time(segment).unwrap_or_else(|| event.clone());
+                let event = pads::in_time(segment).unwrap_or_else(|| event.clone());
                 return gst::Pad::event_default(pad, Some(&*self.obj()), event);
             }
             _ => {}
@@ -435,16 +374,43 @@ impl WmsPushBin {
         false
     }
 
-    /// Returns whether the data of a stream without elements is discarded, because an ERROR was posted.
-    fn refuses(&self, pad: &gst::GhostPad, id: usize, buffer: &gst::BufferRef) -> bool {
-        if pad.current_caps().is_none() {
-            let start = buffer.map_readable();
-            let start = start.as_ref().map_or(&[][..], |start| start.as_slice());
-            let refusal = Refusal::without_caps(&pad.name(), start);
-            self.fail(&Failure::Refused(refusal));
-            self.muxing().give_up(id);
+    /// Returns whether the ERROR of a child is posted: the first of a run, and those of the sink unless the bin's own ERROR
+    /// is their cause.
+    fn is_news(&self, error: &gst::message::Error) -> bool {
+        let has_failed = self.has_failed.load(Ordering::Relaxed);
+        let Some(source) = error.src() else {
+            return true;
+        };
+        if source == self.sink() {
+            let details = error.details();
+            let reason = details.and_then(|details| details.get::<&str>("reason").ok());
+            self.has_failed.store(true, Ordering::Relaxed);
+            return !(has_failed && reason == Some("not-asf"));
         }
-        self.muxing().is_given_up(id)
+        if error.error().matches(gst::CoreError::Negotiation)
+            && let Some(refusal) = self.refusal_of(source)
+        {
+            self.fail(&Failure::Refused(refusal));
+            return false;
+        }
+        !self.has_failed.swap(true, Ordering::Relaxed)
+    }
+
+    /// Returns the refusal by an element of a stream, which does not name what the stream is.
+    fn refusal_of(&self, source: &gst::Object) -> Option<Refusal> {
+        // While the elements are made, on this thread, there are no caps yet.
+        let branches = self.branches.try_lock().ok()?;
+        let branch = branches.values().find(|branch| branch.has(source))?;
+        let caps = branch.entrance.peer()?.current_caps()?;
+        Some(Refusal::by_conversion(&caps))
+    }
+
+    /// Posts the ERROR of a stream whose data cannot be used. More of it is discarded.
+    pub(super) fn refuse(&self, pad: &gst::GhostPad, id: usize, refusal: Refusal) {
+        self.fail(&Failure::Refused(refusal));
+        self.muxing().give_up(id);
+        let _ = pad.set_target(None::<&gst::Pad>);
+        self.muxing().expel(id);
     }
 
     /// Posts the ERROR of a stream, unless one was posted in this run.

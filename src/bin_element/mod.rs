@@ -42,11 +42,13 @@ mod imp;
 mod inlet;
 mod muxer;
 mod muxing;
+mod pads;
 mod positions;
 mod raw;
 mod refusal;
 mod settings;
 mod small_map;
+mod state;
 mod stream;
 mod tags;
 
@@ -64,6 +66,10 @@ impl WmsPushBin {
 
     fn muxing(&self) -> &Arc<Muxing> {
         self.imp().muxing()
+    }
+
+    fn placeholder(&self) -> &gst::Pad {
+        self.imp().placeholder()
     }
 
     fn settings(&self) -> Settings {

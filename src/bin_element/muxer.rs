@@ -72,6 +72,18 @@ pub(super) fn remove(bin: &WmsPushBin, muxer: &gst::Element) {
         }
     }
     let _ = bin.remove(muxer);
+    occupy_sink(bin);
+}
+
+/// Links the placeholder to the sink, if that is free. Otherwise GStreamer would find the sink's pad as the one to link
+/// from outside (`gst_parse_bin_from_description` with ghost pads), instead of requesting a pad of the bin.
+pub(super) fn occupy_sink(bin: &WmsPushBin) {
+    if let Some(sink) = bin.sink().static_pad("sink") {
+        // The placeholder has no parent, so that nothing is to be checked.
+        let _ = bin
+            .placeholder()
+            .link_full(&sink, gst::PadLinkCheck::empty());
+    }
 }
 
 /// Creates a muxer for `members` and starts it. `passes` decides whether its EOS reaches the sink.
@@ -132,6 +144,7 @@ fn link(
             false => gst::PadProbeReturn::Ok,
         }
     });
+    let _ = bin.placeholder().unlink(&sink);
     source.link(&sink).map_err(|_| Failure::Stopped)?;
     for tagged in [muxer, bin.upcast_ref()] {
         tags::copy(tagged, muxer);

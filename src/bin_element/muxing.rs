@@ -9,7 +9,7 @@ use gst::prelude::*;
 
 use super::WmsPushBin;
 use super::muxer::{self, Failure, Member, Started};
-use super::small_map::SmallMap;
+use super::state::{Phase, State};
 use super::stream::{Inside, Stream};
 
 /// Longest wait for a stream without data while another one waits for it.
@@ -20,36 +20,6 @@ pub(super) struct Muxing {
     pub(super) bin: glib::WeakRef<WmsPushBin>,
     state: Mutex<State>,
     changed: Condvar,
-}
-
-#[derive(Default)]
-pub(super) struct State {
-    pub(super) streams: SmallMap<usize, Stream>,
-    pub(super) phase: Phase,
-    muxer: Option<gst::Element>,
-    /// The time of the first data that waits for other streams.
-    waits_since: Option<Instant>,
-    /// A muxer was started in this run.
-    has_begun: bool,
-    /// Seeks that have not reached all streams.
-    seeks: usize,
-    /// The application has paused: upstream delivers nothing, or nothing more.
-    pub(super) is_paused: bool,
-}
-
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum Phase {
-    /// The bin is in READY or below, and accepts no data.
-    #[default]
-    Stopped,
-    /// The first data of each stream is awaited, for at most [`LONGEST_WAIT`].
-    Waiting,
-    /// The muxer is running.
-    Running,
-    /// The muxer is being replaced.
-    Changing,
-    /// No muxer can be started, and the ERROR was posted.
-    Failed,
 }
 
 /// The decision about a buffer at the inlet.
@@ -113,6 +83,11 @@ impl Muxing {
         state.streams.get(&id).is_some_and(|stream| stream.given_up)
     }
 
+    /// Returns whether the bin accepts data.
+    pub(super) fn is_started(&self) -> bool {
+        self.lock().phase != Phase::Stopped
+    }
+
     /// Marks a pad as released. Data that was delivered is still muxed.
     pub(super) fn release(&self, id: usize) {
         if let Some(stream) = self.lock().streams.get_mut(&id) {
@@ -123,14 +98,36 @@ impl Muxing {
 
     /// Forgets a pad of the bin.
     pub(super) fn remove(&self, id: usize) {
-        self.lock().streams.remove(&id);
+        let mut state = self.lock();
+        state.streams.remove(&id);
+        let ends = state.ends_without_pads && state.streams.values().next().is_none();
+        drop(state);
         self.changed.notify_all();
+        if ends {
+            self.end_sink();
+        }
+    }
+
+    /// Ends the push, although no pad is left for EOS, once the data of the released ones is muxed. Returns whether the bin
+    /// was started.
+    pub(super) fn end_without_pads(&self) -> bool {
+        let mut state = self.lock();
+        if state.phase == Phase::Stopped {
+            return false;
+        }
+        state.ends_without_pads = true;
+        let ends = state.streams.values().next().is_none();
+        drop(state);
+        if ends {
+            self.end_sink();
+        }
+        true
     }
 
     /// Starts to accept data. After a failed start, the streams are there already.
     pub(super) fn begin(&self) {
         let mut state = self.lock();
-        state.is_paused = false;
+        (state.is_paused, state.ends_without_pads) = (false, false);
         if matches!(state.phase, Phase::Stopped | Phase::Failed) {
             state.phase = Phase::Waiting;
             (state.waits_since, state.has_begun) = (None, false);
@@ -416,72 +413,6 @@ impl Muxing {
     fn passes_eos(&self) -> bool {
         let state = self.lock();
         state.phase == Phase::Running && state.is_over()
-    }
-}
-
-impl State {
-    /// Returns to the initial wait for data. Returns the last muxer.
-    fn forget_muxer(&mut self) -> Option<gst::Element> {
-        let muxer = self.muxer.take()?;
-        self.phase = Phase::Waiting;
-        self.waits_since = None;
-        for stream in self.streams.values_mut() {
-            stream.has_data = false;
-            if let Some(inside) = &mut stream.inside {
-                (inside.pad, inside.is_stale) = (None, false);
-            }
-        }
-        Some(muxer)
-    }
-
-    /// Returns whether all streams have ended. False if none has begun after an ERROR: the sink would post a second one.
-    fn is_over(&self) -> bool {
-        let mut streams = self.streams.values().filter(|stream| !stream.released);
-        let is_one = |stream: &Stream| stream.ended && (self.has_begun || !stream.given_up);
-        let some_ended = streams.clone().any(is_one);
-        some_ended && streams.all(|stream| stream.is_over() || !stream.ghost.is_linked())
-    }
-
-    fn is_busy(&self) -> bool {
-        let mut inside = self
-            .streams
-            .values()
-            .filter_map(|stream| stream.inside.as_ref());
-        inside.any(|inside| inside.busy.is_some())
-    }
-
-    /// Returns the pads of the muxer whose streams are not in it at the moment.
-    fn idle_pads(&mut self) -> Vec<gst::Pad> {
-        let streams = self.streams.values_mut();
-        let inside = streams.filter_map(|stream| stream.inside.as_mut());
-        let idle = inside.filter(|inside| inside.busy.is_none());
-        idle.filter_map(|inside| inside.pad.take()).collect()
-    }
-
-    /// Returns the streams that have data, as members of a muxer.
-    fn begin_members(&mut self) -> Vec<Member> {
-        let mut members = Vec::new();
-        for (id, stream) in self.streams.iter_mut() {
-            let is_member = stream.has_data && !stream.is_over();
-            let Some(inside) = &mut stream.inside else {
-                continue;
-            };
-            (inside.pad, inside.is_stale) = (None, false);
-            inside.awaits_key_frame = inside.is_video;
-            if is_member && !inside.flushing {
-                members.push(Member {
-                    id: *id,
-                    template: if inside.is_video {
-                        "video_%u"
-                    } else {
-                        "audio_%u"
-                    },
-                    source: inside.source.clone(),
-                    encoder: inside.raw.as_ref().map(|raw| raw.encoder().clone()),
-                });
-            }
-        }
-        members
     }
 }
 

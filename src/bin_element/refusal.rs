@@ -21,6 +21,8 @@ enum By {
     Encoder(Encoder),
     /// The elements of the stream, which were made for data of the other kind.
     Elements,
+    /// The converters in front of the encoder.
+    Conversion,
     /// The bin, on the pad with this name, because upstream has announced no type.
     Bin(String, InputKind),
 }
@@ -86,6 +88,13 @@ impl Refusal {
         Self { caps, by }
     }
 
+    /// The stream cannot be converted to what an encoder or the muxer accepts.
+    pub(super) fn by_conversion(caps: &gst::CapsRef) -> Self {
+        let caps = Some(caps.to_owned());
+        let by = By::Conversion;
+        Self { caps, by }
+    }
+
     /// Upstream sends data on `pad` that begins with `start`, and has not announced its type.
     pub(super) fn without_caps(pad: &str, start: &[u8]) -> Self {
         let by = By::Bin(pad.to_owned(), InputKind::of(start));
@@ -107,6 +116,7 @@ impl Refusal {
             By::Elements => format!(
                 "The stream changes to {type_} between raw and encoded data. Stop and start again, or use a pad for each."
             ),
+            By::Conversion => conversion_text(structure, type_),
         }
     }
 
@@ -136,6 +146,39 @@ fn untyped_text(pad: &str, kind: &InputKind) -> String {
     }
 }
 
+fn conversion_text(structure: Option<&gst::StructureRef>, type_: &str) -> String {
+    const PICTURES: &str = "videoconvert ! videoscale ! video/x-raw,format=I420,width=1280,height=720,pixel-aspect-ratio=1/1";
+    const SOUND: &str = "audioconvert ! audioresample ! audio/x-raw,rate=48000,channels=2";
+    let field = |name: &str| {
+        let value = structure?.value(name).ok()?;
+        let value = match value.get::<String>() {
+            Ok(text) => text,
+            Err(_) => value.serialize().ok()?.to_string(),
+        };
+        Some(format!("{name} {value}"))
+    };
+    let (fields, advice): (&[_], _) = match type_ {
+        "video/x-raw" => (
+            &["format", "width", "height", "pixel-aspect-ratio"],
+            format!("Convert it first, for example with {PICTURES}."),
+        ),
+        "audio/x-raw" => (
+            &["format", "rate", "channels", "channel-mask"],
+            format!("Convert it first, for example with {SOUND}, or deliver fewer channels."),
+        ),
+        _ => (
+            &[],
+            "Decode it first, for example with decodebin.".to_owned(),
+        ),
+    };
+    let fields: Vec<_> = fields.iter().copied().filter_map(field).collect();
+    let fields = match &fields[..] {
+        [] => String::new(),
+        fields => format!(" ({})", fields.join(", ")),
+    };
+    format!("The stream {type_}{fields} cannot be converted for its encoder. {advice}")
+}
+
 fn muxer_text(muxer: &str, encoder: Option<&Encoder>, type_: &str) -> String {
     let made_by = encoder
         .map(|encoder| format!(", which {} makes", encoder.name))
@@ -155,6 +198,23 @@ fn muxer_text(muxer: &str, encoder: Option<&Encoder>, type_: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_stream_that_cannot_be_converted_is_described() {
+        gst::init().unwrap();
+        let text = |caps: &str| Refusal::by_conversion(&caps.parse::<gst::Caps>().unwrap()).text();
+        let pictures = text("video/x-raw,format=I420,width=40000,height=2,framerate=30/1");
+        assert!(
+            pictures
+                .contains("video/x-raw (format I420, width 40000, height 2) cannot be converted"),
+            "{pictures}"
+        );
+        let encoded = text("video/x-wmv,wmvversion=2");
+        assert_eq!(
+            encoded,
+            "The stream video/x-wmv cannot be converted for its encoder. Decode it first, for example with decodebin."
+        );
+    }
 
     #[test]
     fn the_next_step_is_for_the_element_that_refuses() {

@@ -65,7 +65,9 @@ fn element(name: &str, nick: &str, blurb: &str) -> glib::ParamSpec {
 
 /// Returns the properties, in the order of `gst-inspect-1.0`.
 pub(super) fn specs() -> Vec<glib::ParamSpec> {
-    const BITRATES: (u32, u32) = (1, i32::MAX.unsigned_abs());
+    const VIDEO_BITRATES: (u32, u32) = (1, i32::MAX.unsigned_abs());
+    // libav's encoder for Windows Media Audio accepts these.
+    const AUDIO_BITRATES: (u32, u32) = (24_000, 500_000_000);
     let default = Settings::default();
     let numbers = [
         number(
@@ -73,14 +75,14 @@ pub(super) fn specs() -> Vec<glib::ParamSpec> {
             "Video bit rate (bit/s)",
             "Bit rate of each video stream that the default encoder encodes, in bits per second",
             default.video_bitrate,
-            BITRATES,
+            VIDEO_BITRATES,
         ),
         number(
             "audio-bitrate",
             "Audio bit rate (bit/s)",
             "Bit rate of each audio stream that the default encoder encodes, in bits per second",
             default.audio_bitrate,
-            BITRATES,
+            AUDIO_BITRATES,
         ),
         number(
             "key-frame-interval",

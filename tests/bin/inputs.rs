@@ -144,6 +144,36 @@ fn pictures_without_times_follow_each_other() {
     assert_eq!(times, (0..50).map(|number| number * 40).collect::<Vec<_>>());
 }
 
+/// A segment is missing if an application pushes by itself, or after its flush.
+#[test]
+fn pictures_without_a_segment_begin_at_0() {
+    let point = Point::new("no-segment");
+    // A description of one element would be that element.
+    let pipeline = Pipeline::new(&point, "wmspushbin name=bin sync=false  queue name=other");
+    let other = pipeline.element("other");
+    pipeline.pipeline.remove(&other).unwrap();
+    pipeline.play();
+    let pad = pipeline.bin.request_pad_simple("video_%u").unwrap();
+    let source = gst::Pad::builder(gst::PadDirection::Src)
+        .name("source")
+        .build();
+    source.set_active(true).unwrap();
+    source.link(&pad).unwrap();
+    let caps = "video/x-raw,format=I420,width=64,height=64,framerate=25/1";
+    assert!(source.push_event(gst::event::StreamStart::new("pictures")));
+    assert!(source.push_event(gst::event::Caps::new(&caps.parse().unwrap())));
+    for number in 0..25 {
+        let mut picture = gst::Buffer::from_slice([128; 64 * 64 * 3 / 2]);
+        let time = number * 40 * gst::ClockTime::MSECOND;
+        picture.get_mut().unwrap().set_pts(time);
+        assert_eq!(source.push(picture), Ok(gst::FlowSuccess::Ok));
+    }
+    assert!(source.push_event(gst::event::Eos::new()));
+    assert_eq!(pipeline.wait_for_eos(), [""; 0]);
+    let (video, _) = decode(&point.recording());
+    assert_eq!((video[0].first(), video[0].buffers.len()), (0, 25));
+}
+
 /// The size of the first picture stays.
 #[test]
 fn a_new_resolution_is_scaled_to_the_first() {

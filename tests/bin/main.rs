@@ -10,6 +10,7 @@ mod inputs;
 mod plugin;
 mod properties;
 mod recording;
+mod refusals;
 mod rig;
 mod states;
 mod streams;

@@ -148,6 +148,26 @@ fn pads_come_and_go_while_it_plays() {
     assert!(video[0].last() > audio[0].last(), "the picture goes on");
 }
 
+#[test]
+fn eos_after_the_last_pad_ends_the_push() {
+    let point = Point::new("no-pads");
+    let pipeline = Pipeline::new(
+        &point,
+        "videotestsrc is-live=true name=source ! wmspushbin name=bin",
+    );
+    pipeline.play();
+    point.data(60);
+    let source = pipeline.element("source");
+    source.set_state(gst::State::Null).unwrap();
+    let pad = pipeline.bin.static_pad("video_0").unwrap();
+    source.unlink(&pipeline.bin);
+    pipeline.bin.release_request_pad(&pad);
+    assert!(pipeline.bin.send_event(gst::event::Eos::new()));
+    assert_eq!(pipeline.wait_for_eos(), [""; 0]);
+    let (video, _) = decode(&point.recording());
+    assert!(video[0].buffers.len() >= 5, "{:?}", video[0]);
+}
+
 /// After a new session the picture is back with the next frame.
 #[test]
 fn a_new_session_begins_with_a_key_frame() {

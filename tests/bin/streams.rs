@@ -167,6 +167,30 @@ fn an_element_that_does_not_fit_is_an_error() {
     }
 }
 
+/// Applications build their output as a bin, and `playbin` its sink.
+#[test]
+fn a_description_of_a_bin_gets_a_pad_of_the_bin() {
+    let point = Point::new("description");
+    let pipeline = Pipeline::new(
+        &point,
+        "videotestsrc num-buffers=30 name=source wmspushbin name=bin",
+    );
+    pipeline.pipeline.remove(&pipeline.bin).unwrap();
+    let description = "videoconvert ! queue ! wmspushbin name=inner sync=false";
+    let output = gst::parse::bin_from_description(description, true).unwrap();
+    let inner = output.by_name("inner").unwrap();
+    inner.set_property("location", point.url());
+    pipeline.pipeline.add(&output).unwrap();
+    pipeline.element("source").link(&output).unwrap();
+    for _ in 0..2 {
+        assert_eq!(pipeline.run(), [""; 0]);
+        pipeline.stop();
+        let (video, _) = decode(&point.recording());
+        assert_eq!(video[0].buffers.len(), 30);
+        assert_eq!(output.find_unlinked_pad(gst::PadDirection::Sink), None);
+    }
+}
+
 #[test]
 fn elements_of_the_application_are_used() {
     let point = Point::new("application");
