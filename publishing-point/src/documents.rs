@@ -3,6 +3,7 @@
 //! Documents about the publishing point: a page for people, JSON, and metrics for Prometheus.
 
 use std::io;
+use std::net::SocketAddr;
 
 use bytes::Bytes;
 use http::header::{HeaderName, HeaderValue};
@@ -56,7 +57,7 @@ impl Connection {
         let response = match document {
             Document::Page => page(),
             Document::Status => {
-                let address = self.stream.local_addr()?;
+                let address = canonical(self.stream.local_addr()?);
                 let json = match first_sample(request.uri().query()) {
                     Some(from) => self.shared.page_json(address, from),
                     None => self.shared.status_json(address),
@@ -71,6 +72,11 @@ impl Connection {
         };
         self.respond(request, "", reply).await
     }
+}
+
+/// Returns the IPv4 address of a connection by IPv4 to a socket of IPv6, which would be `[::ffff:192.0.2.1]` in a URL.
+fn canonical(address: SocketAddr) -> SocketAddr {
+    SocketAddr::new(address.ip().to_canonical(), address.port())
 }
 
 /// Parses `samples=N`, the first sample of the history that the page asks for.
@@ -133,6 +139,14 @@ mod tests {
     fn every_page_has_a_nonce_of_its_own() {
         let policy = || page().headers()["content-security-policy"].clone();
         assert_ne!(policy(), policy());
+    }
+
+    #[test]
+    fn an_ipv4_address_is_shown_as_such() {
+        let shown = |address: &str| canonical(address.parse().unwrap()).to_string();
+        assert_eq!(shown("[::ffff:192.0.2.1]:80"), "192.0.2.1:80");
+        assert_eq!(shown("[2001:db8::1]:80"), "[2001:db8::1]:80");
+        assert_eq!(shown("192.0.2.1:80"), "192.0.2.1:80");
     }
 
     #[test]

@@ -3,7 +3,6 @@
 //! The recordings of sessions: a file for each playlist entry, and another one after a failure.
 
 use std::io::ErrorKind;
-use std::path::Path;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -12,10 +11,14 @@ use super::Event;
 use super::lock::lock;
 use super::recorder::{Failure, Recorder};
 use super::shared::PointState;
+use wmspush_proto::asf::{DataPacket, FileHeader, KeyFrameGate};
 use wmspush_proto::wmhttp::server::{Received, SessionKey};
 
 /// Time after which recording is tried again, such as on a full disk.
 const RETRY: Duration = Duration::from_secs(60);
+
+/// Span of Send Times in milliseconds after which a file begins without a key frame, because some streams mark none.
+const LONGEST_WAIT: u32 = 30_000;
 
 /// The recording of one session.
 #[derive(Default)]
@@ -23,6 +26,8 @@ pub(super) struct Recording {
     recorder: Option<Recorder>,
     /// The header of the current playlist entry.
     header: Bytes,
+    /// Closed after a failure, because the next file has to begin where decoding can begin.
+    gate: Option<KeyFrameGate>,
     /// Time at which a file is created for the rest of the entry; `None`: there is one, or it would fail again.
     retry: Option<Duration>,
 }
@@ -34,9 +39,24 @@ impl Recording {
         recorder.is_some_and(|recorder| recorder.has_header(header))
     }
 
+    /// Returns the packet that begins another file, if it is time for one and decoding can begin there.
+    fn begin_again(&mut self, packet: &Bytes, now: Duration) -> Option<Bytes> {
+        self.retry.filter(|retry| *retry <= now)?;
+        let gate = self.gate.as_mut()?;
+        let packet = DataPacket::parse(packet.clone());
+        let admits = gate.admit(&packet);
+        admits.then(|| gate.key_frames().join_at(&packet))
+    }
+
     /// Discards the file that failed, except for its usable part, and schedules another one.
     fn failed(&mut self, failure: &Failure, now: Duration) {
         let recorder = self.recorder.take();
+        self.gate = FileHeader::parse(self.header.clone())
+            .ok()
+            .map(|header| KeyFrameGate::of(&header).with_longest_wait(LONGEST_WAIT));
+        if let Some(gate) = &mut self.gate {
+            gate.close();
+        }
         self.retry = match failure.error.kind() {
             // The stream cannot be recorded.
             ErrorKind::InvalidData => None,
@@ -59,24 +79,18 @@ impl PointState {
         recording: &mut Recording,
         received: &Received,
     ) {
-        let Some(directory) = &self.settings.record else {
+        if self.settings.record.is_none() {
             return;
-        };
+        }
         let recorded = match received {
             Received::Header(header) if recording.continues(header) => Ok(()),
             Received::Header(header) | Received::StreamChange(header) => {
                 let complete = std::mem::take(recording);
                 self.recorded(session, point, complete);
                 recording.header = header.clone();
-                self.begin_file(session, point, recording, directory)
+                self.begin_file(session, point, recording)
             }
-            Received::Data(packet) => {
-                self.retry(session, point, recording, directory)
-                    .and_then(|()| match &mut recording.recorder {
-                        Some(recorder) => recorder.write(packet),
-                        None => Ok(()),
-                    })
-            }
+            Received::Data(packet) => self.record_packet(session, point, recording, packet),
             Received::EndOfStream(_) | Received::Filler(_) => Ok(()),
         };
         if let Err(failure) = recorded {
@@ -85,19 +99,24 @@ impl PointState {
         }
     }
 
-    /// Creates another file if it is time for that.
-    fn retry(
+    /// Writes a packet, if necessary to another file.
+    fn record_packet(
         &self,
         session: SessionKey,
         point: &str,
         recording: &mut Recording,
-        directory: &Path,
+        packet: &Bytes,
     ) -> Result<(), Failure> {
-        match recording.retry {
-            Some(retry) if retry <= self.now() => {
-                self.begin_file(session, point, recording, directory)
-            }
-            _ => Ok(()),
+        if let Some(recorder) = &mut recording.recorder {
+            return recorder.write(packet);
+        }
+        let Some(first) = recording.begin_again(packet, self.now()) else {
+            return Ok(());
+        };
+        self.begin_file(session, point, recording)?;
+        match &mut recording.recorder {
+            Some(recorder) => recorder.write(&first),
+            None => Ok(()),
         }
     }
 
@@ -106,8 +125,10 @@ impl PointState {
         session: SessionKey,
         point: &str,
         recording: &mut Recording,
-        directory: &Path,
     ) -> Result<(), Failure> {
+        let Some(directory) = &self.settings.record else {
+            return Ok(());
+        };
         let header = recording.header.clone();
         let recorder = Recorder::create(directory, point, header, &self.syncer)?;
         recording.retry = None;

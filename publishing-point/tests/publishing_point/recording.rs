@@ -9,7 +9,7 @@ use std::process::Command;
 use bytes::Bytes;
 use gst::prelude::*;
 use publishing_point::{Closer, Event, Running};
-use wmspush_proto::asf::{DataPacket, FileHeader, Item, Reader};
+use wmspush_proto::asf::{DataPacket, FileHeader, Item, KeyFrames, Reader};
 
 use super::client::{Client, ENDLESS, data_packets, end, event, packet, serve, stream_change};
 use super::closed_by;
@@ -358,6 +358,38 @@ fn a_deleted_recording_is_reported_and_begun_again() {
     assert_eq!(read(&path).1.len(), 1);
     let status = point.status();
     assert!(status.points.iter().all(|point| point.last_error.is_none()));
+}
+
+#[cfg(unix)]
+#[test]
+fn a_second_file_begins_with_a_key_frame() {
+    let directory = directory("key_frame");
+    let path = directory.join("live.asf");
+    let point = recording(&directory);
+    let (header, packets) = live("av_index_ffmpeg_p3200.asf");
+    let mut client = streaming(&point, &header);
+    client.send(packet(b'D', &unpadded(&packets[0])));
+    data_packets(&point, 1);
+    std::fs::remove_file(&path).unwrap();
+    let push_id = client.push_id();
+    drop(client);
+    let failed = |event: &Event| matches!(event, Event::RecordingFailed { .. });
+    event(&point, failed);
+    let mut client = Client::resume(&point, &push_id);
+    client.start("/live", ENDLESS);
+    for data in &packets[1..] {
+        client.send(packet(b'D', &unpadded(data)));
+    }
+    client.send(end(0));
+    assert!(client.rest().is_empty());
+    let key_frames = KeyFrames::of(&FileHeader::parse(header).unwrap());
+    let skipped = packets[1..]
+        .iter()
+        .take_while(|packet| !key_frames.begins_in(packet))
+        .count();
+    assert!(skipped > 0);
+    assert_eq!(recorded(&point).1, (packets.len() - 1 - skipped) as u64);
+    assert!(key_frames.begins_in(&read(&path).1[0]));
 }
 
 /// A limit on the size of files acts as a full disk.
