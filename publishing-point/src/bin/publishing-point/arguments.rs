@@ -4,7 +4,7 @@
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
-use std::net::{SocketAddr, ToSocketAddrs};
+use std::net::{Ipv4Addr, SocketAddr, ToSocketAddrs};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -24,8 +24,8 @@ MS-WMSP, or http://ADDR:PORT/live as plain ASF. The page http://ADDR:PORT/ shows
 has the same as JSON, and /metrics counters for Prometheus.
 
 Options:
-  --listen ADDR:PORT     listen here: 8080, localhost:8080, 0.0.0.0:8080 or [::]:8080; without an address the loopback
-                         interface, with port 0 any free port [default: 127.0.0.1:8080]
+  --listen ADDR:PORT     listen here: localhost:8080, [::1]:8080, or 8080 for the loopback interface; 0.0.0.0:8080 or :8080
+                         for all interfaces, [::]:8080 with IPv6; port 0 is any free port [default: 127.0.0.1:8080]
   --record DIR           record every push in this directory: live.asf, live-2.asf, ...
   --point PATH           accept pushes to these publishing points only, and to those created from them by Template-URL
   --accounts FILE        require an account for a push, by Digest or Basic: lines of user:password; # begins a comment
@@ -131,8 +131,8 @@ fn set(settings: &mut Settings, name: &str, parser: &mut lexopt::Parser) -> Resu
         "inactivity-timeout" => settings.timeouts.inactivity = seconds(name, &text, 0)?,
         "stale" => settings.stale = seconds(name, &text, 0)?,
         "max-viewers" => settings.max_viewers = number(name, &text)?,
-        "max-connections" => settings.max_connections = number(name, &text)?,
-        "max-per-peer" => settings.max_per_peer = number(name, &text)?,
+        "max-connections" => settings.max_connections = positive(name, &text)?,
+        "max-per-peer" => settings.max_per_peer = positive(name, &text)?,
         _ => settings.faults.push(fault_script::parse(&text)?),
     }
     Ok(())
@@ -143,10 +143,15 @@ fn told(error: lexopt::Error) -> String {
     error.to_string()
 }
 
-/// Parses `8080`, `localhost:8080` or `[::1]:8080`. If a name has several addresses, one of IPv4 is preferred.
+/// Parses `8080`, `localhost:8080` or `[::1]:8080`, and `:8080` or `*:8080` for all interfaces. If a name has several
+/// addresses, one of IPv4 is preferred.
 fn address(text: &str) -> Result<SocketAddr, String> {
     if let Ok(port) = text.parse() {
         return Ok(SocketAddr::from(([127, 0, 0, 1], port)));
+    }
+    let all = text.strip_prefix('*').unwrap_or(text).strip_prefix(':');
+    if let Some(port) = all.and_then(|port| port.parse().ok()) {
+        return Ok(SocketAddr::from((Ipv4Addr::UNSPECIFIED, port)));
     }
     let found = text.to_socket_addrs().map_err(|error| {
         format!("--listen {text}: {error}. Use 8080, localhost:8080 or [::1]:8080")
@@ -200,6 +205,14 @@ fn number<N: std::str::FromStr>(name: &str, text: &str) -> Result<N, String> {
         .map_err(|_| format!("--{name}: {text:?} is not a number"))
 }
 
+/// Parses a number above 0. With 0 connections, every client would be refused.
+fn positive(name: &str, text: &str) -> Result<usize, String> {
+    match number(name, text)? {
+        0 => Err(format!("--{name} has to be at least 1")),
+        number => Ok(number),
+    }
+}
+
 fn seconds(name: &str, text: &str, least: u64) -> Result<Duration, String> {
     match number(name, text)? {
         seconds if (least..=MOST).contains(&seconds) => Ok(Duration::from_secs(seconds)),
@@ -211,6 +224,8 @@ fn seconds(name: &str, text: &str, least: u64) -> Result<Duration, String> {
 fn accounts(path: &Path) -> Result<Vec<Credentials>, String> {
     let shown = path.display();
     let text = std::fs::read_to_string(path).map_err(|error| format!("{shown}: {error}"))?;
+    // Editors of Windows begin a file with a byte order mark.
+    let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
     let lines = text.lines().enumerate();
     let mut accounts = Vec::new();
     for (number, line) in lines.filter(|(_, line)| !line.is_empty() && !line.starts_with('#')) {
@@ -267,6 +282,8 @@ mod tests {
             ("localhost:8080", "127.0.0.1:8080"),
             ("0.0.0.0:80", "0.0.0.0:80"),
             ("[::1]:8080", "[::1]:8080"),
+            (":8080", "0.0.0.0:8080"),
+            ("*:8080", "0.0.0.0:8080"),
         ] {
             assert_eq!(settings(&["--listen", text]).listen.to_string(), address);
         }
@@ -305,6 +322,8 @@ mod tests {
             &["--listen", "808080"],
             &["--listen", "localhost"],
             &["--max-connections", "-1"],
+            &["--max-connections", "0"],
+            &["--max-per-peer", "0"],
             &["--record", "/no/such/directory"],
             &["--accounts", "/no/such/file"],
             &["--records"],
@@ -335,6 +354,10 @@ mod tests {
             Credentials::new("bob", "a:b"),
         ];
         assert_eq!(found, expected);
+        assert_eq!(
+            read("\u{feff}alice:s3cret\r\nbob:a:b\r\n").unwrap(),
+            expected
+        );
         let error = read("alice:s3cret\nbob s3cret\n").unwrap_err();
         assert!(error.ends_with(":2: not user:password"), "{error}");
         assert!(read("# nobody\n").is_err());

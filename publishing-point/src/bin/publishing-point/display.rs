@@ -125,14 +125,13 @@ fn print(text: &str) {
     let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
 }
 
-/// Escapes control characters, because clients choose names and paths, and must not move the cursor.
+/// Replaces control characters and those that change the direction of text, because clients choose names and paths, and
+/// must neither move the cursor nor reorder a line.
 fn visible(line: &str) -> String {
-    let shown = |character: char| {
-        if character.is_control() {
-            '?'
-        } else {
-            character
-        }
+    let shown = |character: char| match character {
+        '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => '?',
+        character if character.is_control() => '?',
+        character => character,
     };
     line.chars().map(shown).collect()
 }
@@ -243,5 +242,6 @@ mod tests {
     #[test]
     fn control_characters_of_clients_are_escaped() {
         assert_eq!(visible("/a\x1b[2J\u{9b}b\r\n"), "/a?[2J?b??");
+        assert_eq!(visible("käse \u{202e}esrever"), "käse ?esrever");
     }
 }
