@@ -44,6 +44,24 @@ fn troubleshooting_has_the_tables_of_the_code() {
     );
 }
 
+#[test]
+fn each_hresult_of_a_failure_is_in_the_guide() {
+    let guide = path().with_file_name("moving-from-the-windows-media-format-sdk.md");
+    let guide = fs::read_to_string(guide).unwrap();
+    let is_missing = |failure: &&Failure| {
+        let hresult = failure.hresult();
+        let row = format!("| `{}` | 0x{:08X} |", hresult.name(), hresult.0);
+        let reason = format!("`{}`", failure.reason());
+        let is_row = |line: &str| line.starts_with(&row) && line.contains(&reason);
+        !guide.lines().any(is_row)
+    };
+    let missing = examples().values().filter(is_missing);
+    let missing: Vec<_> = missing
+        .map(|failure| (failure.hresult().name(), failure.reason()))
+        .collect();
+    assert_eq!(missing, [("", ""); 0]);
+}
+
 /// Replaces the text between the comments that name the table.
 fn with_table(text: &str, name: &str, table: &str) -> String {
     let (begin, end) = (
