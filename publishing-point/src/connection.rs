@@ -18,8 +18,11 @@ use super::shared::PointState;
 use super::{Control, wire};
 use wmspush_proto::wmhttp::server::Reply;
 
-/// Time limit for sending a response.
+/// Time limit for sending a small response.
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Bytes of a response for which a client gets another second.
+const BYTES_PER_SECOND: usize = 64 * 1024;
 
 /// Largest body of a PushSetup, in bytes.
 const MAX_SETUP_BODY: u64 = 4096;
@@ -146,7 +149,7 @@ impl Connection {
             SystemTime::now(),
         );
         let written = self.stream.write_all(&bytes);
-        tokio::time::timeout(RESPONSE_TIMEOUT, written).await??;
+        tokio::time::timeout(response_timeout(bytes.len()), written).await??;
         if close {
             self.linger().await;
             return Ok(Next::Close);
@@ -211,10 +214,29 @@ impl Connection {
     }
 }
 
+/// Returns the time limit for sending a response of this size.
+fn response_timeout(bytes: usize) -> Duration {
+    RESPONSE_TIMEOUT + Duration::from_secs((bytes / BYTES_PER_SECOND) as u64)
+}
+
 fn connection_option(headers: &HeaderMap, option: &str) -> bool {
     let values = headers.get_all(CONNECTION).iter();
     values
         .filter_map(|value| value.to_str().ok())
         .flat_map(|value| value.split(','))
         .any(|value| value.trim().eq_ignore_ascii_case(option))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_large_response_has_more_time() {
+        assert_eq!(response_timeout(1000), RESPONSE_TIMEOUT);
+        assert_eq!(
+            response_timeout(1 << 20),
+            RESPONSE_TIMEOUT + Duration::from_secs(16)
+        );
+    }
 }

@@ -24,6 +24,13 @@ use wmspush_proto::wmsp::{Framer, Opened, PlayerKind, PlayerRequest, Refusal, re
 /// Largest body of a player's request in bytes, mostly a log.
 const MAX_BODY: u64 = 64 * 1024;
 
+/// Paths that browsers request on their own, beside a document. A refusal is no news.
+const OF_BROWSERS: [&str; 3] = [
+    "/favicon.ico",
+    "/apple-touch-icon.png",
+    "/apple-touch-icon-precomposed.png",
+];
+
 /// Characters to show of a method, at most.
 const MAX_METHOD: usize = 20;
 
@@ -194,8 +201,10 @@ impl Connection {
         const TEXT: &[u8] =
             b"No encoder pushes to this publishing point at present. See / for those that do.\n";
         let refusal = Refusal::NoSource;
-        self.shared
-            .refused(&point_of(request), refusal.status(), refusal);
+        let point = point_of(request);
+        if !OF_BROWSERS.contains(&point.as_str()) {
+            self.shared.refused(&point, refusal.status(), refusal);
+        }
         let mut response = reply::document("text/plain; charset=utf-8", TEXT.into());
         *response.status_mut() = refusal.status();
         self.reply_last(request, response).await

@@ -302,11 +302,14 @@ function update(status) {
 function showFailure(failed) {
   const summary = document.getElementById("summary");
   summary.classList.toggle("lost", failed);
+  // Screen readers announce a failure, and not each update.
   if (!failed) {
+    summary.removeAttribute("role");
     failedSince = null;
     return;
   }
   failedSince = failedSince || new Date();
+  summary.setAttribute("role", "alert");
   setText(summary, "No answer from the server since " + failedSince.toLocaleTimeString() + ". Trying again.");
 }
 

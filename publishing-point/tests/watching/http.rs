@@ -125,3 +125,14 @@ fn a_user_agent_is_shown_in_any_script() {
     event(&point, |event| matches!(event, Event::ViewerJoined { .. }));
     assert_eq!(point.viewers()[0].user_agent, "Плеер/1");
 }
+
+#[test]
+fn an_icon_that_browsers_request_is_no_error() {
+    let point = serve(|_| {});
+    let icon = Viewer::ask(&point, "GET /favicon.ico HTTP/1.1\nHost: a");
+    assert_eq!(icon.status(), 404);
+    assert!(point.status().errors.is_empty());
+    let missing = Viewer::ask(&point, "GET /live HTTP/1.1\nHost: a");
+    assert_eq!(missing.status(), 404);
+    assert_eq!(point.status().errors.len(), 1);
+}
