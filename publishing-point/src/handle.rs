@@ -57,7 +57,7 @@ impl Handle {
 
     /// Returns all viewers in the order in which they joined.
     pub fn viewers(&self) -> Vec<Viewer> {
-        self.shared.audience.viewers()
+        self.shared.viewers()
     }
 
     /// Waits until `wanted` accepts the pushes, and returns them. `None` after `timeout`.

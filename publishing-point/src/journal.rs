@@ -22,6 +22,16 @@ pub struct Notice {
     pub times: u64,
 }
 
+impl Notice {
+    /// Converts its time to the one to show.
+    pub(super) fn shown(self, shown: impl Fn(SystemTime) -> SystemTime) -> Self {
+        Self {
+            time: shown(self.time),
+            ..self
+        }
+    }
+}
+
 /// The kind of a notice. A success resolves notices by their kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {

@@ -54,9 +54,9 @@ impl Total {
 }
 
 impl Ledger {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(since: SystemTime) -> Self {
         Self {
-            since: SystemTime::now(),
+            since,
             sources: BTreeMap::new(),
             totals: HashMap::new(),
             errors: Journal::new(MAX_ERRORS),
@@ -66,8 +66,8 @@ impl Ledger {
     }
 
     /// Records an event.
-    pub(super) fn see(&mut self, event: &Event) {
-        let (point, now) = (event.point(), SystemTime::now());
+    pub(super) fn see(&mut self, event: &Event, now: SystemTime) {
+        let point = event.point();
         match event {
             Event::PushStarted { session, .. } => {
                 let source = self.sources.entry(*session).or_default();

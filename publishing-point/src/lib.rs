@@ -39,6 +39,7 @@ use wmspush_proto::wmhttp::server::{Points, Redirect, Rules, Timeouts};
 
 mod admission;
 mod audience;
+mod clock;
 mod connection;
 mod delivery;
 mod documents;

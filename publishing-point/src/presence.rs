@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use super::Event;
 use super::audience::{Leave, Viewer};
@@ -31,7 +30,7 @@ impl Presence {
             session,
             user_agent: user_agent.to_owned(),
             framed,
-            since: SystemTime::now(),
+            since: shared.clock.record(),
             packets: 0,
             skipped: 0,
         })?;

@@ -5,7 +5,7 @@
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::{Arc, Condvar, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::StatusCode;
@@ -13,6 +13,7 @@ use tokio::sync::{Notify, watch};
 
 use super::admission::{Admission, Limits};
 use super::audience::Audience;
+use super::clock::Clock;
 use super::events::Events;
 use super::faults::Script;
 use super::ledger::Ledger;
@@ -31,8 +32,7 @@ use wmspush_proto::wmhttp::{HResult, PushId};
 const MAX_WAITING_OF_PEER: usize = Sessions::MAX / 2;
 
 pub(super) struct PointState {
-    /// Origin of the times of sessions.
-    start: Instant,
+    pub(super) clock: Clock,
     pub(super) settings: Settings,
     pub(super) sessions: Mutex<Sessions>,
     /// Signals a new waiting session, whose timeout the timer task does not know yet.
@@ -57,6 +57,7 @@ pub(super) struct PointState {
 
 impl PointState {
     pub(super) fn new(mut settings: Settings) -> Self {
+        let clock = Clock::start();
         settings.points = settings.points.by_name();
         let script = Script::new(std::mem::take(&mut settings.faults));
         let sessions =
@@ -70,7 +71,8 @@ impl PointState {
             per_peer: settings.max_per_peer,
         }));
         Self {
-            start: Instant::now(),
+            ledger: Mutex::new(Ledger::new(clock.record())),
+            clock,
             settings,
             sessions: Mutex::new(sessions),
             sessions_changed: Notify::new(),
@@ -83,7 +85,6 @@ impl PointState {
             audience: Audience::default(),
             admission,
             peers: Mutex::default(),
-            ledger: Mutex::new(Ledger::new()),
             displacements: watch::Sender::new(()),
             recordings: Mutex::default(),
             syncer,
@@ -92,12 +93,12 @@ impl PointState {
 
     /// Returns the current time of sessions.
     pub(super) fn now(&self) -> Duration {
-        self.start.elapsed()
+        self.clock.elapsed()
     }
 
     /// Sleeps until a time of sessions; without one, forever.
     pub(super) async fn sleep_until(&self, deadline: Option<Duration>) {
-        match deadline.and_then(|deadline| self.start.checked_add(deadline)) {
+        match deadline.and_then(|deadline| self.clock.instant(deadline)) {
             Some(deadline) => tokio::time::sleep_until(deadline.into()).await,
             None => std::future::pending().await,
         }
@@ -105,7 +106,7 @@ impl PointState {
 
     /// Publishes an event.
     pub(super) fn tell(&self, event: Event) {
-        lock(&self.ledger).see(&event);
+        lock(&self.ledger).see(&event, self.clock.record());
         self.events.push(event);
     }
 

@@ -5,7 +5,7 @@
 use std::collections::HashMap;
 use std::time::SystemTime;
 
-use super::journal::Notice;
+use super::journal::{Journal, Notice};
 use super::ledger::Ledger;
 use super::lock::lock;
 use super::pushes::Push;
@@ -57,46 +57,71 @@ pub struct Status {
 impl PointState {
     /// Returns the current state.
     pub(super) fn status(&self) -> Status {
+        let shown = self.clock.shown();
         let mut viewers = self.viewers_by_session();
         let pushes: Vec<_> = lock(&self.pushes).present().map(Push::outline).collect();
         let ledger = lock(&self.ledger);
         let points = pushes.into_iter().map(|push| {
             let viewers = viewers.remove(&push.session).unwrap_or_default();
-            self.point_status(&ledger, push, viewers)
+            self.point_status(&ledger, push, viewers, &shown)
         });
         Status {
-            since: ledger.since,
+            since: shown(ledger.since),
             points: points.collect(),
             configured: configured(&self.settings),
-            errors: ledger.errors.notices().cloned().collect(),
-            events: ledger.events.notices().cloned().collect(),
+            errors: notices(&ledger.errors, &shown),
+            events: notices(&ledger.events, &shown),
         }
     }
 
-    fn point_status(&self, ledger: &Ledger, push: Push, viewers: Vec<Viewer>) -> PointStatus {
+    fn point_status(
+        &self,
+        ledger: &Ledger,
+        push: Push,
+        viewers: Vec<Viewer>,
+        shown: impl Fn(SystemTime) -> SystemTime,
+    ) -> PointStatus {
         let source = ledger.source(push.session);
+        let last_error = ledger.last_error(&push.point);
         PointStatus {
             session: push.session,
             user_agent: push.user_agent,
-            since: source.and_then(|source| source.since),
+            since: source.and_then(|source| source.since).map(&shown),
             receiving: push.receiving,
             bitrate: source.map_or(0, |source| source.meter.bitrate(self.now())),
             packets: push.data_packets,
             bytes: push.data_bytes,
             viewers,
-            last_error: ledger.last_error(&push.point),
+            last_error: last_error.map(|error| error.shown(&shown)),
             point: push.point,
         }
+    }
+
+    /// Returns all viewers in the order in which they joined.
+    pub(super) fn viewers(&self) -> Vec<Viewer> {
+        let shown = self.clock.shown();
+        let viewers = self.audience.viewers().into_iter();
+        viewers
+            .map(|viewer| Viewer {
+                since: shown(viewer.since),
+                ..viewer
+            })
+            .collect()
     }
 
     /// Returns the viewers by session.
     fn viewers_by_session(&self) -> HashMap<SessionKey, Vec<Viewer>> {
         let mut sessions = HashMap::<_, Vec<_>>::new();
-        for viewer in self.audience.viewers() {
+        for viewer in self.viewers() {
             sessions.entry(viewer.session).or_default().push(viewer);
         }
         sessions
     }
+}
+
+fn notices(journal: &Journal, shown: impl Fn(SystemTime) -> SystemTime) -> Vec<Notice> {
+    let notices = journal.notices().cloned();
+    notices.map(|notice| notice.shown(&shown)).collect()
 }
 
 fn configured(settings: &Settings) -> Vec<String> {

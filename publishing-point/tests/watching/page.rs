@@ -72,7 +72,9 @@ fn the_page_follows_a_push() {
         assert!(url.starts_with(&own) || url.starts_with("data:"), "{url}");
     }
     point.shutdown();
-    browser.wait_for("document.querySelector('#summary[role=alert]')?.textContent.includes('No answer')");
+    browser.wait_for(
+        "document.querySelector('#summary[role=alert]')?.textContent.includes('No answer')",
+    );
 }
 
 /// Pushes one packet as an encoder with this User-Agent. Returns the client and its push-id.
