@@ -30,8 +30,8 @@ pub struct Viewer {
     pub since: SystemTime,
     /// Data packets sent to it.
     pub packets: u64,
-    /// Data packets of the push that were not sent: they contain none of its selected streams, or are too large for a
-    /// packet of MS-WMSP.
+    /// Data packets of the push that were not sent: they contain none of its selected streams, or are too large for their
+    /// header or for a packet of MS-WMSP.
     pub skipped: u64,
 }
 

@@ -50,8 +50,12 @@ impl Form {
         }
     }
 
-    /// Returns a packet on the wire: its head, its bytes and its padding. `None` if this format cannot carry it.
+    /// Returns a packet on the wire: its head, its bytes and its padding. `None` if this format cannot carry it, or if it
+    /// is larger than the header allows: no player could read it, nor what follows in a file.
     fn packet(&mut self, packet: &Packet, full_size: usize) -> Option<impl Buf + use<>> {
+        if packet.bytes.len() > full_size {
+            return None;
+        }
         let (head, body, padding) = match self {
             Self::Framed {
                 agent,

@@ -97,7 +97,7 @@ impl Recorder {
         self.header.as_bytes() == header
     }
 
-    /// Writes a packet, extended to its full size.
+    /// Writes a packet, extended to its full size. Skips one that is larger, behind which no reader would find the next.
     pub(super) fn write(&mut self, packet: &Bytes) -> Result<(), Failure> {
         self.try_write(packet).map_err(|error| self.failure(error))
     }
@@ -135,7 +135,7 @@ impl Recorder {
     fn try_write(&mut self, packet: &Bytes) -> io::Result<()> {
         let size = self.header.packet_size();
         if packet.len() > size {
-            return Err(invalid("a data packet larger than its header allows"));
+            return Ok(());
         }
         if self.finished {
             self.write_header(&self.live_header.clone())?;

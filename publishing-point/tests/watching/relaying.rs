@@ -223,3 +223,27 @@ fn a_late_viewer_begins_with_the_key_frame() {
     assert!(bytes.len() < unpadded[start].len());
     assert_eq!(key_frames.join_at(&first), bytes.as_slice());
 }
+
+/// Behind it, a player would not find the next packet.
+#[test]
+fn a_packet_larger_than_its_header_allows_reaches_no_viewer() {
+    let directory = std::env::temp_dir().join(format!("larger-{}", std::process::id()));
+    std::fs::create_dir_all(&directory).unwrap();
+    let point = serve(|settings| settings.record = Some(directory.clone()));
+    let stream = Stream::of(AUDIO_VIDEO);
+    let unpadded = stream.unpadded();
+    let mut pusher = Pusher::start(&point, "/live", &stream.header);
+    let mut player = Viewer::play(&point, "/live", OLD);
+    let mut file = Viewer::ask(&point, "GET /live HTTP/1.1\nHost: a\nUser-Agent: a file");
+    let larger = [&unpadded[0][..], &[0; 4000]].concat();
+    pusher.send(&[unpadded[0].clone(), larger.into(), unpadded[1].clone()]);
+    pusher.end();
+    assert_eq!(numbers(&player.packets()), [0, 2]);
+    let header = stream.header.as_bytes().len();
+    assert_eq!(file.rest().len(), header + 2 * 3200);
+    let recorded = |event: &Event| matches!(event, Event::Recorded { packets: 2, .. });
+    event(&point, recorded);
+    let recorded = std::fs::read(directory.join("live.asf")).unwrap();
+    assert_eq!(recorded.len(), header + 2 * 3200);
+    std::fs::remove_dir_all(directory).unwrap();
+}
