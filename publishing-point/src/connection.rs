@@ -13,9 +13,10 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 
+use super::Control;
 use super::admission::{SetupRate, Ticket};
 use super::shared::PointState;
-use super::{Control, wire};
+use super::wire::{self, BadHead};
 use wmspush_proto::wmhttp::server::Reply;
 
 /// Time limit for sending a small response.
@@ -80,20 +81,17 @@ impl Connection {
             match wire::take_head(&mut self.input) {
                 Ok(Some(head)) => return Ok(Some(head)),
                 Ok(None) => {}
-                Err(bad) => {
-                    let status = bad.status();
-                    self.shared.refused("", status, bad);
-                    let reply = Reply::last(status);
-                    self.respond(&Request::new(()), "", reply).await?;
-                    return Ok(None);
-                }
+                Err(bad) => return self.refuse_head(bad).await,
             }
             let began = !self.input.is_empty();
             tokio::select! {
                 read = self.stream.read_buf(&mut self.input) => if read? == 0 {
                     return Ok(None);
                 },
-                () = self.shared.sleep_until(Some(deadline)) => return Ok(None),
+                () = self.shared.sleep_until(Some(deadline)) => return match began {
+                    true => self.refuse_head(BadHead::TooSlow).await,
+                    false => Ok(None),
+                },
                 _ = self.control.changed() => if self.stopping() {
                     return Ok(None);
                 },
@@ -102,6 +100,15 @@ impl Connection {
                 deadline = self.shared.now().saturating_add(head_timeout);
             }
         }
+    }
+
+    /// Answers bytes that are not served as a request.
+    async fn refuse_head(&mut self, bad: BadHead) -> io::Result<Option<(Request<()>, Bytes)>> {
+        let status = bad.status();
+        self.shared.refused("", status, bad);
+        let reply = Reply::last(status);
+        self.respond(&Request::new(()), "", reply).await?;
+        Ok(None)
     }
 
     /// Reads the body of a PushSetup; `None` if it is too large or too slow.

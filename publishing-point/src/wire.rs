@@ -37,6 +37,8 @@ pub(super) enum BadHead {
     Mms,
     /// The head is larger than [`MAX_HEAD`], or has more than [`MAX_HEADERS`] fields.
     TooLarge,
+    /// The head was not complete within the time limit.
+    TooSlow,
     /// Anything else.
     Malformed,
 }
@@ -57,6 +59,7 @@ impl BadHead {
 
     pub(super) fn status(self) -> StatusCode {
         match self {
+            Self::TooSlow => StatusCode::REQUEST_TIMEOUT,
             Self::TooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             Self::Http2 => StatusCode::HTTP_VERSION_NOT_SUPPORTED,
             Self::Tls | Self::Rtsp | Self::Mms | Self::Malformed => StatusCode::BAD_REQUEST,
@@ -81,6 +84,7 @@ impl fmt::Display for BadHead {
                 f,
                 "the head of the request has more than {MAX_HEAD} bytes or {MAX_HEADERS} fields"
             ),
+            Self::TooSlow => f.write_str("the head of the request is too slow"),
             Self::Malformed => f.write_str("not the head of an HTTP request"),
         }
     }

@@ -51,6 +51,7 @@ fn an_endless_head_times_out() {
     let mut slow = Client::connect(&point);
     slow.send("POST /live HTTP/1.1\r\n");
     assert!(silent.rest().is_empty());
+    assert_eq!(slow.response().status(), 408);
     assert!(slow.rest().is_empty());
     let mut body = Client::connect(&point);
     body.send(request("/live", "pushsetup", "0", 10));
