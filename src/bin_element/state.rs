@@ -10,7 +10,7 @@ use super::muxer::Member;
 use super::small_map::SmallMap;
 use super::stream::Stream;
 
-/// What the streaming threads of a bin share.
+/// State that the streaming threads of a bin share.
 #[derive(Default)]
 pub(super) struct State {
     pub(super) streams: SmallMap<usize, Stream>,

@@ -95,16 +95,39 @@ impl Input {
 /// Returns whether an element is in PLAYING or changing to it. While the element waits for data, only its pipeline
 /// knows the target: a live pipeline that is paused leaves its sinks between PLAYING and PAUSED.
 pub(super) fn is_playing(element: &gst::Element) -> bool {
-    let prerolls = element.pending_state() != gst::State::VoidPending;
-    let mut whole = element.clone();
-    while prerolls && let Some(parent) = whole.parent().and_downcast() {
-        whole = parent;
-    }
+    let whole = match is_prerolling(element) {
+        true => pipeline_of(element),
+        false => element.clone(),
+    };
     let target = match whole.pending_state() {
         gst::State::VoidPending => whole.current_state(),
         pending => pending,
     };
     target == gst::State::Playing
+}
+
+/// Returns whether an element waits for a live source that it cannot query, as in `wmspushbin` before the first data:
+/// only a live source lets a pipeline reach PAUSED before its sinks have data.
+pub(super) fn awaits_live_source(element: &gst::Element) -> bool {
+    let mut latency = gst::query::Latency::new();
+    let pads = element.sink_pads();
+    let is_answered = pads.iter().any(|pad| pad.peer_query(&mut latency));
+    !is_answered
+        && is_prerolling(element)
+        && pipeline_of(element).current_state() >= gst::State::Paused
+}
+
+fn is_prerolling(element: &gst::Element) -> bool {
+    element.pending_state() != gst::State::VoidPending
+}
+
+/// Returns the outermost bin.
+fn pipeline_of(element: &gst::Element) -> gst::Element {
+    let mut whole = element.clone();
+    while let Some(parent) = whole.parent().and_downcast() {
+        whole = parent;
+    }
+    whole
 }
 
 impl Drop for Stay<'_> {
@@ -132,6 +155,22 @@ mod tests {
         for _ in 0..20 {
             drop(watch.enter());
             assert_eq!(silences(&watch, 5), [0; 0]);
+        }
+    }
+
+    #[test]
+    fn a_pipeline_without_data_is_in_paused_if_it_is_live() {
+        gst::init().unwrap();
+        for is_live in [false, true] {
+            let pipeline = gst::Pipeline::new();
+            let source = gst::ElementFactory::make("appsrc").property("is-live", is_live);
+            let source = source.build().unwrap();
+            let sink = gst::ElementFactory::make("fakesink").build().unwrap();
+            pipeline.add_many([&source, &sink]).unwrap();
+            pipeline.set_state(gst::State::Playing).unwrap();
+            assert_eq!(awaits_live_source(&sink), is_live);
+            assert!(is_playing(&sink));
+            pipeline.set_state(gst::State::Null).unwrap();
         }
     }
 

@@ -160,6 +160,24 @@ fn a_gap_is_filled_and_reported() {
     }
 }
 
+/// Before its first data, appsrc announces no caps, so the bin has no elements for it.
+#[test]
+fn a_live_source_without_any_data_is_reported() {
+    let point = Point::new("no-data");
+    let source =
+        "appsrc is-live=true caps=video/x-raw,format=I420,width=320,height=240,framerate=25/1";
+    let pipeline = Pipeline::new(&point, &format!("{source} ! wmspushbin name=bin"));
+    pipeline.play();
+    let types = [gst::MessageType::Warning, gst::MessageType::Error];
+    match pipeline.message(&types).view() {
+        gst::MessageView::Warning(warning) => {
+            let details = warning.details().unwrap();
+            assert_eq!(details.get::<String>("reason").unwrap(), "no-input");
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
 /// Upstream has nothing, and says so: a filling does not wait.
 #[test]
 fn gap_events_are_filled_at_once() {

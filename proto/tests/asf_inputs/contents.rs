@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! What the headers and packets of each producer say.
+//! The contents of the headers and packets of each producer.
 
 use std::path::Path;
 

@@ -228,7 +228,7 @@ fn a_proxy_that_answers_itself_is_no_web_server() {
 }
 
 #[test]
-fn a_web_server_behind_a_proxy_may_be_in_place_of_the_proxy() {
+fn a_web_server_may_stand_in_place_of_the_proxy() {
     for status in [400, 403, 404, 405, 500] {
         let proxied = |circumstances: &mut Circumstances| circumstances.proxy = Some(squid());
         let hint = setup_hint(refused(status, "Apache/2.4"), proxied);

@@ -12,7 +12,7 @@ use crate::push::{self, Connection, Error};
 use crate::sink::SessionState;
 use crate::sink::bus::{self, Origin};
 use crate::sink::callback::Callback;
-use crate::sink::input_watch::{SILENCE, is_playing};
+use crate::sink::input_watch::{SILENCE, awaits_live_source, is_playing};
 use crate::sink::location::{Location, SettingsError};
 use crate::sink::log::{self, CAT};
 use crate::sink::periodic_timer::off_the_clock;
@@ -152,7 +152,12 @@ impl WmsPushSink {
                 | SessionState::Ended
                 | SessionState::Failed
         );
-        if takes_input && self.writer.is_upstream_live(self.obj().upcast_ref()) {
+        let element = self.obj();
+        let is_live = || {
+            self.writer.is_upstream_live(element.upcast_ref())
+                || awaits_live_source(element.upcast_ref())
+        };
+        if takes_input && is_live() {
             self.with_origin(|origin| bus::post_no_input(origin, state, SILENCE));
         }
     }
