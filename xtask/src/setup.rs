@@ -73,7 +73,9 @@ fn offer(missing: &[Package]) {
     let there = missing.is_empty() || (run::found("apt-get") && install(missing).is_ok());
     if !there {
         let list = list(missing);
-        println!("==> set-up: goes on without these, and leaves out what they are for\n{list}");
+        println!(
+            "==> set-up: continues without these packages, and skips the tests that need them\n{list}"
+        );
     }
 }
 
@@ -92,7 +94,7 @@ fn install(missing: &[Package]) -> Result {
         ));
     }
     if let Err(message) = as_root(&[&APT_GET[..], &["update"]].concat()) {
-        println!("==> set-up: {message}; trying with the package lists that are there");
+        println!("==> set-up: {message}; using the package lists of the last update");
     }
     let shell = ["sh", "-c", WITHOUT_SERVICES, "sh"];
     as_root(&[&shell[..], &APT_GET, &install].concat())

@@ -173,7 +173,7 @@ fn one(workspace: &Workspace, suite: &Suite) -> Result {
         .env("WMSPUSH_PLUGIN_DIR", workspace.plugin_directory());
     let name = suite.name();
     let lines = run::bounded(workspace.with_registry(&mut command), LIMIT).map_err(|message| {
-        format!("{message}\nOnce it is mended: cargo xtask test --from {name}")
+        format!("{message}\nContinue after the fix: cargo xtask test --from {name}")
     })?;
     let result = lines.iter().rfind(|line| line.starts_with("test result"));
     let result = result.map_or("no tests", String::as_str);

@@ -113,7 +113,7 @@ fn timed(workspace: &Workspace, name: &str, check: Check) -> Result {
     println!("==> [{name}]");
     let started = Instant::now();
     check(workspace).map_err(|message| {
-        format!("{message}\nOnce it is mended: cargo xtask test --from {name}")
+        format!("{message}\nContinue after the fix: cargo xtask test --from {name}")
     })?;
     println!("==> [{name}] {:.1} s", started.elapsed().as_secs_f64());
     Ok(())
