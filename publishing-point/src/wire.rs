@@ -31,6 +31,8 @@ pub(super) enum BadHead {
     Tls,
     /// The preface of HTTP/2.
     Http2,
+    /// A request of another version of HTTP, or of a similar protocol.
+    Version,
     /// A request of RTSP.
     Rtsp,
     /// The first message of MMS over TCP, MS-MMSP 2.2.3 TcpMessageHeader.
@@ -53,6 +55,7 @@ impl BadHead {
             _ if input.starts_with(b"PRI * HTTP/2") => Self::Http2,
             _ if first_line.is_some_and(|line| line.ends_with(b" RTSP/1.0")) => Self::Rtsp,
             _ if error == httparse::Error::TooManyHeaders => Self::TooLarge,
+            _ if error == httparse::Error::Version => Self::Version,
             _ => Self::Malformed,
         }
     }
@@ -61,7 +64,7 @@ impl BadHead {
         match self {
             Self::TooSlow => StatusCode::REQUEST_TIMEOUT,
             Self::TooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
-            Self::Http2 => StatusCode::HTTP_VERSION_NOT_SUPPORTED,
+            Self::Http2 | Self::Version => StatusCode::HTTP_VERSION_NOT_SUPPORTED,
             Self::Tls | Self::Rtsp | Self::Mms | Self::Malformed => StatusCode::BAD_REQUEST,
         }
     }
@@ -84,6 +87,7 @@ impl fmt::Display for BadHead {
                 f,
                 "the head of the request has more than {MAX_HEAD} bytes or {MAX_HEADERS} fields"
             ),
+            Self::Version => f.write_str("the request is of neither HTTP/1.0 nor HTTP/1.1"),
             Self::TooSlow => f.write_str("the head of the request is too slow"),
             Self::Malformed => f.write_str("not the head of an HTTP request"),
         }
@@ -216,6 +220,8 @@ mod tests {
                 BadHead::Rtsp,
             ),
             (b"\x01\0\0\0\xce\xfa\x0b\xb0\x90\0\0\0MMS ", BadHead::Mms),
+            (b"GET / HTTP/1.2\r\n\r\n", BadHead::Version),
+            (b"SOURCE /live ICE/1.0\r\n\r\n", BadHead::Version),
             (b"\x05\x01\0", BadHead::Malformed),
             (b"$H\x04\0", BadHead::Malformed),
         ] {
