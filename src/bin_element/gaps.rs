@@ -21,6 +21,9 @@ use super::stream::{Inside, Stream};
 /// Interval of the check.
 pub(super) const TICK: gst::ClockTime = gst::ClockTime::from_mseconds(100);
 
+/// Least lead of a stream over all others that is reported. Data of one source may be some seconds ahead.
+const FAR: gst::ClockTime = gst::ClockTime::from_seconds(60);
+
 /// A stream without data that others wait for.
 struct Missed {
     id: usize,
@@ -52,6 +55,15 @@ impl Muxing {
         misses
     }
 
+    /// Stores the time of the next buffer of a stream. Reports a stream that is far ahead of the others, once a run: its data
+    /// waits until they get there.
+    pub(super) fn note_time(&self, id: usize, time: gst::ClockTime) {
+        let lead = self.lock().note_time(id, time);
+        if let (Some((pad, lead)), Some(bin)) = (lead, self.bin.upgrade()) {
+            post_ahead(&bin, &pad, lead);
+        }
+    }
+
     /// Fills the streams without data that others wait for.
     pub(super) fn fill_gaps(&self) {
         let (missed, until) = {
@@ -80,6 +92,27 @@ fn is_overdue(inside: &Inside, since: Instant) -> bool {
 }
 
 impl State {
+    /// Returns the pad and the lead of a stream that is to be reported.
+    fn note_time(&mut self, id: usize, time: gst::ClockTime) -> Option<(String, gst::ClockTime)> {
+        self.streams.get_mut(&id)?.inside.as_mut()?.time = Some(time);
+        let (mut first, mut second) = (None, None);
+        for (id, stream) in self.streams.iter_mut().filter(|(_, one)| !one.is_over()) {
+            let inside = stream.inside.as_ref().filter(|one| one.pad.is_some());
+            let time = inside.and_then(|inside| Some((inside.time?, *id)));
+            (first, second) = match time {
+                Some(time) if first < Some(time) => (Some(time), first),
+                time => (first, second.max(time)),
+            };
+        }
+        let ((time, id), (next, _)) = first.zip(second)?;
+        let lead = time.saturating_sub(next);
+        let stream = self.streams.get_mut(&id)?;
+        if lead < FAR || std::mem::replace(&mut stream.is_ahead, true) {
+            return None;
+        }
+        Some((stream.name(), lead))
+    }
+
     /// Returns the time up to which the stream that is furthest ahead has data.
     fn waits_until(&self) -> Option<gst::ClockTime> {
         if self.phase != Phase::Running {
@@ -139,14 +172,29 @@ fn post_no_input(bin: &WmsPushBin, pad: &str) {
                         with its last picture, or left out until it has data.";
     let seconds = LONGEST_WAIT.as_secs_f64();
     let text = format!("Upstream has delivered nothing on the pad {pad} for {seconds} s.");
+    post_warning(bin, "no-input", pad, &text, HINT);
+}
+
+/// Posts WARNING for a pad whose times are far ahead of those of the others.
+fn post_ahead(bin: &WmsPushBin, pad: &str, lead: gst::ClockTime) {
+    const HINT: &str = "Let the times of all sources begin together: set do-timestamp=true on live ones, and let those of each appsrc \
+                        begin at 0.";
+    let text = format!(
+        "The data on the pad {pad} is {} s ahead of the other streams, and is not sent before they get there.",
+        lead.seconds()
+    );
+    post_warning(bin, "absurd-times", pad, &text, HINT);
+}
+
+fn post_warning(bin: &WmsPushBin, reason: &str, pad: &str, text: &str, hint: &str) {
     let details = gst::Structure::builder("wmspushbin-warning")
-        .field("reason", "no-input")
+        .field("reason", reason)
         .field("pad", pad)
-        .field("hint", HINT)
+        .field("hint", hint)
         .build();
-    let error = glib::Error::new(gst::ResourceError::Read, &text);
+    let error = glib::Error::new(gst::ResourceError::Read, text);
     let warning = gst::message::Warning::builder_from_error(error)
-        .debug(HINT)
+        .debug(hint)
         .details(details)
         .src(bin)
         .build();

@@ -126,6 +126,7 @@ mod imp {
                 return Ok(gst::FlowSuccess::Ok);
             };
             let is_key_frame = !buffer.flags().contains(gst::BufferFlags::DELTA_UNIT);
+            muxing.note_time(id, time);
             match muxing.enter(id, time, is_key_frame) {
                 Entrance::Open => {
                     let pushed = self.source.push(buffer);

@@ -162,6 +162,7 @@ impl Muxing {
         for stream in state.streams.values_mut() {
             stream.inside = None;
             (stream.has_data, stream.ended, stream.given_up) = (false, false, false);
+            stream.is_ahead = false;
         }
         let muxer = state.muxer.take();
         drop(state);

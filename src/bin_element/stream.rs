@@ -22,6 +22,8 @@ pub(super) struct Stream {
     pub(super) given_up: bool,
     /// The application has released the pad.
     pub(super) released: bool,
+    /// A WARNING was posted because its times are far ahead of those of the others.
+    pub(super) is_ahead: bool,
 }
 
 /// The elements of a stream inside of the bin.
@@ -34,6 +36,8 @@ pub(super) struct Inside {
     pub(super) raw: Option<Arc<RawInput>>,
     /// The pad of the muxer; `None`: the stream is not in the muxer.
     pub(super) pad: Option<gst::Pad>,
+    /// Time of the last buffer.
+    pub(super) time: Option<gst::ClockTime>,
     /// Time of the buffer that is in the muxer, or waits there for another stream.
     pub(super) busy: Option<gst::ClockTime>,
     /// The header of the muxer no longer describes the stream.
@@ -59,6 +63,7 @@ impl Inside {
             queue,
             raw,
             pad: None,
+            time: None,
             busy: None,
             is_stale: false,
             awaits_key_frame: is_video,
@@ -86,6 +91,7 @@ impl Stream {
             ended: false,
             given_up: false,
             released: false,
+            is_ahead: false,
         }
     }
 

@@ -65,3 +65,28 @@ fn a_gap_of_a_century_does_not_delay_the_stop() {
     assert!(stops.elapsed() < Duration::from_secs(5));
     filling.join().unwrap();
 }
+
+/// An application gives one stream the time of day, and the other times from 0.
+#[test]
+fn a_stream_an_hour_ahead_is_reported_once() {
+    let point = Point::new("ahead");
+    let pipeline = Pipeline::new(
+        &point,
+        "videotestsrc timestamp-offset=3600000000000 ! video/x-raw,width=64,height=64 ! wmspushbin name=bin \
+         audiotestsrc ! bin.",
+    );
+    pipeline.play();
+    let message = pipeline.message(&[gst::MessageType::Warning]);
+    let gst::MessageView::Warning(warning) = message.view() else {
+        unreachable!("filtered")
+    };
+    let details = warning.details().unwrap();
+    assert_eq!(details.get::<&str>("reason").unwrap(), "absurd-times");
+    assert_eq!(details.get::<&str>("pad").unwrap(), "video_0");
+    let text = warning.error().message().to_owned();
+    assert!(text.contains("ahead of the other streams"), "{text}");
+    // The sound goes on meanwhile.
+    point.data(50);
+    let bus = pipeline.pipeline.bus().unwrap();
+    assert!(bus.pop_filtered(&[gst::MessageType::Warning]).is_none());
+}
