@@ -248,8 +248,8 @@ symptoms! {
         [] => "Set user-id and user-pw.",
     }
     NoUsableScheme("denied", "authentication", "{server} offers no authentication scheme that the settings allow: {offered}") {
-        [BasicOffered] => "Set allow-cleartext-auth=true to send the password over a connection that is not \
-            encrypted, or use https.",
+        [BasicOffered] => "Set allow-cleartext-auth=true, beside user-id and user-pw, to send them over a connection that is \
+            not encrypted, or use https.",
         [KnownOffered] => "{known-offered}.",
         [] => "The element knows Negotiate, NTLM, Digest and Basic: enable one of them on the server.",
     }
@@ -271,7 +271,7 @@ symptoms! {
         [] => "Set proxy-id and proxy-pw.",
     }
     ProxyNoUsableScheme("denied", "proxies", "{proxy} offers no authentication scheme that the settings allow: {offered}") {
-        [BasicOffered] => "Set allow-cleartext-auth=true to send the password of the proxy over a connection that is \
+        [BasicOffered] => "Set allow-cleartext-auth=true, beside proxy-id and proxy-pw, to send them over a connection that is \
             not encrypted.",
         [KnownOffered] => "{known-offered}.",
         [] => "The element knows Negotiate, NTLM, Digest and Basic: enable one of them in the proxy.",
