@@ -33,14 +33,22 @@ fn printed(interpreter: &mut Command, name: &str) -> BTreeSet<String> {
     text.lines().map(str::to_owned).collect()
 }
 
+/// Fails with the lines of one set that the other lacks.
+fn assert_is_contract(seen: &BTreeSet<String>, contract: &BTreeSet<String>) {
+    let missing: Vec<_> = contract.difference(seen).collect();
+    let added: Vec<_> = seen.difference(contract).collect();
+    assert!(
+        missing.is_empty() && added.is_empty(),
+        "only in contract.tsv: {missing:#?}\nonly in the plugin: {added:#?}"
+    );
+}
+
 #[test]
 fn python_sees_the_contract() {
     let contract: BTreeSet<_> = CONTRACT.lines().map(str::to_owned).collect();
     // The system's Python has GStreamer's bindings: another one may precede it in PATH.
-    assert_eq!(
-        printed(&mut Command::new("/usr/bin/python3"), "introspect.py"),
-        contract
-    );
+    let seen = printed(&mut Command::new("/usr/bin/python3"), "introspect.py");
+    assert_is_contract(&seen, &contract);
 }
 
 /// gjs has no default values and no signals.
@@ -62,5 +70,38 @@ fn javascript_sees_the_contract() {
         }
     };
     let contract: BTreeSet<_> = CONTRACT.lines().filter_map(without_default).collect();
-    assert_eq!(printed(&mut Command::new("gjs"), "introspect.js"), contract);
+    let seen = printed(&mut Command::new("gjs"), "introspect.js");
+    assert_is_contract(&seen, &contract);
+}
+
+/// Each entry has a row or a paragraph, and the row of a property its default.
+#[test]
+fn the_reference_has_the_contract() {
+    let rows: Vec<Vec<_>> = include_str!("../../docs/reference.md")
+        .lines()
+        .map(|line| line.split('|').map(str::trim).collect())
+        .collect();
+    let missing: Vec<_> = CONTRACT
+        .lines()
+        .filter(|line| {
+            let entry: Vec<_> = line.split('\t').collect();
+            !rows.iter().any(|row| is_row_of(row, &entry))
+        })
+        .collect();
+    assert!(missing.is_empty(), "{missing:#?}");
+}
+
+fn is_row_of(row: &[&str], entry: &[&str]) -> bool {
+    let names = |cell: &str, name: &str| cell.contains(&format!("`{name}`"));
+    match (entry, row) {
+        (["property" | "bin-property", name, _, "-", ..], ["", cell, ..]) => names(cell, name),
+        (["property" | "bin-property", name, _, default, ..], ["", cell, _, defaults, ..]) => {
+            names(cell, name) && defaults.contains(default)
+        }
+        (["stats", name, ..], ["", cell, ..]) => names(cell, name),
+        (["action", name, ..], ["", cell, ..]) => cell.starts_with(&format!("`{name} (")),
+        (["signal", name, ..], [text]) => text.starts_with(&format!("`{name} (")),
+        (["bin-pad", name, ..], [text]) => names(text, name),
+        _ => false,
+    }
 }
