@@ -3,10 +3,10 @@
 //! `cargo xtask conformance`: each requirement of MS-WMHTTP has a test that cites it, or a reason for having none.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::Path;
 
 use crate::citations::{self, Citation, Test};
+use crate::files;
 use crate::requirements::{self, Disposition, Requirement};
 use crate::run::Result;
 use crate::workspace::Workspace;
@@ -57,9 +57,9 @@ impl Coverage {
     fn of(workspace: &Workspace) -> Result<Self> {
         let mut table = String::new();
         for part in TABLES {
-            table += &read(&workspace.root.join(part))?;
+            table += &files::text(&workspace.root.join(part))?;
         }
-        let decisions = read(&workspace.root.join(DECISIONS))?;
+        let decisions = files::text(&workspace.root.join(DECISIONS))?;
         let mut tests = Vec::new();
         for folder in SOURCES {
             tests_below(workspace, &workspace.root.join(folder), &mut tests)?;
@@ -238,24 +238,17 @@ fn mentions(text: &str, id: &str) -> bool {
 
 /// Collects the tests of all Rust files below a folder, in the order of their names.
 fn tests_below(workspace: &Workspace, folder: &Path, tests: &mut Vec<Test>) -> Result {
-    let entries = fs::read_dir(folder)
-        .and_then(|entries| entries.collect::<std::io::Result<Vec<_>>>())
-        .map_err(|error| format!("cannot read {}: {error}", workspace.short(folder)))?;
-    let mut paths: Vec<_> = entries.into_iter().map(|entry| entry.path()).collect();
-    paths.sort();
-    for path in paths {
+    for path in files::entries(folder)? {
         if path.is_dir() {
             tests_below(workspace, &path, tests)?;
         } else if path.extension().is_some_and(|extension| extension == "rs") {
-            tests.extend(citations::tests(&workspace.short(&path), &read(&path)?));
+            tests.extend(citations::tests(
+                &workspace.short(&path),
+                &files::text(&path)?,
+            ));
         }
     }
     Ok(())
-}
-
-/// Reads a text file.
-fn read(path: &Path) -> Result<String> {
-    fs::read_to_string(path).map_err(|error| format!("cannot read {}: {error}", path.display()))
 }
 
 #[cfg(test)]

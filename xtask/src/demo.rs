@@ -4,7 +4,6 @@
 //! point, and checks the recording; then the same with `wmspushbin`. With `--watch`, pushes without an end and prints
 //! URLs for players.
 
-use std::fs;
 use std::io::PipeWriter;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
@@ -14,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use crate::run::{self, Result};
 use crate::workspace::Workspace;
-use crate::{pipeline, proof};
+use crate::{files, pipeline, proof};
 
 /// Builds the publishing point.
 const BUILD_POINT: &[&str] = &["build", "--package", "publishing-point"];
@@ -40,7 +39,7 @@ pub fn run(workspace: &Workspace, watch: bool) -> Result {
         return self::watch(workspace);
     }
     let folder = workspace.target.join("demo");
-    clear(&folder)?;
+    files::clear(&folder)?;
     push(workspace, &folder)?;
     prove(workspace, &folder)?;
     let folder = workspace.short(&folder);
@@ -49,18 +48,6 @@ pub fn run(workspace: &Workspace, watch: bool) -> Result {
          picture:   {folder}/picture.png"
     );
     Ok(())
-}
-
-/// Empties the folder, so that old files cannot be mistaken for new ones.
-fn clear(folder: &Path) -> Result {
-    let removed = if folder.exists() {
-        fs::remove_dir_all(folder)
-    } else {
-        Ok(())
-    };
-    removed
-        .and_then(|()| fs::create_dir_all(folder))
-        .map_err(|error| format!("cannot clear {}: {error}", folder.display()))
 }
 
 /// Pushes to a publishing point that records.

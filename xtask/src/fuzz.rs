@@ -2,11 +2,10 @@
 
 //! `cargo xtask fuzz`: runs the fuzz targets, each for some time, from the kept inputs.
 
-use std::fs;
-use std::path::{Path, PathBuf};
-use std::sync::Mutex;
+use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::files;
 use crate::run::{self, Result};
 use crate::setup;
 use crate::workspace::Workspace;
@@ -27,19 +26,8 @@ const GRACE: Duration = Duration::from_secs(120);
 pub fn check(workspace: &Workspace, seconds: u32, wanted: &[String]) -> Result {
     let targets = chosen(&known(workspace)?, wanted)?;
     build(workspace)?;
-    let waiting = Mutex::new(targets.iter());
-    let next = || waiting.lock().ok().and_then(|mut waiting| waiting.next());
-    let work = || {
-        let outcomes = std::iter::from_fn(next).map(|target| fuzz(workspace, target, seconds));
-        outcomes.filter_map(Result::err).collect::<Vec<_>>()
-    };
-    let failed: Vec<String> = std::thread::scope(|scope| {
-        let workers = [(); AT_A_TIME].map(|()| scope.spawn(work));
-        let failed = workers.into_iter().map(std::thread::ScopedJoinHandle::join);
-        failed
-            .flat_map(|worker| worker.unwrap_or_else(|_| vec!["a worker panicked".to_owned()]))
-            .collect()
-    });
+    let run = |target: &String| fuzz(workspace, target, seconds);
+    let failed = run::at_a_time(AT_A_TIME, &targets, false, run);
     if failed.is_empty() {
         Ok(())
     } else {
@@ -49,12 +37,11 @@ pub fn check(workspace: &Workspace, seconds: u32, wanted: &[String]) -> Result {
 
 /// The names of the targets.
 fn known(workspace: &Workspace) -> Result<Vec<String>> {
-    let mut names: Vec<_> = files(&workspace.root.join("fuzz/targets"))?
-        .iter()
-        .filter_map(|path| Some(path.file_stem()?.to_string_lossy().into_owned()))
-        .collect();
-    names.sort();
-    Ok(names)
+    let targets = files::entries(&workspace.root.join("fuzz/targets"))?;
+    let names = targets.iter().filter_map(|path| path.file_stem());
+    Ok(names
+        .map(|name| name.to_string_lossy().into_owned())
+        .collect())
 }
 
 /// The targets to run.
@@ -91,7 +78,7 @@ fn fuzz(workspace: &Workspace, target: &str, seconds: u32) -> Result {
     let found = workspace.target.join("fuzz-corpus").join(target);
     let artifacts = workspace.target.join("fuzz-artifacts").join(target);
     for folder in [&found, &artifacts] {
-        fs::create_dir_all(folder).map_err(|error| unusable(folder, &error))?;
+        files::create(folder)?;
     }
     let mut command = workspace.command(&program(workspace, target)?.to_string_lossy());
     // An input that takes 10 s, or 512 MB, is a failure.
@@ -138,22 +125,11 @@ fn failure(target: &str, message: &str, lines: &[String]) -> String {
 /// Returns the program of a target, in the folder of the platform.
 fn program(workspace: &Workspace, target: &str) -> Result<PathBuf> {
     let name = format!("release/{target}{}", std::env::consts::EXE_SUFFIX);
-    files(&build_directory(workspace))?
+    files::entries(&build_directory(workspace))?
         .iter()
         .map(|platform| platform.join(&name))
         .find(|program| program.is_file())
         .ok_or_else(|| format!("cargo-fuzz has not left {target} where it should"))
-}
-
-/// The files of a folder.
-fn files(folder: &Path) -> Result<Vec<PathBuf>> {
-    let entries = fs::read_dir(folder).map_err(|error| unusable(folder, &error))?;
-    Ok(entries.flatten().map(|entry| entry.path()).collect())
-}
-
-/// The message for a folder.
-fn unusable(folder: &Path, error: &std::io::Error) -> String {
-    format!("cannot use {}: {error}", folder.display())
 }
 
 #[cfg(test)]

@@ -14,13 +14,14 @@
 //! | `conformance`, `requirements`, `citations` | the tests of each requirement of the protocol |
 //! | `newest`, `platforms` | the newest GStreamer beside this machine's; type-checks for other systems |
 //! | `demo`, `pipeline`, `proof` | a push of ten seconds, and the checks of its recording |
-//! | `run`, `workspace` | commands and their output; paths |
+//! | `run`, `workspace`, `files` | commands and their output; paths; files and folders |
 
 mod bench;
 mod citations;
 mod conformance;
 mod demo;
 mod deny;
+mod files;
 mod fuzz;
 mod newest;
 mod packages;

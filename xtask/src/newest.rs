@@ -7,11 +7,11 @@
 //! run with both.
 
 use std::ffi::OsString;
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use crate::files;
 use crate::run::{self, Result};
 use crate::workspace::Workspace;
 
@@ -141,10 +141,7 @@ impl GStreamer<'_> {
 
     /// Runs all checks, and returns their outcomes.
     fn results(&self) -> Result<Vec<Outcome>> {
-        if self.folder.exists() {
-            fs::remove_dir_all(&self.folder).map_err(|error| unusable(&self.folder, &error))?;
-        }
-        fs::create_dir_all(&self.folder).map_err(|error| unusable(&self.folder, &error))?;
+        files::clear(&self.folder)?;
         CHECKS.iter().map(|check| self.result(*check)).collect()
     }
 
@@ -159,7 +156,7 @@ impl GStreamer<'_> {
             Ok(lines) => (lines.join("\n"), Ok(seconds)),
             Err(message) => (message, Err(seconds)),
         };
-        fs::write(&log, text).map_err(|error| unusable(&log, &error))?;
+        files::write(&log, &text)?;
         Ok(outcome)
     }
 
@@ -225,27 +222,24 @@ impl Check {
 /// Installs the system, unless it is installed already.
 fn make_system(workspace: &Workspace, folder: &Path) -> Result {
     let (system, stamp) = (folder.join("system"), folder.join("packages"));
-    if fs::read_to_string(&stamp).is_ok_and(|packages| packages == PACKAGES) {
+    if files::text(&stamp).is_ok_and(|packages| packages == PACKAGES) {
         return Ok(());
     }
     if !run::found("mmdebstrap") || !run::found("unshare") {
         return Err("this command needs mmdebstrap and unshare; as root, run: apt-get install mmdebstrap util-linux".into());
     }
-    if folder.exists() {
-        fs::remove_dir_all(folder).map_err(|error| unusable(folder, &error))?;
-    }
-    fs::create_dir_all(folder).map_err(|error| unusable(folder, &error))?;
+    files::clear(folder)?;
     let mut make = workspace.command("mmdebstrap");
     make.args(MAKE_SYSTEM).arg(&system);
     make.arg(format!("--include={PACKAGES}"));
     run::through(&mut make)?;
-    fs::write(&stamp, PACKAGES).map_err(|error| unusable(&stamp, &error))
+    files::write(&stamp, PACKAGES)
 }
 
 /// Writes the scripts, and returns their folder.
 fn make_programs(workspace: &Workspace, folder: &Path) -> Result<PathBuf> {
     let programs = folder.join("programs");
-    fs::create_dir_all(&programs).map_err(|error| unusable(&programs, &error))?;
+    files::create(&programs)?;
     for (name, program) in PROGRAMS {
         let script = [
             ("SYSTEM", &folder.join("system")),
@@ -257,7 +251,7 @@ fn make_programs(workspace: &Workspace, folder: &Path) -> Result<PathBuf> {
             script.replace(word, &run::quoted(&path.to_string_lossy()))
         });
         let path = programs.join(name);
-        fs::write(&path, script).map_err(|error| unusable(&path, &error))?;
+        files::write(&path, &script)?;
         run::output(workspace.command("chmod").arg("755").arg(&path))?;
     }
     Ok(programs)
@@ -282,11 +276,6 @@ fn table(columns: &[(String, Vec<Outcome>)]) -> String {
     }
     let lines = table.lines().map(|line| format!("{}\n", line.trim_end()));
     lines.collect()
-}
-
-/// Returns the message for a file or folder that cannot be used.
-fn unusable(path: &Path, error: &std::io::Error) -> String {
-    format!("cannot use {}: {error}", path.display())
 }
 
 #[cfg(test)]

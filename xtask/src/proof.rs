@@ -5,6 +5,7 @@
 use std::path::Path;
 use std::time::Duration;
 
+use crate::files;
 use crate::run::{self, Result};
 use crate::workspace::Workspace;
 
@@ -47,7 +48,7 @@ pub fn same_packets(workspace: &Workspace, pushed: &Path, recording: &Path) -> R
 /// The number of bytes behind the start of the Data Object.
 fn packets(workspace: &Workspace, path: &Path) -> Result<usize> {
     let name = workspace.short(path);
-    let file = std::fs::read(path).map_err(|error| format!("cannot read {name}: {error}"))?;
+    let file = files::read(path)?;
     let mut places = file.windows(DATA_OBJECT.len());
     let place = places.position(|bytes| bytes == DATA_OBJECT);
     let place = place.ok_or_else(|| format!("{name} has no ASF Data Object"))?;

@@ -2,10 +2,12 @@
 
 //! Runs commands: with their output shown, captured, or passed on line by line, within a time limit.
 
+use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{self, RecvTimeoutError};
+use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -124,6 +126,36 @@ pub fn followed(command: &mut Command, limit: Duration, mut each: impl FnMut(&st
     Err(late(command, limit))
 }
 
+/// Runs `run` on each of `items`, `count` at once, and returns the failures in the order of the items. With `stops`, no
+/// item begins after a failure.
+pub fn at_a_time<T: Sync>(
+    count: usize,
+    items: &[T],
+    stops: bool,
+    run: impl Fn(&T) -> Result + Sync,
+) -> Vec<String> {
+    let state = Mutex::new((items.iter().enumerate(), BTreeMap::new()));
+    let lock = || state.lock().unwrap_or_else(PoisonError::into_inner);
+    let next = || {
+        let (waiting, failures) = &mut *lock();
+        let goes_on = !stops || failures.is_empty();
+        goes_on.then(|| waiting.next()).flatten()
+    };
+    let work = || {
+        while let Some((place, item)) = next() {
+            if let Err(message) = run(item) {
+                lock().1.insert(place, message);
+            }
+        }
+    };
+    thread::scope(|scope| {
+        for _ in 0..count {
+            scope.spawn(work);
+        }
+    });
+    std::mem::take(&mut lock().1).into_values().collect()
+}
+
 /// Starts a command whose outputs are read as lines.
 fn start(command: &mut Command) -> Result<(Process, mpsc::Receiver<String>)> {
     let pipes =
@@ -189,6 +221,19 @@ mod tests {
             shown(&command),
             r"tool a=b '!' video/x-raw,width=320 'it'\''s' ''"
         );
+    }
+
+    #[test]
+    fn the_failures_come_in_order_and_stop_the_rest() {
+        for (stops, expected) in [(true, vec!["a", "b"]), (false, vec!["a", "b", "c", "d"])] {
+            // Two fail before either worker takes another item.
+            let both = std::sync::Barrier::new(2);
+            let failures = at_a_time(2, &["a", "b", "c", "d"], stops, |item| {
+                both.wait();
+                Err((*item).to_owned())
+            });
+            assert_eq!(failures, expected);
+        }
     }
 
     /// Runs a shell script within `milliseconds`.

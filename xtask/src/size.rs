@@ -3,9 +3,9 @@
 //! The limit on the size of the plugin as users get it.
 
 use std::ffi::OsString;
-use std::fs;
 use std::path::Path;
 
+use crate::files;
 use crate::run::{self, Result};
 
 /// Limit in bytes, without the path of cargo's folder, which panics in dependencies name. The plugin is loaded into
@@ -23,8 +23,7 @@ const REFERENCE: [(&str, &str); 3] = [
 
 /// Prints the size of the plugin, and checks it if the bar is about this build.
 pub fn check(plugin: &Path) -> Result {
-    let content =
-        fs::read(plugin).map_err(|error| format!("cannot read {}: {error}", plugin.display()))?;
+    let content = files::read(plugin)?;
     let name = |(name, _): (OsString, OsString)| name.to_string_lossy().into_owned();
     let environment: Vec<_> = std::env::vars_os().map(name).collect();
     let home = run::cargo_home().unwrap_or_default();

@@ -2,9 +2,7 @@
 
 //! The test suites, which are the test programs that cargo builds.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::run::{self, Result};
@@ -130,33 +128,12 @@ fn suite(message: &str) -> Option<Suite> {
 pub fn run(workspace: &Workspace, suites: &[Suite]) -> Result {
     for company in suites.chunk_by(|a, b| a.company() == b.company()) {
         let count = company[0].company().size();
-        at_a_time(count, company, |suite| one(workspace, suite))?;
+        let failures = run::at_a_time(count, company, true, |suite| one(workspace, suite));
+        if let Some(first) = failures.into_iter().next() {
+            return Err(first);
+        }
     }
     Ok(())
-}
-
-/// Runs `count` suites at once. A failure stops the rest; the result is the failure that is first in order.
-fn at_a_time(count: usize, suites: &[Suite], run: impl Fn(&Suite) -> Result + Sync) -> Result {
-    let state = Mutex::new((suites.iter().enumerate(), BTreeMap::new()));
-    let lock = || state.lock().unwrap_or_else(PoisonError::into_inner);
-    let next = || {
-        let (waiting, failures) = &mut *lock();
-        failures.is_empty().then(|| waiting.next()).flatten()
-    };
-    let work = || {
-        while let Some((place, suite)) = next() {
-            if let Err(message) = run(suite) {
-                lock().1.insert(place, message);
-            }
-        }
-    };
-    std::thread::scope(|scope| {
-        for _ in 0..count {
-            scope.spawn(work);
-        }
-    });
-    let failure = lock().1.pop_first();
-    failure.map_or(Ok(()), |(_, message)| Err(message))
 }
 
 /// The configuration of Kerberos for tests that are not about it, which would query servers in the Internet otherwise.
@@ -206,27 +183,6 @@ mod tests {
             };
             assert_eq!(suite(&message(kind, true)), Some(expected));
         }
-    }
-
-    #[test]
-    fn the_first_failure_in_order_counts_and_stops_the_rest() {
-        let suites = ["a", "b", "c", "d"].map(|name| Suite {
-            name: name.to_owned(),
-            program: PathBuf::new(),
-            folder: PathBuf::new(),
-        });
-        // Both fail before either worker takes another suite.
-        let both = std::sync::Barrier::new(2);
-        let ran = Mutex::new(Vec::new());
-        let outcome = at_a_time(2, &suites, |suite| {
-            ran.lock().map_err(|_| "poisoned")?.push(suite.name.clone());
-            both.wait();
-            Err(suite.name.clone())
-        });
-        assert_eq!(outcome, Err("a".to_owned()));
-        let mut ran = ran.into_inner().unwrap_or_default();
-        ran.sort();
-        assert_eq!(ran, ["a", "b"]);
     }
 
     #[test]

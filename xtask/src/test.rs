@@ -32,10 +32,9 @@ const AFTER: &[(&str, Check)] = &[
 type Check = fn(&Workspace) -> Result;
 
 /// The selected parts of `cargo xtask test`.
-#[derive(Debug, PartialEq, Default)]
+#[derive(Debug, PartialEq)]
 pub enum Parts {
     /// All of them.
-    #[default]
     All,
     /// These alone.
     Only(Vec<String>),
