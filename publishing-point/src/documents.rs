@@ -12,8 +12,7 @@ use http::{Request, Response};
 use super::connection::{Connection, Next};
 use super::lock::lock;
 use super::metrics;
-use super::viewing::has_body;
-use super::wire::point_of;
+use super::wire::{has_body, point_of};
 use wmspush_proto::wmhttp::server::{AccessRequest, Reply};
 use wmspush_proto::wmsp::reply;
 

@@ -17,7 +17,7 @@ use super::documents::Document;
 use super::lock::lock;
 use super::presence::Presence;
 use super::relay::Relay;
-use super::wire::{self, point_of};
+use super::wire::{self, has_body, point_of};
 use wmspush_proto::wmhttp::server::{Reply, user_agent};
 use wmspush_proto::wmsp::{Framer, Opened, PlayerKind, PlayerRequest, Refusal, reply};
 
@@ -246,13 +246,6 @@ impl Connection {
             _ => Ok(false),
         }
     }
-}
-
-/// Returns whether a body follows the head. Unread, it would be taken for the next request.
-pub(super) fn has_body(request: &Request<()>) -> bool {
-    let headers = request.headers();
-    let length = headers.get(CONTENT_LENGTH);
-    headers.contains_key(TRANSFER_ENCODING) || length.is_some_and(|length| length != "0")
 }
 
 fn framed(player: &PlayerRequest) -> Form {

@@ -6,7 +6,7 @@ use std::fmt;
 use std::time::SystemTime;
 
 use bytes::{BufMut, Bytes, BytesMut};
-use http::header::{CONTENT_LENGTH, HeaderName, HeaderValue};
+use http::header::{CONTENT_LENGTH, HeaderName, HeaderValue, TRANSFER_ENCODING};
 use http::{Method, Request, Response, StatusCode, Uri, Version};
 
 use wmspush_proto::wmhttp::server::point_name;
@@ -123,6 +123,13 @@ fn request(parsed: &httparse::Request<'_, '_>) -> Option<Request<()>> {
         request.headers_mut().append(name, value);
     }
     Some(request)
+}
+
+/// Returns whether a body follows the head. Unread, it would be taken for the next request.
+pub(super) fn has_body(request: &Request<()>) -> bool {
+    let headers = request.headers();
+    let length = headers.get(CONTENT_LENGTH);
+    headers.contains_key(TRANSFER_ENCODING) || length.is_some_and(|length| length != "0")
 }
 
 /// Returns the name of the publishing point that a request is about. Of a path that is too long it is the beginning.
