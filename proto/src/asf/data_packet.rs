@@ -306,10 +306,11 @@ fn payload_end(
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
-    fn packet(head: &[u8], payloads: &[u8]) -> DataPacket {
+    /// Returns a packet of 64 bytes: `head`, Send Time 7, Duration 9, `payloads`, and padding that is not zero.
+    pub(in crate::asf) fn packet(head: &[u8], payloads: &[u8]) -> DataPacket {
         let mut bytes = [head, &[7, 0, 0, 0, 9, 0], payloads].concat();
         bytes.resize(64, 0xEE);
         DataPacket::parse(bytes.into())

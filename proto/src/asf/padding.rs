@@ -161,13 +161,7 @@ impl fmt::Debug for PacketHead {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    /// Returns a packet of 64 bytes: `head`, Send Time 7, Duration 9, `payloads`, and padding that is not zero.
-    fn packet(head: &[u8], payloads: &[u8]) -> DataPacket {
-        let mut bytes = [head, &[7, 0, 0, 0, 9, 0], payloads].concat();
-        bytes.resize(64, 0xEE);
-        DataPacket::parse(bytes.into())
-    }
+    use crate::asf::data_packet::tests::packet;
 
     /// Stream 1, key frame, object 5, offset 0, no replicated data
     const SINGLE: [u8; 7] = [0x81, 5, 0, 0, 0, 0, 0];

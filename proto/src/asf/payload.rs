@@ -23,6 +23,15 @@ pub(super) struct Area<'a> {
     pub property: u8,
 }
 
+impl<'a> Area<'a> {
+    fn fields(&self) -> Fields<'a> {
+        Fields {
+            packet: self.bytes,
+            offset: 0,
+        }
+    }
+}
+
 /// Key frames found in the payloads of a packet
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct KeyFrameBits {
@@ -39,10 +48,7 @@ pub(super) fn check(area: Area<'_>, multiple: bool) -> Result<(KeyFrameBits, boo
         end,
         property,
     } = area;
-    let mut fields = Fields {
-        packet: bytes,
-        offset: 0,
-    };
+    let mut fields = area.fields();
     let mut key_frames = KeyFrameBits::default();
     if !multiple {
         head(&mut fields, property, 0, end)?.add_to(&mut key_frames);
@@ -75,10 +81,7 @@ pub(super) fn presentation_times<T>(
     multiple: bool,
     mut found: impl FnMut(u8, u32) -> Option<T>,
 ) -> Option<T> {
-    let mut fields = Fields {
-        packet: area.bytes,
-        offset: 0,
-    };
+    let mut fields = area.fields();
     let mut left = 1;
     let mut length_type = 0;
     if multiple {
@@ -116,10 +119,7 @@ pub(super) fn places(area: Area<'_>, multiple: bool) -> Option<Vec<Place>> {
         end,
         property,
     } = area;
-    let mut fields = Fields {
-        packet: bytes,
-        offset: 0,
-    };
+    let mut fields = area.fields();
     if !multiple {
         let head = head(&mut fields, property, 0, end).ok()?;
         return Some(vec![

@@ -163,6 +163,19 @@ impl Client {
         error
     }
 
+    /// Answers the question for the proxy's credentials with none, which ends the session.
+    fn is_denied_without_proxy_credentials(&mut self) {
+        let error = self.0.provide(Role::Proxy, None).unwrap_err();
+        let expected = Error::Denied {
+            role: Role::Proxy,
+            status: StatusCode::PROXY_AUTHENTICATION_REQUIRED,
+            reason: String::new(),
+            denied: Denied::NoCredentials,
+        };
+        assert_eq!(error, expected);
+        self.assert_over();
+    }
+
     /// Checks that the session sends, accepts and awaits nothing.
     fn assert_over(&mut self) {
         assert!(self.sent().nothing());

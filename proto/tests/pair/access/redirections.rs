@@ -146,15 +146,7 @@ fn credentials_of_a_proxy_do_not_follow_to_another() {
     );
     client.answer(&proxy_unauthorized(DIGEST));
     assert_eq!(client.question().site, "elsewhere");
-    let error = client.0.provide(Role::Proxy, None).unwrap_err();
-    let expected = Error::Denied {
-        role: Role::Proxy,
-        status: StatusCode::PROXY_AUTHENTICATION_REQUIRED,
-        reason: String::new(),
-        denied: Denied::NoCredentials,
-    };
-    assert_eq!(error, expected);
-    client.assert_over();
+    client.is_denied_without_proxy_credentials();
 }
 
 /// 3.1.5.1 Receiving a PushSetup Response: C-206: a proxy before the last server says nothing about the next one.

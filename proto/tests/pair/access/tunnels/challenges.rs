@@ -142,15 +142,7 @@ fn an_application_may_refuse_credentials_for_a_tunnel() {
     });
     client.answer(&proxy_unauthorized(PROXY_DIGEST));
     client.question();
-    let error = client.0.provide(Role::Proxy, None).unwrap_err();
-    let expected = Error::Denied {
-        role: Role::Proxy,
-        status: StatusCode::PROXY_AUTHENTICATION_REQUIRED,
-        reason: String::new(),
-        denied: Denied::NoCredentials,
-    };
-    assert_eq!(error, expected);
-    client.assert_over();
+    client.is_denied_without_proxy_credentials();
 }
 
 /// 3.1.4.2 Request to Start Streaming Content: C-231: a challenge to CONNECT does not repeat the PushStart that waits
