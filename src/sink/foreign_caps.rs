@@ -135,7 +135,7 @@ mod tests {
             let error = refusal(&gst::Caps::new_empty_simple(*name)).unwrap();
             assert!(error.is_wrong_type(), "{name}");
             assert_eq!(error.to_string(), format!("input is {format}, not ASF"));
-            assert!(error.hint().contains("asfmux"), "{name}");
+            assert!(error.hint().contains("wmspushbin"), "{name}");
         }
     }
 }
