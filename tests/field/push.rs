@@ -259,6 +259,9 @@ impl Push {
     /// The element cannot count packets that the receiver's kernel acknowledged and the receiver did not read. The
     /// receiver records them, except for at most one a connection that arrives between the recording and the reset.
     pub fn assert_accounted(&self, receiver: &Receiver, stream: &Stream) {
+        receiver.wait("the end of each connection", |records| {
+            records.iter().all(|record| record.closed.is_some())
+        });
         let (stats, story) = (self.stats(), self.story());
         let (sent, dropped) = (stats.large("packets-sent"), stats.large("packets-dropped"));
         let lost = stats.large("packets-lost");
