@@ -156,10 +156,26 @@ impl Pipeline {
             _ => unreachable!("filtered"),
         }
     }
+
+    /// Prints the messages that explain the failure of a test.
+    fn print_messages(&self) {
+        let types = [
+            gst::MessageType::Error,
+            gst::MessageType::Warning,
+            gst::MessageType::Element,
+        ];
+        let bus = self.pipeline.bus().unwrap();
+        while let Some(message) = bus.pop_filtered(&types) {
+            eprintln!("{message:?}");
+        }
+    }
 }
 
 impl Drop for Pipeline {
     fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.print_messages();
+        }
         let _ = self.pipeline.set_state(gst::State::Null);
     }
 }
