@@ -351,7 +351,7 @@ symptoms! {
         [] => "The network or the server takes less than the bit rate of the stream, or is down: lower the bit rate, \
             or raise stall-timeout.",
     }
-    LoginTimeout("drain-timeout", "", "the login to {server} did not end within {limit} of the end of the stream (eos-timeout)") {
+    LoginTimeout("drain-timeout", "", "the login to {peer} did not end within {limit} of the end of the stream (eos-timeout)") {
         [] => "The element waits for credentials from the application, or for a Kerberos ticket: provide them sooner, or raise \
             eos-timeout.",
     }
