@@ -332,6 +332,24 @@ fn a_push_continues_if_its_recording_fails() {
     assert!(point.pushes().iter().all(|push| push.data_packets == 1));
 }
 
+/// Pushes a packet, deletes the recording, and closes the connection. Returns the push-id and the event of the recording.
+#[cfg(unix)]
+fn interrupted(
+    point: &Running,
+    path: &Path,
+    header: &[u8],
+    first: &DataPacket,
+) -> (String, String) {
+    let mut client = streaming(point, header);
+    client.send(packet(b'D', &unpadded(first)));
+    data_packets(point, 1);
+    std::fs::remove_file(path).unwrap();
+    let push_id = client.push_id();
+    drop(client);
+    let failed = |event: &Event| matches!(event, Event::RecordingFailed { .. });
+    (push_id, event(point, failed).to_string())
+}
+
 /// A file that is moved to another disk is deleted here.
 #[cfg(unix)]
 #[test]
@@ -340,14 +358,7 @@ fn a_deleted_recording_is_reported_and_begun_again() {
     let path = directory.join("live.asf");
     let point = recording(&directory);
     let (header, packets) = live("audio_ffmpeg_p3200.asf");
-    let mut client = streaming(&point, &header);
-    client.send(packet(b'D', &unpadded(&packets[0])));
-    data_packets(&point, 1);
-    std::fs::remove_file(&path).unwrap();
-    let push_id = client.push_id();
-    drop(client);
-    let failed = |event: &Event| matches!(event, Event::RecordingFailed { .. });
-    let failed = event(&point, failed).to_string();
+    let (push_id, failed) = interrupted(&point, &path, &header, &packets[0]);
     let expected = format!("cannot record to {}: the file was deleted", path.display());
     assert!(failed.contains(&expected), "{failed}");
     let mut client = Client::resume(&point, &push_id);
@@ -367,14 +378,7 @@ fn a_second_file_begins_with_a_key_frame() {
     let path = directory.join("live.asf");
     let point = recording(&directory);
     let (header, packets) = live("av_index_ffmpeg_p3200.asf");
-    let mut client = streaming(&point, &header);
-    client.send(packet(b'D', &unpadded(&packets[0])));
-    data_packets(&point, 1);
-    std::fs::remove_file(&path).unwrap();
-    let push_id = client.push_id();
-    drop(client);
-    let failed = |event: &Event| matches!(event, Event::RecordingFailed { .. });
-    event(&point, failed);
+    let (push_id, _) = interrupted(&point, &path, &header, &packets[0]);
     let mut client = Client::resume(&point, &push_id);
     client.start("/live", ENDLESS);
     for data in &packets[1..] {
